@@ -1,0 +1,45 @@
+"""What is printed for people: one console, one look of tables, one progress bar.
+
+Results go to standard output; progress and notices to standard error, so that output can be piped.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+Item = TypeVar("Item")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """Yield the items behind a progress bar; where there is no terminal, stay silent."""
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        yield from progress.track(items, total=total, description=description)
+
+
+def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table whose first column is left-aligned and the others right-aligned."""
+    result = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for position, name in enumerate(header):
+        result.add_column(name, justify="left" if position == 0 else "right")
+    for row in rows:
+        result.add_row(*(str(cell) for cell in row))
+    return result
+
+
+def next_commands(*commands: str) -> None:
+    """Print what to type next."""
+    err.print("[bold]Next:[/bold]")
+    for command in commands:
+        err.print(f"  {command}", markup=False, soft_wrap=True)

@@ -1,0 +1,57 @@
+"""Model families: images and one label in, a fitted classifier out.
+
+One file a family, found by its name: a module here that does not start with an underscore (and is not
+`base`) defines `FAMILY`. Modules import scikit-learn and TensorFlow only inside functions.
+"""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hemo.errors import HemoError
+from hemo.families.base import Classifier, Family
+
+__all__ = ["Classifier", "Family", "build", "families", "get", "load", "save"]
+
+
+@cache
+def families() -> dict[str, Family]:
+    """Return the registered families by name, in order of their names."""
+    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and m.name != "base")
+    return {name: importlib.import_module(f"{__name__}.{name}").FAMILY for name in names}
+
+
+def get(name: str) -> Family:
+    """Return a family by name; raise HemoError with the known names for another word."""
+    try:
+        return families()[name]
+    except KeyError:
+        raise HemoError(f"unknown family '{name}': choose one of {', '.join(families())}") from None
+
+
+def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> Classifier:
+    """Return an unfitted classifier of a family: its defaults, overridden by `params`."""
+    family = get(name)
+    unknown = sorted(set(params or {}) - set(family.defaults))
+    if unknown:
+        raise HemoError(
+            f"family '{name}' has no parameter {', '.join(unknown)}: it has {', '.join(sorted(family.defaults))}"
+        )
+    return family.build({**family.defaults, **(params or {})}, seed)
+
+
+def save(classifier: Classifier, name: str, folder: Path) -> None:
+    """Write a fitted classifier and its family's name into a new folder."""
+    folder.mkdir(parents=True)
+    classifier.save(folder)
+    (folder / "family.json").write_text(json.dumps({"family": name}))
+
+
+def load(folder: Path) -> Classifier:
+    """Read a classifier that `save` wrote."""
+    name = json.loads((folder / "family.json").read_text())["family"]
+    return get(name).classifier().load(folder)

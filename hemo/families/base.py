@@ -1,0 +1,93 @@
+"""What a model family is, and what every classifier it builds can do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import optuna
+
+Images = NDArray[np.uint8]
+"""Slices as stored: uint8 (n, height, width, channels)."""
+
+Truth = NDArray[np.integer]
+"""One label of each slice: 0 or 1, (n,)."""
+
+OnEpoch = Callable[[int, Mapping[str, float]], None]
+"""Called after each epoch with its number (from 0) and `loss`, `val_loss`, ... ."""
+
+
+class Classifier(Protocol):
+    """A binary classifier of slices, in the style of scikit-learn; scaling and flattening are inside.
+
+    Attributes
+    ----------
+    convergence_ : dict
+        After `fit`: `converged` (0 or 1), `iterations` (passes or epochs).
+    """
+
+    convergence_: dict[str, float]
+
+    def fit(
+        self,
+        images: Images,
+        y: Truth,
+        validation: tuple[Images, Truth] | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Self:
+        """Fit on slices; `validation` serves early stopping only, where the family has it."""
+        ...
+
+    def predict_proba(self, images: Images) -> NDArray[np.float64]:
+        """Return the probability of class 0 and 1, float64 (n, 2)."""
+        ...
+
+    def attribution(self, images: Images) -> NDArray[np.float32]:
+        """Return where the classifier looked, float32 (n, height, width): positive speaks for blood."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted classifier into an existing empty folder, without pickle."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; the loaded classifier gives the same probabilities."""
+        ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """A registered model family.
+
+    Attributes
+    ----------
+    name
+        The word on the command line, in MLproject and in MLflow; also the module's name.
+    title
+        The name for people.
+    defaults
+        Parameters and their defaults: the seed paper's choices, where it has the family.
+    build
+        From full parameters (defaults included) and a seed to an unfitted classifier.
+    suggest
+        Draws parameters from an Optuna trial; returns only what it sets.
+    classifier
+        Returns the class that `build` gives, for loading a saved one (imports lazily).
+    neural
+        Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
+    """
+
+    name: str
+    title: str
+    defaults: Mapping[str, Any]
+    build: Callable[[Mapping[str, Any], int], Classifier]
+    suggest: Callable[["optuna.Trial"], dict[str, Any]]
+    classifier: Callable[[], type[Classifier]]
+    neural: bool = False
+    tiny: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters under which the contract tests train in a second."""

@@ -1,0 +1,1 @@
+"""One file in, one slice out: HU or gray, windowed, cropped, reduced. Knows nothing of labels."""
