@@ -15,13 +15,15 @@ from typing import Any
 from hemo.errors import HemoError
 from hemo.families.base import Classifier, Family
 
-__all__ = ["Classifier", "Family", "build", "families", "get", "load", "save"]
+__all__ = ["Classifier", "Family", "build", "check_params", "families", "get", "load", "save"]
 
 
 @cache
 def families() -> dict[str, Family]:
     """Return the registered families by name, in order of their names."""
-    names = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and m.name != "base")
+    names = sorted(
+        m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and m.name != "base"
+    )
     return {name: importlib.import_module(f"{__name__}.{name}").FAMILY for name in names}
 
 
@@ -33,14 +35,20 @@ def get(name: str) -> Family:
         raise HemoError(f"unknown family '{name}': choose one of {', '.join(families())}") from None
 
 
-def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> Classifier:
-    """Return an unfitted classifier of a family: its defaults, overridden by `params`."""
+def check_params(name: str, params: Mapping[str, Any]) -> None:
+    """Raise HemoError if a family is unknown or has no parameter of one of these names."""
     family = get(name)
-    unknown = sorted(set(params or {}) - set(family.defaults))
+    unknown = sorted(set(params) - set(family.defaults))
     if unknown:
         raise HemoError(
             f"family '{name}' has no parameter {', '.join(unknown)}: it has {', '.join(sorted(family.defaults))}"
         )
+
+
+def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> Classifier:
+    """Return an unfitted classifier of a family: its defaults, overridden by `params`."""
+    check_params(name, params or {})
+    family = get(name)
     return family.build({**family.defaults, **(params or {})}, seed)
 
 

@@ -1,0 +1,226 @@
+"""Deal patients, never slices, to parts or folds.
+
+A split is made once per store and seed, saved, and checked whenever it is used. It depends on what the
+slices are (their digests and labels), not on the pseudonyms of patients, so that the same data gives the
+same split under any key.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+
+PARTS = ("train", "validation", "test")
+
+Rows = NDArray[np.intp]
+"""Row numbers in a store's index."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One training: rows of a store to learn from, to stop early on, and to predict.
+
+    Attributes
+    ----------
+    fold
+        Number of the fold that is tested; -1 where there is a single round.
+    train, validation, test
+        Row numbers in the store, at natural prevalence. No patient is in two of them, except under the
+        `paper` protocol, which splits by slice.
+    """
+
+    fold: int
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patients dealt to train, validation and test (`holdout`) or to folds (`cv`).
+
+    Attributes
+    ----------
+    protocol
+        `holdout` or `cv`.
+    seed
+        What the dealing was drawn with.
+    patients
+        One row a patient: `patient`, `part` (`holdout`) or `fold` (`cv`).
+    digest
+        SHA-256 over the slices' digests and where each was dealt: equal for equal data, options and seed.
+    """
+
+    protocol: str
+    seed: int
+    patients: pd.DataFrame
+    digest: str
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write `split.csv` (patients) and `split.json` (protocol, seed, digest) into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table, facts = folder / "split.csv", folder / "split.json"
+        self.patients.to_csv(table, index=False)
+        facts.write_text(
+            json.dumps({"protocol": self.protocol, "seed": self.seed, "digest": self.digest}, indent=2)
+        )
+        return [table, facts]
+
+
+def deal(
+    index: pd.DataFrame, fractions: Sequence[float], seed: int, order_by: str = "digest"
+) -> pd.DataFrame:
+    """Deal patients to parts of the given fractions, stratified on the rarest labels first.
+
+    Iterative stratification (Sechidis, Tsoumakas and Vlahavas, 2011) on the labels that a patient has in
+    any slice: the patients of the rarest label that is still to be dealt go one by one to the part that
+    lacks it most; ties go to the part that lacks slices most, then by lot. The rest balance the slices.
+
+    Parameters
+    ----------
+    index : DataFrame
+        A store's index: `patient`, `digest` and the six labels (1 positive; 0 or -1 not).
+    fractions : sequence of float
+        Share of each part; sums to one.
+    seed : int
+        Decides ties and the order of patients.
+    order_by : str
+        Column whose smallest value orders a patient before the lot is drawn.
+
+    Returns
+    -------
+    DataFrame
+        `patient` and `part` (0, 1, ...), one row a patient.
+    """
+    share = np.asarray(fractions, dtype=float)
+    grouped = index.groupby("patient", observed=True)
+    facts = pd.DataFrame({label: grouped[label].max() == 1 for label in LABELS})
+    facts["slices"] = grouped.size()
+    facts["key"] = grouped[order_by].min()
+    facts = facts.sort_values(["key", "slices"], kind="stable")
+    rng = np.random.default_rng(seed)
+    facts = facts.iloc[rng.permutation(len(facts))]
+
+    has = facts[list(LABELS)].to_numpy()
+    slices = facts["slices"].to_numpy()
+    wanted = has.sum(axis=0)[:, None] * share  # (labels, parts) positive patients still wanted
+    wanted_slices = slices.sum() * share
+    part = np.full(len(facts), -1)
+    while (part < 0).any():
+        open_ = part < 0
+        left = (has & open_[:, None]).sum(axis=0)
+        if left.any():
+            label = int(np.argmin(np.where(left > 0, left, np.iinfo(int).max)))
+            patients = np.flatnonzero(open_ & has[:, label])
+        else:
+            label = -1
+            patients = np.flatnonzero(open_)
+        # The patient with most slices first: it is the hardest to place.
+        for patient in patients[np.argsort(-slices[patients], kind="stable")]:
+            need = wanted[label] if label >= 0 else wanted_slices
+            best = np.flatnonzero(np.isclose(need, need.max()))
+            best = best[np.isclose(wanted_slices[best], wanted_slices[best].max())]
+            chosen = int(rng.choice(best))
+            part[patient] = chosen
+            wanted[has[patient], chosen] -= 1
+            wanted_slices[chosen] -= slices[patient]
+    return pd.DataFrame({"patient": facts.index.to_numpy(), "part": part})
+
+
+def make_split(
+    index: pd.DataFrame,
+    protocol: str,
+    seed: int,
+    *,
+    folds: int = 5,
+    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+) -> Split:
+    """Split a store's patients for a protocol.
+
+    Parameters
+    ----------
+    index : DataFrame
+        A store's index.
+    protocol : str
+        `holdout` (train, validation and test) or `cv` (folds).
+    seed : int
+        What the dealing is drawn with.
+    folds : int
+        Number of folds under `cv`.
+    fractions : sequence of float
+        Shares of train, validation and test under `holdout`.
+
+    Raises
+    ------
+    HemoError
+        If there are fewer patients than parts.
+    """
+    parts = folds if protocol == "cv" else len(PARTS)
+    patients = index["patient"].nunique()
+    if patients < parts:
+        raise HemoError(
+            f"{patients} patients cannot be dealt to {parts} parts: give more patients"
+            + (" or fewer folds" if protocol == "cv" else " or use protocol cv with fewer folds")
+        )
+    if protocol == "cv":
+        dealt = deal(index, [1 / folds] * folds, seed).rename(columns={"part": "fold"})
+    else:
+        dealt = deal(index, fractions, seed)
+        dealt["part"] = [PARTS[part] for part in dealt["part"]]
+    where = dealt.set_index("patient").iloc[:, 0]
+    lines = sorted(
+        f"{digest} {where[patient]}"
+        for digest, patient in zip(index["digest"], index["patient"], strict=True)
+    )
+    digest = hashlib.sha256("\n".join([protocol, *lines]).encode()).hexdigest()
+    return Split(protocol, seed, dealt.sort_values("patient", ignore_index=True), digest)
+
+
+def rounds(split: Split, index: pd.DataFrame) -> list[Round]:
+    """Return the trainings that a split asks for, as rows of the store, checked to be disjoint by patient.
+
+    Under `cv` a share of each round's training patients is set apart as `validation`, for early stopping:
+    the tested fold is never looked at.
+    """
+    patient = index["patient"]
+    where = patient.map(split.patients.set_index("patient").iloc[:, 0])
+    if where.isna().any():
+        raise HemoError("the split does not know all patients of the store: make the split again")
+    if split.protocol == "holdout":
+        result = [Round(-1, *(np.flatnonzero(where == part) for part in PARTS))]
+    else:
+        result = []
+        for fold in sorted(where.unique()):
+            learn = np.flatnonzero(where != fold)
+            train, validation = set_apart(index, learn, split.seed + 1 + int(fold))
+            result.append(Round(int(fold), train, validation, np.flatnonzero(where == fold)))
+    for one in result:
+        check_disjoint(one, index)
+    return result
+
+
+def set_apart(index: pd.DataFrame, rows: Rows, seed: int, share: float = 0.15) -> tuple[Rows, Rows]:
+    """Divide rows by patient into training rows and a share for early stopping."""
+    dealt = deal(index.iloc[rows], [1 - share, share], seed).set_index("patient")["part"]
+    part = index["patient"].iloc[rows].map(dealt).to_numpy()
+    return rows[part == 0], rows[part == 1]
+
+
+def check_disjoint(one: Round, index: pd.DataFrame) -> None:
+    """Raise ValueError if a patient, or a slice, is in two parts of a round."""
+    patient = index["patient"].to_numpy()
+    parts = {"train": one.train, "validation": one.validation, "test": one.test}
+    names = list(parts)
+    for position, name in enumerate(names):
+        for other in names[position + 1 :]:
+            shared = set(patient[parts[name]]) & set(patient[parts[other]])
+            if shared:
+                raise ValueError(f"fold {one.fold}: {len(shared)} patients are in {name} and in {other}")
