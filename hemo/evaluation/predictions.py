@@ -1,0 +1,148 @@
+"""The prediction table: what every run writes and everything after it reads."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from hemo.errors import HemoError
+
+COLUMNS: Final = {
+    "slice_id": "str",
+    "patient": "str",
+    "study": "str",
+    "part": "str",
+    "fold": "int16",
+    "truth": "int8",
+    "probability": "float64",
+    "threshold": "float64",
+}
+"""Columns of a prediction table, in order, with their dtypes.
+
+One row a slice. `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is -1 for a holdout; `truth`
+is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's patient:
+the decision is `probability >= threshold`.
+"""
+
+PARTS: Final = ("validation", "test")
+
+
+def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFrame:
+    """Check a prediction table and return it with the columns and dtypes of `COLUMNS`.
+
+    Parameters
+    ----------
+    table
+        One row a slice.
+    source
+        What an error names: the file or the run.
+
+    Returns
+    -------
+    DataFrame
+        The rows in the order given, the columns in the order of `COLUMNS`, others dropped, a fresh index.
+
+    Raises
+    ------
+    HemoError
+        If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a patient is in
+        two parts or folds: then some figure would be the figure of a leak.
+    """
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise HemoError(f"{source}: no column {', '.join(missing)}: a prediction table has {', '.join(COLUMNS)}")
+    table = table[list(COLUMNS)].reset_index(drop=True)
+    empty = [name for name in COLUMNS if table[name].isna().any()]
+    if empty:
+        raise HemoError(f"{source}: empty values in {', '.join(empty)}: every slice needs all of them")
+    try:
+        table = table.astype(COLUMNS)
+    except (TypeError, ValueError, OverflowError) as fault:
+        raise HemoError(f"{source}: {fault}: columns should have the types {COLUMNS}") from fault
+    checks = {
+        "truth": table["truth"].isin([0, 1]),
+        "probability": table["probability"].between(0, 1),
+        "part": table["part"].isin(PARTS),
+        "threshold": np.isfinite(table["threshold"]),
+    }
+    wanted = {
+        "truth": "0 or 1",
+        "probability": "between 0 and 1",
+        "part": " or ".join(PARTS),
+        "threshold": "a finite number",
+    }
+    for name, good in checks.items():
+        if not good.all():
+            first = table.loc[~good, name].iloc[0]
+            raise HemoError(f"{source}: {name} {first!r} in {int((~good).sum())} rows: should be {wanted[name]}")
+    repeated = table["slice_id"].duplicated()
+    if repeated.any():
+        raise HemoError(f"{source}: slice {table.loc[repeated, 'slice_id'].iloc[0]} twice: predict each slice once")
+    places = table[["patient", "part", "fold"]].drop_duplicates()["patient"]
+    if places.duplicated().any():
+        count = places[places.duplicated()].nunique()
+        raise HemoError(f"{source}: {count} patients in more than one part or fold: split by patient")
+    return table
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Validate a prediction table and write it as Parquet; equal tables give equal bytes."""
+    validate(table, path.name).to_parquet(path, index=False, compression="zstd")
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read and validate a prediction table.
+
+    Raises
+    ------
+    HemoError
+        If the file is missing, is not Parquet, or does not hold a prediction table.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError as fault:
+        raise HemoError(f"{path}: no such prediction table: give the file that a run wrote") from fault
+    except (OSError, ValueError) as fault:
+        raise HemoError(f"{path}: not a Parquet file: give the prediction table that a run wrote") from fault
+    return validate(table, path.name)
+
+
+def sort(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows sorted by slice id, so that no figure depends on the order of rows or names of patients."""
+    return table.sort_values("slice_id", ignore_index=True)
+
+
+def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
+    """Return the prediction table of studies: one row a study, `slice_id` being the study's id.
+
+    Parameters
+    ----------
+    table
+        A prediction table of slices.
+    how
+        How a study's probability comes from its slices: "max" (with the slices' threshold, a study is called
+        positive as soon as any slice is) or "mean".
+
+    Returns
+    -------
+    DataFrame
+        A prediction table; `truth` is 1 where any slice is positive. The threshold is the largest of its slices'
+        (they are equal within a fold). It was fitted for slices: to choose one for studies, cross-fit it on this table.
+
+    Raises
+    ------
+    HemoError
+        If `how` is unknown.
+    """
+    if how not in ("max", "mean"):
+        raise HemoError(f"{how}: unknown aggregation of slices to studies: max or mean")
+    studies = table.groupby("study", sort=True).agg(
+        patient=("patient", "first"),
+        part=("part", "first"),
+        fold=("fold", "first"),
+        truth=("truth", "max"),
+        probability=("probability", how),
+        threshold=("threshold", "max"),
+    )
+    return validate(studies.reset_index().assign(slice_id=lambda studies: studies["study"]), "study table")
