@@ -1,1 +1,18 @@
 """One file in, one slice out: HU or gray, windowed, cropped, reduced. Knows nothing of labels."""
+
+from hemo.imaging.raw import Excluded, RawSlice
+from hemo.imaging.reader import read, read_parts, read_reduced
+from hemo.imaging.reduction import PAPER, Reduction, reduce
+from hemo.imaging.windows import WINDOWS
+
+__all__ = [
+    "PAPER",
+    "WINDOWS",
+    "Excluded",
+    "RawSlice",
+    "Reduction",
+    "read",
+    "read_parts",
+    "read_reduced",
+    "reduce",
+]

@@ -1,0 +1,89 @@
+"""From the numbers a scanner stored to Hounsfield units, and whether they can be a head's."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.imaging.raw import AIR, Excluded
+
+WRAP: Final = 4096
+"""One turn of 12-bit numbers."""
+
+WRAPPED: Final = 3096
+"""Where -1000 HU lands when 12-bit numbers wrap."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How stored numbers relate to HU.
+
+    Attributes
+    ----------
+    slope, intercept
+        HU = stored x slope + intercept (DICOM PS3.3 C.11.1.1.2).
+    padding
+        Lowest and highest stored number that stands for no measurement, or None.
+    unsigned12
+        Whether the numbers are 12-bit unsigned, and so may have wrapped.
+    """
+
+    slope: float
+    intercept: float
+    padding: tuple[float, float] | None = None
+    unsigned12: bool = False
+
+
+def _wrapped(stored: NDArray[Any], scale: Scale) -> bool:
+    """Tell whether negative HU wrapped round to the top of the 12 bits.
+
+    Seen in the RSNA data with intercepts of 0 and about -1024. With the first, nothing but wrapped air
+    reaches 3,096; with the second metal may, but never in a twentieth of a slice.
+    """
+    coarse = stored[::4, ::4]
+    if scale.intercept > -100:
+        return bool(coarse.max() >= WRAPPED)
+    return bool(np.mean(coarse >= WRAPPED) > 0.05)
+
+
+def to_hu(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
+    """Return HU floored at `AIR`: int16 where they are whole numbers, else float32."""
+    slope, intercept = scale.slope, scale.intercept
+    padded = None
+    if scale.padding is not None and scale.padding[1] * slope + intercept > AIR:
+        padded = (stored >= scale.padding[0]) & (stored <= scale.padding[1])
+    if scale.unsigned12 and _wrapped(stored, scale):
+        stored = (stored.astype(np.int16) + np.int16(1000)) % np.int16(WRAP)
+        slope, intercept = 1.0, -1000.0
+    whole = slope == 1 and float(intercept).is_integer() and abs(intercept) < 30_000
+    if whole and stored.dtype == np.int16 and intercept == 0:
+        hu: NDArray[Any] = np.maximum(stored, np.int16(AIR))
+    elif whole and stored.dtype == np.uint16 and intercept <= 0:
+        hu = np.minimum(stored, np.uint16(32_767)).view(np.int16) + np.int16(intercept)
+        np.maximum(hu, np.int16(AIR), out=hu)
+    elif whole and stored.dtype.kind in "iu":
+        hu = np.clip(stored.astype(np.int64) + int(intercept), AIR, 32_767).astype(np.int16)
+    else:
+        hu = np.maximum(
+            stored.astype(np.float32) * np.float32(slope) + np.float32(intercept), np.float32(AIR)
+        )
+    if padded is not None:
+        hu[padded] = AIR
+    return hu
+
+
+def check_hu(hu: NDArray[Any]) -> None:
+    """Raise `Excluded` where numbers cannot be the HU of a head."""
+    low, high = float(hu.min()), float(hu.max())
+    if math.isnan(low) or math.isinf(low) or math.isinf(high):
+        raise Excluded("pixels that are no numbers (NaN or infinite)")
+    if low == high:
+        raise Excluded(f"constant image: every pixel is {low:g} HU")
+    if high > 31_743:
+        raise Excluded(f"implausible HU: up to {high:g}, beyond any metal")
+    if low > -200 and high < 300:
+        raise Excluded(f"implausible HU: {low:g} to {high:g}, neither air nor bone")
+    if high < -200:
+        raise Excluded(f"no tissue: nothing above {high:g} HU")

@@ -1,0 +1,95 @@
+"""JPEG, PNG and TIFF pictures to gray slices."""
+
+import io
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.imaging.raw import Excluded, Part, RawSlice
+
+LARGEST: Final = 4096
+"""Height or width above this is no slice; read from the header before anything is decoded."""
+
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+JPEG: Final = b"\xff\xd8\xff"
+TIFF: Final = (b"II*\x00", b"MM\x00*")
+
+
+def is_raster(data: bytes) -> bool:
+    """Tell whether bytes are a JPEG, PNG or TIFF picture."""
+    return data.startswith((PNG, JPEG, *TIFF))
+
+
+def _check_size(height: int, width: int) -> None:
+    if not (0 < height <= LARGEST and 0 < width <= LARGEST):
+        raise Excluded(f"{height}x{width} pixels is no slice: {LARGEST} at most")
+
+
+def _decoded(data: bytes) -> NDArray[Any]:
+    """Return the pixels as stored, (height, width) or (height, width, samples), checked for size first."""
+    if data.startswith(JPEG):
+        import simplejpeg
+
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        _check_size(height, width)
+        # libjpeg gives the luma of a color picture, ITU-R BT.601, which is what a conversion to gray is.
+        return simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0]
+    import imagecodecs
+
+    if data.startswith(PNG):
+        _check_size(int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
+        return imagecodecs.png_decode(data)
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as picture:
+        _check_size(picture.height, picture.width)
+        return np.asarray(picture)
+
+
+def _gray(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return one channel: the luma of RGB (ITU-R BT.601), transparency left out."""
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] in (1, 2):
+        return np.ascontiguousarray(pixels[..., 0])
+    color = np.ascontiguousarray(pixels[..., :3])
+    return cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
+
+
+def read_raster(data: bytes, name: str = "") -> list[Part]:
+    """Read one picture as a gray slice.
+
+    Pictures of 16 bits are scaled by their full range, never by their own minimum and maximum. A signed
+    16-bit TIFF is taken for HU.
+
+    Raises
+    ------
+    Excluded
+        Where it cannot be decoded, is too large or constant.
+    """
+    try:
+        pixels = _gray(_decoded(data))
+    except Excluded:
+        raise
+    except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
+        raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
+    low, high = pixels.min(), pixels.max()
+    if low == high:
+        raise Excluded(f"constant image: every pixel is {low:g}")
+    if pixels.dtype.kind in "if" and low < -500:
+        return [
+            RawSlice(
+                pixels=pixels.astype(np.int16 if pixels.dtype == np.int16 else np.float32),
+                hu=True,
+                slice_id=name,
+            )
+        ]
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * np.uint8(255)
+    elif pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8)
+    elif pixels.dtype != np.uint8:
+        raise Excluded(f"pixels of {pixels.dtype} have no known scale")
+    return [RawSlice(pixels=pixels, hu=False, slice_id=name)]

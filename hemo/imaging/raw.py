@@ -1,0 +1,61 @@
+"""What reading gives: one slice with what is known of it, or the reason why there is none."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+AIR: int = -1024
+"""HU below which nothing is told apart: padding and air outside the scan circle."""
+
+
+class Excluded(Exception):
+    """One file or slice that cannot be used; its text is the reason, without any identifier of a patient."""
+
+    def __init__(self, reason: str, slice_id: str = "") -> None:
+        super().__init__(reason)
+        self.slice_id = slice_id
+
+
+@dataclass(frozen=True)
+class RawSlice:
+    """One axial slice as read, before any reduction.
+
+    Attributes
+    ----------
+    pixels
+        HU as int16 or float32 (height, width) where `hu`; else uint8 gray (height, width), or uint8
+        (height, width, channels) for windows that come as separate images (see `channels`).
+    hu
+        Whether the pixels are Hounsfield units.
+    slice_id
+        What label tables call it: the file's stem, with `_<number>` behind it where a file holds many.
+    patient, study
+        Identifiers of the source, "" where unknown. They never leave `preprocess` unpseudonymised.
+    position
+        Millimetres along the slice's normal, or the slice's number; NaN where unknown.
+    spacing
+        Millimetres between rows and between columns; None where unknown.
+    uid
+        The DICOM SOPInstanceUID, "" where there is none.
+    number
+        Number of the slice in its study or volume (from 1), 0 where unknown.
+    channels
+        For pixels with a third axis: the window each channel shows.
+    """
+
+    pixels: NDArray[Any]
+    hu: bool
+    slice_id: str = ""
+    patient: str = ""
+    study: str = ""
+    position: float = math.nan
+    spacing: tuple[float, float] | None = None
+    uid: str = ""
+    number: int = 0
+    channels: tuple[str, ...] = ()
+
+
+Part = RawSlice | Excluded
+"""What one place in a file gives: a slice, or the reason why there is none."""

@@ -1,0 +1,128 @@
+"""From a slice to the small array that classifiers see. Training and serving share this code."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+from hemo.imaging.crop import cut, head_box
+from hemo.imaging.raw import AIR, Excluded, RawSlice
+from hemo.imaging.windows import GRAY, clipped, to_uint8, window
+
+RESAMPLINGS: Final = ("area", "paper")
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How slices become small arrays; travels with every store and every served model.
+
+    Attributes
+    ----------
+    size
+        Height and width of the result in pixels.
+    windows
+        The channels, by name (see `hemo.imaging.windows`).
+    crop
+        Whether to cut the head out first.
+    resampling
+        "area" (the mean over each target pixel's area) or "paper" (the seed paper's: Pillow's gray
+        conversion and default resize).
+    neighbours
+        How many slices of the study on each side join as further channels (see `hemo.slices.context`).
+    """
+
+    size: int = 128
+    windows: tuple[str, ...] = ("brain",)
+    crop: bool = True
+    resampling: str = "area"
+    neighbours: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "windows", tuple(self.windows))
+        if not 8 <= self.size <= 1024:
+            raise HemoError(f"{self.size}: impossible size: use 8 to 1024 pixels, 128 by default")
+        if not self.windows:
+            raise HemoError("windows: none given: name at least one, such as brain")
+        if self.resampling not in RESAMPLINGS:
+            raise HemoError(f"{self.resampling}: unknown resampling: use {' or '.join(RESAMPLINGS)}")
+        if not 0 <= self.neighbours <= 5:
+            raise HemoError(f"{self.neighbours}: impossible number of neighbours: use 0 to 5")
+        for name in self.windows:
+            window(name)
+
+    @property
+    def channels(self) -> int:
+        """Channels of a stored image, neighbours included."""
+        return len(self.windows) * (1 + 2 * self.neighbours)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reduction as plain values."""
+        return {**asdict(self), "windows": list(self.windows)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any] | str) -> Self:
+        """Return the reduction that `to_json` described (the values, or their JSON text)."""
+        values = json.loads(value) if isinstance(value, str) else value
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise HemoError(f"{min(unknown)}: unknown part of a reduction: made by a newer hemo? update it")
+        return cls(**values)
+
+
+PAPER: Final = Reduction(windows=(GRAY,), crop=False, resampling="paper")
+"""The seed paper's: a whole RGB image of 512x512 to gray 128x128."""
+
+
+def _plane(raw: RawSlice, name: str, windows: Sequence[str]) -> NDArray[Any]:
+    """Return one channel of an already windowed image."""
+    if name in raw.channels:
+        return raw.pixels[..., raw.channels.index(name)]
+    if raw.pixels.ndim == 2 and (name == GRAY or len(windows) == 1):
+        return raw.pixels
+    have = " and ".join(raw.channels) or "one"
+    raise Excluded(f"already windowed ({have}), so it has no window {name}: ask for windows {GRAY}")
+
+
+def _pillow(gray: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(gray).resize((size, size)))
+
+
+def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
+    """Reduce one slice to uint8 (size, size, number of windows).
+
+    A pure function of its two arguments. HU are clipped to each window first and averaged after, and
+    scaled by the window's bounds, never by the image's own minimum and maximum.
+
+    Raises
+    ------
+    Excluded
+        If an already windowed image does not show a window asked for.
+    """
+    size = reduction.size
+    height, width = raw.pixels.shape[:2]
+    box = head_box(raw) if reduction.crop else (0, 0, height, width)
+    image = np.empty((size, size, len(reduction.windows)), np.uint8)
+    if raw.hu:
+        part = cut(raw.pixels, box, AIR)
+    for channel, name in enumerate(reduction.windows):
+        if raw.hu:
+            level, extent = window(name)
+            if reduction.resampling == "paper":
+                image[..., channel] = _pillow(to_uint8(clipped(part, level, extent), extent), size)
+            else:
+                small = cv2.resize(clipped(part, level, extent), (size, size), interpolation=cv2.INTER_AREA)
+                image[..., channel] = to_uint8(small, extent)
+        else:
+            gray = np.ascontiguousarray(cut(_plane(raw, name, reduction.windows), box, 0))
+            if reduction.resampling == "paper":
+                image[..., channel] = _pillow(gray, size)
+            else:
+                image[..., channel] = cv2.resize(gray, (size, size), interpolation=cv2.INTER_AREA)
+    return image

@@ -1,0 +1,76 @@
+"""Windows: a range of HU shown as 0 to 255."""
+
+import re
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+
+GRAY: Final = "gray"
+"""The name of a channel that is taken as it comes, already windowed by whoever made the image."""
+
+WINDOWS: Final[dict[str, tuple[float, float]]] = {
+    "brain": (40.0, 80.0),
+    "subdural": (80.0, 200.0),
+    "bone": (600.0, 2800.0),
+}
+"""Level and width in HU, as the winners of the RSNA 2019 challenge used them."""
+
+
+def window(name: str) -> tuple[float, float]:
+    """Return level and width of a window by its name, or of one written as `LEVEL/WIDTH`.
+
+    `gray`, asked of an image in HU, is the brain window: what such images usually are.
+
+    Raises
+    ------
+    HemoError
+        For an unknown name or a width that is not positive.
+    """
+    if name == GRAY:
+        return WINDOWS["brain"]
+    if name in WINDOWS:
+        return WINDOWS[name]
+    match = re.fullmatch(r"(-?\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)", name)
+    if match is None or float(match[2]) <= 0:
+        known = ", ".join([*WINDOWS, GRAY])
+        raise HemoError(f"{name}: unknown window: use {known}, or LEVEL/WIDTH in HU such as 40/380")
+    return float(match[1]), float(match[2])
+
+
+def clipped(hu: NDArray[Any], level: float, width: float) -> NDArray[Any]:
+    """Return HU clipped to a window's bounds, shifted to start at 0; integers where bounds and HU are.
+
+    Clipping comes before resampling, so that bone does not bleed into the brain beside it.
+    """
+    low, high = level - width / 2, level + width / 2
+    if hu.dtype == np.int16 and low.is_integer() and high.is_integer():
+        result = np.clip(hu, np.int16(low), np.int16(high)).view(np.uint16)
+        result -= np.int16(low).view(np.uint16)  # wraps in 16 bits, which gives the difference exactly
+        return result
+    return np.clip(hu.astype(np.float32), low, high) - np.float32(low)
+
+
+def to_uint8(values: NDArray[Any], width: float) -> NDArray[np.uint8]:
+    """Return values from 0 to a window's width as 0 to 255, rounded to nearest."""
+    scaled = values.astype(np.float32) * np.float32(255 / width)
+    return (np.clip(scaled, 0, 255) + np.float32(0.5)).astype(np.uint8)
+
+
+def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uint8]:
+    """Show a window of HU as 0 to 255: the bounds level ± width / 2 become 0 and 255.
+
+    Parameters
+    ----------
+    hu
+        HU of any shape, int16 or float.
+    level, width
+        The window's centre and extent in HU.
+
+    Returns
+    -------
+    uint8 array of the same shape.
+    """
+    return to_uint8(clipped(hu, level, width), width)
