@@ -15,16 +15,19 @@ from typing import Any
 from hemo.errors import HemoError
 from hemo.families.base import Classifier, Family
 
-__all__ = ["Classifier", "Family", "build", "check_params", "families", "get", "load", "save"]
+__all__ = ["Classifier", "Family", "build", "check_params", "families", "get", "load", "names", "save"]
+
+
+def names() -> list[str]:
+    """Return the names of the registered families, without importing them."""
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in modules if not name.startswith("_") and name != "base")
 
 
 @cache
 def families() -> dict[str, Family]:
-    """Return the registered families by name, in order of their names."""
-    names = sorted(
-        m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and m.name != "base"
-    )
-    return {name: importlib.import_module(f"{__name__}.{name}").FAMILY for name in names}
+    """Return the registered families by name."""
+    return {name: importlib.import_module(f"{__name__}.{name}").FAMILY for name in names()}
 
 
 def get(name: str) -> Family:
@@ -41,7 +44,8 @@ def check_params(name: str, params: Mapping[str, Any]) -> None:
     unknown = sorted(set(params) - set(family.defaults))
     if unknown:
         raise HemoError(
-            f"family '{name}' has no parameter {', '.join(unknown)}: it has {', '.join(sorted(family.defaults))}"
+            f"family '{name}' has no parameter {', '.join(unknown)}: "
+            f"it has {', '.join(sorted(family.defaults))}"
         )
 
 

@@ -7,7 +7,11 @@ from hemo.slices.split import Rows
 
 
 def balanced(
-    rows: Rows, y: NDArray[np.integer], any_hemorrhage: NDArray[np.integer], rng: np.random.Generator
+    rows: Rows,
+    y: NDArray[np.integer],
+    any_hemorrhage: NDArray[np.integer],
+    rng: np.random.Generator,
+    most: int | None = None,
 ) -> Rows:
     """Draw as many negatives as there are positives: half with another hemorrhage, half with none.
 
@@ -24,6 +28,8 @@ def balanced(
         The label `any` of every row of the store.
     rng : Generator
         Draws the slices.
+    most : int, optional
+        Draw no more positives than this.
 
     Returns
     -------
@@ -34,7 +40,7 @@ def balanced(
     negative = rows[y[rows] == 0]
     other = negative[any_hemorrhage[negative] == 1]
     none = negative[any_hemorrhage[negative] != 1]
-    size = min(len(positive), len(negative))
+    size = min(len(positive), len(negative), len(positive) if most is None else most)
     from_other = min(len(other), size // 2)
     from_none = min(len(none), size - from_other)
     from_other = size - from_none

@@ -1,0 +1,41 @@
+PYTHON ?= python3.11
+BIN := .venv/bin
+# `mlflow run --env-manager local` starts `python`: the environment's comes first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test lint ui bench clean lock
+
+help:            ## what can be made
+	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
+
+.venv/done: requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q $$(grep '^uv==' requirements.txt)
+	$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: .venv/done ## the environment, then the whole way on the phantom through mlflow run
+	$(BIN)/mlflow run . --env-manager local
+
+test: .venv/done ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/done ## ruff and mypy
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+ui: .venv/done   ## the MLflow UI, with links to the views that matter
+	$(BIN)/python -m hemo ui
+
+bench: .venv/done ## the benchmarks, as ratios within one run
+	$(BIN)/python -m benchmarks
+
+lock:            ## lock the newest versions that pyproject.toml allows
+	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header pyproject.toml -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --no-annotate --no-header pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	(sed '/^  - pip:/q' conda.yaml; sed 's/.*/      - "&"/' requirements.txt) > conda.yaml.new && mv conda.yaml.new conda.yaml
+
+clean:           ## remove runs, models, phantom and stores (not the environment)
+	rm -rf data out mlflow.db mlruns/*/ optuna.db

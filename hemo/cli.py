@@ -1,0 +1,72 @@
+"""The command line: every command is loaded when it is named, so that help answers at once."""
+
+import importlib
+from typing import Any
+
+import click
+
+from hemo.errors import HemoError
+
+COMMANDS = {
+    "main": "hemo.commands.train:main",
+    "phantom": "hemo.commands.phantom:phantom",
+    "preprocess": "hemo.commands.data:preprocess",
+    "store": "hemo.commands.data:store",
+    "compare": "hemo.commands.compare:compare",
+    "promote": "hemo.commands.registry:promote",
+    "predict": "hemo.commands.predict:predict",
+    "ui": "hemo.commands.ui:ui",
+}
+"""Where each command is defined; every registered family is a command too."""
+
+
+class Commands(click.Group):
+    """Commands by name, in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names: the way of the data first, families in its middle."""
+        names = list(COMMANDS)
+        middle = names.index("compare")
+        return names[:middle] + family_names() + names[middle:]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None for a word that is no command."""
+        if cmd_name in family_names():
+            from hemo.commands.train import family_command
+
+            return family_command(cmd_name)
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a fault in what the user gave ends with status 2 and one line."""
+        try:
+            return super().invoke(ctx)
+        except HemoError as fault:
+            click.echo(f"hemo: {fault}", err=True)
+            ctx.exit(2)
+
+
+def family_names() -> list[str]:
+    """Return the names of the families without importing them."""
+    import hemo.families
+
+    return hemo.families.names()
+
+
+@click.command(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="hemo")
+def main() -> None:
+    """Classifiers of intracranial hemorrhage on head CT: trained, compared and promoted, honestly.
+
+    The way of the data: scans and a label table (or `phantom`) -> `preprocess` makes a slice store ->
+    each model family trains on it -> `compare` -> `promote` -> `predict`. `main` goes the whole way.
+
+    Everything is also an entry point of MLproject: `mlflow run . -e preprocess -P images=DIR ...`.
+    Research use only.
+    """

@@ -1,0 +1,40 @@
+"""Options that several commands share: the same word with the same meaning everywhere."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+experiment = click.option(
+    "--experiment",
+    metavar="FILE",
+    default="",
+    help="Experiment file (experiments/*.yaml); lists what differs from the defaults.",
+)
+images = click.option("--images", metavar="DIR", default="", help="Folder of scans: DICOM, PNG or JPEG.")
+labels = click.option("--labels", metavar="FILE", default="", help="Label table (CSV).")
+store = click.option("--store", metavar="DIR", default="", help="Folder of the slice store.")
+protocol = click.option(
+    "--protocol",
+    metavar="WORD",
+    default="",
+    help="cv (folds by patient), holdout (train, validation, test by patient) or paper (by slice).",
+)
+label = click.option(
+    "--label", metavar="WORD", default="all", show_default=True, help="One of the six labels, or all."
+)
+seed = click.option("--seed", type=int, default=None, help="The one seed all others come from.")
+workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Put several options on a command, in the order given."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,74 @@
+"""`main`, the whole way of an experiment, and one command for each model family."""
+
+from typing import Any
+
+import click
+
+from hemo import families
+from hemo.commands import options
+from hemo.errors import HemoError
+
+
+@click.command()
+@options.together(
+    options.experiment, options.images, options.labels, options.store, options.seed, options.workers
+)
+def main(**words: Any) -> None:
+    """Go the whole way: data, slice store, every family on every label, comparison, promotion.
+
+    With no --images the phantom is made: synthetic head-CT studies. Each step is a run in MLflow, nested
+    below one root run. What the experiment file says is overridden by the options given here.
+    """
+    from hemo import config, pipeline
+    from hemo.commands.compare import after_experiment
+
+    file = words.pop("experiment")
+    experiment = config.load(file, **words)
+    failed = pipeline.run_experiment(experiment, file)
+    after_experiment(experiment, file, failed)
+
+
+def family_command(name: str) -> click.Command:
+    """Return the command that trains a family."""
+    family = families.get(name)
+    defaults = ", ".join(f"{word}={value}" for word, value in family.defaults.items())
+
+    @options.together(
+        options.store,
+        options.label,
+        click.option("--params", metavar="WORDS", default="", help=f"Like 'a=1 b=x'. Defaults: {defaults}."),
+        options.protocol,
+        options.experiment,
+        options.seed,
+        options.workers,
+    )
+    def command(label: str, params: str, experiment: str, **words: Any) -> None:
+        from hemo import config, pipeline
+        from hemo.console import next_commands
+
+        labels = config.label_names(label)
+        settings = config.load(experiment, **words)
+        given = {**settings.families.get(name, {}), **parse_params(params)}
+        families.check_params(name, given)
+        settings = settings.model_copy(update={"families": {name: given}})
+        failed = pipeline.train_family(settings, name, labels)
+        where = f" --experiment {experiment}" if experiment else ""
+        next_commands(f"hemo compare{where}", "hemo ui")
+        if len(failed) == len(labels):
+            raise HemoError(f"{name}: no label could be trained: {failed[0][1]}")
+
+    command.__doc__ = f"Train {family.title} on one label, or on all, from a slice store."
+    return click.command(name)(command)
+
+
+def parse_params(text: str) -> dict[str, Any]:
+    """Read words like `solver=saga C=0.1 layers=[256,16]`; values are YAML."""
+    import yaml
+
+    params = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise HemoError(f"--params '{word}': give name=value, several separated by spaces")
+        params[name] = yaml.safe_load(value)
+    return params

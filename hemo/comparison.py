@@ -1,0 +1,133 @@
+"""Training runs side by side: a leaderboard per label, averages, and the best family of each label."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from mlflow.entities import Run
+
+from hemo import tracking
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+
+FIGURES = ("recall", "specificity", "precision", "accuracy", "auc")
+"""The leaderboard's columns."""
+
+CHOOSE_BY = ("recall_at_specificity_80", "auc")
+"""The best family has the highest recall at a specificity of 0.80; ties go to the higher AUC.
+
+At equal specificity no classifier wins by calling everything positive.
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs that were tested on the same slices.
+
+    Attributes
+    ----------
+    leaderboard
+        One row a run: `label`, `family`, the figures with `_low` and `_high`, `best`, `run_id`, ...
+    averages
+        One row a family: the mean of each figure over its labels.
+    left_out
+        One row a run that was not compared: `run`, `reason`.
+    """
+
+    leaderboard: pd.DataFrame
+    averages: pd.DataFrame
+    left_out: pd.DataFrame
+    protocol: str
+    data_digest: str
+    split_digest: str
+
+
+def compare(experiment: str) -> Comparison:
+    """Compare the newest training run of each family and label of an MLflow experiment.
+
+    Runs on other data, or on another split, than the newest run are left out and named: their figures
+    are of other patients.
+
+    Raises
+    ------
+    HemoError
+        If the experiment has no finished training run.
+    """
+    runs = tracking.training_runs(experiment)
+    if not runs:
+        raise HemoError("the experiment has no finished training run: train first, for example `hemo logreg`")
+    digests = _digests(runs[0])
+    kept: dict[tuple[str, str], Run] = {}
+    left_out = []
+    for run in runs:
+        key = (run.data.tags["label"], run.data.tags["family"])
+        if key in kept:
+            continue
+        if _digests(run) == digests:
+            kept[key] = run
+        else:
+            left_out.append(
+                {"run": run.info.run_name, "key": key, "reason": _difference(_digests(run), digests)}
+            )
+    left_out = [{"run": r["run"], "reason": r["reason"]} for r in left_out if r["key"] not in kept]
+    board = pd.DataFrame([_row(run) for run in kept.values()])
+    board["label"] = pd.Categorical(board["label"], LABELS, ordered=True)
+    board = board.sort_values(["label", "family"], ignore_index=True)
+    board["best"] = False
+    board.loc[list(best_per_label(board)), "best"] = True
+    averages = board.groupby("family")[[*FIGURES, CHOOSE_BY[0], "seconds"]].mean().reset_index()
+    averages.insert(1, "labels", board.groupby("family")["label"].nunique().to_numpy())
+    left = pd.DataFrame(left_out, columns=["run", "reason"]).drop_duplicates(ignore_index=True)
+    protocol, data, split = digests
+    return Comparison(board, averages, left, protocol, data, split)
+
+
+def best_per_label(board: pd.DataFrame) -> list[int]:
+    """Return the rows of a leaderboard that hold the best family of each label.
+
+    Under `holdout` the choice is made by the figures on validation patients, so that the test patients
+    do not choose the model; under `cv` the out-of-fold figures are all there are.
+    """
+    ranked = board.sort_values([f"choose_{name}" for name in CHOOSE_BY], ascending=False, kind="stable")
+    return [int(group.index[0]) for _, group in ranked.groupby("label", observed=True)]
+
+
+def _row(run: Run) -> dict[str, object]:
+    metrics, tags = run.data.metrics, run.data.tags
+    part = "val" if tags["protocol"] == "holdout" else "test"
+    row: dict[str, object] = {"label": tags["label"], "family": tags["family"]}
+    for name in (*FIGURES, CHOOSE_BY[0]):
+        for suffix in ("", "_low", "_high"):
+            row[name + suffix] = metrics.get(f"test/{name}{suffix}", np.nan)
+    row |= {f"choose_{name}": metrics.get(f"{part}/{name}", np.nan) for name in CHOOSE_BY}
+    for name in ("slices", "positive_slices", "patients", "positive_patients"):
+        row[name] = int(metrics.get(f"test/{name}", 0))
+    row["threshold"] = metrics.get("threshold", np.nan)
+    row["seconds"] = metrics.get("time/fit_s", np.nan)
+    row["degenerate"] = degenerate(row)
+    row["run_id"] = run.info.run_id
+    return row
+
+
+def degenerate(row: dict[str, object]) -> str:
+    """Say so if a classifier calls nearly everything positive, or nearly nothing; else return ''."""
+    recall, specificity = row["recall"], row["specificity"]
+    if isinstance(specificity, float) and specificity < 0.1:
+        return "calls nearly everything positive"
+    if isinstance(recall, float) and recall < 0.1:
+        return "calls nearly nothing positive"
+    return ""
+
+
+def _digests(run: Run) -> tuple[str, str, str]:
+    tags = run.data.tags
+    return tags["protocol"], tags["data_digest"], tags["split_digest"]
+
+
+def _difference(one: tuple[str, str, str], other: tuple[str, str, str]) -> str:
+    names = ("protocol", "data", "split")
+    return ", ".join(
+        f"another {name} ({a[:8]}, not {b[:8]})"
+        for name, a, b in zip(names, one, other, strict=True)
+        if a != b
+    )

@@ -1,0 +1,62 @@
+"""Run independent tasks in this process or in several: one that fails takes no other with it."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+THREAD_WORDS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+"""What NumPy's and TensorFlow's libraries read at import to size their thread pools."""
+
+
+def run_all(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+) -> Iterator[tuple[Task, Result | Exception]]:
+    """Apply a function to tasks and yield each with its result, or with the exception it raised.
+
+    Parameters
+    ----------
+    function : callable
+        Defined at the top of a module, so that another process can import it.
+    tasks : sequence
+        What it is applied to; must survive pickling where `workers` is above 1.
+    workers : int
+        Processes. With one, tasks run here and in order; with more, as they finish.
+    """
+    if workers == 1 or len(tasks) < 2:
+        for task in tasks:
+            try:
+                yield task, function(task)
+            except Exception as fault:
+                yield task, fault
+        return
+    with _threads_shared_by(workers):
+        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+        with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+            futures = {pool.submit(function, task): task for task in tasks}
+            for future in as_completed(futures):
+                fault = future.exception()
+                if fault is not None and not isinstance(fault, Exception):
+                    raise fault
+                yield futures[future], fault if fault is not None else future.result()
+
+
+@contextmanager
+def _threads_shared_by(workers: int) -> Iterator[None]:
+    """Let processes started now use their share of the cores."""
+    share = str(max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1)
+    before = {word: os.environ.get(word) for word in THREAD_WORDS}
+    os.environ.update(dict.fromkeys(THREAD_WORDS, share))
+    try:
+        yield
+    finally:
+        for word, value in before.items():
+            if value is None:
+                del os.environ[word]
+            else:
+                os.environ[word] = value

@@ -1,0 +1,175 @@
+"""The whole way of an experiment: data, store, split, training runs, comparison, promotion."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+
+from hemo import console, executors, families, recording, tracking
+from hemo.config import Experiment
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+from hemo.recording import Work
+from hemo.slices.split import make_split
+from hemo.slices.store import SliceStore
+from hemo.training import Plan, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training for a worker process: everything it needs to know."""
+
+    work: Work
+    plan: Plan
+    store: Path
+    experiment: str
+    parent: str | None
+
+
+def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
+    """Return the experiment's store, first making the phantom and the store where they are wanted.
+
+    Parameters
+    ----------
+    config : Experiment
+        With `images`, the store is made from them (what is there already is kept); without, an existing
+        store is taken as it is, and where there is none it is made from the phantom.
+    parent : str, optional
+        Run below which the preprocessing is logged.
+    """
+    store = config.store_folder
+    if not config.images and (store / "store.json").is_file():
+        return SliceStore.open(store)
+    images, labels = config.images, config.labels
+    if not images:
+        images = str(config.folder / "phantom")
+        labels = make_phantom(config, Path(images))
+    summary = preprocess_into(config, Path(images), Path(labels) if labels else None)
+    opened = SliceStore.open(store)
+    if parent:
+        experiment = tracking.client().get_run(parent).info.experiment_id
+        with tracking.start_run(
+            experiment, "preprocess", {"stage": "preprocess", "dataset": dataset_name(config)}, parent
+        ):
+            recording.record_store(opened, summary)
+    return opened
+
+
+def make_plan(config: Experiment, store: SliceStore) -> Plan:
+    """Return how the experiment's classifiers are trained on a store."""
+    split = None
+    if config.protocol != "paper":
+        split = make_split(store.index, config.protocol, config.seed, folds=config.folds)
+    return Plan(split, config.sampling, config.operating_point, config.positives, config.seed)
+
+
+def train_all(
+    config: Experiment,
+    store: SliceStore,
+    chosen: Mapping[str, Mapping[str, Any]],
+    labels: Sequence[str],
+    experiment: str,
+    parent: str,
+) -> list[tuple[str, str]]:
+    """Train families on labels, each as a run below `parent`; return names and reasons of those that failed."""
+    plan = make_plan(config, store)
+    jobs = [
+        Job(
+            Work(family, label, params, dataset_name(config), config.draws),
+            plan,
+            store.folder,
+            experiment,
+            parent,
+        )
+        for family, params in chosen.items()
+        for label in labels
+    ]
+    # The slow families first, so that no worker is left alone with one at the end.
+    jobs.sort(key=lambda job: not families.get(job.work.family).neural)
+    failed = []
+    outcomes = executors.run_all(train_in_run, jobs, config.workers)
+    for job, outcome in console.track(outcomes, "training", len(jobs)):
+        if isinstance(outcome, Exception):
+            failed.append((job.work.name, str(outcome) or type(outcome).__name__))
+            console.err.print(f"[red]{job.work.name} failed:[/red] {outcome}")
+        else:
+            console.err.print(f"{job.work.name}: {outcome}")
+    return failed
+
+
+def train_in_run(job: Job) -> str:
+    """Train one family on one label inside a run of its own; return its figures in a line."""
+    store = SliceStore.open(job.store)
+    tags = recording.run_tags(job.work, job.plan, store)
+    with tracking.start_run(job.experiment, job.work.name, tags, job.parent):
+        return train_and_record(job.work, job.plan, store)
+
+
+def train_and_record(work: Work, plan: Plan, store: SliceStore) -> str:
+    """Train and log to the active run; return the figures in a line."""
+    trained = train(store, plan, work.family, work.label, work.params)
+    return recording.record(trained, work, plan, store)
+
+
+def train_family(config: Experiment, family: str, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Train one family: on one label in the root run itself, on several in runs below it."""
+    store = SliceStore.open(config.store_folder)
+    experiment = tracking.experiment_id(config.name)
+    params = config.families.get(family, {})
+    if len(labels) == 1:
+        work = Work(family, labels[0], params, dataset_name(config), config.draws)
+        plan = make_plan(config, store)
+        with tracking.root_run(experiment, work.name, recording.run_tags(work, plan, store)):
+            console.err.print(f"{work.name}: {train_and_record(work, plan, store)}")
+        return []
+    tags = {"stage": "group", "family": family, "dataset": dataset_name(config)}
+    with tracking.root_run(experiment, f"{family}/all labels", tags) as root:
+        return train_all(config, store, {family: params}, labels, experiment, root)
+
+
+def run_experiment(config: Experiment, file: str | None) -> list[tuple[str, str]]:
+    """Go the whole way: store, training runs, comparison, promotion, as runs below one root run."""
+    from hemo import registry
+    from hemo.report import log_comparison, print_comparison
+
+    experiment = tracking.experiment_id(config.name)
+    tags = {"stage": "experiment", "dataset": dataset_name(config), "protocol": config.protocol}
+    with tracking.root_run(experiment, config.name, tags) as root:
+        if file:
+            mlflow.log_artifact(file, "experiment")
+        store = prepare_store(config, root)
+        failed = train_all(config, store, config.families, LABELS, experiment, root)
+        if len(failed) == len(config.families) * len(LABELS):
+            raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
+        comparison = log_comparison(config, experiment, root)
+        print_comparison(comparison)
+        registry.promote_and_print(config, experiment, root)
+    return failed
+
+
+def make_phantom(config: Experiment, folder: Path) -> str:
+    """Make the phantom's studies where they are not there yet; return the path of its label table."""
+    from hemo.imaging import phantom
+
+    table = folder / "labels.csv"
+    if not table.is_file():
+        words = config.phantom
+        phantom.write(folder, patients=words.patients, slices=words.slices, size=words.size, seed=config.seed, workers=config.workers)  # fmt: skip
+    return str(table)
+
+
+def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> Any:
+    """Read images and labels into the experiment's store."""
+    from hemo.imaging import Reduction
+    from hemo.slices.preprocess import preprocess
+
+    words = config.reduction
+    reduction = Reduction(size=words.size, windows=words.windows, crop=words.crop)
+    return preprocess(images, labels, config.store_folder, reduction, workers=config.workers)
+
+
+def dataset_name(config: Experiment) -> str:
+    """Return the name of an experiment's data for people."""
+    return config.name if config.images or config.store else "phantom"

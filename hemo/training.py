@@ -1,0 +1,209 @@
+"""Train one family on one label under a protocol: predictions, operating point and a classifier to keep."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo import families
+from hemo.errors import HemoError
+from hemo.evaluation import operating_point, predictions
+from hemo.families.base import Classifier
+from hemo.labels import LABELS
+from hemo.slices.paper import paper_round
+from hemo.slices.sample import SAMPLINGS
+from hemo.slices.split import Round, Rows, Split, rounds, set_apart
+from hemo.slices.store import SliceStore
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How classifiers of an experiment are trained, whatever their family and label.
+
+    Attributes
+    ----------
+    split
+        Patients dealt; None under the `paper` protocol, which draws its own split by slice for each label.
+    sampling
+        `balanced` or `natural`: slices learned from. Predicted slices are always at natural prevalence.
+    rule
+        Rule of the operating point, such as `sensitivity_at_least:0.85`.
+    positives
+        Positive slices of a label's sample under `paper`.
+    seed
+        The one seed all others come from.
+    """
+
+    split: Split | None
+    sampling: str
+    rule: str
+    positives: int
+    seed: int
+
+    @property
+    def protocol(self) -> str:
+        """`holdout`, `cv` or `paper`."""
+        return self.split.protocol if self.split else "paper"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one training gave.
+
+    Attributes
+    ----------
+    classifier
+        The one to keep: under `holdout` and `paper` the one that was tested; under `cv` fitted again on
+        all patients.
+    threshold
+        Its operating point, fitted on validation or out-of-fold predictions (0.5 under `paper`).
+    predictions
+        Prediction table (see `hemo.evaluation.predictions`).
+    epochs
+        One row an epoch of neural families: `fold` (-1: the classifier to keep), `epoch`, `loss`, ...
+    facts
+        Figures of the training: `time/fit_s`, `fit/converged`, `fit/iterations`, `fit/slices`, ...
+    """
+
+    classifier: Classifier
+    threshold: float
+    predictions: pd.DataFrame
+    epochs: pd.DataFrame
+    facts: dict[str, float]
+
+
+def train(store: SliceStore, plan: Plan, family: str, label: str, params: Mapping[str, Any]) -> Trained:
+    """Train a family on one label.
+
+    Parameters
+    ----------
+    store : SliceStore
+        Slices and labels.
+    plan : Plan
+        Split, sampling, operating point and seed.
+    family : str
+        Name of a registered family.
+    label : str
+        One of the six.
+    params : mapping
+        Parameters of the family that differ from its defaults.
+
+    Raises
+    ------
+    HemoError
+        If the store holds too few patients with the label to learn from or to test on.
+    """
+    index = store.index
+    y = index[label].to_numpy()
+    _check_learnable(index, label, plan)
+    one_for_all = plan.protocol != "cv"
+    if plan.split is None:
+        trainings = [paper_round(index, label, plan.seed, plan.positives)]
+    else:
+        trainings = rounds(plan.split, index)
+    epochs: list[dict[str, float]] = []
+    tables = []
+    fit_seconds = 0.0
+    for one in trainings:
+        classifier, seconds = _fit(store, plan, family, label, params, one, epochs, final=one_for_all)
+        fit_seconds += seconds
+        for part, rows in (("validation", one.validation), ("test", one.test)):
+            if part == "test" or plan.protocol == "holdout":
+                known = rows[y[rows] >= 0]
+                tables.append(_predict(store, classifier, label, known, part, one.fold))
+    table = pd.concat(tables, ignore_index=True)
+    threshold, table["threshold"] = _operating_point(table, plan)
+    if not one_for_all:
+        learn, validation = set_apart(index, np.arange(len(index)), plan.seed)
+        everything = Round(-1, learn, validation, np.arange(0))
+        classifier, seconds = _fit(store, plan, family, label, params, everything, epochs, final=True)
+        fit_seconds += seconds
+    facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
+    facts |= {"time/fit_s": fit_seconds, "threshold": threshold}
+    return Trained(classifier, threshold, predictions.validate(table), pd.DataFrame(epochs), facts)
+
+
+def _fit(
+    store: SliceStore,
+    plan: Plan,
+    family: str,
+    label: str,
+    params: Mapping[str, Any],
+    one: Round,
+    epochs: list[dict[str, float]],
+    *,
+    final: bool,
+) -> tuple[Classifier, float]:
+    """Fit on a round's training slices; families without epochs learn from the early-stopping slices too.
+
+    Under `holdout` they do not, since there the validation slices fit the operating point.
+    """
+    neural = families.get(family).neural
+    train_rows = one.train
+    if not neural and plan.protocol != "holdout":
+        train_rows = np.sort(np.concatenate([one.train, one.validation]))
+    # The sample depends on label and fold alone, so that families learn from the same slices.
+    seeds = np.random.default_rng([plan.seed, LABELS.index(label), one.fold + 1])
+    x, y = _slices(store, plan, label, train_rows, seeds)
+    if len(np.unique(y)) < 2:
+        raise HemoError(
+            f"{label}: fold {one.fold} has no slices of both classes to learn from: use fewer folds"
+        )
+    validation = _slices(store, plan, label, one.validation, seeds) if neural else None
+    if validation is not None and not len(validation[1]):
+        validation = None
+
+    def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
+        epochs.append({"fold": -1 if final else one.fold, "epoch": epoch, **figures})
+
+    classifier = families.build(family, params, int(seeds.integers(2**31)))
+    start = time.perf_counter()
+    classifier.fit(x, y, validation=validation, on_epoch=on_epoch)
+    return classifier, time.perf_counter() - start
+
+
+def _slices(
+    store: SliceStore, plan: Plan, label: str, rows: Rows, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    y = store.index[label].to_numpy()
+    if plan.protocol != "paper":  # there the sample is drawn before the split
+        rows = SAMPLINGS[plan.sampling](rows, y, store.index["any"].to_numpy(), rng)
+    return store.images(rows), y[rows].astype(np.int8)
+
+
+def _predict(
+    store: SliceStore, classifier: Classifier, label: str, rows: Rows, part: str, fold: int
+) -> pd.DataFrame:
+    table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
+    return table.assign(
+        part=part,
+        fold=np.int16(fold),
+        truth=store.index[label].to_numpy()[rows].astype(np.int8),
+        probability=classifier.predict_proba(store.images(rows))[:, 1].astype(float),
+    )
+
+
+def _operating_point(table: pd.DataFrame, plan: Plan) -> tuple[float, NDArray[np.float64]]:
+    """Return the kept classifier's threshold and the threshold each row is judged by, fitted without it."""
+    truth, probability = table["truth"].to_numpy(), table["probability"].to_numpy()
+    if plan.protocol == "paper":
+        return 0.5, np.full(len(table), 0.5)
+    rule = operating_point.parse(plan.rule)
+    if plan.protocol == "holdout":
+        off_test = (table["part"] == "validation").to_numpy()
+        threshold = operating_point.fit(truth[off_test], probability[off_test], rule)
+        return threshold, np.full(len(table), threshold)
+    each = operating_point.cross_fit(truth, probability, table["fold"].to_numpy(), rule)
+    return operating_point.fit(truth, probability, rule), each
+
+
+def _check_learnable(index: pd.DataFrame, label: str, plan: Plan) -> None:
+    positive = index.loc[index[label] == 1, "patient"].nunique()
+    if plan.split is not None and positive < 2:
+        raise HemoError(
+            f"{label}: {positive} patients of the store have it: it takes 2 to learn from one and test on another"
+        )
