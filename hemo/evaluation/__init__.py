@@ -1,1 +1,1 @@
-"""Truth, probability and patient to metrics, intervals, operating points and plots. Knows nothing of models."""
+"""From prediction tables to figures, intervals, operating points and plots; knows nothing of models."""

@@ -1,20 +1,23 @@
 """Calibration: how far probabilities can be believed, and the map that makes them believable."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hemo.errors import HemoError
+from hemo.evaluation.folds import out_of_fold
+
+METHODS: Final = ("sigmoid", "isotonic")
 
 _CLIP: Final = 1e-6
-"""Probabilities nearer to 0 or 1 than this count as this near: a single certain slice must not decide a fit."""
+"""Probabilities nearer to 0 or 1 count as this near: a single certain slice must not decide a fit."""
 
 _STEPS: Final = 100
 _LARGEST: Final = 1e3
-"""A coefficient of the logistic fit beyond this means that the classes are separated: there is no finite fit."""
+"""A coefficient beyond this means that the classes are separated: there is no finite fit."""
 
 
 def logit(probability: ArrayLike) -> NDArray[np.float64]:
@@ -30,7 +33,7 @@ def _expit(value: NDArray[np.float64]) -> NDArray[np.float64]:
 def _fit_logistic(
     design: NDArray[np.float64], target: NDArray[np.float64], offset: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the maximum-likelihood coefficients by Newton's method with step halving, or NaN where none are finite.
+    """Return maximum-likelihood coefficients by Newton's method with step halving; NaN where none are finite.
 
     `design` is (n, k), `target` in [0, 1] (n,), `offset` is added to the linear predictor (n,).
     """
@@ -67,9 +70,9 @@ def recalibration_draws(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return calibration slope and intercept under each weighting of the patients.
 
-    The slope is the coefficient of logit(probability) in a logistic regression of the truth (1 is ideal, below 1 means
-    overconfident). The intercept is calibration-in-the-large: the constant of a logistic regression with
-    logit(probability) as offset (0 is ideal, above 0 means that probabilities are too low).
+    The slope is the coefficient of logit(probability) in a logistic regression of the truth (1 is ideal,
+    below 1 means overconfident). The intercept is calibration-in-the-large: the constant of a logistic
+    regression with logit(probability) as offset (0 is ideal, above 0 means that probabilities are too low).
 
     Parameters
     ----------
@@ -85,10 +88,11 @@ def recalibration_draws(
 
     Notes
     -----
-    Definitions: Van Calster et al., "Calibration: the Achilles heel of predictive analytics", BMC Medicine 17:230,
-    2019. A draw takes one Newton step from the fit to all data, with the draw's own Hessian: the one-step bootstrap,
-    whose error is of smaller order than the bootstrap's own (Davidson and MacKinnon, "Bootstrap testing in nonlinear
-    models", International Economic Review 40:487, 1999). Under weights of one it is the fit itself.
+    Definitions: Van Calster et al., "Calibration: the Achilles heel of predictive analytics", BMC Medicine
+    17:230, 2019. A draw takes one Newton step from the fit to all data, with the draw's own Hessian: the
+    one-step bootstrap, whose error is of smaller order than the bootstrap's own (Davidson and MacKinnon,
+    "Bootstrap testing in nonlinear models", International Economic Review 40:487, 1999). Under weights of
+    one it is the fit itself.
     """
     nothing = np.full(len(counts), np.nan)
     if not 0 < truth.sum() < len(truth):
@@ -114,3 +118,116 @@ def recalibration_draws(
         step = np.linalg.solve(hessian, drawn[:, :width, None])[:, 0, 0]
         results.append(np.where(singular, np.nan, fit[0] + step))
     return results[0], results[1]
+
+
+def _check(method: str) -> None:
+    if method not in METHODS:
+        raise HemoError(f"{method}: unknown calibration: {' or '.join(METHODS)}")
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """A map from a classifier's probabilities to calibrated ones.
+
+    It keeps the order of slices, but for a sigmoid fitted to probabilities worse than chance: that one falls.
+
+    Attributes
+    ----------
+    method
+        "sigmoid": expit(slope * logit(probability) + intercept). "isotonic": linear between knots, level
+        outside.
+    slope, intercept
+        Of the sigmoid.
+    knots
+        Of the isotonic map: probabilities before and after, in rising order.
+    """
+
+    method: str
+    slope: float = 1.0
+    intercept: float = 0.0
+    knots: tuple[tuple[float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self.method)
+
+    def __call__(self, probability: ArrayLike) -> NDArray[np.float64]:
+        """Return calibrated probabilities, float64 of the shape given."""
+        if self.method == "sigmoid":
+            return _expit(self.slope * logit(probability) + self.intercept)
+        before, after = np.array(self.knots).T
+        return np.interp(np.asarray(probability, np.float64), before, after)
+
+    def to_json(self) -> str:
+        """Return the map as JSON, exact to the last bit."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        HemoError
+            If the text is no calibrator.
+        """
+        try:
+            values = json.loads(text)
+            values["knots"] = tuple((float(before), float(after)) for before, after in values["knots"])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError) as fault:
+            raise HemoError(f"calibrator: {fault}: should be the JSON that a run wrote") from fault
+
+
+def fit(truth: ArrayLike, probability: ArrayLike, method: str) -> Calibrator:
+    """Return the calibrator fitted on predictions off-test (validation or out-of-fold).
+
+    Parameters
+    ----------
+    truth
+        0 or 1, (n,).
+    probability
+        Of class 1, (n,).
+    method
+        "sigmoid" (two parameters: for few positives) or "isotonic" (any rising map: for a thousand slices
+        and more).
+
+    Raises
+    ------
+    HemoError
+        If the method is unknown, or one class is absent.
+
+    Notes
+    -----
+    The sigmoid is Platt's, on the log odds of the probabilities, fitted to his smoothed targets (N+ + 1) /
+    (N+ + 2) and 1 / (N- + 2), so that the fit is finite for separated classes (Platt, "Probabilistic
+    outputs for support vector machines", 1999). Isotonic is scikit-learn's `IsotonicRegression`.
+    """
+    _check(method)
+    truth, probability = np.asarray(truth), np.asarray(probability, np.float64)
+    positives, negatives = int((truth == 1).sum()), int((truth == 0).sum())
+    if not positives or not negatives:
+        raise HemoError(f"{method}: slices of one class only: calibrate on positives and negatives")
+    if method == "sigmoid":
+        design = np.stack([logit(probability), np.ones(len(probability))], axis=1)
+        target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+        slope, intercept = _fit_logistic(design, target, np.zeros(len(target)))
+        if np.isnan(slope):
+            # All probabilities are equal: the share of positives is all that can be learned.
+            slope, intercept = 0.0, float(logit(target.mean()))
+        return Calibrator("sigmoid", float(slope), float(intercept))
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression().fit(probability, truth)
+    knots = zip(fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist(), strict=True)
+    return Calibrator("isotonic", knots=tuple(knots))
+
+
+def cross_fit(truth: ArrayLike, probability: ArrayLike, fold: ArrayLike, method: str) -> NDArray[np.float64]:
+    """Return calibrated probabilities, each fold's by a calibrator fitted on the other folds, float64 (n,).
+
+    Raises
+    ------
+    HemoError
+        If there are fewer than two folds, or the other folds of one lack a class.
+    """
+    return out_of_fold(truth, probability, fold, lambda y, p, here: fit(y, p, method)(here))

@@ -1,7 +1,8 @@
 """Figures of a binary classifier, on data as they are or under many weightings of patients at once.
 
-One implementation serves both: the point value is the figure under weights of one, a bootstrap draw is the figure under
-the number of times that each patient was drawn. Slices are sorted once; a draw then costs a cumulative sum.
+One implementation serves both: the point value is the figure under weights of one, a bootstrap draw is the
+figure under the number of times that each patient was drawn. Slices are sorted once; a draw then costs a
+cumulative sum.
 """
 
 from dataclasses import dataclass
@@ -58,16 +59,18 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     Returns
     -------
     dict
-        NaN where a figure is undefined: recall, balanced accuracy and the ranking figures (AUC, average precision,
-        recall at a specificity, ...) without positives; specificity and the ranking figures without negatives;
-        precision where nothing is called positive, NPV where everything is, F1 where there is neither a positive nor a
-        call; calibration where there is one class or a threshold separates the two.
+        NaN where a figure is undefined: recall, balanced accuracy and the ranking figures (AUC, average
+        precision, recall at a specificity, ...) without positives; specificity and the ranking figures
+        without negatives; precision where nothing is called positive, NPV where everything is, F1 where
+        there is neither a positive nor a call; calibration where there is one class or a threshold
+        separates the two.
 
     Notes
     -----
-    `average_precision` is the step-wise sum (no interpolation), `recall_at_specificity_80` the highest recall of any
-    threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest specificity of any threshold
-    whose recall is at least 0.80. Slope and intercept: see `hemo.evaluation.calibration.recalibration_draws`.
+    `average_precision` is the step-wise sum (no interpolation), `recall_at_specificity_80` the highest
+    recall of any threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest
+    specificity of any threshold whose recall is at least 0.80. Slope and intercept: see
+    `hemo.evaluation.calibration.recalibration_draws`.
     """
     truth = np.asarray(truth)
     arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64))
@@ -76,11 +79,11 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
 
 @dataclass(frozen=True)
 class Arranged:
-    """Predictions arranged for weighting by patient: sums a patient, and both classes sorted by probability."""
+    """Predictions arranged for weighting by patient: sums a patient, and both classes in order."""
 
     sums: NDArray[np.float64]
-    """True positives, false positives, false negatives, true negatives, squared errors, log losses: (patients, 6)."""
-    recalibration: tuple[NDArray[np.float64], ...]
+    """True, false positives; false, true negatives; squared errors; log losses: (patients, 6)."""
+    slices: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
     """Truth, probability and patient of each slice, (n,) each: what the calibration figures need."""
     positives: NDArray[np.int64]
     """Patient of each positive slice, by falling probability, (positives,)."""
@@ -117,14 +120,15 @@ class Arranged:
             dtype=np.float64,
         )
         patients = int(patient.max(initial=-1)) + 1
-        sums = np.stack([np.bincount(patient, column, patients) for column in rows.T], axis=1)
+        sums = np.array([np.bincount(patient, column, patients) for column in rows.T], np.float64).T
         order = np.argsort(-probability, kind="stable")
         positive, negative = order[truth[order]], order[~truth[order]]
-        # Searching the rising, negated probabilities: "left" counts those strictly above, "right" ties as well.
+        # Searching the rising, negated probabilities: "left" counts those strictly above, "right" ties as
+        # well.
         above, below = -probability[positive], -probability[negative]
         return cls(
             sums=sums,
-            recalibration=(truth.astype(np.float64), probability, patient),
+            slices=(truth.astype(np.float64), probability, patient),
             positives=patient[positive],
             negatives=patient[negative],
             negatives_above=np.searchsorted(below, above, "left"),
@@ -144,7 +148,7 @@ class Arranged:
         with np.errstate(divide="ignore", invalid="ignore"):
             result = self._decisions(counts) | self._ranking(counts)
         result["calibration_slope"], result["calibration_intercept"] = recalibration_draws(
-            *self.recalibration, counts
+            *self.slices, counts
         )
         return {name: result[name] for name in METRICS}
 
@@ -186,12 +190,16 @@ class Arranged:
             limit = (1 - fixed) * all_negative * (1 + 1e-9)
             first = (negatives[:, 1:] <= limit[:, None]).sum(axis=1)
             allowed = np.append(self.positives_above, len(self.positives))[first]
-            result[f"recall_at_specificity_{fixed * 100:.0f}"] = positives[row, allowed] / all_positive * defined
+            result[f"recall_at_specificity_{fixed * 100:.0f}"] = (
+                positives[row, allowed] / all_positive * defined
+            )
             # The last positive that has to be called: the threshold is its probability.
             limit = fixed * all_positive * (1 - 1e-9)
             last = (positives[:, 1:] < limit[:, None]).sum(axis=1)
             wrong = np.append(self.negatives_from, 0)[last]
-            result[f"specificity_at_recall_{fixed * 100:.0f}"] = (1 - negatives[row, wrong] / all_negative) * defined
+            result[f"specificity_at_recall_{fixed * 100:.0f}"] = (
+                1 - negatives[row, wrong] / all_negative
+            ) * defined
         return result
 
 

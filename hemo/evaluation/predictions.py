@@ -20,9 +20,9 @@ COLUMNS: Final = {
 }
 """Columns of a prediction table, in order, with their dtypes.
 
-One row a slice. `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is -1 for a holdout; `truth`
-is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's patient:
-the decision is `probability >= threshold`.
+One row a slice. `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is -1 for a holdout;
+`truth` is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's
+patient: the decision is `probability >= threshold`.
 """
 
 PARTS: Final = ("validation", "test")
@@ -46,12 +46,14 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
     Raises
     ------
     HemoError
-        If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a patient is in
-        two parts or folds: then some figure would be the figure of a leak.
+        If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a
+        patient is in two parts or folds: then some figure would be the figure of a leak.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise HemoError(f"{source}: no column {', '.join(missing)}: a prediction table has {', '.join(COLUMNS)}")
+        raise HemoError(
+            f"{source}: no column {', '.join(missing)}: a prediction table has {', '.join(COLUMNS)}"
+        )
     table = table[list(COLUMNS)].reset_index(drop=True)
     empty = [name for name in COLUMNS if table[name].isna().any()]
     if empty:
@@ -75,10 +77,14 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
     for name, good in checks.items():
         if not good.all():
             first = table.loc[~good, name].iloc[0]
-            raise HemoError(f"{source}: {name} {first!r} in {int((~good).sum())} rows: should be {wanted[name]}")
+            raise HemoError(
+                f"{source}: {name} {first!r} in {int((~good).sum())} rows: should be {wanted[name]}"
+            )
     repeated = table["slice_id"].duplicated()
     if repeated.any():
-        raise HemoError(f"{source}: slice {table.loc[repeated, 'slice_id'].iloc[0]} twice: predict each slice once")
+        raise HemoError(
+            f"{source}: slice {table.loc[repeated, 'slice_id'].iloc[0]} twice: predict each slice once"
+        )
     places = table[["patient", "part", "fold"]].drop_duplicates()["patient"]
     if places.duplicated().any():
         count = places[places.duplicated()].nunique()
@@ -109,7 +115,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def sort(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows sorted by slice id, so that no figure depends on the order of rows or names of patients."""
+    """Return the rows by slice id, so that no figure depends on the order of rows or names of patients."""
     return table.sort_values("slice_id", ignore_index=True)
 
 
@@ -127,8 +133,9 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A prediction table; `truth` is 1 where any slice is positive. The threshold is the largest of its slices'
-        (they are equal within a fold). It was fitted for slices: to choose one for studies, cross-fit it on this table.
+        A prediction table; `truth` is 1 where any slice is positive. The threshold is the largest of its
+        slices' (they are equal within a fold). It was fitted for slices: to choose one for studies,
+        cross-fit it on this table.
 
     Raises
     ------

@@ -18,7 +18,7 @@ _CELLS: Final = 4_000_000
 
 
 def codes(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Number the patients of a table that is sorted by slice id.
+    """Return numbers for the patients of a table that is sorted by slice id.
 
     Returns
     -------
@@ -37,8 +37,9 @@ def patient_counts(
 ) -> Iterator[NDArray[np.int32]]:
     """Draw patients with replacement, as often as there are patients.
 
-    Where fewer than `FEW` patients have a positive slice (or have none), each draw holds as many patients of each kind
-    as the data, so that recall and AUC stay defined; elsewhere the number varies as it would in another sample.
+    Where fewer than `FEW` patients are of one kind (with a positive slice, without one), each draw holds as
+    many of each kind as the data, so that recall and AUC stay defined; elsewhere the number varies as in
+    another sample.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def patient_counts(
     """
     patients = len(positive)
     with_blood, without = np.flatnonzero(positive), np.flatnonzero(~positive)
-    few = 0 < min(len(with_blood), len(without)) < FEW or 0 < len(with_blood) < FEW
+    few = 0 < min(len(with_blood), len(without)) < FEW
     strata = [with_blood, without] if few else [np.arange(patients)]
     generators = np.random.default_rng(seed).spawn(len(strata))
     size = max(1, _CELLS // max(rows, patients))
@@ -67,5 +68,9 @@ def patient_counts(
             if len(members):
                 drawn = members[generator.integers(len(members), size=(number, len(members)))]
                 flat = drawn + patients * np.arange(number)[:, None]
-                counts += np.bincount(flat.ravel(), minlength=number * patients).reshape(counts.shape).astype(np.int32)
+                counts += (
+                    np.bincount(flat.ravel(), minlength=number * patients)
+                    .reshape(counts.shape)
+                    .astype(np.int32)
+                )
         yield counts

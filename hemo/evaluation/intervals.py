@@ -1,0 +1,168 @@
+"""95% intervals that respect patients."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo.evaluation.metrics import METRICS, Arranged, Draws
+from hemo.evaluation.predictions import sort
+from hemo.evaluation.resampling import codes, patient_counts
+
+Scale = Literal["share", "positive", "real", "difference"]
+"""Values a figure can take: [0, 1], [0, inf), any, [-1, 1]."""
+
+_SCALES: Final[dict[str, Scale]] = {
+    "log_loss": "positive",
+    "calibration_slope": "real",
+    "calibration_intercept": "real",
+}
+"""Figures that are no shares."""
+
+_BASIS: Final = {
+    "accuracy": "all",
+    "brier": "all",
+    "log_loss": "all",
+    "recall": "positive",
+    "specificity": "negative",
+}
+"""Whose patients carry a figure: with positive slices, with negative ones, all; if not named, both kinds."""
+
+_NORMAL: Final = 1.959963984540054
+"""Two-sided 95% quantile of the normal distribution."""
+
+
+def bootstrap(
+    table: pd.DataFrame, draws: int = 2000, seed: int = 0, metrics: Sequence[str] = METRICS
+) -> pd.DataFrame:
+    """Return figures with 95% intervals by cluster bootstrap over patients.
+
+    Parameters
+    ----------
+    table
+        A prediction table of slices, or of studies; usually its part "test".
+    draws, seed
+        The same seed gives the same intervals, whatever the order of rows or the names of patients.
+    metrics
+        Names out of `METRICS`.
+
+    Returns
+    -------
+    DataFrame
+        A row a figure: `metric`, `value`, `low`, `high`, and `patients`: how many carry the figure (for
+        recall those with a positive slice; for figures of both classes, the fewer of those with a positive
+        and with a negative slice). Value and interval are NaN where the figure is undefined (see
+        `hemo.evaluation.metrics.compute`).
+
+    Notes
+    -----
+    Thresholds are held at those of the table; their own uncertainty is
+    `hemo.evaluation.operating_point.threshold_interval`. For the method see `interval`.
+    """
+    table = sort(table)
+    values, drawn = draw(table, draws, seed)
+    patients = basis(table)
+    rows = []
+    for name in metrics:
+        low, high = interval(values[name], drawn[name], patients[name], _SCALES.get(name, "share"))
+        rows.append((name, values[name], low, high, patients[name]))
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "patients"])
+
+
+def draw(table: pd.DataFrame, draws: int, seed: int) -> tuple[dict[str, float], Draws]:
+    """Return every figure of a table sorted by slice id, and its bootstrap draws, (draws,) each."""
+    code, positive = codes(table)
+    arranged = Arranged.of(table["truth"], table["probability"], table["threshold"], code)
+    once = arranged.draws(np.ones((1, len(positive)), np.int32))
+    chunks = [arranged.draws(counts) for counts in patient_counts(positive, len(table), draws, seed)]
+    values = {name: float(value[0]) for name, value in once.items()}
+    return values, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in METRICS}
+
+
+def basis(table: pd.DataFrame) -> dict[str, int]:
+    """Return how many patients carry each figure of `METRICS`."""
+    number = {
+        "all": table["patient"].nunique(),
+        "positive": table.loc[table["truth"] == 1, "patient"].nunique(),
+        "negative": table.loc[table["truth"] == 0, "patient"].nunique(),
+    }
+    number["both"] = min(number["positive"], number["negative"])
+    return {name: number[_BASIS.get(name, "both")] for name in METRICS}
+
+
+def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Scale) -> tuple[float, float]:
+    """Return a figure's 95% interval from its bootstrap draws.
+
+    Parameters
+    ----------
+    value
+        The figure on the data.
+    draws
+        The figure in each draw of patients, (draws,); undefined ones (NaN) are left out.
+    patients
+        How many patients carry the figure.
+    scale
+        Where the figure lives: the interval stays there.
+
+    Returns
+    -------
+    low, high
+        NaN where the figure is undefined.
+
+    Notes
+    -----
+    The standard error is that of the draws, times sqrt(G / (G - 1)) for G patients, and the interval is
+    Student's with G - 1 degrees of freedom (Cameron and Miller, "A practitioner's guide to cluster-robust
+    inference", Journal of Human Resources 50:317, 2015), on the log odds of a share (Pepe, "The statistical
+    evaluation of medical tests for classification and prediction", 2003, section 5.2) and the logarithm of
+    a positive figure, carried back.
+
+    Where all draws agree (a recall of 1 in three patients) or one patient is all there is, the draws say
+    nothing of other patients: then it is Wilson's interval (Journal of the American Statistical Association
+    22:209, 1927) with patients as units, which is conservative: a share that varies between patients never
+    varies by more than p(1 - p).
+
+    Percentiles of the draws were tried and left: in simulations of 4 to 40 positive patients with strongly
+    alike slices, true recalls of 0.6 to 0.95 and AUCs of 0.84 to 0.93, percentile intervals held the truth
+    46 to 95 times in 100, expanded percentiles 48 to 97, and this one 93 to 99 (94 to 98 from 10 patients
+    on).
+    """
+    from scipy import stats
+
+    draws = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or not len(draws):
+        return np.nan, np.nan
+    error = float(draws.std())
+    if patients < 2 or error < 1e-12:
+        return _widest(value, patients, scale)
+    reach = error * np.sqrt(patients / (patients - 1)) * float(stats.t.ppf(0.975, patients - 1))
+    if scale == "share" and 0 < value < 1:
+        odds = np.exp(np.minimum(reach / (value * (1 - value)), 700.0))
+        return value / (value + (1 - value) * odds), value * odds / (value * odds + 1 - value)
+    if scale == "positive" and value > 0:
+        factor = np.exp(np.minimum(reach / value, 700.0))
+        return value / factor, value * factor
+    if scale == "difference":
+        return max(-1.0, value - reach), min(1.0, value + reach)
+    return value - reach, value + reach
+
+
+def _widest(value: float, patients: int, scale: Scale) -> tuple[float, float]:
+    """Return what patients as units can say at most, when the draws say nothing."""
+    if scale == "share":
+        return wilson(value, patients)
+    if scale == "difference":
+        # The difference of two shares is that of their mapping to [0, 1], twice as wide.
+        low, high = wilson((value + 1) / 2, patients)
+        return 2 * low - 1, 2 * high - 1
+    return np.nan, np.nan
+
+
+def wilson(share: float, units: int) -> tuple[float, float]:
+    """Return Wilson's 95% interval of a share seen in so many independent units."""
+    spread = _NORMAL**2 / units
+    centre = (share + spread / 2) / (1 + spread)
+    half = np.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,220 @@
+"""The operating point: the threshold of the decision, fitted off-test by a stated rule."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hemo.errors import HemoError
+from hemo.evaluation.folds import out_of_fold
+from hemo.evaluation.predictions import sort
+from hemo.evaluation.resampling import codes, patient_counts
+
+RULES: Final = ("sensitivity_at_least", "specificity_at_least", "youden", "fixed")
+
+
+@dataclass(frozen=True)
+class OperatingPointRule:
+    """How a threshold is chosen; `str` gives the word that `parse` reads.
+
+    Attributes
+    ----------
+    rule
+        "sensitivity_at_least": the highest threshold whose sensitivity is at least the target, which is the
+        one of highest specificity. "specificity_at_least": the lowest threshold whose specificity is at
+        least the target. "youden": the largest sum of sensitivity and specificity; of several, the lowest,
+        as a missed hemorrhage costs more than a second look. "fixed": the target itself.
+    target
+        A share in [0, 1]; None for "youden".
+    """
+
+    rule: str
+    target: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise HemoError(f"{self.rule}: unknown rule of an operating point: one of {', '.join(RULES)}")
+        if self.rule == "youden":
+            if self.target is not None:
+                raise HemoError(f"{self}: youden has no target: write youden")
+        elif self.target is None or not 0 <= self.target <= 1:
+            raise HemoError(f"{self}: no target between 0 and 1: write, for example, {self.rule}:0.9")
+
+    def __str__(self) -> str:
+        return self.rule if self.target is None else f"{self.rule}:{self.target:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a rule as in "sensitivity_at_least:0.9" or "youden".
+
+        Raises
+        ------
+        HemoError
+            If the rule is unknown or its target is not a number between 0 and 1.
+        """
+        rule, colon, target = text.partition(":")
+        try:
+            return cls(rule.strip(), float(target) if colon else None)
+        except ValueError as fault:
+            raise HemoError(
+                f"{text}: target {target!r} is no number: write, for example, {rule}:0.9"
+            ) from fault
+
+
+def fit(truth: ArrayLike, probability: ArrayLike, rule: OperatingPointRule) -> float:
+    """Return the threshold that a rule chooses on these predictions.
+
+    Parameters
+    ----------
+    truth
+        0 or 1, (n,).
+    probability
+        Of class 1, (n,).
+    rule
+        The rule.
+
+    Returns
+    -------
+    float
+        Decisions are `probability >= threshold`. It lies halfway between the lowest probability that is
+        called and the highest that is not, so that rounding changes no decision; equal probabilities are
+        called together. Where all are called it is the lowest probability, where none is, just above the
+        highest.
+
+    Raises
+    ------
+    HemoError
+        If the rule needs a class that is absent.
+    """
+    truth = np.asarray(truth)
+    missing = [
+        name
+        for name, value, rules in (
+            ("positive", 1, ("sensitivity_at_least", "youden")),
+            ("negative", 0, ("specificity_at_least", "youden")),
+        )
+        if rule.rule in rules and not (truth == value).any()
+    ]
+    if missing:
+        raise HemoError(
+            f"{rule}: no {missing[0]} slice to fit it on: use fixed:0.5, or patients of both kinds"
+        )
+    thresholds = _fitter(truth, np.asarray(probability), np.zeros(len(truth), np.int64), rule)
+    return float(thresholds(np.ones((1, 1), np.int32))[0])
+
+
+def cross_fit(
+    truth: ArrayLike, probability: ArrayLike, fold: ArrayLike, rule: OperatingPointRule
+) -> NDArray[np.float64]:
+    """Return a threshold a row, fitted on the out-of-fold predictions of the other folds.
+
+    No patient's own truth sets the threshold by which the patient is judged, as folds are made of patients.
+
+    Parameters
+    ----------
+    truth, probability, fold
+        Out-of-fold predictions, (n,) each.
+    rule
+        The rule.
+
+    Returns
+    -------
+    array
+        float64 (n,), the same value throughout a fold.
+
+    Raises
+    ------
+    HemoError
+        If there is one fold only, or the other folds of one lack a class that the rule needs.
+    """
+    return out_of_fold(truth, probability, fold, lambda y, p, here: np.full(len(here), fit(y, p, rule)))
+
+
+def threshold_interval(
+    table: pd.DataFrame, rule: OperatingPointRule, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the threshold that a rule chooses on a prediction table, with its uncertainty.
+
+    Parameters
+    ----------
+    table
+        The predictions that the threshold is fitted on (validation or out-of-fold).
+    rule
+        The rule.
+    draws, seed
+        Of the cluster bootstrap over patients; the same seed gives the same interval.
+
+    Returns
+    -------
+    value, low, high
+        2.5 and 97.5 percentiles of the thresholds fitted to each draw; a threshold has no natural scale on
+        which anything better than percentiles would hold. Draws that lack a needed class are left out.
+
+    Raises
+    ------
+    HemoError
+        If the rule needs a class that is absent.
+    """
+    table = sort(table)
+    value = fit(table["truth"], table["probability"], rule)
+    code, positive = codes(table)
+    thresholds = _fitter(table["truth"].to_numpy(), table["probability"].to_numpy(), code, rule)
+    chunks = [thresholds(counts) for counts in patient_counts(positive, len(table), draws, seed)]
+    low, high = np.nanquantile(np.concatenate(chunks), [0.025, 0.975])
+    return value, float(low), float(high)
+
+
+def _fitter(
+    truth: NDArray, probability: NDArray, patient: NDArray[np.int64], rule: OperatingPointRule
+) -> Callable[[NDArray[np.int32]], NDArray[np.float64]]:
+    """Return the function from weights (draws, patients) to thresholds (draws,), NaN where undefined."""
+    order = np.argsort(-probability, kind="stable")
+    probability, positive, patient = probability[order], truth[order] == 1, patient[order]
+    # Candidates: call the first k slices, for k = 0 and each k that parts no equal probabilities.
+    cuts = np.append(0, np.flatnonzero(np.append(probability[:-1] != probability[1:], True)) + 1)
+    candidates = _between(probability, cuts)
+
+    target = rule.target or 0.0
+
+    def thresholds(counts: NDArray[np.int32]) -> NDArray[np.float64]:
+        if rule.rule == "fixed":
+            return np.full(len(counts), target)
+        weight = counts[:, patient]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sensitivity = _share(weight * positive, cuts)
+            specificity = 1 - _share(weight * ~positive, cuts)
+        if rule.rule == "sensitivity_at_least":
+            chosen = (sensitivity < target - 1e-9).sum(axis=1)
+            undefined = np.isnan(sensitivity[:, 0])
+        elif rule.rule == "specificity_at_least":
+            chosen = (specificity >= target - 1e-9).sum(axis=1) - 1
+            undefined = np.isnan(specificity[:, 0])
+        else:
+            both = sensitivity + specificity
+            best = both >= both.max(axis=1, keepdims=True) - 1e-9
+            chosen = len(cuts) - 1 - best[:, ::-1].argmax(axis=1)
+            undefined = np.isnan(both[:, 0])
+        return np.where(undefined, np.nan, candidates[np.where(undefined, 0, chosen)])
+
+    return thresholds
+
+
+def _share(weight: NDArray[np.int32], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of weight in the first k slices, for each cut k: (draws, cuts)."""
+    total = np.zeros((len(weight), weight.shape[1] + 1), np.int32)
+    np.cumsum(weight, axis=1, out=total[:, 1:])
+    return total[:, cuts] / total[:, -1:]
+
+
+def _between(probability: NDArray, cuts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the threshold that calls the first k of falling probabilities, for each cut k."""
+    called = np.append(np.inf, probability)[cuts]
+    left = np.append(probability, -np.inf)[cuts]
+    result = (called + left) / 2
+    result[0] = np.nextafter(probability[0], np.inf)
+    result[-1] = probability[-1]
+    # The middle of two neighbouring floats rounds to one of them; it must not be the lower one.
+    return np.where(result > left, result, called)
