@@ -1,0 +1,57 @@
+"""`compare`: the families side by side on every label."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hemo.commands import options
+
+if TYPE_CHECKING:
+    from hemo.config import Experiment
+
+
+@click.command()
+@options.experiment
+@click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+def compare(experiment: str, out: str, show: bool) -> None:
+    """Compare the newest training run of every family and label of an experiment.
+
+    Prints the leaderboard, the averages and the best family of each label; logs them to MLflow as the run
+    `comparison`, with CSV tables, figures and one self-contained HTML page.
+    """
+    from hemo import config, report, tracking
+
+    settings = config.load(experiment)
+    found = report.log_comparison(settings, tracking.find_experiment(settings.name))
+    report.print_comparison(found)
+    if out or show:
+        page = report.write(found, settings, Path(out or settings.folder / "comparison"))
+        click.echo(f"page: {page}", err=True)
+        if show:
+            click.launch(str(page))
+    after_comparison(experiment)
+
+
+def after_comparison(experiment: str) -> None:
+    """Print what to type after a comparison."""
+    from hemo.console import next_commands
+
+    where = f" --experiment {experiment}" if experiment else ""
+    next_commands(f"hemo promote{where}", "hemo ui")
+
+
+def after_experiment(config: "Experiment", file: str, failed: list[tuple[str, str]]) -> None:
+    """Print what failed, and what to type after the whole way."""
+    from hemo import console
+
+    for name, reason in failed:
+        console.err.print(f"[red]not trained:[/red] {name}: {reason}")
+    scans = config.images or config.folder / "phantom"
+    where = f" --experiment {file}" if file else ""
+    console.next_commands(
+        "make ui                     # the runs, the comparison and the registry in the browser",
+        f"hemo predict {scans} --out predictions.csv",
+        f"hemo compare{where} --open",
+    )
