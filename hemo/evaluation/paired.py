@@ -69,13 +69,14 @@ def compare(
     for metric in metrics:
         rows = []
         for first, second in pairs:
-            difference = figures[first][0][metric] - figures[second][0][metric] drawn =
-            figures[first][1][metric] - figures[second][1][metric] low, high = interval(difference, drawn,
-            patients[metric], "difference") rows.append((metric, first, second, difference, low, high,
-            _p(difference, drawn, patients[metric])))
+            difference = figures[first][0][metric] - figures[second][0][metric]
+            drawn = figures[first][1][metric] - figures[second][1][metric]
+            low, high = interval(difference, drawn, patients[metric], "difference")
+            p = _p(difference, drawn, patients[metric])
+            rows.append((metric, first, second, difference, low, high, p))
         names = ["metric", "first", "second", "difference", "low", "high", "p"]
-        results.append(pd.DataFrame(rows, columns=names).assign(p_holm=lambda rows:
-        holm(rows["p"].to_numpy(float))))
+        result = pd.DataFrame(rows, columns=names)
+        results.append(result.assign(p_holm=holm(result["p"].to_numpy(float))))
     return pd.concat(results, ignore_index=True)
 
 
@@ -92,17 +93,13 @@ def require_same_slices(tables: Mapping[str, pd.DataFrame]) -> None:
     for other, rows in runs:
         apart = sorted(set(table["slice_id"]) ^ set(rows["slice_id"]))
         if apart:
-            raise HemoError(
-                f"{one}, {other}: {len(apart)} slices are in one run only ({apart[0]}, ...): "
-                "compare runs of one store and split"
-            )
+            fault = f"{one}, {other}: {len(apart)} slices are in one run only ({apart[0]}, ...)"
+            raise HemoError(f"{fault}: compare runs of one store and split")
         for column in ("patient", "truth"):
             differ = int((table[column] != rows[column]).sum())
             if differ:
-                raise HemoError(
-                    f"{one}, {other}: {column} differs in {differ} slices: compare runs of one store and
-                    label"
-                )
+                fault = f"{one}, {other}: {column} differs in {differ} slices"
+                raise HemoError(f"{fault}: compare runs of one store and label")
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
