@@ -1,7 +1,7 @@
 """One file in, one slice out: HU or gray, windowed, cropped, reduced. Knows nothing of labels."""
 
 from hemo.imaging.raw import Excluded, RawSlice
-from hemo.imaging.reader import read, read_parts, read_reduced
+from hemo.imaging.reader import read, read_one, read_parts, read_reduced
 from hemo.imaging.reduction import PAPER, Reduction, reduce
 from hemo.imaging.windows import WINDOWS
 
@@ -12,6 +12,7 @@ __all__ = [
     "RawSlice",
     "Reduction",
     "read",
+    "read_one",
     "read_parts",
     "read_reduced",
     "reduce",

@@ -85,3 +85,17 @@ def read_reduced(
         Where no slice is usable.
     """
     return [(raw, reduce(raw, reduction)) for raw in read(source, name)]
+
+
+def read_one(source: str | Path | bytes, name: str = "") -> RawSlice:
+    """Read a file that holds exactly one slice.
+
+    Raises
+    ------
+    Excluded
+        Where it has none or several.
+    """
+    slices = read(source, name)
+    if len(slices) > 1:
+        raise Excluded(f"holds {len(slices)} slices where one is asked for")
+    return slices[0]
