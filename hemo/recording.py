@@ -77,8 +77,8 @@ def run_tags(work: Work, plan: Plan, store: SliceStore) -> dict[str, str]:
     }
 
 
-def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> None:
-    """Log a training to the active run.
+def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> str:
+    """Log a training to the active run and return its figures in a line.
 
     Raises
     ------
@@ -110,6 +110,10 @@ def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> None:
         model = _log_model(Path(scratch), trained, work, store)
     _check_loaded_back(model, trained, store)
     mlflow.set_tag("mlflow.note.content", _note(work, finals, plan))
+    return (
+        f"AUC {finals.get('test/auc', np.nan):.3f}, recall {finals.get('test/recall', np.nan):.3f} at "
+        f"specificity {finals.get('test/specificity', np.nan):.3f}, fitted in {finals['time/fit_s']:.1f} s"
+    )
 
 
 def _params(work: Work, plan: Plan) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""Experiment files: what they may say, and what they are told when they say something else."""
+
+from pathlib import Path
+
+import pytest
+
+from hemo import config
+from hemo.errors import HemoError
+
+
+@pytest.mark.parametrize("file", sorted(Path("experiments").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_experiment_in_the_project_is_valid(file):
+    assert config.load(file).name == file.stem
+
+
+def test_words_given_override_the_file_and_empty_ones_do_not():
+    experiment = config.load("experiments/quickstart.yaml", images="scans", labels="", seed=None)
+    assert (experiment.images, experiment.labels, experiment.seed) == ("scans", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("famlies: {}", "unknown word 'famlies': known are name,"),
+        ("folds: many", "folds: .*integer.*got 'many'"),
+        ("folds: 1", "folds: .*greater than or equal to 2"),
+        ("protocol: loo", "protocol: .*'holdout', 'cv' or 'paper'.*got 'loo'"),
+        ("families: {forest: {}}", "unknown family 'forest': choose one of"),
+        ("families: {logreg: {c: 1}}", "family 'logreg' has no parameter c: it has"),
+        ("[1, 2]", "a list of `word: value` lines"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_a_faulty_experiment_file_is_refused_with_the_remedy(tmp_path, text, fault):
+    file = tmp_path / "experiment.yaml"
+    file.write_text(text)
+    with pytest.raises(HemoError, match=fault):
+        config.load(file)
+
+
+def test_a_missing_experiment_file_is_named():
+    with pytest.raises(HemoError, match="no such experiment file"):
+        config.load("nowhere.yaml")
+
+
+def test_an_unknown_label_is_refused_with_the_known_ones():
+    with pytest.raises(HemoError, match="unknown label 'epidurall': choose one of any, epidural"):
+        config.label_names("epidurall")

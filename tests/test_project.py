@@ -1,0 +1,61 @@
+"""The project's own files agree with each other."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from hemo import families
+from hemo.cli import COMMANDS, main
+
+MLPROJECT = yaml.safe_load(Path("MLproject").read_text())
+LOCK = Path("requirements.txt").read_text().splitlines()
+
+
+def test_conda_installs_exactly_the_lock():
+    (pip,) = (
+        part["pip"]
+        for part in yaml.safe_load(Path("conda.yaml").read_text())["dependencies"]
+        if isinstance(part, dict)
+    )
+    assert pip == LOCK
+
+
+def test_the_development_lock_holds_the_lock():
+    assert set(LOCK) <= set(Path("requirements-dev.txt").read_text().splitlines())
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt", "conda.yaml"])
+def test_locks_pin_every_package_and_carry_no_address(file):
+    text = Path(file).read_text()
+    assert "://" not in text
+    assert "--" not in text
+    if file.endswith(".txt"):
+        assert all(re.match(r"[\w.\[\]-]+==[\w.]+( ; .+)?$", line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("name", MLPROJECT["entry_points"])
+def test_an_entry_point_calls_the_command_of_its_name_with_words_it_knows(name):
+    entry = MLPROJECT["entry_points"][name]
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    words = entry["command"].split()
+    assert words[:4] == ["python", "-m", "hemo", name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+    assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry["parameters"])
+
+
+def test_every_family_is_a_command_and_an_entry_point():
+    assert set(families.names()) <= set(MLPROJECT["entry_points"])
+    assert set(families.names()) <= set(main.list_commands(click.Context(main)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name):
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.help
+    assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option))
