@@ -1,12 +1,12 @@
 """The comparison for people: a table in the terminal, a run in MLflow with CSV, figures and one HTML page."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
-from rich.table import Table
 
 from hemo import comparison, console, families, tracking
 from hemo.comparison import CHOOSE_BY, FIGURES, Comparison
@@ -157,34 +157,24 @@ def note(found: Comparison) -> str:
 
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
-    header = ("label", "family", *FIGURES, "recall at spec. 0.80", "")
-    rows = []
+    figures = (*FIGURES, "recall at spec. 0.80")
+    board = console.table("Leaderboard (95% intervals by patient)", ("label", "family", *figures, ""), [])
     for label, part in by_label(found.leaderboard):
-        for row in part.to_dict("records"):
-            rows.append((label, row["family"], *_cells(row), "best" if row["best"] else row["degenerate"]))
-    console.out.print(_table("Leaderboard (95% intervals by patient)", header, rows))
-    means = [(row["family"], *_cells(row)) for row in found.averages.to_dict("records")]
-    header = ("family", *FIGURES, "recall at spec. 0.80")
-    console.out.print(_table("Averages over labels", header, means))
+        for position, row in enumerate(part.to_dict("records")):
+            remark = "best" if row["best"] else row["degenerate"]
+            style = "bold green" if row["best"] else ""
+            board.add_row("" if position else label, row["family"], *_cells(row), remark, style=style)
+        board.add_section()
+    means = console.table("Averages over labels", ("family", *figures), [])
+    for row in found.averages.to_dict("records"):
+        means.add_row(row["family"], *_cells(row))
+    console.out.print(board, means)
     console.out.print(f"best: {HOW_CHOSEN[found.protocol]}. {CAVEAT[found.protocol]}", soft_wrap=True)
     for row in found.left_out.to_dict("records"):
         console.err.print(f"left out: {row['run']}: {row['reason']}")
 
 
-def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
-    table = console.table(title, header, [])
-    previous = None
-    for row in rows:
-        if previous is not None and row[0] != previous and len(header) > len(FIGURES) + 2:
-            table.add_section()
-        style = "bold green" if row[-1] == "best" else ""
-        shown = row if row[0] != previous else ("", *row[1:])
-        table.add_row(*shown, style=style)
-        previous = row[0]
-    return table
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
     """Return a row's figures: recall and AUC with intervals, the others bare."""
     cells = []
     for name in (*FIGURES, CHOOSE_BY[0]):
