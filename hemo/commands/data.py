@@ -1,0 +1,173 @@
+"""`hemo preprocess` and `hemo store`: from scans to a slice store, and what is in one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hemo.console import err, next_commands, out, table, track
+from hemo.labels import FORMATS, LABELS
+
+if TYPE_CHECKING:
+    from hemo.slices.preprocess import Summary
+    from hemo.slices.store import SliceStore
+
+
+@click.command()
+@click.option(
+    "--images", required=True, help="Folder of scans: DICOM, NIfTI, JPEG, PNG or TIFF, in any nesting."
+)
+@click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
+@click.option("--store", required=True, help="Folder of the slice store to make, finish or add to.")
+@click.option("--size", default=128, show_default=True, help="Height and width of a stored slice in pixels.")
+@click.option(
+    "--windows",
+    default="brain",
+    show_default=True,
+    help="Channels, separated by commas: brain, subdural, bone, LEVEL/WIDTH in HU, or gray (as the picture is).",
+)
+@click.option(
+    "--crop/--no-crop", default=True, show_default=True, help="Cut the head out, leave the table out."
+)
+@click.option(
+    "--resampling",
+    type=click.Choice(["area", "paper"]),
+    default="area",
+    show_default=True,
+    help="How pixels are averaged; paper is Pillow's default, as in the seed paper.",
+)
+@click.option("--neighbours", default=0, show_default=True, help="Slices on each side that join as channels.")
+@click.option(
+    "--labels-format",
+    type=click.Choice(["auto", *FORMATS]),
+    default="auto",
+    show_default=True,
+    help="Form of the label table; auto tells it from the header.",
+)
+@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@click.option(
+    "--key", default="", help="File with the key of the pseudonyms; STORE.key by default, made at first."
+)
+def preprocess(
+    images: str,
+    labels: str,
+    store: str,
+    size: int,
+    windows: str,
+    crop: bool,
+    resampling: str,
+    neighbours: int,
+    labels_format: str,
+    workers: int,
+    key: str,
+) -> None:
+    """Turn scans and a label table into a slice store.
+
+    Every slice is read in HU (or as the gray picture it is), windowed, cropped to the head and reduced. A
+    file that cannot be used is listed with its reason in STORE/exclusions.csv and stops nothing. Killed or
+    interrupted, the same command goes on where it was; given new files, it adds them.
+
+    \b
+    Label tables, told from their header:
+      rsna     ID,Label                     ID_0123_epidural,1
+      wide     image,any,epidural,...       scan-17.png,1,1,...
+      volume   volume,slice_number,any,...  patient-3.nii.gz,12,0,...
+      ct-ich   PatientNumber,SliceNumber,...
+
+    Patients and studies become keyed pseudonyms. The key lies beside the store, in STORE.key: keep it, and
+    do not share it.
+    """
+    from hemo.imaging import Reduction
+    from hemo.slices.preprocess import preprocess as build
+
+    summary = build(
+        images,
+        labels or None,
+        store,
+        Reduction(
+            size=size,
+            windows=tuple(name.strip() for name in windows.split(",") if name.strip()),
+            crop=crop,
+            resampling=resampling,
+            neighbours=neighbours,
+        ),
+        labels_format=None if labels_format == "auto" else labels_format,
+        workers=workers,
+        key=key or None,
+        progress=lambda ticks, total: track(ticks, "Reading scans", total),
+    )
+    _report(summary, labelled=bool(labels))
+    if labels:
+        next_commands(f"hemo store show {store}", f"hemo logreg --store {store} --label any")
+    else:
+        next_commands(f"hemo store show {store}")
+
+
+def _report(summary: "Summary", labelled: bool) -> None:
+    store = summary.store
+    _print_store(store)
+    if summary.unmatched or (labelled and summary.unlabelled):
+        err.print(
+            f"[yellow]{summary.unlabelled:,} slices without a label; {summary.unmatched:,} label rows without an "
+            f"image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.[/yellow]"
+        )
+    if summary.duplicates:
+        err.print(f"{summary.duplicates:,} rows of the label table repeated another and were dropped.")
+    err.print(f"{summary.decoded:,} files read now.")
+
+
+def _print_store(store: "SliceStore") -> None:
+    facts = store.facts
+    out.print(
+        f"[bold]{len(store):,} slices[/bold] of {facts['patients']:,} patients, {facts['studies']:,} studies",
+    )
+    made = store.reduction
+    out.print(
+        f"{made.size}x{made.size}, windows {', '.join(made.windows)}, "
+        f"{'head-cropped' if made.crop else 'whole images'}, {made.resampling} resampling"
+        + (f", {made.neighbours} neighbours on each side" if made.neighbours else ""),
+        markup=False,
+    )
+    out.print(f"digest {store.digest}")
+    rows = [
+        (label, f"{n['positive']:,}", f"{n['negative']:,}", f"{n['unlabelled']:,}", f"{n['patients']:,}")
+        for label, n in ((label, facts["labels"][label]) for label in LABELS)
+    ]
+    out.print(table("Labels", ["label", "positive", "negative", "unlabelled", "positive patients"], rows))
+    if facts["excluded"]:
+        excluded = [(reason, f"{count:,}") for reason, count in facts["excluded"].items()]
+        out.print(table(f"Excluded ({store.folder}/exclusions.csv)", ["reason", "files"], excluded[:12]))
+    if not store.patients_known:
+        err.print(
+            "[yellow]Some slices name no patient: each of them counts as a patient of its own, so a split by "
+            "patient cannot vouch for itself. A patient column in the label table would.[/yellow]"
+        )
+
+
+@click.group("store")
+def store_group() -> None:
+    """Look into a slice store."""
+
+
+@store_group.command("info")
+@click.argument("store")
+def store_info(store: str) -> None:
+    """Print counts per label and patient, windows, digest and exclusions of STORE."""
+    from hemo.slices.store import SliceStore
+
+    _print_store(SliceStore.open(store))
+
+
+@store_group.command("show")
+@click.argument("store")
+@click.option("--out", "target", default="", help="PNG to write; STORE.png by default.")
+@click.option("--columns", default=10, show_default=True, help="Slices per label.")
+@click.option("--seed", default=0, show_default=True, help="Which slices are drawn.")
+def store_show(store: str, target: str, columns: int, seed: int) -> None:
+    """Write a contact sheet of STORE, to look at: some slices of each label, as a PNG."""
+    from hemo.slices.sheet import write_sheet
+    from hemo.slices.store import SliceStore
+
+    path = Path(target) if target else Path(store).with_name(Path(store).name + ".png")
+    write_sheet(SliceStore.open(store), path, columns=columns, seed=seed)
+    out.print(str(path), markup=False, soft_wrap=True)

@@ -1,0 +1,255 @@
+"""From scans and a label table to a slice store: in parallel, resumable, incremental."""
+
+import fcntl
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from hemo.errors import HemoError
+from hemo.imaging.reduction import Reduction
+from hemo.labels import read_labels
+from hemo.slices.assemble import assemble, label_counts, read_records, replace_text, write_assembled
+from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
+from hemo.slices.shards import Task, shard_path, sync_folder, write_shard
+from hemo.slices.sources import Source, find_sources
+from hemo.slices.store import SCHEMA, SliceStore, read_facts
+
+LARGEST_SHARD: Final = 8192
+SMALLEST_SHARD: Final = 128
+SHARDS: Final = 16
+"""A small store is cut into about this many shards, so that several workers have something to do."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `preprocess` did.
+
+    Attributes
+    ----------
+    store
+        The finished store.
+    decoded
+        Files decoded now, as against those found done.
+    excluded
+        Number of excluded files by reason, most frequent first.
+    unlabelled
+        Slices without any label.
+    unmatched
+        Label rows without an image.
+    duplicates
+        Rows of the label table that repeated another.
+    """
+
+    store: SliceStore
+    decoded: int
+    excluded: dict[str, int]
+    unlabelled: int
+    unmatched: int
+    duplicates: int
+
+
+def preprocess(
+    images: str | Path,
+    labels: str | Path | None,
+    store: str | Path,
+    reduction: Reduction | None = None,
+    *,
+    labels_format: str | None = None,
+    workers: int = 1,
+    key: str | Path | None = None,
+    progress: Callable[[Iterator[None], int], Iterator[None]] | None = None,
+) -> Summary:
+    """Build a slice store, go on with an unfinished one, or add new files to a finished one.
+
+    Parameters
+    ----------
+    images
+        Folder of scans (or one file).
+    labels
+        Label table; None for scans without labels.
+    store
+        Folder of the store; made where it is absent.
+    reduction
+        How slices become small arrays; a store's own where None, or the default for a new one.
+    labels_format
+        Form of the label table; told from its header where None.
+    workers
+        Processes that decode.
+    key
+        File with the key of the pseudonyms; beside the store, and made there at first, where None.
+    progress
+        Wraps an iterator that yields once for each file done, given their total.
+
+    Raises
+    ------
+    HemoError
+        For absent or unusable input, or a store made with other options. Unusable files are excluded instead.
+    """
+    images, store = Path(images), Path(store)
+    table = None if labels is None else read_labels(labels, labels_format)
+    facts = read_facts(store) if store.exists() else None
+    if facts is None and store.is_dir() and any(store.iterdir()):
+        raise HemoError(f"{store}: holds something else than a slice store: give another folder with --store")
+    chosen = _agreed(store, facts, reduction)
+    sources = find_sources(images, chosen.windows)
+    secret = load_or_make_key(Path(key) if key else key_path(store), make=facts is None)
+    if facts is not None and facts["key"] != fingerprint(secret):
+        raise HemoError(f"{store}: made with another key: give that one with --key, or another --store")
+    shards = store / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    with _locked(store):
+        basis = {"schema": SCHEMA, "reduction": chosen.to_json(), "key": fingerprint(secret)}
+        if facts is None:
+            replace_text(store / "store.json", _json(basis))
+        done = _finished(store, shards)
+        seen = set(pc.unique(read_records(done)["source"]).to_pylist()) if done else set()
+        fresh = [source for source in sources if keyed_hash(secret, source.state) not in seen]
+        first = 1 + max((int(path.stem) for path in done), default=-1)
+        tasks = [
+            Task(first + number, shards, tuple(chunk), chosen, secret)
+            for number, chunk in enumerate(_chunks(fresh))
+        ]
+        ticks = _run(tasks, workers)
+        for _ in progress(ticks, len(fresh)) if progress else ticks:
+            pass
+        done = _finished(store, shards)
+        previous = (
+            None if facts is None or "digest" not in facts else pd.read_parquet(store / "index.parquet")
+        )
+        result = assemble(read_records(done), table, previous, chosen, secret)
+        if len(result.index) == 0:
+            reason = result.exclusions["reason"].iloc[0]
+            raise HemoError(f"{images}: no usable slice ({len(result.exclusions)} excluded, first: {reason})")
+        excluded = result.exclusions["reason"].value_counts().to_dict()
+        counts = label_counts(result.index)
+        write_assembled(
+            store,
+            result,
+            {
+                **basis,
+                "slices": len(result.index),
+                "patients": int(result.index["patient"].nunique()),
+                "studies": int(result.index["study"].nunique()),
+                "patients_known": result.patients_known,
+                "labels": counts,
+                "excluded": excluded,
+                "unmatched": len(result.unmatched),
+                "digest": result.digest,
+            },
+        )
+    return Summary(
+        store=SliceStore.open(store),
+        decoded=len(fresh),
+        excluded=excluded,
+        unlabelled=counts["any"]["unlabelled"],
+        unmatched=len(result.unmatched),
+        duplicates=0 if table is None else table.duplicates,
+    )
+
+
+def _json(value: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(value, indent=2) + "\n"
+
+
+def _agreed(store: Path, facts: dict[str, Any] | None, reduction: Reduction | None) -> Reduction:
+    """Return the reduction that store and caller agree on."""
+    if facts is None:
+        return reduction or Reduction()
+    made = Reduction.from_json(facts["reduction"])
+    if reduction is not None and reduction != made:
+        ours, theirs = reduction.to_json(), made.to_json()
+        name = next(name for name in ours if ours[name] != theirs[name])
+        raise HemoError(
+            f"{store}: made with {name} {theirs[name]}, not {ours[name]}: use its options, or another --store"
+        )
+    return made
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from building the same store; the lock ends with the process, whatever ends it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HemoError(f"{folder}: another process builds this store: wait for it to end") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _finished(store: Path, shards: Path) -> list[Path]:
+    """Return the records of complete shards; remove what a killed writer left."""
+    for path in [*store.glob("*.tmp"), *shards.glob("*.tmp")]:
+        path.unlink()
+    records = []
+    for path in sorted(shards.glob("*.parquet")):
+        if shard_path(shards, int(path.stem)).exists():
+            records.append(path)
+        else:
+            path.unlink()
+    sync_folder(shards)
+    return records
+
+
+def _chunks(sources: list[Source]) -> Iterator[list[Source]]:
+    size = min(max(-(-len(sources) // SHARDS), SMALLEST_SHARD), LARGEST_SHARD)
+    for start in range(0, len(sources), size):
+        yield sources[start : start + size]
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone, even killed: nobody else would read what it makes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def watch() -> None:
+            multiprocessing.connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _run(tasks: list[Task], workers: int) -> Iterator[None]:
+    """Write all shards, and yield once for each file done."""
+    try:
+        if workers <= 1 or len(tasks) <= 1:
+            for task in tasks:
+                write_shard(task)
+                yield from (None for _ in task.sources)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent) as pool:
+            futures = {pool.submit(write_shard, task): task for task in tasks}
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    yield from (None for _ in futures[future].sources)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise HemoError(
+            "a worker process died (out of memory?): run the same command again with fewer --workers; "
+            "finished shards are kept"
+        ) from error
+    except OSError as error:
+        raise HemoError(
+            f"{error.filename or 'store'}: cannot be written ({error.strerror}): free the disk or check permissions, "
+            "then run the same command again; finished shards are kept"
+        ) from error

@@ -1,0 +1,64 @@
+"""Keyed pseudonyms: identifiers of patients and studies stay with whoever holds the key."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from hemo.errors import HemoError
+
+SHORTEST_KEY = 16
+"""Bytes below which a key could be guessed together with the identifiers."""
+
+
+def key_path(store: Path) -> Path:
+    """Return where a store's key lies: beside the store, so that sharing the folder does not share the key."""
+    store = store.resolve()
+    return store.with_name(store.name + ".key")
+
+
+def load_or_make_key(path: Path, make: bool) -> bytes:
+    """Return the key in a file; make a random one, readable by its owner only, where there is none.
+
+    Raises
+    ------
+    HemoError
+        If the key is too short, or absent where it must not be made anew.
+    """
+    try:
+        key = path.read_bytes().strip()
+    except FileNotFoundError:
+        if not make:
+            raise HemoError(
+                f"{path}: the key of this store's pseudonyms is gone: put it back, or build into another folder"
+            ) from None
+        key = secrets.token_hex(32).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            stream.write(key + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        return key
+    except OSError as error:
+        raise HemoError(
+            f"{path}: the key cannot be read ({error.strerror}): check its permissions"
+        ) from error
+    if len(key) < SHORTEST_KEY:
+        raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
+    return key
+
+
+def fingerprint(key: bytes) -> str:
+    """Return a short name of a key, that tells two keys apart and gives neither away."""
+    return hashlib.sha256(b"hemo key\0" + key).hexdigest()[:16]
+
+
+def pseudonym(key: bytes, kind: str, identifier: str) -> str:
+    """Return 16 hexadecimal digits for a patient's or study's identifier (HMAC-SHA256, RFC 2104)."""
+    return hmac.digest(key, f"{kind}\0{identifier}".encode(), "sha256").hex()[:16]
+
+
+def keyed_hash(key: bytes, text: str) -> int:
+    """Return a keyed 64-bit number for a text, to compare names without keeping them."""
+    return int.from_bytes(hmac.digest(key, b"name\0" + text.encode(), "sha256")[:8], "little", signed=True)

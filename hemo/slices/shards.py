@@ -1,0 +1,194 @@
+"""Write shards: one writer each, complete or absent."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+from numpy.typing import NDArray
+
+from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.reader import read_parts
+from hemo.imaging.reduction import Reduction, reduce
+from hemo.labels import plain
+from hemo.slices.pseudonyms import keyed_hash, pseudonym
+from hemo.slices.sources import Source
+
+RECORD: Final = pa.schema(
+    [
+        ("source", pa.int64()),  # keyed hash of the files and their state
+        ("slice_id", pa.string()),
+        ("names", pa.list_(pa.int64())),  # keyed hashes of what a label table may call it
+        ("patient", pa.string()),  # pseudonyms
+        ("study", pa.string()),
+        ("known", pa.bool_()),  # whether the source names its patient
+        ("position", pa.float64()),
+        ("digest", pa.string()),  # of the source's bytes
+        ("image", pa.string()),  # of the reduced image
+        ("row", pa.int32()),  # in the shard, -1 where excluded
+        ("file", pa.string()),  # of the excluded only
+        ("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker makes into one shard."""
+
+    number: int
+    folder: Path
+    sources: tuple[Source, ...]
+    reduction: Reduction
+    key: bytes
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Return where a shard's images lie; its record has the same name and the suffix `.parquet`."""
+    return folder / f"{number:05d}.npy"
+
+
+def npy_header(count: int, shape: tuple[int, ...]) -> bytes:
+    """Return the header of a .npy file of uint8; its length does not depend on the count."""
+    stream = BytesIO()
+    facts = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+    np.lib.format.write_array_header_1_0(stream, facts)
+    return stream.getvalue()
+
+
+def durable(stream: IO[Any]) -> None:
+    """Flush a file down to the disk."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries (renames) down to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(source: Source) -> tuple[list[Part], str]:
+    """Return the parts of a source and the digest of its bytes; several windows become channels."""
+    contents = []
+    for path in source.paths:
+        try:
+            contents.append(path.read_bytes())
+        except OSError as error:
+            raise Excluded(f"cannot be opened ({error.strerror})") from error
+    hasher = xxhash.xxh3_128()
+    for content in contents:
+        hasher.update(content)
+    digest = hasher.hexdigest()
+    if len(contents) == 1:
+        return read_parts(contents[0], source.slice_name), digest
+    planes = []
+    for content, channel in zip(contents, source.channels, strict=True):
+        parts = read_parts(content, source.slice_name)
+        if len(parts) != 1 or not isinstance(parts[0], RawSlice) or parts[0].hu:
+            raise Excluded(f"its {channel} image is no gray picture")
+        planes.append(parts[0].pixels)
+    if len({plane.shape for plane in planes}) > 1:
+        raise Excluded(f"its {' and '.join(source.channels)} images differ in size")
+    stacked = RawSlice(np.dstack(planes), hu=False, slice_id=source.slice_name, channels=source.channels)
+    return [stacked], digest
+
+
+def _without(name: str, identifiers: Sequence[str], replacement: str) -> str:
+    """Return a name in which a patient's and study's identifiers are replaced where they stand alone."""
+    for identifier in sorted({i for i in identifiers if i}, key=len, reverse=True):
+        name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(identifier)}(?![A-Za-z0-9])", replacement, name)
+    return name
+
+
+def _number(name: str) -> int:
+    digits = re.search(r"(\d+)$", name)
+    return int(digits[1][-9:]) if digits else 0
+
+
+def _record(source: Source, raw: RawSlice, digest: str, key: bytes) -> dict[str, Any]:
+    """Return what is kept of a slice: pseudonyms in the place of identifiers."""
+    known = bool(raw.patient or source.patient)
+    patient = raw.patient or source.patient or raw.study or source.name
+    study = raw.study or str(Path(source.name).parent)
+    number = raw.number or _number(raw.slice_id)
+    patient_code = pseudonym(key, "patient", plain(patient))
+    one = raw.slice_id == source.slice_name
+    name = source.name if one else f"{source.name}/{raw.number}"
+    return {
+        "slice_id": _without(name, [raw.patient, source.patient, raw.study, raw.uid], patient_code),
+        "names": [keyed_hash(key, text) for text in source.names(raw.slice_id, raw.uid, raw.number)],
+        "patient": patient_code,
+        "study": pseudonym(key, "study", f"{plain(patient)}\0{study}"),
+        "known": known,
+        "position": raw.position if raw.position == raw.position else float(number) if number else None,
+        "digest": digest,
+    }
+
+
+def _rows(task: Task) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
+    """Yield a record for each slice of a task, with its image unless it is excluded."""
+    for source in task.sources:
+        base = {"source": keyed_hash(task.key, source.state)}
+        file = source.paths[0].name if not source.name else source.name + source.paths[0].suffix
+        try:
+            parts, digest = _read(source)
+        except Excluded as excluded:
+            yield {**base, "row": -1, "file": file, "reason": str(excluded)}, None
+            continue
+        for part in parts:
+            try:
+                if isinstance(part, Excluded):
+                    raise part
+                image = reduce(part, task.reduction)
+            except Excluded as excluded:
+                where = file if len(parts) == 1 else f"{file} {part.slice_id}"
+                yield {**base, "row": -1, "file": where, "reason": str(excluded)}, None
+                continue
+            record = _record(source, part, digest, task.key)
+            yield {**base, **record, "image": xxhash.xxh3_128_hexdigest(image.tobytes())}, image
+
+
+def write_shard(task: Task) -> int:
+    """Decode a task's sources into a shard, and return the number of the shard.
+
+    Images go to a temporary file as they come, so that memory does not grow with the shard. The record is
+    renamed into place before the images: a shard that exists is complete.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    final = shard_path(task.folder, task.number)
+    record_path = final.with_suffix(".parquet")
+    partial, partial_record = (p.with_name(f"{p.name}.{os.getpid()}.tmp") for p in (final, record_path))
+    shape = (task.reduction.size, task.reduction.size, len(task.reduction.windows))
+    records = []
+    with partial.open("wb") as stream:
+        stream.write(npy_header(0, shape))
+        count = 0
+        for record, image in _rows(task):
+            if image is not None:
+                stream.write(image.data)
+                record["row"] = count
+                count += 1
+            records.append(record)
+        stream.seek(0)
+        stream.write(npy_header(count, shape))
+        durable(stream)
+    with partial_record.open("wb") as stream:
+        pq.write_table(pa.Table.from_pylist(records, schema=RECORD), stream)
+        durable(stream)
+    os.replace(partial_record, record_path)
+    os.replace(partial, final)
+    sync_folder(task.folder)
+    return task.number

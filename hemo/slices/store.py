@@ -1,0 +1,180 @@
+"""The slice store: small images of many slices on disk, with their labels."""
+
+import json
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+from hemo.imaging.reduction import Reduction
+from hemo.labels import LABELS
+from hemo.slices.context import neighbour_rows
+from hemo.slices.shards import npy_header, shard_path
+
+SCHEMA: Final = 1
+"""Version of the store's layout."""
+
+
+class SliceStore:
+    """A finished slice store, opened for reading.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    facts
+        What `store.json` says: counts, digest, exclusions by reason, and so on.
+    reduction
+        How its images were made.
+    digest
+        Digest of its content: images, labels, grouping by patient and study, and reduction. Equal input and
+        options give an equal digest, under any key and in whatever steps the store was built.
+    patients_known
+        Whether every slice names its patient. Where not, slices without one count as patients of their own,
+        and a split by patient cannot vouch for itself.
+    """
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self.folder = folder
+        self.facts = facts
+        self.reduction = Reduction.from_json(facts["reduction"])
+        self.digest: str = facts["digest"]
+        self.patients_known: bool = facts["patients_known"]
+        self._descriptors: dict[int, int] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Open a store.
+
+        Raises
+        ------
+        HemoError
+            If there is none in the folder, it is unfinished, or of another version.
+        """
+        folder = Path(folder)
+        facts = read_facts(folder)
+        if facts is None:
+            raise HemoError(f"{folder}: no slice store: make one with `hemo preprocess --store {folder}`")
+        if "digest" not in facts:
+            raise HemoError(
+                f"{folder}: an unfinished slice store: run the same `hemo preprocess` command again"
+            )
+        return cls(folder, facts)
+
+    def __len__(self) -> int:
+        return int(self.facts["slices"])
+
+    def __del__(self) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "facts": self.facts}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image, neighbours included."""
+        return (self.reduction.size, self.reduction.size, self.reduction.channels)
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """A row a slice, grouped by patient and study in the order of positions.
+
+        Columns: `slice_id`, `patient` and `study` (pseudonyms), `position` (mm along the normal or slice
+        number), `digest` (of the source's bytes), the six labels (int8: 0, 1, or -1 unlabelled), `shard` and `row`.
+        """
+        return pd.read_parquet(self.folder / "index.parquet")
+
+    @cached_property
+    def exclusions(self) -> pd.DataFrame:
+        """Every excluded file (or slice of one) with its `reason`; `file` is below the images' folder."""
+        return pd.read_csv(self.folder / "exclusions.csv", dtype=str, keep_default_na=False)
+
+    def counts(self) -> pd.DataFrame:
+        """Return a row a label: positive, negative and unlabelled slices, and positive patients."""
+        return pd.DataFrame(self.facts["labels"]).T.rename_axis("label").reset_index()
+
+    def images(self, rows: Sequence[int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
+        """Return images of rows of the index (all, where None), uint8 (n, height, width, channels).
+
+        Read anew from the files each time: memory grows with what is asked for, never with the store.
+        """
+        where = np.arange(len(self)) if rows is None else np.asarray(rows, np.intp)
+        if self.reduction.neighbours == 0:
+            return self._read(where)
+        around = neighbour_rows(self.index, where, self.reduction.neighbours)
+        stacked = self._read(around.ravel())
+        size, windows = self.reduction.size, len(self.reduction.windows)
+        stacked = stacked.reshape(len(where), around.shape[1], size, size, windows)
+        return np.ascontiguousarray(np.moveaxis(stacked, 1, 3)).reshape(len(where), *self.image_shape)
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        return self.index["shard"].to_numpy(np.int32), self.index["row"].to_numpy(np.int32)
+
+    @cached_property
+    def _header(self) -> int:
+        return len(npy_header(0, self._stored_shape))
+
+    @property
+    def _stored_shape(self) -> tuple[int, int, int]:
+        return (self.reduction.size, self.reduction.size, len(self.reduction.windows))
+
+    def _descriptor(self, shard: int) -> int:
+        if shard not in self._descriptors:
+            path = shard_path(self.folder / "shards", shard)
+            try:
+                self._descriptors[shard] = os.open(path, os.O_RDONLY)
+            except OSError as error:
+                raise HemoError(
+                    f"{path}: a shard is gone ({error.strerror}): build the store anew"
+                ) from error
+        return self._descriptors[shard]
+
+    def _read(self, where: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Return stored images, read straight from the files.
+
+        Not memory-mapped: a map's pages count as the process's own and would grow with the store.
+        """
+        shards, rows = self._places
+        result = np.empty((len(where), *self._stored_shape), np.uint8)
+        size = int(np.prod(self._stored_shape))
+        flat = memoryview(result.reshape(-1))  # type: ignore[arg-type]
+        offsets = (self._header + rows[where].astype(np.int64) * size).tolist()
+        for place, (shard, offset) in enumerate(zip(shards[where].tolist(), offsets, strict=True)):
+            target = flat[place * size : (place + 1) * size]
+            if os.preadv(self._descriptor(shard), [target], offset) != size:
+                path = shard_path(self.folder / "shards", shard)
+                raise HemoError(f"{path}: a shard ends too early: build the store anew")
+        return result
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """Return what `store.json` says, or None where there is none.
+
+    Raises
+    ------
+    HemoError
+        If it is of another version or no JSON.
+    """
+    try:
+        facts = json.loads((folder / "store.json").read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise HemoError(f"{folder}/store.json: unreadable ({error}): build the store anew") from error
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+        raise HemoError(f"{folder}: a store of another version: build it anew with this hemo")
+    return facts
+
+
+__all__ = ["LABELS", "SCHEMA", "SliceStore", "read_facts"]
