@@ -96,8 +96,8 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
     Raises
     ------
     HemoError
-        For a missing file, an unknown form, a wrong column, an unknown label, a value that is neither 0 nor 1,
-        rows in conflict, or an `any` that contradicts the five.
+        For a missing file, an unknown form, a wrong column, an unknown label, a value that is neither 0
+        nor 1, rows in conflict, or an `any` that contradicts the five.
     """
     path = Path(path)
     if not path.is_file():
@@ -106,8 +106,8 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
     form = labels_format or recognise(table.column_names)
     if form is None:
         raise HemoError(
-            f"{path}: unknown label table with columns {', '.join(table.column_names[:8])}: use ID,Label (RSNA), "
-            f"or an image column and columns named {', '.join(LABELS)}; say which with --labels-format"
+            f"{path}: unknown form, with columns {', '.join(table.column_names[:8])}: use ID,Label "
+            f"(RSNA), or an image column and columns named {', '.join(LABELS)}; say which with --labels-format"
         )
     if form not in FORMATS:
         raise HemoError(f"{form}: unknown form of label table: use {', '.join(FORMATS)}")
@@ -188,7 +188,7 @@ def _merged(
     count: int,
     name: Callable[[int], str],
 ) -> tuple["NDArray[np.int8]", int]:
-    """Return the value of each of `count` places and how many rows only repeated one; refuse contradictions."""
+    """Return the value of each of `count` places and how many rows repeated one; refuse conflicts."""
     import numpy as np
 
     result = np.full(count, UNLABELLED, np.int8)
@@ -197,7 +197,8 @@ def _merged(
     if conflict.any():
         first = name(int(np.flatnonzero(conflict)[0]))
         raise HemoError(
-            f"{path}: {int(conflict.sum())} rows contradict an earlier one, the first {first}: remove the wrong ones"
+            f"{path}: {int(conflict.sum())} rows contradict an earlier one, the first {first}: "
+            "remove the wrong ones"
         )
     seen = np.zeros(count, bool)
     seen[places] = True
@@ -257,8 +258,8 @@ def _rows(
     present = [label for label in LABELS if label in columns]
     if not present:
         raise HemoError(
-            f"{path}: none of the labels {', '.join(LABELS)} among its columns {', '.join(table.column_names[:10])}: "
-            "rename the columns"
+            f"{path}: none of the labels {', '.join(LABELS)} among its columns "
+            f"{', '.join(table.column_names[:10])}: rename the columns"
         )
     given = np.full((len(ids), len(LABELS)), UNLABELLED, np.int8)
     for label in present:
@@ -293,7 +294,8 @@ def _read_wide(path: Path, table: "pa.Table") -> LabelTable:
     image, patient = _first(columns, IMAGE_COLUMNS), _first(columns, PATIENT_COLUMNS)
     if image is None:
         raise HemoError(
-            f"{path}: no column that names the image: call it image (it has {', '.join(table.column_names[:10])})"
+            f"{path}: no column that names the image: call it image "
+            f"(it has {', '.join(table.column_names[:10])})"
         )
     patients = None if patient is None else _texts(path, table, patient)
     return _rows(path, table, _texts(path, table, image), patients, "wide")
@@ -326,8 +328,8 @@ def _with_any(path: Path, table: LabelTable) -> LabelTable:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise HemoError(
-            f"{path}: any contradicts the five subtypes for {int(wrong.sum())} slices, the first {table.ids[row]}: "
-            "any is 1 exactly where one of them is"
+            f"{path}: any contradicts the five subtypes for {int(wrong.sum())} slices, the first "
+            f"{table.ids[row]}: any is 1 exactly where one of them is"
         )
     derived = np.where(some, 1, np.where(all_none, 0, UNLABELLED)).astype(np.int8)
     values = table.values.copy()

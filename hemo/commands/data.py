@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     "--windows",
     default="brain",
     show_default=True,
-    help="Channels, separated by commas: brain, subdural, bone, LEVEL/WIDTH in HU, or gray (as the picture is).",
+    help="Channels, by commas: brain, subdural, bone, LEVEL/WIDTH in HU, or gray (the picture as it is).",
 )
-@click.option(
-    "--crop/--no-crop", default=True, show_default=True, help="Cut the head out, leave the table out."
-)
+@click.option("--crop/--no-crop", default=True, show_default=True, help="Cut the head out first.")
 @click.option(
     "--resampling",
     type=click.Choice(["area", "paper"]),
@@ -61,7 +59,7 @@ def preprocess(
     workers: int,
     key: str,
 ) -> None:
-    """Turn scans and a label table into a slice store.
+    r"""Turn scans and a label table into a slice store.
 
     Every slice is read in HU (or as the gray picture it is), windowed, cropped to the head and reduced. A
     file that cannot be used is listed with its reason in STORE/exclusions.csv and stops nothing. Killed or
@@ -108,8 +106,8 @@ def _report(summary: "Summary", labelled: bool) -> None:
     _print_store(store)
     if summary.unmatched or (labelled and summary.unlabelled):
         err.print(
-            f"[yellow]{summary.unlabelled:,} slices without a label; {summary.unmatched:,} label rows without an "
-            f"image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.[/yellow]"
+            f"[yellow]{summary.unlabelled:,} slices without a label; {summary.unmatched:,} label rows without "
+            f"an image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.[/yellow]"
         )
     if summary.duplicates:
         err.print(f"{summary.duplicates:,} rows of the label table repeated another and were dropped.")
@@ -145,29 +143,29 @@ def _print_store(store: "SliceStore") -> None:
 
 
 @click.group("store")
-def store_group() -> None:
+def store() -> None:
     """Look into a slice store."""
 
 
-@store_group.command("info")
-@click.argument("store")
-def store_info(store: str) -> None:
+@store.command("info")
+@click.argument("folder", metavar="STORE")
+def store_info(folder: str) -> None:
     """Print counts per label and patient, windows, digest and exclusions of STORE."""
     from hemo.slices.store import SliceStore
 
-    _print_store(SliceStore.open(store))
+    _print_store(SliceStore.open(folder))
 
 
-@store_group.command("show")
-@click.argument("store")
+@store.command("show")
+@click.argument("folder", metavar="STORE")
 @click.option("--out", "target", default="", help="PNG to write; STORE.png by default.")
 @click.option("--columns", default=10, show_default=True, help="Slices per label.")
 @click.option("--seed", default=0, show_default=True, help="Which slices are drawn.")
-def store_show(store: str, target: str, columns: int, seed: int) -> None:
+def store_show(folder: str, target: str, columns: int, seed: int) -> None:
     """Write a contact sheet of STORE, to look at: some slices of each label, as a PNG."""
     from hemo.slices.sheet import write_sheet
     from hemo.slices.store import SliceStore
 
-    path = Path(target) if target else Path(store).with_name(Path(store).name + ".png")
-    write_sheet(SliceStore.open(store), path, columns=columns, seed=seed)
+    path = Path(target) if target else Path(folder).with_name(Path(folder).name + ".png")
+    write_sheet(SliceStore.open(folder), path, columns=columns, seed=seed)
     out.print(str(path), markup=False, soft_wrap=True)

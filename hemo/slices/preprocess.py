@@ -131,7 +131,7 @@ def preprocess(
         if len(result.index) == 0:
             reason = result.exclusions["reason"].iloc[0]
             raise HemoError(f"{images}: no usable slice ({len(result.exclusions)} excluded, first: {reason})")
-        excluded = result.exclusions["reason"].value_counts().to_dict()
+        excluded = {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()}
         counts = label_counts(result.index)
         write_assembled(
             store,
@@ -250,6 +250,6 @@ def _run(tasks: list[Task], workers: int) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise HemoError(
-            f"{error.filename or 'store'}: cannot be written ({error.strerror}): free the disk or check permissions, "
-            "then run the same command again; finished shards are kept"
+            f"{error.filename or 'store'}: cannot be written ({error.strerror}): free the disk or check "
+            "permissions, then run the same command again; finished shards are kept"
         ) from error

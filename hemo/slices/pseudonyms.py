@@ -13,7 +13,7 @@ SHORTEST_KEY = 16
 
 
 def key_path(store: Path) -> Path:
-    """Return where a store's key lies: beside the store, so that sharing the folder does not share the key."""
+    """Return where a store's key lies: beside the store, so that sharing one does not share the other."""
     store = store.resolve()
     return store.with_name(store.name + ".key")
 
@@ -31,7 +31,7 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
     except FileNotFoundError:
         if not make:
             raise HemoError(
-                f"{path}: the key of this store's pseudonyms is gone: put it back, or build into another folder"
+                f"{path}: the key of this store's pseudonyms is gone: put it back, or build anew elsewhere"
             ) from None
         key = secrets.token_hex(32).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,7 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
             os.fsync(stream.fileno())
         return key
     except OSError as error:
-        raise HemoError(
-            f"{path}: the key cannot be read ({error.strerror}): check its permissions"
-        ) from error
+        raise HemoError(f"{path}: unreadable key ({error.strerror}): check its permissions") from error
     if len(key) < SHORTEST_KEY:
         raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
     return key

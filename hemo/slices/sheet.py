@@ -29,7 +29,7 @@ def _drawn(
 
 
 def contact_sheet(store: SliceStore, columns: int = 10, seed: int = 0) -> NDArray[np.uint8]:
-    """Return one row of slices for each label, for none of them and for the unlabelled, uint8 (height, width).
+    """Return one row of slices for each label, for none and for the unlabelled, uint8 (height, width).
 
     The first channel of each slice is shown (with neighbours: the middle slice's first window).
     """

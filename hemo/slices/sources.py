@@ -104,13 +104,13 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
     groups: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
     for path in files:
         relative = path.relative_to(root)
-        shown = path.parent.name if path.parent.name in WINDOW_FOLDERS else ""
-        parent = relative.parent.parent if shown and len(relative.parts) > 1 else relative.parent
-        groups[parent.as_posix(), path.name][shown] = path
+        window = path.parent.name if path.parent.name in WINDOW_FOLDERS else ""
+        folder = relative.parent.parent if window and len(relative.parts) > 1 else relative.parent
+        groups[folder.as_posix(), path.name][window] = path
     shared = os.path.commonpath([parent for parent, _ in groups] or [""]) if len(groups) > 1 else ""
     depth = 0 if shared in ("", ".") else len(Path(shared).parts)
     sources = []
-    for (parent, name), shown in sorted(groups.items()):
+    for (parent, name), shown in sorted(groups.items(), key=lambda group: group[0]):
         plain_file = shown.pop("", None)
         if plain_file is not None:
             sources.append(_source((plain_file,), (), parent, name, depth))

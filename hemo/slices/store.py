@@ -90,7 +90,8 @@ class SliceStore:
         """A row a slice, grouped by patient and study in the order of positions.
 
         Columns: `slice_id`, `patient` and `study` (pseudonyms), `position` (mm along the normal or slice
-        number), `digest` (of the source's bytes), the six labels (int8: 0, 1, or -1 unlabelled), `shard` and `row`.
+        number), `digest` (of the source's bytes), the six labels (int8: 0, 1, or -1
+        unlabelled), `shard` and `row`.
         """
         return pd.read_parquet(self.folder / "index.parquet")
 
