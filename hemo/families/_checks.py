@@ -1,0 +1,60 @@
+"""What every classifier demands of its input, refused in one line before any work is done."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+from hemo.families.base import Images, Truth
+
+
+def check_images(images: Images, shape: tuple[int, ...] | None = None) -> None:
+    """Refuse anything but uint8 (n, height, width, channels), and slices of another shape than `shape`."""
+    array = np.asarray(images)
+    if array.dtype != np.uint8:
+        raise HemoError(
+            f"images: expected dtype uint8, got {array.dtype}: give slices as the store holds them"
+        )
+    if array.ndim != 4:
+        raise HemoError(
+            f"images: expected shape (n, height, width, channels), got {array.shape}: add the axis"
+        )
+    if shape is not None and array.shape[1:] != tuple(shape):
+        raise HemoError(
+            f"images: expected slices of shape {tuple(shape)} as in training, got {array.shape[1:]}: "
+            "reduce them as the training slices were"
+        )
+
+
+def check_truth(y: Truth, n: int) -> NDArray[np.int8]:
+    """Return the truth as int8; refuse another length than `n`, other values than 0 and 1, and one class."""
+    array = np.asarray(y)
+    if array.shape != (n,):
+        raise HemoError(f"truth: expected shape ({n},), got {array.shape}: give one value a slice")
+    classes = np.unique(array)
+    if not np.isin(classes, (0, 1)).all():
+        raise HemoError(
+            f"truth: expected only 0 and 1, got {classes.tolist()[:5]}: leave unlabelled slices out"
+        )
+    if len(classes) < 2:
+        only = f"all {n} are {classes[0]}" if n else "there are none"
+        raise HemoError(f"truth: two classes are needed, but {only}: add slices of the other class")
+    return array.astype(np.int8)
+
+
+def check_choices(params: Mapping[str, Any], choices: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a parameter whose value is not among its choices."""
+    for name, allowed in choices.items():
+        if params[name] not in allowed:
+            words = ", ".join(map(str, allowed))
+            raise HemoError(f"parameter {name}: '{params[name]}' is unknown: choose one of {words}")
+
+
+def check_positive(params: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse a parameter that is not a number above zero."""
+    for name in names:
+        value = params[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise HemoError(f"parameter {name}: '{value}' is not above 0: give a positive number")

@@ -1,0 +1,157 @@
+"""What the linear families share: pixels in, one weight a pixel out, probabilities by a sigmoid."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.families._checks import check_choices, check_images, check_truth
+from hemo.families._platt import cross_fitted_scores, fit_sigmoid
+from hemo.families._rowspace import SCALES, features
+from hemo.families.base import Images, OnEpoch, Truth
+
+BATCH = 256
+
+
+class LinearClassifier:
+    """A linear decision on gray levels; a family gives the estimator of scikit-learn that finds it.
+
+    Parameters
+    ----------
+    params
+        The family's parameters, defaults included.
+    seed
+        Of everything drawn in the fit.
+
+    Attributes
+    ----------
+    weights_ : ndarray of float64, (height * width * channels,)
+        Change of the decision per gray level.
+    center_ : ndarray of float64, (height * width * channels,)
+        Mean gray level of each pixel in training.
+    intercept_ : float
+        The decision for the mean slice.
+    sigmoid_ : tuple of float
+        Slope and offset of the probability's logit over the decision.
+    image_shape_ : tuple of int
+        Height, width and channels of the training slices.
+    convergence_ : dict
+        `converged` and `iterations` of the fit on all slices.
+    """
+
+    calibrated: ClassVar[bool] = True
+    """Whether the decision is a score without a probability, and needs Platt's sigmoid."""
+
+    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
+        self.params = dict(params)
+        self.seed = seed
+        check_choices(params, {"scale": SCALES})
+
+    def _estimator(self, n: int, k: int) -> Any:
+        """Return the unfitted scikit-learn estimator for an (n, k) matrix."""
+        raise NotImplementedError
+
+    def _rotation_invariant(self) -> bool:
+        """Whether the fit is the same on rotated features."""
+        return self.params["penalty"] in ("l2", "none")
+
+    def fit(
+        self,
+        images: Images,
+        y: Truth,
+        validation: tuple[Images, Truth] | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Self:
+        """Fit on slices; `validation` and `on_epoch` are not used: there are no epochs to stop."""
+        check_images(images)
+        truth = check_truth(y, len(images))
+        p = self.params
+        space = features(images, p["scale"], p["components"], self._rotation_invariant(), self.seed)
+        estimator, converged = self._solve(space.matrix, truth)
+        self.convergence_ = {
+            "converged": float(converged),
+            "iterations": float(np.max(estimator.n_iter_)),
+        }
+        self.image_shape_ = tuple(images.shape[1:])
+        self.weights_ = space.pixel_weights(estimator.coef_[0], images)
+        self.center_ = space.center
+        shifted = self.weights_ @ (self.center_ - space.origin)
+        self.intercept_ = float(np.ravel(estimator.intercept_)[0] + shifted)
+        self.sigmoid_ = (1.0, 0.0)
+        if self.calibrated:
+            scores = cross_fitted_scores(
+                space.matrix, truth, lambda m, t: self._solve(m, t)[0].decision_function
+            )
+            self.sigmoid_ = fit_sigmoid(scores, truth)
+        return self
+
+    def _solve(self, matrix: NDArray[np.floating], y: NDArray[np.int8]) -> tuple[Any, bool]:
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            estimator = self._estimator(*matrix.shape).fit(matrix, y)
+        return estimator, not any(issubclass(w.category, ConvergenceWarning) for w in caught)
+
+    def decision_function(self, images: Images) -> NDArray[np.float64]:
+        """Return the decision of each slice, float64 (n,)."""
+        check_images(images, self.image_shape_)
+        decision = np.empty(len(images))
+        # Batches of float64: a slice's decision must not depend on which slices come with it.
+        for start in range(0, len(images), BATCH):
+            deviation = self._deviation(images[start : start + BATCH])
+            decision[start : start + BATCH] = deviation @ self.weights_ + self.intercept_
+        return decision
+
+    def predict_proba(self, images: Images) -> NDArray[np.float64]:
+        """Return the probability of class 0 and 1, float64 (n, 2)."""
+        from scipy.special import expit
+
+        slope, offset = self.sigmoid_
+        positive = expit(slope * self.decision_function(images) + offset)
+        return np.column_stack((1 - positive, positive))
+
+    def attribution(self, images: Images) -> NDArray[np.float32]:
+        """Return weight times deviation from the mean slice, float32 (n, height, width).
+
+        Summed over a slice, and with the intercept added, it is the slice's decision.
+        """
+        check_images(images, self.image_shape_)
+        maps = np.empty((len(images), *self.image_shape_[:2]), np.float32)
+        for start in range(0, len(images), BATCH):
+            part = self._deviation(images[start : start + BATCH]) * self.weights_
+            maps[start : start + BATCH] = part.reshape(-1, *self.image_shape_).sum(axis=3)
+        return maps
+
+    def _deviation(self, images: Images) -> NDArray[np.float64]:
+        return images.reshape(len(images), -1) - self.center_
+
+    def save(self, folder: Path) -> None:
+        """Write weights and parameters, as NumPy arrays and JSON."""
+        np.savez(folder / "linear.npz", weights=self.weights_, center=self.center_)
+        state = {
+            "params": self.params,
+            "seed": self.seed,
+            "intercept": self.intercept_,
+            "sigmoid": self.sigmoid_,
+            "image_shape": self.image_shape_,
+            "convergence": self.convergence_,
+        }
+        (folder / "linear.json").write_text(json.dumps(state, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        state = json.loads((folder / "linear.json").read_text())
+        classifier = cls(state["params"], state["seed"])
+        with np.load(folder / "linear.npz", allow_pickle=False) as arrays:
+            classifier.weights_, classifier.center_ = arrays["weights"], arrays["center"]
+        classifier.intercept_ = state["intercept"]
+        classifier.sigmoid_ = tuple(state["sigmoid"])
+        classifier.image_shape_ = tuple(state["image_shape"])
+        classifier.convergence_ = state["convergence"]
+        return classifier

@@ -1,0 +1,147 @@
+"""Scaled pixels as the matrix that a linear solver works on, and the way back to pixels.
+
+With fewer slices than pixels, every L2-penalised linear fit has its weights in the space spanned by the
+slices (the representer theorem), and depends on them only through their inner products. So the solver is
+given the Cholesky factor of the Gram matrix, n columns in place of p, and the weights it finds are rotated
+back: the same optimum, several times sooner.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.families.base import Images
+
+BLOCK = 2048
+"""Pixels (Gram matrix) or slices (rotation back) in float at a time."""
+
+JITTER = 1e-8
+"""Added to the Gram matrix's diagonal, relative to its mean: centred or equal slices make it singular.
+
+It acts as one private pixel a slice with that share of the slice's energy.
+"""
+
+SCALES = ("standardise", "unit", "none")
+"""Each pixel to mean 0 and deviation 1; all from 0..255 to 0..1; the gray levels as they are (the paper's)."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a linear solver works on, and how its weights become weights of pixels.
+
+    Attributes
+    ----------
+    matrix
+        (n, k) float32: scaled pixels, their rotation, or their principal components.
+    center
+        Mean gray level of each pixel, (p,).
+    shift, divisor
+        Scaled pixels are (gray level - shift) / divisor, each (p,).
+    factor
+        Cholesky factor (n, n) of the Gram matrix, where the matrix is the rotation; else None.
+    components
+        Principal axes (k, p), where the matrix is the components; else None.
+    """
+
+    matrix: NDArray[np.float32]
+    center: NDArray[np.float64]
+    shift: NDArray[np.float32]
+    divisor: NDArray[np.float32]
+    factor: NDArray[np.float64] | None = None
+    components: NDArray[np.float32] | None = None
+
+    @property
+    def origin(self) -> NDArray[np.floating]:
+        """Gray levels at which every feature is zero, (p,)."""
+        return self.shift if self.components is None else self.center
+
+    def pixel_weights(self, coefficients: NDArray[np.floating], images: Images) -> NDArray[np.float64]:
+        """Return weights per gray level, (p,), from the solver's (k,) and the slices it was fitted on."""
+        from scipy.linalg import solve_triangular
+
+        weights = coefficients.astype(np.float64)
+        if self.components is not None:
+            weights = weights @ self.components
+        if self.factor is not None:
+            dual = solve_triangular(self.factor, weights, lower=True, trans="T")
+            weights = np.zeros(len(self.center))
+            for start in range(0, len(images), BLOCK):
+                block = scaled(images[start : start + BLOCK], self.shift, self.divisor)
+                weights += dual[start : start + BLOCK] @ block
+        return weights / self.divisor
+
+
+def scaled(images: Images, shift: NDArray[np.float32], divisor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return flat scaled pixels, float32 (n, p)."""
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    pixels -= shift
+    pixels /= divisor
+    return pixels
+
+
+def features(images: Images, scale: str, components: int, rotate: bool, seed: int) -> Features:
+    """Scale the pixels, and reduce them to principal components or to the space of the slices.
+
+    Parameters
+    ----------
+    images
+        Slices, uint8 (n, height, width, channels).
+    scale
+        One of `SCALES`.
+    components
+        Number of principal components, at most the number of slices and of pixels; 0 for none.
+    rotate
+        Whether the fit is unchanged by a rotation of its features (an L2 penalty or none on all alike).
+    seed
+        Of the randomised decomposition.
+    """
+    n, p = len(images), int(np.prod(images.shape[1:]))
+    center, deviation = pixel_moments(images)
+    shift, divisor = np.zeros(p, np.float32), np.ones(p, np.float32)
+    if scale == "unit":
+        divisor[:] = 255
+    if scale == "standardise":
+        # A pixel that hardly varies must not become the loudest: gray levels are whole, so 1 is the least.
+        shift, divisor = center.astype(np.float32), np.maximum(deviation, 1).astype(np.float32)
+    pixels = scaled(images, shift, divisor)
+    if components:
+        from sklearn.decomposition import PCA
+
+        pca = PCA(min(components, n, p), random_state=seed, svd_solver="auto")
+        matrix = pca.fit_transform(pixels).astype(np.float32)
+        return Features(matrix, center, shift, divisor, components=pca.components_.astype(np.float32))
+    if rotate and n < p:
+        factor = gram_factor(pixels)
+        return Features(factor.astype(np.float32), center, shift, divisor, factor=factor)
+    return Features(pixels, center, shift, divisor)
+
+
+def pixel_moments(images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each pixel's mean and standard deviation over the slices, (p,) each."""
+    total = np.zeros(int(np.prod(images.shape[1:])))
+    squares = np.zeros_like(total)
+    for block in _blocks(images):
+        total += block.sum(axis=0)
+        squares += np.square(block, out=block).sum(axis=0)
+    center = total / len(images)
+    return center, np.sqrt(np.maximum(squares / len(images) - center**2, 0))
+
+
+def gram_factor(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the lower Cholesky factor of the slices' inner products, float64 (n, n)."""
+    from scipy.linalg import cholesky
+
+    gram = np.zeros((len(pixels), len(pixels)))
+    for start in range(0, pixels.shape[1], BLOCK):
+        block = pixels[:, start : start + BLOCK].astype(np.float64)
+        gram += block @ block.T
+    diagonal = np.einsum("ii->i", gram)
+    diagonal += JITTER * (diagonal.mean() or 1.0)
+    return cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+
+
+def _blocks(images: Images) -> Iterator[NDArray[np.float64]]:
+    for start in range(0, len(images), 256):
+        yield images[start : start + 256].reshape(-1, int(np.prod(images.shape[1:]))).astype(np.float64)

@@ -1,0 +1,68 @@
+"""Linear support vector machine by liblinear's coordinate descent, run to convergence."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hemo.errors import HemoError
+from hemo.families._checks import check_choices, check_positive
+from hemo.families._linear import LinearClassifier
+from hemo.families.base import Family
+
+if TYPE_CHECKING:
+    import optuna
+
+LOSSES = ("squared_hinge", "hinge")
+PENALTIES = ("l2", "l1")
+
+
+class LinearSVC(LinearClassifier):
+    """Linear support vector machine; Platt's sigmoid gives its probabilities."""
+
+    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
+        super().__init__(params, seed)
+        check_choices(params, {"loss": LOSSES, "penalty": PENALTIES, "class_weight": ("none", "balanced")})
+        check_positive(params, ("C", "tol", "max_iter"))
+        if params["penalty"] == "l1" and params["loss"] == "hinge":
+            raise HemoError("loss hinge: it cannot take the penalty 'l1': choose squared_hinge")
+
+    def _estimator(self, n: int, k: int) -> Any:
+        from sklearn.svm import LinearSVC as Estimator
+
+        p = self.params
+        # The dual's variables are the slices, the primal's the features; the hinge has only the dual.
+        dual = p["penalty"] == "l2" and (p["loss"] == "hinge" or n <= k)
+        return Estimator(
+            loss=p["loss"],
+            penalty=p["penalty"],
+            C=p["C"],
+            dual=dual,
+            tol=p["tol"],
+            max_iter=p["max_iter"],
+            class_weight=None if p["class_weight"] == "none" else p["class_weight"],
+            random_state=self.seed,
+        )
+
+
+def suggest(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw loss and penalty, strength, scaling and number of principal components."""
+    return {}
+
+
+FAMILY = Family(
+    name="linear_svc",
+    title="Linear SVM",
+    defaults={
+        "loss": "squared_hinge",
+        "penalty": "l2",
+        "C": 1.0,
+        "scale": "standardise",
+        "components": 0,
+        "class_weight": "none",
+        "tol": 1e-4,
+        "max_iter": 10_000,
+    },
+    build=LinearSVC,
+    suggest=suggest,
+    classifier=lambda: LinearSVC,
+    tiny={},
+)

@@ -1,0 +1,71 @@
+"""Logistic regression on pixels, with a choice of solver."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hemo.errors import HemoError
+from hemo.families._checks import check_choices, check_positive
+from hemo.families._linear import LinearClassifier
+from hemo.families.base import Family
+
+if TYPE_CHECKING:
+    import optuna
+
+SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "sag", "saga")
+PENALTIES = ("l2", "l1", "elasticnet", "none")
+
+
+class LogisticRegression(LinearClassifier):
+    """Logistic regression; its decision is the logit itself, so nothing is calibrated."""
+
+    calibrated = False
+
+    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
+        super().__init__(params, seed)
+        check_choices(params, {"solver": SOLVERS, "penalty": PENALTIES, "class_weight": ("none", "balanced")})
+        check_positive(params, ("C", "tol", "max_iter"))
+        if params["penalty"] in ("l1", "elasticnet") and params["solver"] != "saga":
+            raise HemoError(
+                f"solver {params['solver']}: it cannot take the penalty '{params['penalty']}': choose saga"
+            )
+
+    def _estimator(self, n: int, k: int) -> Any:
+        from sklearn.linear_model import LogisticRegression as Estimator
+
+        p = self.params
+        l1_ratio = {"l1": 1.0, "elasticnet": p["l1_ratio"]}.get(p["penalty"], 0.0)
+        return Estimator(
+            C=float("inf") if p["penalty"] == "none" else p["C"],
+            l1_ratio=l1_ratio,
+            solver=p["solver"],
+            tol=p["tol"],
+            max_iter=p["max_iter"],
+            class_weight=None if p["class_weight"] == "none" else p["class_weight"],
+            random_state=self.seed,
+        )
+
+
+def suggest(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw solver and penalty, strength, scaling and number of principal components."""
+    return {}
+
+
+FAMILY = Family(
+    name="logreg",
+    title="Logistic regression",
+    defaults={
+        "solver": "lbfgs",
+        "penalty": "l2",
+        "l1_ratio": 0.5,
+        "C": 1.0,
+        "scale": "standardise",
+        "components": 0,
+        "class_weight": "none",
+        "tol": 1e-4,
+        "max_iter": 1000,
+    },
+    build=LogisticRegression,
+    suggest=suggest,
+    classifier=lambda: LogisticRegression,
+    tiny={},
+)
