@@ -11,6 +11,11 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS
 
 Protocol = Literal["holdout", "cv", "paper"]
+GateFigure = Literal[
+    "recall_at_specificity_80", "recall_at_specificity_90", "specificity_at_recall_80",
+    "specificity_at_recall_90", "auc", "average_precision", "recall", "specificity",
+]  # fmt: skip
+"""Figures by which the gate may compare a candidate with what is in production."""
 
 
 class Part(BaseModel):
@@ -45,11 +50,27 @@ class Gate(Part):
     min_recall_low, min_specificity_low
         Least lower bound of the 95% interval at the operating point. A classifier that calls nearly
         everything (or nothing) positive fails one of the two.
+    min_auc_low
+        The lower bound of the AUC has to lie above this: 0.5 is chance.
+    min_calibration_slope, max_calibration_slope
+        1 is ideal; below 1 probabilities are overconfident, at 0 they say nothing.
+    figure, second_figure
+        A candidate replaces what is in production if it is better in the first figure, or not worse by
+        more than `margin` and better in the second: paired over patients, by the lower bound of the
+        95% interval of the difference.
+    margin
+        Largest loss in the first figure that counts as not inferior.
     """
 
     min_positive_patients: int = Field(10, ge=1)
     min_recall_low: float = Field(0.5, ge=0, le=1)
     min_specificity_low: float = Field(0.5, ge=0, le=1)
+    min_auc_low: float = Field(0.5, ge=0, le=1)
+    min_calibration_slope: float = Field(0.1, gt=0)
+    max_calibration_slope: float = Field(10, gt=0)
+    figure: GateFigure = "recall_at_specificity_80"
+    second_figure: GateFigure = "auc"
+    margin: float = Field(0.02, ge=0, le=1)
 
 
 class Experiment(Part):

@@ -1,0 +1,135 @@
+"""Aliases of registered models, moved only together with an audit record.
+
+Order of a move: the record is written (what it was, what it shall be), `previous` and `challenger` move,
+`production` moves, the record is closed. MLflow replaces an alias in one transaction, so a reader never
+finds `production` empty, and `settle` can complete whatever a killed process left.
+"""
+
+import time
+from collections.abc import Sequence
+
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+
+from hemo import audit, tracking
+from hemo.audit import ALIASES, Aliases, Record
+from hemo.errors import HemoError
+
+
+def registered(model: str) -> RegisteredModel | None:
+    """Return a registered model, or None."""
+    try:
+        return tracking.client().get_registered_model(model)
+    except MlflowException as fault:
+        if fault.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def current(model: str) -> dict[str, str]:
+    """Return the aliases of a registered model as they are in MLflow now."""
+    found = registered(model)
+    if found is None:
+        return {}
+    return {alias: str(found.aliases[alias]) for alias in ALIASES if alias in found.aliases}
+
+
+def versions(model: str) -> dict[str, ModelVersion]:
+    """Return the versions of a registered model that were not deleted, by number."""
+    found = tracking.client().search_model_versions(f"name = '{model}'", max_results=1000)
+    return {str(version.version): version for version in found}
+
+
+def move(model: str, action: str, after: Aliases, history: Sequence[Record], **words: str) -> Record:
+    """Move aliases to `after`, with a record around it; the history has to be settled."""
+    before = audit.replay(history)
+    ordered = {alias: after[alias] for alias in ALIASES if alias in after}
+    record = audit.write(model, action, before, ordered, history, **words)
+    _apply(model, record.after)
+    audit.close(record)
+    return record
+
+
+def settle(model: str) -> list[Record]:
+    """Complete or undo what a killed process left, record what was done by hand; return the history.
+
+    Where `production` was moved by hand, `previous` is set to what was there before.
+
+    Raises
+    ------
+    HemoError
+        If another process is deciding about the same model now.
+    """
+    history = audit.records(model)
+    for record in history:
+        if record.state == "open":
+            _finish(record)
+    history = audit.records(model) if any(r.state == "open" for r in history) else history
+    expected, found = audit.replay(history), current(model)
+    if found != expected:
+        _adopt(model, expected, found, history)
+        history = audit.records(model)
+    return history
+
+
+def _apply(model: str, after: Aliases) -> None:
+    client = tracking.client()
+    now = current(model)
+    for alias in reversed(ALIASES):  # production last: until then readers see the old one
+        if alias in after and now.get(alias) != after[alias]:
+            client.set_registered_model_alias(model, alias, after[alias])
+    for alias in now:
+        if alias not in after:
+            client.delete_registered_model_alias(model, alias)
+
+
+def _finish(record: Record) -> None:
+    """Complete an open record whose process is dead; undo it where that is not possible any more."""
+    if audit.alive(record) and not audit.mine(record):
+        raise HemoError(
+            f"{record.model}: another {record.action} is under way ({record.by}): try again when it has ended"
+        )
+    model, found, exist = record.model, current(record.model), versions(record.model)
+    expected_now = all(found.get(a) in (record.before.get(a), record.after.get(a)) for a in ALIASES)
+    if expected_now and all(version in exist for version in record.after.values()):
+        _apply(model, record.after)
+        audit.close(record)
+        return
+    back = dict(found)
+    for alias in ("previous", "challenger"):  # `production` stays as it is: readers use it
+        was, wanted = record.before.get(alias), record.after.get(alias)
+        if found.get(alias) == wanted != was:
+            back.pop(alias, None)
+            back |= {alias: was} if was in exist else {}
+    _apply(model, back)
+    audit.close(record, undone="the process died, and versions or aliases were changed by hand since")
+
+
+def _adopt(model: str, expected: Aliases, found: Aliases, history: Sequence[Record]) -> None:
+    after = dict(found)
+    was, now = expected.get("production"), found.get("production")
+    if was and was != now and found.get("previous") == expected.get("previous") and was in versions(model):
+        after["previous"] = was
+    since = f" after {when(history[-1].at)}" if history else ""
+    audit_words = {"version": now or "", "reason": f"outside hemo{since}: {_changes(expected, found)}"}
+    record = audit.write(model, "by hand", expected, after, history, **audit_words)
+    _apply(model, after)
+    audit.close(record)
+
+
+def _changes(before: Aliases, after: Aliases) -> str:
+    parts = []
+    for alias in ALIASES:
+        old, new = before.get(alias), after.get(alias)
+        if old == new:
+            continue
+        if old and new:
+            parts.append(f"{alias} moved from version {old} to {new}")
+        else:
+            parts.append(f"{alias} set to version {new}" if new else f"{alias} (version {old}) removed")
+    return ", ".join(parts)
+
+
+def when(seconds: float) -> str:
+    """Return a time for people, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

@@ -1,0 +1,59 @@
+"""`predict`: the production classifiers on files of scans."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hemo.prediction import Prediction
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", metavar="URI", default="", help="Panel; default: models:/hemo-panel@production.")
+@click.option(
+    "--out", metavar="FILE", default="", help="Also write .csv, .json or .html (with where the model looked)."
+)
+def predict(files: tuple[Path, ...], model: str, out: str) -> None:
+    """Print the production classifiers' probabilities and decisions for FILES (scans, or folders of scans).
+
+    A file that cannot be used is listed with its reason and skipped. Research use only.
+    """
+    from hemo import console, panel, prediction
+
+    if out:
+        prediction.check_out(Path(out))
+    served = panel.load(model or panel.URI)
+    result = prediction.predict(served, files)
+    _show(result)
+    if out:
+        prediction.write(result, served, Path(out))
+        console.err.print(f"written: {out}", soft_wrap=True)
+    page = "" if out.endswith(".html") else f"hemo predict {files[0]} --out predictions.html"
+    console.next_commands(*([page] if page else []), "hemo registry")
+
+
+def _show(result: "Prediction") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from hemo import console
+    from hemo.labels import LABELS
+
+    labels = [label for label in LABELS if f"{label}_decision" in result.table]
+    shown = Table(title="Probabilities", title_justify="left", title_style="bold", header_style="bold")
+    for name in ("slice", *labels):
+        shown.add_column(name, justify="left" if name == "slice" else "right", overflow="fold")
+    for row in result.table.to_dict("records"):
+        cells = [Text(str(row["slice"]))]
+        for label in labels:
+            style = "bold red" if row[f"{label}_decision"] else ""
+            cells.append(Text(f"{row[f'{label}_probability']:.3f}", style=style))
+        shown.add_row(*cells)
+    console.out.print(shown)
+    console.out.print("red: positive, at or above the operating point. Research use only.")
+    for row in result.skipped.to_dict("records"):
+        console.err.print(f"[yellow]skipped[/yellow] {row['file']}: {row['reason']}", soft_wrap=True)
+    if result.missing:
+        console.err.print(f"[yellow]no production version:[/yellow] {', '.join(result.missing)}")

@@ -1,0 +1,115 @@
+"""`promote`, `rollback`, `registry` and `history`: what is in production, and how it came there."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hemo.commands import options
+from hemo.errors import HemoError
+
+if TYPE_CHECKING:
+    from hemo.audit import Record
+
+
+@click.command()
+@options.experiment
+@options.label
+@click.option("--dry-run", is_flag=True, help="Judge and show every condition; write and move nothing.")
+@click.option("--override", metavar="REASON", default="", help="Promote one label against the gate.")
+def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
+    """Put the best family of each label through the gate, and into production where it passes.
+
+    A refusal is an answer, not a fault: the exit status is 0. Every decision leaves its report with the
+    run `promotion` and with the candidate, and a record in `hemo history LABEL`. An override is for one
+    label at a time, and is shown in red wherever the version is shown.
+    """
+    from hemo import config, console, gate_report, registry, tracking
+
+    if override and label == "all":
+        raise HemoError("--override is a decision about one classifier: give --label")
+    labels = config.label_names(label)
+    settings = config.load(experiment)
+    found = tracking.find_experiment(settings.name)
+    table = registry.promote(settings, found, labels=labels, dry_run=dry_run, override=override)
+    console.out.print(gate_report.terminal(table))
+    where = f" --experiment {experiment}" if experiment else ""
+    if dry_run:
+        console.next_commands(f"hemo promote{where}")
+        return
+    first = table["label"].iloc[0]
+    console.next_commands(
+        "hemo registry", f"hemo history {first}", "hemo predict FILES... --out predictions.html"
+    )
+
+
+@click.command()
+@click.argument("label")
+@click.option("--reason", metavar="WORDS", default="", help="Why; recorded.")
+def rollback(label: str, reason: str) -> None:
+    """Put the version of LABEL that was in production before back into production.
+
+    What was in production becomes `previous`, so that a second rollback undoes the first.
+    """
+    from hemo import config, console
+    from hemo import registry as actions
+
+    if label == "all":
+        raise HemoError("rollback is a decision about one classifier: name its label")
+    (one,) = config.label_names(label)
+    record = actions.rollback(one, reason)
+    console.out.print(
+        f"{one}: version {record.after['production']} is in production again"
+        f" (version {record.before.get('production', 'none')} was)"
+    )
+    console.next_commands("hemo registry", f"hemo history {one}")
+
+
+@click.command()
+def registry() -> None:
+    """Show what is in production, since when, why, and what it replaced."""
+    from hemo import console, overview
+
+    rows = overview.rows()
+    console.out.print(overview.terminal(rows))
+    for warning in overview.warnings(rows):
+        console.out.print(f"[bold red]{warning}[/bold red]")
+    console.next_commands("hemo history LABEL", "hemo rollback LABEL", "hemo promote --experiment FILE")
+
+
+@click.command()
+@click.argument("label")
+def history(label: str) -> None:
+    """Show every decision about LABEL (or `panel`), oldest first, with what was done by hand."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from hemo import aliases, audit, config, console
+    from hemo.panel import model_name
+
+    model = model_name(label if label == "panel" else config.label_names(label)[0])
+    records = aliases.settle(model)
+    shown = Table(title=f"History of {model}", title_justify="left", title_style="bold", header_style="bold")
+    for name in ("when", "what", "version", "aliases after", "by", "why"):
+        shown.add_column(name, overflow="fold")
+    for record in records:
+        red = record.action in ("override", "by hand")
+        style = "bold red" if red else "dim" if record.state == "undone" else ""
+        shown.add_row(*(Text(cell, style=style) for cell in _cells(record)))
+    console.out.print(shown)
+    for fault in audit.faults(records):
+        console.out.print(f"[bold red]the history itself was changed:[/bold red] {fault}")
+    if not records:
+        console.out.print("nothing was decided yet")
+    console.next_commands("hemo registry", *([f"hemo rollback {label}"] if label != "panel" else []))
+
+
+def _cells(record: "Record") -> tuple[str, ...]:
+    from hemo.aliases import when
+
+    def text(aliases: dict[str, Any]) -> str:
+        return " ".join(f"{alias}={version}" for alias, version in aliases.items()) or "none"
+
+    after = "unchanged" if record.after == record.before else text(record.after)
+    state = "" if record.state == "done" else f" ({record.state})"
+    family = f" {record.family}" if record.family else ""
+    return (when(record.at), record.action + state, record.version + family, after, record.by, record.reason)

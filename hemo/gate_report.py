@@ -1,0 +1,138 @@
+"""What the gate found, for people: HTML and JSON, a version's description, a table in the terminal."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from mlflow.entities import Run
+from rich.table import Table
+from rich.text import Text
+
+from hemo import console, families, page
+from hemo.gate import Condition, Verdict
+
+DECISIONS = {
+    "promoted": "Promoted: it is in production now.",
+    "overridden": "Promoted by a person although the gate refused it.",
+    "refused": "Refused: not fit for production.",
+    "challenger": "Refused: fit for production, but not shown to be better than what is there: challenger.",
+}
+"""Decisions in words."""
+
+_STYLES = {"promoted": "bold green", "overridden": "bold red", "refused": "yellow", "challenger": "cyan"}
+
+
+def write(
+    folder: Path, label: str, run_name: str, verdict: Verdict, decision: str, override: str = ""
+) -> None:
+    """Write `LABEL.json` and `LABEL.html` into a folder."""
+    facts = as_dict(label, run_name, verdict, decision, override)
+    (folder / f"{label}.json").write_text(json.dumps(facts, indent=2))
+    (folder / f"{label}.html").write_text(as_html(label, run_name, verdict, decision, override))
+
+
+def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override: str) -> dict[str, object]:
+    """Return the report as plain values."""
+    return {
+        "label": label,
+        "candidate": run_name,
+        "decision": decision,
+        "passed": verdict.passed,
+        "override": override if decision == "overridden" else "",
+        "reason": verdict.reason,
+        "conditions": [asdict(condition) for condition in verdict.conditions],
+        "figures": {
+            str(row["metric"]): [None if pd.isna(row[c]) else row[c] for c in ("value", "low", "high")]
+            for row in verdict.figures.to_dict("records")
+        },
+    }
+
+
+def as_html(label: str, run_name: str, verdict: Verdict, decision: str, override: str) -> str:
+    """Return the report as a page."""
+    style = "yes" if verdict.passed else "no"
+    parts = [page.text(DECISIONS[decision], style)]
+    if decision == "overridden":
+        parts.insert(0, page.text(f"Gate overridden: {override}", "red"))
+    parts += [
+        page.text(verdict.reason),
+        page.heading("Conditions"),
+        page.table(
+            ("condition", "found", "asked", "verdict", "in words"),
+            [(c.name, c.figure, c.required, _verdict(c), c.words) for c in verdict.conditions],
+            ["yes" if c.passed else "no" for c in verdict.conditions],
+        ),
+        page.heading("Figures on patients kept from training"),
+        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
+    ]
+    return page.page(f"Gate: {run_name} for {label}", *parts)
+
+
+def description(label: str, run: Run, verdict: Verdict, decision: str, override: str, deciding: str) -> str:
+    """Return the Markdown description of a registered version."""
+    tags = run.data.tags
+    experiment = run.info.experiment_id
+    figures = {name: verdict.figure(name) for name in ("recall", "specificity", "precision", "auc")}
+    rows = "\n".join(
+        f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |" for name, (value, low, high) in figures.items()
+    )
+    red = f"🔴 **Gate overridden:** {override}\n\n" if decision == "overridden" else ""
+    links = (
+        f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
+        f"[decision](#/experiments/{experiment}/runs/{deciding})"
+    )
+    return (
+        f"{red}**{families.get(tags['family']).title}** for **{label}**, trained on "
+        f"{tags.get('dataset', 'unknown data')}, protocol {tags['protocol']}.\n\n"
+        f"| | value | 95% interval |\n|---|---|---|\n{rows}\n\n"
+        f"{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\nResearch use only."
+    )
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Return the decisions of a promotion in Markdown."""
+    lines = ["| label | family | decision | production | why |", "|---|---|---|---|---|"]
+    for row in table.to_dict("records"):
+        red = "🔴 " if row["decision"] == "overridden" else ""
+        cells = (row["label"], row["family"], red + row["decision"], row["production"], row["reason"])
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def terminal(table: pd.DataFrame) -> Table:
+    """Return the decisions of a promotion as a table for the terminal."""
+    shown = Table(title="Promotion", title_justify="left", title_style="bold", header_style="bold")
+    for name in ("label", "best family", "decision", "production", "why"):
+        shown.add_column(name, overflow="fold")
+    for row in table.to_dict("records"):
+        shown.add_row(
+            row["label"],
+            row["family"],
+            Text(row["decision"], style=_STYLES.get(row["decision"], "")),
+            row["production"],
+            Text(row["reason"]),
+        )
+    return shown
+
+
+def conditions(verdict: Verdict) -> Table:
+    """Return all conditions of one verdict as a table for the terminal."""
+    rows = [(c.name, c.figure, c.required, _verdict(c)) for c in verdict.conditions]
+    return console.table("Conditions", ("condition", "found", "asked", "verdict"), rows)
+
+
+def _verdict(condition: Condition) -> str:
+    return "pass" if condition.passed else "FAIL"
+
+
+def _figures(figures: pd.DataFrame) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(row["metric"]).replace("_", " "),
+            f"{row['value']:.3f}",
+            f"{row['low']:.3f} to {row['high']:.3f}",
+            str(row["patients"]),
+        )
+        for row in figures.to_dict("records")
+    ]

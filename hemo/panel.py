@@ -1,0 +1,165 @@
+"""The panel: the production classifiers of all labels as one registered model, built when one changes."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+
+import hemo
+from hemo import aliases, audit, tracking
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel
+
+PANEL = "hemo-panel"
+URI = f"models:/{PANEL}@production"
+
+
+def model_name(label: str) -> str:
+    """Return the registered model of a label."""
+    return f"hemo-{label}"
+
+
+def production() -> dict[str, str]:
+    """Return the production version of each label that has one."""
+    found = {label: aliases.current(model_name(label)).get("production") for label in LABELS}
+    return {label: version for label, version in found.items() if version}
+
+
+def update(parent: str = "") -> str:
+    """Make the production panel hold the production versions; return its version, empty where there are none.
+
+    A panel that was built of the same versions before is used again.
+    """
+    members = production()
+    history = aliases.settle(PANEL)
+    now = audit.replay(history).get("production", "")
+    if members == (members_of(now) if now else {}):
+        return now
+    version = (_find(members) or _build(members, parent)) if members else ""
+    after = {"production": version, "previous": now}
+    after = {alias: number for alias, number in after.items() if number}
+    parts = [f"{label} version {number}" for label, number in members.items()]
+    reason = ", ".join(parts) or "nothing in production"
+    aliases.move(PANEL, "panel", after, history, version=version, reason=reason, decided_in=parent)
+    return version
+
+
+def members_of(version: str) -> dict[str, str]:
+    """Return the versions of the classifiers that a panel version is made of."""
+    found = tracking.client().get_model_version(PANEL, version)
+    return dict(json.loads(found.tags.get("members", "{}")))
+
+
+def load(uri: str = URI) -> ServedPanel:
+    """Load a panel.
+
+    Raises
+    ------
+    HemoError
+        If there is none.
+    """
+    try:
+        return mlflow.pyfunc.load_model(uri).unwrap_python_model()
+    except mlflow.MlflowException as fault:
+        raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
+
+
+def signature(members: Mapping[str, str]) -> ModelSignature:
+    """Return what a panel takes and gives."""
+    output: list[ColSpec | TensorSpec] = []
+    for label in LABELS:
+        if label in members:
+            output += [
+                ColSpec(DataType.double, f"{label}_probability"),
+                ColSpec(DataType.boolean, f"{label}_decision"),
+                ColSpec(DataType.string, f"{label}_version"),
+            ]
+    if "any" in members:
+        output.append(ColSpec(DataType.double, "any_own_probability"))
+    given: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.binary, "image"),
+        ColSpec(DataType.string, "study", required=False),
+    ]
+    return ModelSignature(Schema(given), Schema(output))
+
+
+def _find(members: Mapping[str, str]) -> str:
+    """Return the newest panel version of exactly these members, or an empty text."""
+    wanted = json.dumps(dict(members))
+    same = [v for v, one in aliases.versions(PANEL).items() if one.tags.get("members") == wanted]
+    return max(same, key=int, default="")
+
+
+def _build(members: Mapping[str, str], parent: str) -> str:
+    experiment = tracking.client().get_run(parent).info.experiment_id if parent else audit.experiment()
+    found = {
+        label: tracking.client().get_model_version(model_name(label), number)
+        for label, number in members.items()
+    }
+    tags = {"stage": "panel", "members": json.dumps(dict(members)), "git_commit": tracking.git_commit()}
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tracking.start_run(experiment, "panel", tags, parent or None) as run_id,
+    ):
+        info = _log(Path(scratch), found)
+        mlflow.set_tag("mlflow.note.content", _note(found))
+    client = tracking.client()
+    if aliases.registered(PANEL) is None:
+        what = "The production classifiers of all labels as one model."
+        client.create_registered_model(PANEL, description=f"{what} {ANY_RULE} {STUDY_RULE}")
+    version = client.create_model_version(
+        PANEL, f"models:/{info.model_id}", run_id, {"members": tags["members"]},
+        description=_note(found), model_id=info.model_id,
+    )  # fmt: skip
+    return str(version.version)
+
+
+def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
+    from hemo.recording import model_requirements
+
+    facts = []
+    requirements: list[str] = []
+    for label, version in members.items():
+        model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
+        folder = Path(model) / "artifacts" / "classifier"
+        shutil.copytree(folder, scratch / label)
+        served = json.loads((folder / "served.json").read_text())
+        facts.append({"label": label, "version": str(version.version), "run_id": version.run_id, **served})
+        requirements += model_requirements(served["family"])
+    missing = [label for label in LABELS if label not in members]
+    (scratch / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
+    package = Path(hemo.__file__).parent
+    return mlflow.pyfunc.log_model(
+        name="panel",
+        python_model=str(package / "served_panel.py"),
+        artifacts={"panel": str(scratch)},
+        code_paths=[str(package)],
+        pip_requirements=list(dict.fromkeys(requirements)),
+        signature=signature({label: str(version.version) for label, version in members.items()}),
+        metadata={"members": {label: str(version.version) for label, version in members.items()}},
+    )
+
+
+def _note(members: Mapping[str, ModelVersion]) -> str:
+    rows = [
+        f"| {label} | {members[label].version} | {members[label].tags.get('family', '')} "
+        f"| {_overridden(members[label])} |"
+        if label in members
+        else f"| {label} | none in production | | |"
+        for label in LABELS
+    ]
+    table = "\n".join(["| label | version | family | |", "|---|---|---|---|", *rows])
+    return f"{table}\n\n{ANY_RULE} {STUDY_RULE} Research use only."
+
+
+def _overridden(version: ModelVersion) -> str:
+    reason = version.tags.get("override", "")
+    return f"🔴 gate overridden: {reason}" if reason else ""

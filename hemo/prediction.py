@@ -1,0 +1,184 @@
+"""From files of scans to the panel's probabilities and decisions, as a table, JSON or a page."""
+
+import base64
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo import console, page
+from hemo.errors import HemoError
+from hemo.imaging import Excluded, RawSlice
+from hemo.imaging.reader import SUFFIXES, read_parts
+from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel, study_word
+
+FORMATS = (".csv", ".json", ".html")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the panel says of files.
+
+    Attributes
+    ----------
+    table
+        A row a slice: `file`, `slice`, then the panel's columns (see `hemo.serving.tabulate`).
+    slices
+        The slices themselves, in the order of the table.
+    skipped
+        A row a file (or slice of one) that could not be used: `file`, `reason`.
+    missing
+        Labels without a production version.
+    """
+
+    table: pd.DataFrame
+    slices: list[RawSlice]
+    skipped: pd.DataFrame
+    missing: list[str]
+
+
+def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
+    """Predict every slice of files and folders; what cannot be used is listed with its reason.
+
+    Raises
+    ------
+    HemoError
+        If there is no file, or none that can be used.
+    """
+    files = list(_files(paths))
+    if not files:
+        raise HemoError(
+            f"{paths[0]}: no DICOM, NIfTI, PNG or JPEG file: give files or a folder that has some"
+        )
+    names, slices, skipped = [], [], []
+    for file in console.track(files, "reading", len(files)):
+        try:
+            parts = read_parts(file)
+        except Excluded as fault:
+            parts = [fault]
+        for part in parts:
+            if isinstance(part, Excluded):
+                skipped.append((str(file), str(part)))
+            else:
+                names.append(str(file))
+                slices.append(replace(part, study=study_word(part.study)))
+    lost = pd.DataFrame(skipped, columns=["file", "reason"])
+    if not slices:
+        raise HemoError(f"{skipped[0][0]}: {skipped[0][1]}: none of {len(files)} files can be used")
+    table = panel.predict_slices(slices)
+    table.insert(0, "file", names)
+    table.insert(1, "slice", [one.slice_id for one in slices])
+    return Prediction(table, slices, lost, panel.missing)
+
+
+def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
+    """Write a prediction as CSV, JSON or HTML, by the file's suffix.
+
+    Raises
+    ------
+    HemoError
+        If the suffix is none of these.
+    """
+    check_out(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".csv":
+        prediction.table.to_csv(out, index=False)
+    elif out.suffix == ".json":
+        facts = {
+            "predictions": prediction.table.to_dict("records"),
+            "skipped": prediction.skipped.to_dict("records"),
+            "missing": prediction.missing,
+            "rules": [ANY_RULE, STUDY_RULE],
+        }
+        out.write_text(json.dumps(facts, indent=2, default=str))
+    else:
+        out.write_text(_as_html(prediction, panel), encoding="utf-8")
+
+
+def check_out(out: Path) -> None:
+    """Raise HemoError if a file's suffix is none of `FORMATS`."""
+    if out.suffix not in FORMATS:
+        raise HemoError(f"{out}: unknown format '{out.suffix}': end the name with {', '.join(FORMATS)}")
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield files; of a folder, those below it that may be scans, sorted."""
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(path.rglob("*")):
+                if file.is_file() and (file.suffix.lower() in SUFFIXES or not file.suffix):
+                    yield file
+        elif path.exists():
+            yield path
+        else:
+            raise HemoError(f"{path}: no such file or folder: give scans that exist")
+
+
+def _as_html(prediction: Prediction, panel: ServedPanel) -> str:
+    labels = [member.label for member in panel.members]
+    versions = [(m.label, m.version, m.family, f"{m.threshold:.3f}") for m in panel.members]
+    parts = [
+        page.table(("label", "version", "family", "operating point"), versions),
+        page.text(f"{ANY_RULE} {STUDY_RULE}", "quiet"),
+    ]
+    if prediction.missing:
+        parts.append(page.text(f"Without a production version: {', '.join(prediction.missing)}.", "no"))
+    if len(prediction.skipped):
+        rows = prediction.skipped.itertuples(index=False)
+        parts += [page.heading("Skipped"), page.table(("file", "reason"), rows)]
+    parts.append(page.heading("Slices"))
+    shown = _strongest(prediction.table, labels, panel)
+    slices: dict[int, str] = {}
+    for label in labels:
+        chosen = np.flatnonzero(shown == label)
+        if len(chosen):
+            images, looked = panel.attribution(label, prediction.slices, chosen)
+            for row, image, where in zip(chosen, images, looked, strict=True):
+                slices[int(row)] = _slice_html(prediction.table.iloc[row], labels, label, image, where)
+    return page.page("Predictions of the panel", *parts, *(slices[row] for row in sorted(slices)))
+
+
+def _strongest(table: pd.DataFrame, labels: Sequence[str], panel: ServedPanel) -> NDArray[np.str_]:
+    """Return, for each slice, the label that stands highest above its operating point (in log odds)."""
+    columns = []
+    for member in panel.members:
+        name = "any_own_probability" if member.label == "any" else f"{member.label}_probability"
+        p, t = (np.clip(x, 1e-6, 1 - 1e-6) for x in (table[name].to_numpy(), member.threshold))
+        columns.append(np.log(p / (1 - p)) - np.log(t / (1 - t)))
+    return np.array(labels)[np.argmax(columns, axis=0)]
+
+
+def _slice_html(
+    row: pd.Series, labels: Sequence[str], label: str, image: NDArray[np.uint8], looked: NDArray[np.float32]
+) -> str:
+    rows = [
+        (name, f"{row[f'{name}_probability']:.3f}", "positive" if row[f"{name}_decision"] else "negative")
+        for name in labels
+    ]
+    styles = ["no" if row[f"{name}_decision"] else "" for name in labels]
+    plain, overlay = _picture(image), _picture(image, looked)
+    return (
+        f'<div class="slice">{page.text(str(row["slice"]) or Path(str(row["file"])).name)}'
+        f'<img alt="slice" src="{plain}"> <img alt="where the model looked" src="{overlay}">'
+        f"{page.text(f'right: where the classifier of {label} looked', 'quiet')}"
+        f"{page.table(('label', 'probability', 'decision'), rows, styles)}</div>"
+    )
+
+
+def _picture(image: NDArray[np.uint8], looked: NDArray[np.float32] | None = None) -> str:
+    """Return a PNG as a data URI: the slice's middle channel, overlaid with where the model looked."""
+    import cv2
+
+    gray = image[..., image.shape[-1] // 2]
+    color = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    if looked is not None:
+        strength = np.clip(looked, 0, None)
+        strength = strength / (strength.max() or 1)
+        heat = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+        color = np.clip(color * (1 - 0.6 * strength[..., None]) + 0.6 * heat, 0, 255).astype(np.uint8)
+    _, data = cv2.imencode(".png", color)
+    return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode()

@@ -1,0 +1,305 @@
+"""Promote the best classifier of each label through the gate, and go back."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from hemo import aliases, audit, comparison, console, gate, gate_report, panel, tracking
+from hemo.config import Experiment
+from hemo.errors import HemoError
+from hemo.gate import Candidate, Incumbent, Verdict
+from hemo.labels import LABELS
+from hemo.panel import model_name
+
+RESULT = ("label", "family", "decision", "production", "reason", "run_id")
+"""Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
+
+CARRIED = ("family", "label", "data_digest", "split_digest", "protocol", "dataset", "git_commit", "seed")
+"""Tags of a training run that its version carries."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A label's candidate, judged."""
+
+    label: str
+    run: Run
+    verdict: Verdict
+    incumbent: Incumbent | None
+
+
+def promote(
+    config: Experiment,
+    experiment: str,
+    parent: str | None = None,
+    *,
+    labels: Sequence[str] = LABELS,
+    dry_run: bool = False,
+    override: str = "",
+) -> pd.DataFrame:
+    """Put the best family of each label through the gate, and into production where it passes.
+
+    Parameters
+    ----------
+    config : Experiment
+        With the gate's conditions.
+    experiment : str
+        Id of the MLflow experiment whose newest training runs are the candidates.
+    parent : str, optional
+        Run below which the run `promotion` is made.
+    labels : sequence of str
+        Labels to decide about.
+    dry_run : bool
+        Judge and report, but write and move nothing.
+    override : str
+        A person's reason to promote although the gate refuses; recorded and shown with the version.
+
+    Returns
+    -------
+    DataFrame
+        A row a label, columns `RESULT`.
+    """
+    board = comparison.compare(experiment).leaderboard
+    best = board[board["best"] & board["label"].isin(labels)]
+    missing = [label for label in labels if label not in set(best["label"])]
+    if dry_run:
+        rows = [
+            _row(case, "would pass" if case.verdict.passed else "would be refused")
+            for case in (_judge(config, label, run_id) for label, run_id in _pairs(best))
+        ]
+        return _table(rows, missing)
+    tags = {"stage": "promotion", "git_commit": tracking.git_commit()}
+    opened = tracking.start_run if parent else tracking.root_run
+    words = {"parent": parent} if parent else {}
+    rows = []
+    with opened(experiment, "promotion", tags, **words) as deciding:
+        for label, run_id in _pairs(best):
+            aliases.settle(model_name(label))
+            case = _judge(config, label, run_id)
+            rows.append(_row(case, _decide(case, deciding, override)))
+        panel.update(deciding)
+        table = _table(rows, missing)
+        mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
+        mlflow.set_tag("mlflow.note.content", gate_report.summary(table))
+    return table
+
+
+def rollback(label: str, reason: str = "") -> audit.Record:
+    """Put the version that was in production before back; what was in production becomes `previous`.
+
+    Raises
+    ------
+    HemoError
+        If there is nothing to go back to.
+    """
+    model = model_name(label)
+    history = aliases.settle(model)
+    now = audit.replay(history)
+    if "previous" not in now or now["previous"] == now.get("production"):
+        raise HemoError(f"{label}: nothing to go back to: no other version was in production before")
+    after = {**now, "production": now["previous"]}
+    del after["previous"]
+    if "production" in now:
+        after["previous"] = now["production"]
+    version = aliases.versions(model)[now["previous"]]
+    record = aliases.move(
+        model, "rollback", after, history, version=str(version.version),
+        family=version.tags.get("family", ""), reason=reason or "no reason given",
+        run_id=version.run_id or "",
+    )  # fmt: skip
+    panel.update()
+    return record
+
+
+def settle_all() -> None:
+    """Complete what a killed process left and record what was done by hand, for all models and the panel."""
+    for label in LABELS:
+        aliases.settle(model_name(label))
+    panel.update()
+
+
+def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
+    """Promote, and print the decisions."""
+    table = promote(config, experiment, parent)
+    console.out.print(gate_report.terminal(table))
+    return table
+
+
+def _pairs(best: pd.DataFrame) -> list[tuple[str, str]]:
+    return [(str(row.label), str(row.run_id)) for row in best.itertuples()]
+
+
+def _judge(config: Experiment, label: str, run_id: str) -> Case:
+    run = tracking.client().get_run(run_id)
+    tags = run.data.tags
+    table = tracking.load_predictions(run_id)
+    candidate = Candidate(
+        label=label,
+        family=tags["family"],
+        protocol=tags["protocol"],
+        split_digest=tags["split_digest"],
+        data_digest=tags["data_digest"],
+        loaded_back_gap=run.data.metrics.get("model/loaded_back_gap", float("nan")),
+        fault=_load_fault(run),
+    )
+    incumbent = _incumbent(config, label, run, table)
+    verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
+    return Case(label, run, verdict, incumbent)
+
+
+def _load_fault(run: Run) -> str:
+    """Return why the model of a run cannot be loaded and used now; empty where it can."""
+    try:
+        mlflow.pyfunc.load_model(model_uri(run)).unwrap_python_model()
+    except Exception as fault:  # whatever a broken model raises is the reason to refuse it
+        return " ".join(str(fault).split())[:200] or type(fault).__name__
+    return ""
+
+
+def model_uri(run: Run) -> str:
+    """Return the URI of the model that a training run logged."""
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if not outputs:
+        raise HemoError(f"run {run.info.run_name} ({run.info.run_id}) has no model: train again")
+    return f"models:/{outputs[-1].model_id}"
+
+
+def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
+    """Return what is in production, with its predictions for the candidate's test slices."""
+    number = aliases.current(model_name(label)).get("production")
+    if number is None:
+        return None
+    version = tracking.client().get_model_version(model_name(label), number)
+    family = version.tags.get("family", "unknown family")
+    if version.run_id == run.info.run_id:
+        return Incumbent(number, family, None, "", same_run=True)
+    digests = ("protocol", "data_digest", "split_digest")
+    try:
+        other = tracking.client().get_run(version.run_id) if version.run_id else None
+        if other is not None and all(other.data.tags.get(d) == run.data.tags[d] for d in digests):
+            return Incumbent(number, family, tracking.load_predictions(other.info.run_id), "the same split")
+        return Incumbent(number, family, *_evaluate_again(config, version, run, table))
+    except (HemoError, mlflow.MlflowException, OSError) as fault:
+        return Incumbent(number, family, None, " ".join(str(fault).split())[:200])
+
+
+def _evaluate_again(
+    config: Experiment, version: ModelVersion, run: Run, table: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
+    from hemo.slices.store import SliceStore
+
+    store = SliceStore.open(config.store_folder)
+    if store.digest != run.data.tags["data_digest"]:
+        raise HemoError(f"{store.folder}: not the store of the candidate: give its experiment file")
+    uri = f"models:/{version.name}/{version.version}"
+    member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
+    if member.reduction != store.reduction:
+        raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
+    test = table[table["part"] == "test"]
+    rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
+    again = test.assign(probability=member.probability(store.images(rows)), threshold=member.threshold)
+    how = "evaluated again on the candidate's test slices, some of which it may have learned from"
+    return again, how
+
+
+def _decide(case: Case, deciding: str, override: str) -> str:
+    """Carry out a verdict: register, move aliases, leave report and record; return the decision."""
+    model, verdict, run = model_name(case.label), case.verdict, case.run
+    if case.incumbent and case.incumbent.same_run:
+        return "kept"
+    overridden = bool(override) and not verdict.passed and verdict.can_override
+    goes = verdict.passed or overridden
+    if overridden:
+        decision = "overridden"
+    elif verdict.passed:
+        decision = "promoted"
+    else:
+        decision = "challenger" if verdict.sound else "refused"
+    _attach_report(case, deciding, decision, override)
+    history = audit.records(model)
+    now = audit.replay(history)
+    words = {"family": run.data.tags["family"], "run_id": run.info.run_id, "decided_in": deciding}
+    if not goes and not verdict.sound:
+        aliases.move(model, "refuse", now, history, reason=verdict.reason, **words)
+        return decision
+    version = _register(case, decision, deciding, override if overridden else "")
+    if not goes:
+        after = {**now, "challenger": version}
+        aliases.move(model, "refuse", after, history, version=version, reason=verdict.reason, **words)
+        return decision
+    after = {"production": version}
+    if now.get("production"):
+        after["previous"] = now["production"]
+    if now.get("challenger") not in (None, version):
+        after["challenger"] = now["challenger"]
+    action = "override" if overridden else "promote"
+    reason = f"{override} (the gate: {verdict.reason})" if overridden else verdict.reason
+    aliases.move(model, action, after, history, version=version, reason=reason, **words)
+    return decision
+
+
+def _attach_report(case: Case, deciding: str, decision: str, override: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        gate_report.write(folder, case.label, case.run.info.run_name, case.verdict, decision, override)
+        for run_id in (deciding, case.run.info.run_id):
+            tracking.client().log_artifacts(run_id, scratch, "gate")
+
+
+def _register(case: Case, decision: str, deciding: str, override: str) -> str:
+    """Return the version of a run's model, registered where it is not yet, with tags and description."""
+    client, model, run = tracking.client(), model_name(case.label), case.run
+    if aliases.registered(model) is None:
+        what = f"Probability of hemorrhage ({case.label}) on a head-CT slice. Research use only."
+        client.create_registered_model(model, description=what)
+    tags = {name: run.data.tags[name] for name in CARRIED if name in run.data.tags}
+    tags |= {"threshold": f"{run.data.metrics['threshold']:.6g}", "gate": decision, "decided_in": deciding}
+    for name in ("recall", "specificity", "auc"):
+        figure, low, high = case.verdict.figure(name)
+        tags[name] = f"{figure:.3f} ({low:.3f} to {high:.3f})"
+    if override:
+        tags["override"] = override
+    description = gate_report.description(case.label, run, case.verdict, decision, override, deciding)
+    known = [v for v in aliases.versions(model).values() if v.run_id == run.info.run_id]
+    if known:
+        number = str(max(known, key=lambda v: int(v.version)).version)
+        for name, value in tags.items():
+            client.set_model_version_tag(model, number, name, value)
+        client.update_model_version(model, number, description)
+        return number
+    uri = model_uri(run)
+    created = client.create_model_version(
+        model, uri, run.info.run_id, tags, description=description, model_id=uri.removeprefix("models:/")
+    )
+    return str(created.version)
+
+
+def _row(case: Case, decision: str) -> dict[str, str]:
+    production = aliases.current(model_name(case.label)).get("production", "none")
+    reason = "in production already" if decision == "kept" else case.verdict.reason
+    return {
+        "label": case.label,
+        "family": case.run.data.tags["family"],
+        "decision": decision,
+        "production": production,
+        "reason": reason,
+        "run_id": case.run.info.run_id,
+    }
+
+
+def _table(rows: Sequence[dict[str, str]], missing: Sequence[str]) -> pd.DataFrame:
+    none = [
+        {"label": label, "family": "", "decision": "no candidate", "reason": "no training run", "run_id": ""}
+        | {"production": aliases.current(model_name(label)).get("production", "none")}
+        for label in missing
+    ]
+    table = pd.DataFrame([*rows, *none], columns=list(RESULT))
+    order = {label: place for place, label in enumerate(LABELS)}
+    return table.sort_values("label", key=lambda column: column.map(order), ignore_index=True)

@@ -1,0 +1,290 @@
+"""What is served: one classifier, or the panel of all labels, from images to probabilities and decisions.
+
+Preprocessing is the code of `hemo preprocess` (`hemo.imaging.read_reduced` and what it is made of). An image
+is decoded once and reduced once for each distinct reduction, however many members look at it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PythonModel
+from numpy.typing import NDArray
+
+from hemo.labels import LABELS, SUBTYPES
+
+if TYPE_CHECKING:
+    from hemo.families.base import Classifier, Images
+    from hemo.imaging import RawSlice, Reduction
+
+ANY_RULE = (
+    "`any` is never below its subtypes: its probability is the largest of its own and theirs, and its "
+    "decision is positive where its own probability reaches its operating point or a subtype is positive. "
+    "Its own probability is `any_own_probability`."
+)
+"""The rule by which the panel is consistent."""
+
+STUDY_RULE = "A study's probability is the largest of its slices'; it is positive where any of its slices is."
+"""How slices are summed up to studies."""
+
+MAX_IMAGES = 2000
+"""Images of one request: more than the largest head study has slices."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fitted classifier with its preprocessing and operating point.
+
+    Attributes
+    ----------
+    label, family
+        What it says, and how.
+    version
+        Its version in the registry; empty where it is not registered.
+    threshold
+        Operating point: positive at or above it.
+    reduction
+        How its slices are made.
+    classifier
+        The classifier itself.
+    """
+
+    label: str
+    family: str
+    version: str
+    threshold: float
+    reduction: "Reduction"
+    classifier: "Classifier"
+
+    @classmethod
+    def load(cls, folder: Path, version: str = "") -> "Member":
+        """Read what a training run logged: `served.json` and the fitted classifier."""
+        from hemo import families
+        from hemo.imaging import Reduction
+
+        facts = json.loads((folder / "served.json").read_text())
+        return cls(
+            label=facts["label"],
+            family=facts["family"],
+            version=version,
+            threshold=float(facts["threshold"]),
+            reduction=Reduction.from_json(facts["reduction"]),
+            classifier=families.load(folder / "fitted"),
+        )
+
+    def probability(self, images: "Images") -> NDArray[np.float64]:
+        """Return the probability of the label for slices as stored, float64 (n,)."""
+        return np.asarray(self.classifier.predict_proba(images)[:, 1], np.float64)
+
+
+class ServedClassifier(PythonModel):
+    """One classifier. Input: a table with the column `image`; output: `probability` and `decision`."""
+
+    def load_context(self, context: Any) -> None:
+        """Read the classifier and what was fixed when it was fitted."""
+        self.member = Member.load(Path(context.artifacts["classifier"]))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """Return probability and decision of each image."""
+        slices = read_inputs(model_input)
+        probability = self.probability(reduced(slices, self.member.reduction))
+        return pd.DataFrame({"probability": probability, "decision": probability >= self.member.threshold})
+
+    def probability(self, images: "Images") -> NDArray[np.float64]:
+        """Return the probability of the label for slices as stored, float64 (n,)."""
+        return self.member.probability(images)
+
+
+class ServedPanel(PythonModel):
+    """The production classifiers together, one of each label that has one.
+
+    Input: a table with the column `image`, the bytes of a DICOM, PNG, JPEG or TIFF file (base64 over HTTP);
+    in Python also a path or an array (uint8 gray, or int16 or float HU), and optionally `study`, which
+    groups slices (DICOM bytes carry it themselves). Output: a row an image; see `tabulate`.
+    """
+
+    def load_context(self, context: Any) -> None:
+        """Read the members."""
+        folder = Path(context.artifacts["panel"])
+        facts = json.loads((folder / "panel.json").read_text())
+        self.members = [
+            Member.load(folder / member["label"], member["version"])
+            for member in sorted(facts["members"], key=lambda member: LABELS.index(member["label"]))
+        ]
+        self.missing: list[str] = facts["missing"]
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """Return a row an image: probability and decision of each label, and the study's."""
+        table = self.predict_slices(read_inputs(model_input))
+        table.index = model_input.index
+        return table
+
+    def predict_slices(self, slices: Sequence["RawSlice"]) -> pd.DataFrame:
+        """Return a row a slice; what `predict` does after reading."""
+        probabilities = {}
+        images: dict[Any, Images] = {}
+        for member in self.members:
+            if member.reduction not in images:
+                images[member.reduction] = reduced(slices, member.reduction)
+            probabilities[member.label] = member.probability(images[member.reduction])
+        return tabulate(probabilities, self.members, [one.study for one in slices])
+
+    def attribution(
+        self, label: str, slices: Sequence["RawSlice"], rows: NDArray[np.intp]
+    ) -> tuple["Images", NDArray[np.float32]]:
+        """Return rows of the slices as a member sees them and where it looked, float32 (n, height, width)."""
+        member = next(member for member in self.members if member.label == label)
+        images = reduced(slices, member.reduction)[rows]
+        return images, member.classifier.attribution(images)
+
+
+def tabulate(
+    probabilities: dict[str, NDArray[np.float64]], members: Sequence[Member], studies: Sequence[str]
+) -> pd.DataFrame:
+    """Put the members' probabilities together, consistently.
+
+    Parameters
+    ----------
+    probabilities : dict
+        Label to probability of each slice, (n,).
+    members : sequence of Member
+        For operating points and versions.
+    studies : sequence of str
+        The study of each slice; empty where unknown.
+
+    Returns
+    -------
+    DataFrame
+        For each label `LABEL_probability`, `LABEL_decision` and `LABEL_version` (see `ANY_RULE`); where any
+        slice has a study also `study` (a short digest of the identifier, or the word given),
+        `study_LABEL_probability` and `study_LABEL_decision` (see `STUDY_RULE`).
+    """
+    threshold = {member.label: member.threshold for member in members}
+    decisions = {label: p >= threshold[label] for label, p in probabilities.items()}
+    shown = dict(probabilities)
+    subtypes = [label for label in SUBTYPES if label in probabilities]
+    if "any" in shown and subtypes:
+        shown["any"] = np.max([shown["any"], *(shown[label] for label in subtypes)], axis=0)
+        decisions["any"] = np.any([decisions["any"], *(decisions[label] for label in subtypes)], axis=0)
+    columns: dict[str, Any] = {}
+    for member in members:
+        label = member.label
+        columns[f"{label}_probability"] = shown[label]
+        columns[f"{label}_decision"] = decisions[label]
+        columns[f"{label}_version"] = member.version
+    if "any" in probabilities:
+        columns["any_own_probability"] = probabilities["any"]
+    table = pd.DataFrame(columns)
+    if not any(studies):
+        return table
+    table["study"] = list(studies)
+    grouped = table.groupby("study")
+    for label in probabilities:
+        for what in ("probability", "decision"):
+            largest = grouped[f"{label}_{what}"].transform("max")
+            known = (table["study"] != "").to_numpy()
+            table[f"study_{label}_{what}"] = largest.where(known, table[f"{label}_{what}"])
+    return table
+
+
+def reduced(slices: Sequence["RawSlice"], reduction: "Reduction") -> "Images":
+    """Reduce slices as the store does; slices of one study are each other's neighbours where asked for.
+
+    Returns
+    -------
+    ndarray
+        uint8 (n, size, size, channels).
+    """
+    from hemo import imaging
+
+    try:
+        images = np.stack([imaging.reduce(one, reduction) for one in slices])
+    except imaging.Excluded as fault:
+        raise bad_request(str(fault)) from None
+    return _with_neighbours(images, slices, reduction.neighbours) if reduction.neighbours else images
+
+
+def read_inputs(table: pd.DataFrame) -> list["RawSlice"]:
+    """Read the images of a request, each to one slice.
+
+    Raises
+    ------
+    MlflowException
+        INVALID_PARAMETER_VALUE, which the scoring server answers with status 400, naming the row.
+    """
+    if "image" not in table.columns:
+        raise bad_request("no column 'image': send the bytes of one DICOM, PNG or JPEG file a row")
+    if not 0 < len(table) <= MAX_IMAGES:
+        raise bad_request(f"{len(table)} images: send between 1 and {MAX_IMAGES}")
+    studies = table["study"] if "study" in table.columns else [None] * len(table)
+    return [
+        _read_one(row, image, study)
+        for row, (image, study) in enumerate(zip(table["image"], studies, strict=True))
+    ]
+
+
+def bad_request(message: str) -> MlflowException:
+    """Return the exception that the scoring server answers with status 400 and this message."""
+    return MlflowException.invalid_parameter_value(message)
+
+
+def study_word(identifier: str) -> str:
+    """Return what a study is called in results: never the identifier of the file itself."""
+    return f"study-{hashlib.sha256(identifier.encode()).hexdigest()[:10]}" if identifier else ""
+
+
+def _read_one(row: int, image: Any, study: Any) -> "RawSlice":
+    from dataclasses import replace
+
+    from hemo import imaging
+
+    try:
+        if isinstance(image, np.ndarray):
+            slices = [_from_array(image)]
+        elif isinstance(image, bytes | bytearray):
+            if not image:
+                raise imaging.Excluded("empty")
+            slices = imaging.read(bytes(image), f"row {row}")
+        elif isinstance(image, str | Path) and not os.environ.get("_MLFLOW_IS_IN_SERVING_ENVIRONMENT"):
+            slices = imaging.read(Path(image))
+        else:
+            raise imaging.Excluded("neither bytes nor an array (over HTTP: base64)")
+    except imaging.Excluded as fault:
+        raise bad_request(f"row {row}: image {fault}") from None
+    if len(slices) != 1:
+        raise bad_request(f"row {row}: the file holds {len(slices)} slices: send one slice a row")
+    given = study if isinstance(study, str) else ""
+    return replace(slices[0], study=given or study_word(slices[0].study))
+
+
+def _from_array(array: NDArray[Any]) -> "RawSlice":
+    from hemo import imaging
+    from hemo.imaging.raster import LARGEST
+
+    if array.ndim != 2 or min(array.shape) < 2 or max(array.shape) > LARGEST:
+        raise imaging.Excluded(f"is an array of shape {array.shape}: give (height, width)")
+    if array.dtype == np.uint8:
+        return imaging.RawSlice(array, hu=False)
+    if array.dtype.kind not in "if" or not np.isfinite(array).all():
+        raise imaging.Excluded(f"is an array of {array.dtype}: give uint8 gray or finite float32 HU")
+    return imaging.RawSlice(array.astype(np.float32), hu=True)
+
+
+def _with_neighbours(images: "Images", slices: Sequence["RawSlice"], reach: int) -> "Images":
+    """Join neighbouring slices as channels, as `hemo.slices.store` does; a slice of no study stands alone."""
+    from hemo.slices.context import neighbour_rows
+
+    study = [one.study or f"alone {row}" for row, one in enumerate(slices)]
+    position = [one.position if np.isfinite(one.position) else row for row, one in enumerate(slices)]
+    order = np.array(sorted(range(len(slices)), key=lambda row: (study[row], position[row])))
+    index = pd.DataFrame({"study": [study[row] for row in order]})
+    around = order[neighbour_rows(index, np.argsort(order), reach)]
+    stacked = np.moveaxis(images[around], 1, 3)
+    return np.ascontiguousarray(stacked).reshape(*images.shape[:3], -1)
