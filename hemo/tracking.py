@@ -152,6 +152,26 @@ def find_experiment(name: str) -> str:
     return str(experiment.experiment_id)
 
 
+def newest_experiment(name: str = "") -> str:
+    """Return the id of an experiment by name, or without one of the experiment of the newest run.
+
+    Raises
+    ------
+    HemoError
+        If there is no such experiment, or no run at all; a store that does not exist is not made.
+    """
+    uri = str(mlflow.get_tracking_uri())
+    missing = uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file()
+    if not missing:
+        if name:
+            return find_experiment(name)
+        everywhere = [experiment.experiment_id for experiment in client().search_experiments()]
+        newest = client().search_runs(everywhere, max_results=1, order_by=["attributes.start_time DESC"])
+        if newest:
+            return str(newest[0].info.experiment_id)
+    raise HemoError(f"no run yet in {uri}: `mlflow run .` or `hemo main` makes some")
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the packages that decide results."""
     found = {}

@@ -2,22 +2,33 @@
 
 import click
 
+from hemo.commands import options
+
 
 @click.command()
+@options.experiment
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--experiment", metavar="NAME", default="", help="Experiment to land on; default: the newest.")
 @click.option("--print-only", is_flag=True, help="Print the links and start nothing.")
-def ui(port: int, experiment: str, print_only: bool) -> None:
+def ui(experiment: str, port: int, print_only: bool) -> None:
     """Start the MLflow UI on this machine and print links into it.
 
-    The links open the runs table with recall, AUC, label and family as columns, the chart of recall by
-    family, and the registry. The server listens on 127.0.0.1 only.
+    They open the table of training runs, the chart of recall by family, the comparison and the registry,
+    of the experiment in the experiment file or else of the newest run. The server listens on 127.0.0.1
+    only. Where MLFLOW_TRACKING_URI names a server, the links lead there and nothing is started.
     """
-    from hemo import console, tracking, views
+    from hemo import config, console, server, tracking, views
 
-    links = views.links(f"http://127.0.0.1:{port}", tracking.newest_experiment(experiment))
+    name = config.load(experiment).name if experiment else ""
+    experiment_id = tracking.newest_experiment(name)
+    remote = server.remote()
+    if not (remote or print_only):
+        server.check_port(port)
+    views.prepare(experiment_id)
+    links = views.links(remote or f"http://127.0.0.1:{port}", experiment_id)
     for title, link in links.items():
         console.out.print(f"[bold]{title}[/bold]\n  {link}", soft_wrap=True)
-    if print_only:
-        return
-    views.serve(port, next(iter(links.values())))
+    first = next(iter(links.values()))
+    if remote and not print_only:
+        server.open_browser(first)
+    elif not print_only:
+        server.serve(port, first)
