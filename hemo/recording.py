@@ -257,7 +257,7 @@ def _note(work: Work, finals: Mapping[str, float], plan: Plan) -> str:
     return (
         f"**{families.get(work.family).title}** on **{work.label}**, {work.dataset}: {how}. "
         f"{finals['test/slices']:.0f} slices of {finals['test/patients']:.0f} patients, "
-        f"{finals["test/positive_slices"]:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
+        f"{finals['test/positive_slices']:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
         f"Operating point {finals['threshold']:.3f}.\n\n| | value | 95% interval |\n|---|---|---|\n{rows}\n\n"
         "Research use only."
     )
