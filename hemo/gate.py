@@ -265,14 +265,17 @@ def _calibration(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condi
         found = f"slope {slope:.2f} ({low:.2f} to {high:.2f})"
         what = {True: "", False: f", {least:g} to {most:g} asked"}[passed]
         return Condition("calibration", found, required, passed, f"calibration {found}{what}")
+    if _row(figures, "auc")[0] < 1:
+        words = "calibration slope is undefined"
+        return Condition("calibration", words, required, False, words)
     brier = _row(figures, "brier")[0]
     share = test["truth"].mean()
     reference = share * (1 - share)
     passed = bool(brier <= reference)
     return Condition(
         "calibration",
-        f"no slope (classes separated or one class only), Brier score {brier:.3f}",
-        f"{required}; without one, a Brier score of at most {reference:.3f}, that of the prevalence",
+        f"no slope (a threshold separates the classes), Brier score {brier:.3f}",
+        f"{required}; where classes are separated, a Brier score of at most {reference:.3f} (the prevalence's)",
         passed,
         f"Brier score {brier:.3f}, that of the prevalence {reference:.3f}",
     )

@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from registry_world import table
+
+from hemo.config import Gate
+from hemo.gate import Candidate, Incumbent, judge
+
+GATE = Gate()
+DRAWS = 200
+
+
+def candidate(**words):
+    known = {
+        "label": "any", "family": "logreg", "protocol": "cv", "split_digest": "s", "data_digest": "d",
+        "loaded_back_gap": 0.0,
+    }  # fmt: skip
+    return Candidate(**(known | words))
+
+
+def verdict(predictions, gate=GATE, incumbent=None, **words):
+    return judge(predictions, candidate(**words), gate, incumbent, draws=DRAWS)
+
+
+def failed(found):
+    return [condition.name for condition in found.conditions if not condition.passed]
+
+
+def test_a_good_classifier_passes_every_condition():
+    found = verdict(table())
+    assert found.passed
+    assert failed(found) == []
+    assert found.reason == "passed every condition; nothing was in production"
+
+
+def test_a_split_by_slice_is_refused_with_the_reason():
+    found = verdict(table(), protocol="paper")
+    assert failed(found) == ["protocol"]
+    assert "by slice" in found.reason
+
+
+def test_few_positive_patients_are_refused():
+    found = verdict(table(patients=12))
+    assert "positive patients" in failed(found)
+    assert "6 positive patients tested, 10 asked" in found.reason
+
+
+def test_calling_everything_positive_is_degenerate():
+    found = verdict(table(threshold=0.0))
+    assert {"specificity", "not degenerate"} <= set(failed(found))
+    assert "degenerate: calls 100% of all slices positive" in found.reason
+
+
+def test_calling_nothing_positive_is_degenerate():
+    found = verdict(table(threshold=1.1))
+    assert {"recall", "not degenerate"} <= set(failed(found))
+
+
+def test_a_classifier_no_better_than_chance_is_refused():
+    assert "not degenerate" in failed(verdict(table(quality=0.0), GATE.model_copy(update={"min_recall_low": 0})))
+
+
+def test_probabilities_that_say_nothing_are_refused():
+    flat = table()
+    flat["probability"] = 0.5 + (flat["probability"] - 0.5) * 1e-3
+    gate = GATE.model_copy(update={"max_calibration_slope": 2.0})
+    assert failed(verdict(flat, gate)) == ["calibration"]
+
+
+def test_separated_classes_have_no_slope_and_are_judged_by_the_brier_score():
+    perfect = table(quality=60.0)
+    found = verdict(perfect)
+    assert found.passed
+    assert "Brier score" in next(c.words for c in found.conditions if c.name == "calibration")
+
+
+@pytest.mark.parametrize("gap", [1e-3, float("nan")])
+def test_a_model_that_gives_other_probabilities_is_refused_and_cannot_be_overridden(gap):
+    found = verdict(table(), loaded_back_gap=gap)
+    assert failed(found) == ["loaded back"]
+    assert not found.can_override
+
+
+def test_a_model_that_does_not_load_is_refused_with_the_fault():
+    found = verdict(table(), fault="no file fitted/model.keras")
+    assert "no file fitted/model.keras" in found.reason
+    assert not found.can_override
+
+
+def test_one_class_only_is_refused_not_an_error():
+    one = table()
+    one["truth"] = np.int8(0)
+    found = verdict(one)
+    assert {"positive patients", "recall", "not degenerate"} <= set(failed(found))
+
+
+def test_a_better_classifier_replaces_the_incumbent():
+    old = Incumbent("1", "sgd", table(quality=1.0), "the same split")
+    found = verdict(table(quality=4.0), incumbent=old)
+    assert found.passed
+    assert "better than version 1 (sgd)" in found.reason
+
+
+def test_the_same_predictions_do_not_replace_the_incumbent():
+    found = verdict(table(), incumbent=Incumbent("1", "sgd", table(), "the same split"))
+    assert found.sound
+    assert not found.passed
+    assert "not shown to be better" in found.reason
+
+
+def test_a_worse_classifier_does_not_replace_the_incumbent():
+    found = verdict(table(quality=2.0), incumbent=Incumbent("1", "sgd", table(quality=4.0), "the same split"))
+    assert failed(found) == ["incumbent"]
+
+
+def test_not_inferior_and_better_in_the_second_figure_is_enough():
+    gate = GATE.model_copy(update={"figure": "recall_at_specificity_80", "margin": 1.0})
+    found = verdict(table(quality=3.0), gate, Incumbent("1", "sgd", table(quality=1.5), "the same split"))
+    assert found.passed
+    nothing_allowed = gate.model_copy(update={"margin": 0.0, "second_figure": "specificity"})
+    assert not verdict(table(), nothing_allowed, Incumbent("1", "sgd", table(), "")).passed
+
+
+def test_an_incumbent_that_cannot_be_compared_with_closes_the_gate():
+    found = verdict(table(), incumbent=Incumbent("1", "sgd", None, "its store is gone"))
+    assert failed(found) == ["incumbent"]
+    assert "its store is gone" in found.reason
+
+
+def test_an_incumbent_tested_on_other_slices_closes_the_gate():
+    other = table().assign(slice_id=lambda t: "x" + t["slice_id"])
+    found = verdict(table(), incumbent=Incumbent("1", "sgd", other, ""))
+    assert failed(found) == ["incumbent"]
+    assert "cannot be compared" in found.reason
+
+
+def test_validation_rows_are_not_looked_at():
+    seen = table()
+    noise = table(quality=-9, seed=5).assign(part="validation", slice_id=lambda t: "v" + t["slice_id"])
+    noise["patient"] = "v" + noise["patient"]
+    both = type(seen)(np.concatenate([noise, seen]), columns=seen.columns).astype(seen.dtypes)
+    assert verdict(both).figure("auc") == verdict(seen).figure("auc")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    quality=st.floats(-1, 6),
+    least=st.floats(0, 1),
+    seed=st.integers(0, 50),
+    patients=st.integers(2, 30),
+    threshold=st.floats(0, 1),
+)
+def test_whatever_passes_has_the_figures_that_were_asked(quality, least, seed, patients, threshold):
+    gate = Gate(min_recall_low=least, min_specificity_low=least, min_positive_patients=5)
+    found = judge(table(quality, patients, seed, threshold), candidate(), gate, draws=100)
+    if found.passed:
+        assert found.figure("recall")[1] >= least
+        assert found.figure("specificity")[1] >= least
+        assert patients // 2 >= 5
+    else:
+        assert found.reason
