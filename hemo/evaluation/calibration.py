@@ -62,29 +62,13 @@ def _fit_logistic(
     return np.full(design.shape[1], np.nan)
 
 
-def recalibration_draws(
-    truth: NDArray[np.float64],
-    probability: NDArray[np.float64],
-    patient: NDArray[np.int64],
-    counts: NDArray[np.int32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return calibration slope and intercept under each weighting of the patients.
+@dataclass(frozen=True)
+class Recalibration:
+    """Calibration slope and intercept, ready for weighting by patient.
 
     The slope is the coefficient of logit(probability) in a logistic regression of the truth (1 is ideal,
     below 1 means overconfident). The intercept is calibration-in-the-large: the constant of a logistic
     regression with logit(probability) as offset (0 is ideal, above 0 means that probabilities are too low).
-
-    Parameters
-    ----------
-    truth, probability, patient
-        Of each slice, (n,); patients are numbered from 0.
-    counts
-        Weight of each patient, (draws, patients).
-
-    Returns
-    -------
-    slope, intercept
-        (draws,) each; NaN with one class only, or where a threshold separates the classes.
 
     Notes
     -----
@@ -94,30 +78,60 @@ def recalibration_draws(
     "Bootstrap testing in nonlinear models", International Economic Review 40:487, 1999). Under weights of
     one it is the fit itself.
     """
-    nothing = np.full(len(counts), np.nan)
-    if not 0 < truth.sum() < len(truth):
-        return nothing, nothing
-    score = logit(probability)
-    both = np.stack([score, np.ones_like(score)], axis=1)
-    results = []
-    for design, offset in ((both, np.zeros_like(score)), (both[:, 1:], score)):
-        fit = _fit_logistic(design, truth, offset)
-        if np.isnan(fit).any():
-            results.append(nothing)
-            continue
-        mean = _expit(offset + design @ fit)
-        width = design.shape[1]
-        gradients = design * (truth - mean)[:, None]
-        hessians = design[:, :, None] * design[:, None, :] * (mean * (1 - mean))[:, None, None]
-        rows = np.concatenate([gradients, hessians.reshape(len(score), width * width)], axis=1)
-        sums = np.stack([np.bincount(patient, column, counts.shape[1]) for column in rows.T], axis=1)
-        drawn = counts.astype(np.float64) @ sums
-        hessian = drawn[:, width:].reshape(-1, width, width)
-        singular = np.abs(np.linalg.det(hessian)) < 1e-12
-        hessian[singular] = np.eye(width)
-        step = np.linalg.solve(hessian, drawn[:, :width, None])[:, 0, 0]
-        results.append(np.where(singular, np.nan, fit[0] + step))
-    return results[0], results[1]
+
+    slope: float
+    """NaN with one class only, or where a threshold separates the classes."""
+    intercept: float
+    """NaN with one class only."""
+    slope_sums: NDArray[np.float64]
+    """Gradient and Hessian of each patient at the slope's fit, (patients, 2 + 4)."""
+    intercept_sums: NDArray[np.float64]
+    """Gradient and Hessian of each patient at the intercept's fit, (patients, 1 + 1)."""
+
+    @classmethod
+    def of(
+        cls, truth: NDArray[np.bool_], probability: NDArray[np.float64], patient: NDArray[np.int64]
+    ) -> Self:
+        """Fit both; truth, probability and number of the patient of each slice, (n,) each."""
+        score = logit(probability)
+        both = np.stack([score, np.ones_like(score)], axis=1)
+        slope, slope_sums = _fit_and_sum(both, truth, np.zeros_like(score), patient)
+        intercept, intercept_sums = _fit_and_sum(both[:, 1:], truth, score, patient)
+        return cls(slope, intercept, slope_sums, intercept_sums)
+
+    def draws(self, counts: NDArray[np.int32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return slope and intercept under each weighting of patients (draws, patients), (draws,) each."""
+        weights = counts.astype(np.float64)
+        return self.slope + _step(weights @ self.slope_sums), self.intercept + _step(
+            weights @ self.intercept_sums
+        )
+
+
+def _fit_and_sum(
+    design: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    offset: NDArray[np.float64],
+    patient: NDArray[np.int64],
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the first coefficient of a logistic fit, and each patient's gradient and Hessian there."""
+    width = design.shape[1]
+    one_class = truth.all() or not truth.any()
+    fit = np.full(width, np.nan) if one_class else _fit_logistic(design, truth.astype(np.float64), offset)
+    mean = _expit(offset + design @ fit)
+    gradients = design * (truth - mean)[:, None]
+    hessians = design[:, :, None] * design[:, None, :] * (mean * (1 - mean))[:, None, None]
+    rows = np.concatenate([gradients, hessians.reshape(len(truth), width * width)], axis=1)
+    return float(fit[0]), np.array([np.bincount(patient, column) for column in rows.T]).T
+
+
+def _step(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the first coefficient's Newton step from summed gradients and Hessians, NaN where singular."""
+    width = 1 if sums.shape[1] == 2 else 2
+    hessian = sums[:, width:].reshape(-1, width, width)
+    with np.errstate(invalid="ignore"):
+        singular = ~(np.abs(np.linalg.det(hessian)) > 1e-12)
+    step = np.linalg.solve(np.where(singular[:, None, None], np.eye(width), hessian), sums[:, :width, None])
+    return np.where(singular, np.nan, step[:, 0, 0])
 
 
 def _check(method: str) -> None:

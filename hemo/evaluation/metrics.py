@@ -11,7 +11,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hemo.evaluation.calibration import recalibration_draws
+from hemo.evaluation.calibration import Recalibration
 from hemo.labels import LABELS
 
 Draws = dict[str, NDArray[np.float64]]
@@ -70,7 +70,7 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     `average_precision` is the step-wise sum (no interpolation), `recall_at_specificity_80` the highest
     recall of any threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest
     specificity of any threshold whose recall is at least 0.80. Slope and intercept: see
-    `hemo.evaluation.calibration.recalibration_draws`.
+    `hemo.evaluation.calibration.Recalibration`.
     """
     truth = np.asarray(truth)
     arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64))
@@ -83,8 +83,7 @@ class Arranged:
 
     sums: NDArray[np.float64]
     """True, false positives; false, true negatives; squared errors; log losses: (patients, 6)."""
-    slices: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
-    """Truth, probability and patient of each slice, (n,) each: what the calibration figures need."""
+    recalibration: Recalibration
     positives: NDArray[np.int64]
     """Patient of each positive slice, by falling probability, (positives,)."""
     negatives: NDArray[np.int64]
@@ -128,7 +127,7 @@ class Arranged:
         above, below = -probability[positive], -probability[negative]
         return cls(
             sums=sums,
-            slices=(truth.astype(np.float64), probability, patient),
+            recalibration=Recalibration.of(truth, probability, patient),
             positives=patient[positive],
             negatives=patient[negative],
             negatives_above=np.searchsorted(below, above, "left"),
@@ -147,9 +146,8 @@ class Arranged:
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             result = self._decisions(counts) | self._ranking(counts)
-        result["calibration_slope"], result["calibration_intercept"] = recalibration_draws(
-            *self.slices, counts
-        )
+        slope, intercept = self.recalibration.draws(counts)
+        result |= {"calibration_slope": slope, "calibration_intercept": intercept}
         return {name: result[name] for name in METRICS}
 
     def _decisions(self, counts: NDArray[np.int32]) -> Draws:
