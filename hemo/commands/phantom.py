@@ -21,10 +21,10 @@ import click
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Parallel processes.")
 def phantom(out: Path, patients: int, seed: int, size: int, slices: int, workers: int) -> None:
-    """Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
+    r"""Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
 
-    Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with none,
-    one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield units. A
+    Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with
+    none, one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield units. A
     fifth of the patients has a second study. Labels come from the drawn masks: a slice is positive
     where at least 20 mm2 of it are blood of that type.
 
@@ -50,11 +50,8 @@ def phantom(out: Path, patients: int, seed: int, size: int, slices: int, workers
     table = out / "labels.csv"
     if table.exists():
         raise HemoError(f"{table}: holds a phantom already: give another --out or delete that folder")
-    out.mkdir(parents=True, exist_ok=True)
-    batches = files.write_patients(out, patients, seed, size, slices, workers)
-    groups = list(console.track(batches, "patients", total=patients))
+    groups = files.write(out, patients=patients, slices=slices, size=size, seed=seed, workers=workers)
     rows = [row for group in groups for row in group]
-    files.write_labels(rows, table)
     counts = []
     for label in LABELS:
         positive = sum(truth for _, name, truth in rows if name == label)

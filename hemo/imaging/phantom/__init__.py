@@ -5,6 +5,7 @@ A head is a function of points in space (`study.head`): anatomy of one patient (
 the whole way of the data and for pretraining; it says nothing of how a classifier does on people.
 """
 
+from hemo.imaging.phantom.files import write
 from hemo.imaging.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
 
-__all__ = ["PhantomStudy", "make_study", "patient_seed", "profile", "studies_of"]
+__all__ = ["PhantomStudy", "make_study", "patient_seed", "profile", "studies_of", "write"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from hemo.imaging.phantom.fields import Field, noise_map, sample
 
@@ -89,12 +90,12 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         age=age,
         scale=(size * (1 + aspect), size * (1 - aspect), size * rng.normal(1.0, 0.02)),
         radii=(66.0, 84.0, 74.0, 104.0),
-        egg=rng.uniform(0.05, 0.16),
-        warp=tuple((rng.normal(0, 1.1), rng.uniform(0, 2 * np.pi)) for _ in range(6)),
-        skull=float(np.clip(rng.normal(6.5, 1.1), 4.5, 9.5)),
+        egg=rng.uniform(0.02, 0.12),
+        warp=tuple((rng.normal(0, 1.2), rng.uniform(0, 2 * np.pi)) for _ in range(6)),
+        skull=float(np.clip(rng.normal(5.8, 1.0), 4.0, 8.5)),
         scalp=float(np.clip(rng.normal(5.5, 1.5), 3.0, 10.0)),
         atrophy=atrophy,
-        gray=rng.uniform(36, 39),
+        gray=rng.uniform(36.5, 39.5),
         white=rng.uniform(27, 30.5),
         csf=rng.uniform(4, 9),
         ventricle=float(np.exp(rng.normal(-0.1, 0.15)) * (0.8 + 0.9 * atrophy)),
@@ -131,7 +132,7 @@ def _base_maps(rng: np.random.Generator) -> dict[str, Field]:
     side = np.abs(u + rng.normal(0, 0.8))
     wing = 22 + 0.2 * side
     petrous = 5 - 0.5 * (side - 10)
-    front = 2 + 5 * np.exp(-(((side - 28) / 13) ** 2) - ((v - 50) / 18) ** 2)
+    front = -1 + 0.22 * (v - 25) + 5 * np.exp(-(((side - 28) / 13) ** 2) - ((v - 50) / 18) ** 2)
     front -= 5 * np.exp(-((u / 6) ** 2) - ((v - 55) / 15) ** 2)
     middle = -23 + 7 * ((side - 38) / 22) ** 2 + 4 * ((v - 6) / 22) ** 2
     back = -54 + 0.017 * (u**2 + (v + 36) ** 2)
@@ -142,6 +143,8 @@ def _base_maps(rng: np.random.Generator) -> dict[str, Field]:
     floor = np.maximum(floor, np.where((side > 12) & (side < 60), 3 - 1.2 * np.abs(v - wing), -99))
     bone = 3.5 + 24 * np.exp(-(((v - petrous) / 9) ** 2)) * ((side > 10) & (side < 68))
     bone += 14 * np.exp(-((u / 11) ** 2) - ((v - 0) / 9) ** 2)
+    floor += 1.6 * noise_map(rng, 256, 1.0, 16, 0.5)[:BASE_SIZE, :BASE_SIZE]
+    bone *= 1 + 0.2 * noise_map(rng, 256, 1.0, 20, 0.5)[:BASE_SIZE, :BASE_SIZE]
     magnum = (u / 14) ** 2 + ((v + 32) / 17) ** 2 < 1
     bone = np.where(magnum, 0, bone)
     floor = np.where(magnum, -120, floor)
@@ -177,6 +180,10 @@ class Points:
     radius: Field
     vault: Field
     base: Field
+
+    def take(self, which: NDArray[np.intp]) -> "Points":
+        """Return some of the points."""
+        return Points(**{name: value[which] for name, value in vars(self).items()})
 
 
 def to_head(anatomy: Anatomy, x: Field, y: Field, z: Field) -> tuple[Field, Field, Field]:

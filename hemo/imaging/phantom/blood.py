@@ -26,8 +26,8 @@ def pushed(hemorrhages: Sequence[Hemorrhage], p: Points) -> Field:
 def undisturbed(hemorrhages: Sequence[Hemorrhage], p: Points, thick: Field) -> tuple[Field, Field, Field]:
     """Return where the brain at the points lay before the hemorrhages pushed it (mass effect).
 
-    Blood under the skull presses the brain inwards along the radius; a clot of radius r within the brain moves
-    what lies at distance d outwards as an incompressible medium would, d'^3 = d^3 - r^3; either shifts
+    Blood under the skull presses the brain inwards along the radius; a clot of radius r within the brain
+    moves what lies at distance d outwards as an incompressible medium would, d'^3 = d^3 - r^3; either shifts
     the midline away from itself.
     """
     surface = np.maximum(p.radius + np.maximum(p.vault, 0.0), 1.0)
@@ -132,7 +132,7 @@ def _level(one: Hemorrhage, before: Points) -> Field:
 def _along_falx(one: Hemorrhage, before: Points, spaces: Spaces, soft: float) -> Field:
     side = np.sign(one.centre[0]) * spaces.falx
     away = ((before.v - one.centre[1]) / 45.0) ** 2 + ((before.w - one.centre[2]) / 32.0) ** 2
-    width = one.size * np.clip(1.6 * (1.0 - away), 0.0, 1.0)
+    width = one.size * np.sqrt(np.clip(1.0 - away, 0.0, 1.0))
     return (
         inside(np.abs(side - 0.6 - width / 2) - width / 2, soft) * (width > 0.5) * (side < 50) * spaces.cavity
     )

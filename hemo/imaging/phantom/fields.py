@@ -9,8 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating]
+"""float32 in practice; see the module's docstring."""
+
 Point = tuple[float, float, float]
+
+FAR, MARGIN = 99.0, 6.0
+"""The distance given to points of levels that are more than MARGIN mm above or below a body."""
 
 
 def inside(distance: Field, soft: float) -> Field:
@@ -30,8 +35,18 @@ def blend(hu: Field, cover: Field, value: Field | float) -> None:
     hu += cover * (value - hu)
 
 
+def _misses(w: Field, low: float, high: float) -> bool:
+    return w.size == 0 or float(w.min()) > high or float(w.max()) < low
+
+
 def capsule(u: Field, v: Field, w: Field, start: Point, end: Point, radii: tuple[float, float]) -> Field:
-    """Return the distance to a rod from `start` to `end` whose radius runs from `radii[0]` to `radii[1]`."""
+    """Return the distance to a rod from `start` to `end` whose radius runs from `radii[0]` to `radii[1]`.
+
+    Points of a level that does not come near the rod get FAR at once.
+    """
+    reach = max(radii) + MARGIN
+    if _misses(w, min(start[2], end[2]) - reach, max(start[2], end[2]) + reach):
+        return np.full_like(u, FAR)
     axis = np.subtract(end, start)
     length2 = float(axis @ axis)
     du, dv, dw = u - start[0], v - start[1], w - start[2]
@@ -43,7 +58,9 @@ def capsule(u: Field, v: Field, w: Field, start: Point, end: Point, radii: tuple
 
 
 def ellipsoid(u: Field, v: Field, w: Field, centre: Point, radii: Point) -> Field:
-    """Return about the distance to an ellipsoid (exact to first order at its surface)."""
+    """Return about the distance to an ellipsoid (exact to first order at its surface), or FAR."""
+    if _misses(w, centre[2] - radii[2] - MARGIN, centre[2] + radii[2] + MARGIN):
+        return np.full_like(u, FAR)
     pu, pv, pw = (u - centre[0]) / radii[0], (v - centre[1]) / radii[1], (w - centre[2]) / radii[2]
     norm = np.sqrt(pu * pu + pv * pv + pw * pw) + 1e-6
     gradient = np.sqrt((pu / radii[0]) ** 2 + (pv / radii[1]) ** 2 + (pw / radii[2]) ** 2) + 1e-6

@@ -1,15 +1,18 @@
 """Phantom studies on disk: CT Image Storage, plainly marked as synthetic, and the RSNA label table."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from hemo import __version__
+from hemo.console import track
 from hemo.imaging.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
 from hemo.labels import LABELS, SUBTYPES
 
@@ -23,10 +26,10 @@ Row = tuple[str, str, int]
 """Slice, label, 0 or 1."""
 
 
-def uid(*parts: object) -> str:
+def uid(*parts: object) -> UID:
     """Return a DICOM unique identifier that depends on `parts` only (the UUID-derived root 2.25)."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
 
 
 def dataset(study: PhantomStudy, number: int) -> FileDataset:
@@ -103,29 +106,43 @@ def write_patient(seed: int, index: int, size: int, slices: int, out: Path) -> l
     return rows
 
 
-def write_patients(
-    out: Path, patients: int, seed: int, size: int, slices: int, workers: int
-) -> Iterator[list[Row]]:
-    """Write patients in parallel processes, yielding each one's rows of the label table in order."""
-    task = [(seed, index, size, slices, out) for index in range(patients)]
-    if workers <= 1:
-        yield from (write_patient(*arguments) for arguments in task)
-        return
-    with ProcessPoolExecutor(workers, initializer=_one_thread) as pool:
-        yield from pool.map(write_patient, *zip(*task, strict=True))
+def write(out: Path, *, patients: int, slices: int, size: int, seed: int, workers: int) -> list[list[Row]]:
+    """Write a phantom, studies and label table, with a progress bar.
+
+    The table comes last: a folder that has one is complete.
+
+    Parameters
+    ----------
+    out
+        Folder to write into; made where it is missing.
+    patients, slices, size, seed
+        How many patients, slices a study and pixels a side; the seed everything follows from.
+    workers
+        Parallel processes; they do not change a byte.
+
+    Returns
+    -------
+    list of list of Row
+        Each patient's rows of the label table.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = [(seed, index, size, slices, out) for index in range(patients)]
+    # Spawned, not forked: the caller may hold threads of MLflow or TensorFlow.
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
+        batches = pool.map(write_patient, *zip(*tasks, strict=True))
+        found = list(track(batches, "phantom: patients", total=patients))
+    _write_labels([row for rows in found for row in rows], out / "labels.csv")
+    return found
 
 
 def _one_thread() -> None:
-    import cv2
-
     cv2.setNumThreads(1)
 
 
-def write_labels(rows: Sequence[Row], file: Path) -> None:
-    """Write the label table in RSNA's long form: `ID,Label`, one row a slice and label."""
-    lines = ["ID,Label", *(f"{name}_{label},{truth}" for name, label, truth in sorted(rows, key=_by_slice))]
-    file.write_text("\n".join(lines) + "\n", encoding="ascii")
-
-
-def _by_slice(row: Row) -> str:
-    return row[0]
+def _write_labels(rows: Sequence[Row], file: Path) -> None:
+    """Write RSNA's long form: `ID,Label`, a row a slice and label, slices sorted by identifier."""
+    by_slice = sorted(rows, key=lambda row: row[0])
+    lines = ["ID,Label", *(f"{name}_{label},{truth}" for name, label, truth in by_slice)]
+    draft = file.with_suffix(".part")
+    draft.write_text("\n".join(lines) + "\n", encoding="ascii")
+    draft.replace(file)

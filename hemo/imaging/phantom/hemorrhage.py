@@ -10,11 +10,9 @@ from hemo.imaging.phantom.anatomy import (
     SURFACE_RADIUS,
     SURFACE_SIZE,
     Anatomy,
-    Points,
     locate,
 )
-from hemo.imaging.phantom.brain import Spaces
-from hemo.imaging.phantom.fields import Field, Point, inside, sample
+from hemo.imaging.phantom.fields import Field, Point
 from hemo.imaging.phantom.skull import suture_coronal, suture_lambdoid
 
 ACUTE, SUBACUTE = (57.0, 78.0), (38.0, 50.0)

@@ -40,6 +40,7 @@ def around(anatomy: Anatomy, p: Points, soft: float) -> Field:
     muscle = flesh - anatomy.scalp * 1.1
     blend(hu, inside(outside - bone - muscle, soft) * (muscle > 1.0), MUSCLE + 5.0 * texture)
     _face(anatomy, p, hu, depth, texture, soft)
+    blend(hu, skin * inside(depth - 1.8, soft), SKIN)
     _calvaria(anatomy, p, hu, bone, texture, soft)
     _floor(anatomy, p, hu, texture, soft)
     return hu
@@ -97,11 +98,13 @@ def _face(anatomy: Anatomy, p: Points, hu: Field, depth: Field, texture: Field, 
     if not below.any():
         return
     side, v, w, size = np.abs(p.u), p.v, p.w, anatomy.sinus
-    blend(hu, below, 15.0 + 45.0 * np.clip(texture, -1.5, 1.0))
-    nose = capsule(p.u, v, w, (0.0, 86.0, -8.0), (0.0, 102.0, -40.0), (6.0, 11.0))
+    lump = sample(anatomy.surface["bump"], 4.0 * p.u + w, 4.0 * v - w, SURFACE_PIXEL)
+    blend(hu, below, MUSCLE - 140.0 * inside(np.abs(lump) - 0.12, 0.2) + 4.0 * texture)
+    nose = capsule(p.u, v, w, (0.0, 82.0, -6.0), (0.0, 95.0, -40.0), (7.0, 14.0))
     blend(hu, inside(nose, soft), SKIN)
     neck = np.clip((-20.0 - w) / 20.0, 0.0, 1.0) * below
-    blend(hu, neck * inside(v + 30.0, 20.0), MUSCLE - 130.0 * (np.sin(v * 0.45 + 0.02 * p.u**2) > 0.8))
+    groups = sample(anatomy.surface["bump"], 3.0 * p.u + w, 2.5 * v - w, SURFACE_PIXEL)
+    blend(hu, neck * inside(v + 30.0, 20.0), MUSCLE - 140.0 * inside(np.abs(groups) - 0.1, 0.2))
     # Orbits: a bony cone around fat, eye, lens, muscles and nerve.
     cone = np.minimum(
         capsule(side, v, w, (31.0, 64.0, -13.0), (14.0, 30.0, -7.0), (17.0, 5.0)),

@@ -206,16 +206,17 @@ def _render(
     steps = (np.arange(size) * pixel).astype(np.float32)
     image = np.zeros(size * size, np.float32)
     covers = np.zeros((len(SUBTYPES), size * size), np.float32)
+    # The patient's left, front and up: DICOM's y runs to the back. Rotation and steps make one affine map.
+    along = turn @ np.array([[1.0, 0.0], [0.0, -column[1]], [0.0, column[2]]])
     for origin in stack:
-        x = np.broadcast_to(float(origin[0]) + steps[None, :], (size, size)).ravel()
-        y = np.broadcast_to(float(origin[1]) + float(column[1]) * steps[:, None], (size, size)).ravel()
-        z = np.broadcast_to(float(origin[2]) + float(column[2]) * steps[:, None], (size, size)).ravel()
-        # The patient's left, front and up: DICOM's y runs to the back.
-        local = [x - float(shift[0]), -(y - float(shift[1])), z - float(shift[2])]
-        posed = [sum(float(turn[i, j]) * local[j] for j in range(3)) for i in range(3)]
-        u, v, w = to_head(anatomy, *posed)
-        near = np.flatnonzero((u / 96.0) ** 2 + (v / 122.0) ** 2 < 1.0)
-        hu, found = head(anatomy, hemorrhages, locate(anatomy, u[near], v[near], w[near]), max(pixel, 0.8))
+        start = turn @ ((origin - shift) * (1.0, -1.0, 1.0))
+        posed = [
+            (float(along[i, 1]) * steps[:, None] + (float(along[i, 0]) * steps + float(start[i]))).ravel()
+            for i in range(3)
+        ]
+        near = np.flatnonzero(posed[0] ** 2 / 98.0**2 + posed[1] ** 2 / 118.0**2 < 1.0)
+        u, v, w = to_head(anatomy, *(axis[near] for axis in posed))
+        hu, found = head(anatomy, hemorrhages, locate(anatomy, u, v, w), max(pixel, 0.8))
         layer = np.full(size * size, -1000.0, np.float32)
         layer[near] = hu
         image += layer / len(stack)
@@ -225,11 +226,14 @@ def _render(
 
 def head(anatomy: Anatomy, hemorrhages: Sequence[Hemorrhage], p: Points, soft: float) -> tuple[Field, Field]:
     """Return HU at points (n,) and the cover of each type of blood (5, n)."""
-    hu = around(anatomy, p, soft)
+    hu = np.zeros_like(p.u)
+    outer = np.flatnonzero((p.vault < soft + 1.0) | (p.base < soft + 3.0))
+    if outer.size:
+        hu[outer] = around(anatomy, p.take(outer), soft)
     covers = np.zeros((len(SUBTYPES), p.u.size), np.float32)
     within = np.flatnonzero((p.vault > -soft) & (p.base > -soft))
     if within.size:
-        q = Points(**{name: value[within] for name, value in vars(p).items()})
+        q = p.take(within)
         thick = pushed(hemorrhages, q)
         before = locate(anatomy, *undisturbed(hemorrhages, q, thick)) if hemorrhages else q
         # The skull is not pushed: depths are those of the points themselves.
