@@ -21,8 +21,10 @@ def augmentation(x: Any, strength: float, seed: int) -> Any:
     from keras import layers
 
     shared = {"fill_mode": "constant", "fill_value": 0.0, "seed": seed}
-    x = layers.RandomFlip("horizontal", seed=seed)(x)
+    # GaussianNoise takes deviations up to 1: the gray levels go by as 0..1.
+    x = layers.RandomFlip("horizontal", seed=seed)(layers.Rescaling(1 / 255)(x))
     x = layers.RandomRotation(strength * 15 / 360, **shared)(x)
     x = layers.RandomTranslation(strength * 0.06, strength * 0.06, **shared)(x)
     x = layers.RandomZoom(strength * 0.1, **shared)(x)
-    return layers.GaussianNoise(strength * 5, seed=seed)(x)
+    x = layers.GaussianNoise(strength * 5 / 255, seed=seed)(x)
+    return layers.Rescaling(255.0)(x)

@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,24 @@ from hemo.families._platt import cross_fitted_scores, fit_sigmoid
 from hemo.families._rowspace import SCALES, features
 from hemo.families.base import Images, OnEpoch, Truth
 
+if TYPE_CHECKING:
+    import optuna
+
 BATCH = 256
+
+
+def suggest_scaling(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw what every linear family has: scaling, number of principal components, weights of the classes."""
+    pca = trial.suggest_categorical("pca", (False, True))
+    return {
+        "scale": trial.suggest_categorical("scale", ("standardise", "unit")),
+        "components": trial.suggest_int("components", 8, 256, log=True) if pca else 0,
+        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
+    }
+
+
+FIRST_SCALING: Mapping[str, Any] = {"pca": False, "scale": "standardise", "class_weight": "none"}
+"""The trial parameters for which `suggest_scaling` gives the defaults."""
 
 
 class LinearClassifier:

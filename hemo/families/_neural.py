@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from hemo.families._checks import check_choices, check_images, check_positive, c
 from hemo.families._rowspace import SCALES, pixel_moments
 from hemo.families.base import Images, OnEpoch, Truth
 
+if TYPE_CHECKING:
+    import optuna
+
 # Read when Keras and TensorFlow are first imported, which happens inside the methods below.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -21,7 +24,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 BATCH = 64
 """Slices at a time in prediction: the paper's convolutional network needs 2 MB of maps for each."""
 
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
+"""The optimizers and their learning rates in Keras, which stand where none is given."""
+
 ACTIVATIONS = ("relu", "gelu", "silu", "elu", "tanh")
 
 TRAINING_DEFAULTS: Mapping[str, Any] = {
@@ -42,9 +47,47 @@ TRAINING_DEFAULTS: Mapping[str, Any] = {
 }
 """The seed paper's training: plain SGD at Keras' rate (0.01), early stopping with patience 3, no penalties.
 
-The rate None is Keras' own for the optimizer (SGD 0.01, the others 0.001). The paper names neither batch
-size nor scaling: 32 is Keras' default; standardising here is by one mean and deviation a channel.
+The paper names neither batch size nor scaling: 32 is Keras' default; standardising here is by one mean and
+deviation a channel.
 """
+
+FIRST_TRAINING: Mapping[str, Any] = {
+    "activation": "relu",
+    "dropout": 0.0,
+    "batch_norm": False,
+    "penalty": "none",
+    "augmentation": 0.0,
+    "optimizer": "sgd",
+    "sgd_rate": 0.01,
+    "momentum": 0.0,
+    "batch_size": 32,
+    "scale": "standardise",
+    "class_weight": "none",
+}
+"""The trial parameters for which `suggest_training` gives the defaults."""
+
+
+def suggest_training(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw what every network has: layers' furniture, penalties, augmentation, optimizer and batch size."""
+    params: dict[str, Any] = {
+        "activation": trial.suggest_categorical("activation", ("relu", "gelu", "elu")),
+        "dropout": trial.suggest_float("dropout", 0.0, 0.6, step=0.1),
+        "batch_norm": trial.suggest_categorical("batch_norm", (False, True)),
+        "augmentation": trial.suggest_float("augmentation", 0.0, 1.0, step=0.25),
+        "batch_size": trial.suggest_categorical("batch_size", (16, 32, 64, 128)),
+        "scale": trial.suggest_categorical("scale", ("standardise", "unit")),
+        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
+    }
+    penalty = trial.suggest_categorical("penalty", ("none", "l1", "l2"))
+    if penalty != "none":
+        params[penalty] = trial.suggest_float(f"{penalty}_strength", 1e-7, 1e-2, log=True)
+    params["optimizer"] = trial.suggest_categorical("optimizer", ("sgd", "adam", "adamw"))
+    if params["optimizer"] == "sgd":
+        params["learning_rate"] = trial.suggest_float("sgd_rate", 1e-4, 1e-1, log=True)
+        params["momentum"] = trial.suggest_float("momentum", 0.0, 0.95)
+    else:
+        params["learning_rate"] = trial.suggest_float("adam_rate", 1e-5, 1e-2, log=True)
+    return params
 
 
 class NeuralClassifier:
@@ -81,12 +124,14 @@ class NeuralClassifier:
             params,
             {
                 "scale": SCALES,
-                "optimizer": OPTIMIZERS,
+                "optimizer": tuple(RATES),
                 "activation": ACTIVATIONS,
                 "class_weight": ("none", "balanced"),
             },
         )
-        check_positive(params, ("batch_size", "epochs", "patience"))
+        if params["learning_rate"] is None:
+            self.params["learning_rate"] = RATES[params["optimizer"]]
+        check_positive(self.params, ("learning_rate", "batch_size", "epochs", "patience"))
 
     def _body(self, x: Any) -> Any:
         """Return the tensor before the last layer, from the scaled slices (n, height, width, channels)."""
@@ -179,7 +224,7 @@ class NeuralClassifier:
         p = self.params
         inputs = keras.Input(self.image_shape_)
         trainer = keras.Model(inputs, self.network_(augmentation(inputs, p["augmentation"], self.seed)))
-        settings = {} if p["learning_rate"] is None else {"learning_rate": p["learning_rate"]}
+        settings = {"learning_rate": p["learning_rate"]}
         if p["optimizer"] in ("sgd", "rmsprop"):
             settings["momentum"] = p["momentum"]
         optimizer = keras.optimizers.get({"class_name": p["optimizer"], "config": settings})

@@ -14,7 +14,7 @@ def fit_sigmoid(scores: Scores, y: NDArray[np.int8]) -> tuple[float, float]:
     The targets are Platt's smoothed ones, (n1 + 1) / (n1 + 2) and 1 / (n0 + 2), which keep the slope finite
     where the scores separate the classes (J. Platt, "Probabilistic outputs for support vector machines",
     1999). The slope is not let below zero: out-of-fold scores of an unlearnable label can point the wrong
-    way by chance, and must not turn the ranking around.
+    way by chance, and must not turn the ranking around. Where all scores are equal it is zero.
 
     Parameters
     ----------
@@ -29,8 +29,10 @@ def fit_sigmoid(scores: Scores, y: NDArray[np.int8]) -> tuple[float, float]:
     positives = int(y.sum())
     negatives = len(y) - positives
     target = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    spread = float(scores.std()) or 1.0
-    z = scores / spread
+    middle, spread = float(scores.mean()), float(scores.std())
+    if spread <= 1e-9 * abs(middle):
+        return 0.0, float(np.log((positives + 1) / (negatives + 1)))
+    z = (scores - middle) / spread
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         slope, offset = parameters
@@ -42,7 +44,7 @@ def fit_sigmoid(scores: Scores, y: NDArray[np.int8]) -> tuple[float, float]:
     start = np.array([1.0, np.log((positives + 1) / (negatives + 1))])
     bounds = [(1e-3, None), (None, None)]
     slope, offset = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return float(slope / spread), float(offset)
+    return float(slope / spread), float(offset - slope * middle / spread)
 
 
 def cross_fitted_scores(

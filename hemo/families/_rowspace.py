@@ -24,7 +24,7 @@ It acts as one private pixel a slice with that share of the slice's energy.
 """
 
 SCALES = ("standardise", "unit", "none")
-"""Each pixel to mean 0 and deviation 1; all from 0..255 to 0..1; the gray levels as they are (the paper's)."""
+"""Each pixel to mean 0 and deviation 1; all from 0..255 to 0..1; gray levels as they are (the paper's)."""
 
 
 @dataclass(frozen=True)

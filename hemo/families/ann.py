@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_images
-from hemo.families._neural import TRAINING_DEFAULTS, NeuralClassifier
+from hemo.families._neural import FIRST_TRAINING, TRAINING_DEFAULTS, NeuralClassifier, suggest_training
 from hemo.families.base import Family, Images
 
 if TYPE_CHECKING:
@@ -60,8 +60,14 @@ class DenseNetwork(NeuralClassifier):
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
-    """Draw depth and widths, and how they are trained."""
-    return {}
+    """Draw depth, width of the first layer and the taper from layer to layer, and how they are trained."""
+    depth = trial.suggest_int("depth", 1, 6)
+    width = trial.suggest_categorical("width", (64, 128, 256, 512, 1024, 4096))
+    taper = trial.suggest_categorical("taper", (1, 2, 4))
+    return {
+        "layers": tuple(max(width // taper**layer, 4) for layer in range(depth)),
+        **suggest_training(trial),
+    }
 
 
 FAMILY = Family(
@@ -70,6 +76,7 @@ FAMILY = Family(
     defaults={"layers": (4096, 1024, 256, 64, 16, 4), **TRAINING_DEFAULTS},
     build=DenseNetwork,
     suggest=suggest,
+    first={"depth": 6, "width": 4096, "taper": 4, **FIRST_TRAINING},
     classifier=lambda: DenseNetwork,
     neural=True,
     tiny={"layers": (16, 8), "epochs": 8, "learning_rate": 0.05},

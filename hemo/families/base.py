@@ -76,10 +76,15 @@ class Family:
         From full parameters (defaults included) and a seed to an unfitted classifier.
     suggest
         Draws parameters from an Optuna trial; returns only what it sets.
+    first
+        Trial parameters for which `suggest` gives the defaults: to be enqueued, so that no study ends below
+        the paper's settings.
     classifier
         Returns the class that `build` gives, for loading a saved one (imports lazily).
     neural
         Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
+    tiny
+        Parameters under which the contract tests train in a second.
     """
 
     name: str
@@ -88,6 +93,6 @@ class Family:
     build: Callable[[Mapping[str, Any], int], Classifier]
     suggest: Callable[["optuna.Trial"], dict[str, Any]]
     classifier: Callable[[], type[Classifier]]
+    first: Mapping[str, Any]
     neural: bool = False
     tiny: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters under which the contract tests train in a second."""

@@ -1,5 +1,6 @@
 """Convolutional network, as the seed paper's: 3×3 convolutions with pooling between them."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,21 +8,28 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_images
-from hemo.families._neural import BATCH, TRAINING_DEFAULTS, NeuralClassifier
+from hemo.families._neural import BATCH, FIRST_TRAINING, TRAINING_DEFAULTS, NeuralClassifier, suggest_training
 from hemo.families.base import Family, Images
 
 if TYPE_CHECKING:
     import optuna
 
 
+POOLINGS = ("flatten", "average", "max")
+"""The last maps as they are (the paper's), or each one's mean or maximum over the slice."""
+
+
 class ConvolutionalNetwork(NeuralClassifier):
     """3×3 convolutions of the given filters, 2×2 max-pooling between them, and one sigmoid."""
+
+    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
+        super().__init__(params, seed)
+        check_choices(params, {"pooling": POOLINGS})
 
     def _body(self, x: Any) -> Any:
         from keras import layers
 
         p = self.params
-        check_choices(p, {"pooling": ("flatten", "average", "max")})
         for depth, filters in enumerate(p["filters"]):
             if depth:
                 x = layers.MaxPooling2D(2)(x)
@@ -66,8 +74,15 @@ class ConvolutionalNetwork(NeuralClassifier):
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
-    """Draw depth and filters, and how they are trained."""
-    return {}
+    """Draw depth, filters of the first convolution and their growth, pooling, and how they are trained."""
+    depth = trial.suggest_int("depth", 2, 4)
+    filters = trial.suggest_categorical("filters", (8, 16, 32))
+    growth = trial.suggest_categorical("growth", (1, 2))
+    return {
+        "filters": tuple(filters * growth**layer for layer in range(depth)),
+        "pooling": trial.suggest_categorical("pooling", POOLINGS),
+        **suggest_training(trial),
+    }
 
 
 FAMILY = Family(
@@ -76,6 +91,7 @@ FAMILY = Family(
     defaults={"filters": (32, 64, 128), "pooling": "flatten", **TRAINING_DEFAULTS},
     build=ConvolutionalNetwork,
     suggest=suggest,
+    first={"depth": 3, "filters": 32, "growth": 2, "pooling": "flatten", **FIRST_TRAINING},
     classifier=lambda: ConvolutionalNetwork,
     neural=True,
     tiny={"filters": (4, 8), "epochs": 8, "learning_rate": 0.05},

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_positive
-from hemo.families._linear import LinearClassifier
+from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ class LinearSVC(LinearClassifier):
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
     """Draw loss and penalty, strength, scaling and number of principal components."""
-    return {}
+    params = suggest_scaling(trial)
+    loss = trial.suggest_categorical("loss", LOSSES)
+    sparse = params["components"] and loss == "squared_hinge"
+    params["penalty"] = trial.suggest_categorical("penalty", PENALTIES) if sparse else "l2"
+    return {**params, "loss": loss, "C": trial.suggest_float("C", 1e-8, 1e1, log=True)}
 
 
 FAMILY = Family(
@@ -63,6 +67,7 @@ FAMILY = Family(
     },
     build=LinearSVC,
     suggest=suggest,
+    first={**FIRST_SCALING, "loss": "squared_hinge", "C": 1.0},
     classifier=lambda: LinearSVC,
     tiny={},
 )

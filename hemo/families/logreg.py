@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_positive
-from hemo.families._linear import LinearClassifier
+from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -46,8 +46,21 @@ class LogisticRegression(LinearClassifier):
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
-    """Draw solver and penalty, strength, scaling and number of principal components."""
-    return {}
+    """Draw solver and penalty, strength, scaling and number of principal components.
+
+    Sparse weights are sought among principal components only: on pixels, saga would take minutes a fit.
+    """
+    params = suggest_scaling(trial)
+    penalty = (
+        trial.suggest_categorical("penalty", ("l2", "l1", "elasticnet")) if params["components"] else "l2"
+    )
+    if penalty == "l2":
+        params["solver"] = trial.suggest_categorical("solver", ("lbfgs", "newton-cg"))
+    else:
+        params["solver"] = "saga"
+    if penalty == "elasticnet":
+        params["l1_ratio"] = trial.suggest_float("l1_ratio", 0.1, 0.9)
+    return {**params, "penalty": penalty, "C": trial.suggest_float("C", 1e-7, 1e2, log=True)}
 
 
 FAMILY = Family(
@@ -66,6 +79,7 @@ FAMILY = Family(
     },
     build=LogisticRegression,
     suggest=suggest,
+    first={**FIRST_SCALING, "solver": "lbfgs", "C": 1.0},
     classifier=lambda: LogisticRegression,
     tiny={},
 )

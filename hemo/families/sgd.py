@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hemo.families._checks import check_choices, check_positive
-from hemo.families._linear import LinearClassifier
+from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -53,7 +53,20 @@ class SGDClassifier(LinearClassifier):
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
     """Draw loss, penalty and its strength, schedule, scaling and number of principal components."""
-    return {}
+    params = suggest_scaling(trial)
+    if params["components"]:
+        params["penalty"] = trial.suggest_categorical("penalty", ("l2", "l1", "elasticnet"))
+        if params["penalty"] == "elasticnet":
+            params["l1_ratio"] = trial.suggest_float("l1_ratio", 0.1, 0.9)
+    params["schedule"] = trial.suggest_categorical("schedule", SCHEDULES)
+    if params["schedule"] != "optimal":
+        params["eta0"] = trial.suggest_float("eta0", 1e-6, 1e-1, log=True)
+    return {
+        **params,
+        "loss": trial.suggest_categorical("loss", LOSSES),
+        "alpha": trial.suggest_float("alpha", 1e-6, 1e2, log=True),
+        "average": trial.suggest_categorical("average", (False, True)),
+    }
 
 
 FAMILY = Family(
@@ -75,6 +88,7 @@ FAMILY = Family(
     },
     build=SGDClassifier,
     suggest=suggest,
+    first={**FIRST_SCALING, "schedule": "optimal", "loss": "hinge", "alpha": 1e-4, "average": False},
     classifier=lambda: SGDClassifier,
     tiny={},
 )
