@@ -14,17 +14,15 @@ REPEATS = 400
 
 def test_intervals_hold_the_truth_where_naive_ones_do_not(simulate, true_recall, true_auc):
     truth = {"recall": true_recall, "auc": true_auc}
-    held = {(name, naive): 0 for name in truth for naive in (False, True)}
+    held: dict = {(name, naive): [] for name in truth for naive in (False, True)}
     for seed in range(REPEATS):
         table = simulate(seed, slices=12)
-        for naive in (False, True):
+        for naive in (False, True) if seed % 4 == 0 else (False,):
             clusters = table.assign(patient=table["slice_id"]) if naive else table
-            result = intervals.bootstrap(clusters, draws=300, seed=seed, metrics=list(truth)).set_index(
-                "metric"
-            )
+            result = intervals.bootstrap(clusters, 200, seed, list(truth)).set_index("metric")
             for name, value in truth.items():
-                held[name, naive] += result["low"][name] <= value <= result["high"][name]
-    coverage = {key: count / REPEATS for key, count in held.items()}
+                held[name, naive].append(result["low"][name] <= value <= result["high"][name])
+    coverage = {key: float(np.mean(hits)) for key, hits in held.items()}
     for name in truth:
         assert 0.92 <= coverage[name, False] <= 0.98, coverage
         assert coverage[name, True] < 0.85, coverage
