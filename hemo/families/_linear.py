@@ -87,17 +87,22 @@ class LinearClassifier:
         check_images(images)
         truth = check_truth(y, len(images))
         p = self.params
-        space = features(images, p["scale"], p["components"], self._rotation_invariant(), self.seed)
-        estimator, converged = self._solve(space.matrix, truth)
+        # Principal components do not change with a rotation either.
+        rotate = self._rotation_invariant() or p["components"] > 0
+        space = features(images, p["scale"], rotate)
+        matrix, axes, middle = _principal(space.matrix, p["components"], self.seed)
+        estimator, converged = self._solve(matrix, truth)
         self.convergence_ = {
             "converged": float(converged),
             "iterations": float(np.max(estimator.n_iter_)),
         }
+        weights = estimator.coef_[0] if axes is None else estimator.coef_[0] @ axes
         self.image_shape_ = tuple(images.shape[1:])
-        self.weights_ = space.pixel_weights(estimator.coef_[0], images)
+        self.weights_ = space.pixel_weights(weights, images)
         self.center_ = space.center
-        shifted = self.weights_ @ (self.center_ - space.origin)
-        self.intercept_ = float(np.ravel(estimator.intercept_)[0] + shifted)
+        # The solver's intercept is the decision at the features' origin; ours, at the mean slice.
+        shift = self.weights_ @ (self.center_ - space.shift) - weights @ middle
+        self.intercept_ = float(np.ravel(estimator.intercept_)[0] + shift)
         self.sigmoid_ = (1.0, 0.0)
         if self.calibrated:
             scores = cross_fitted_scores(
@@ -172,3 +177,15 @@ class LinearClassifier:
         classifier.image_shape_ = tuple(state["image_shape"])
         classifier.convergence_ = state["convergence"]
         return classifier
+
+
+def _principal(
+    matrix: NDArray[np.float32], components: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32]]:
+    """Return principal components of the rows, their axes and the mean row; for 0 components, the rows."""
+    if not components:
+        return matrix, None, np.zeros(matrix.shape[1], np.float32)
+    from sklearn.decomposition import PCA
+
+    pca = PCA(min(components, *matrix.shape), random_state=seed)
+    return pca.fit_transform(matrix), pca.components_, pca.mean_

@@ -115,7 +115,7 @@ class NeuralClassifier:
     """
 
     jit: ClassVar[bool] = False
-    """Whether compiling the training step by XLA pays with optimizers that keep moments."""
+    """Whether compiling a large network by XLA pays with optimizers that keep moments."""
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
@@ -229,8 +229,10 @@ class NeuralClassifier:
             settings["momentum"] = p["momentum"]
         optimizer = keras.optimizers.get({"class_name": p["optimizer"], "config": settings})
         metrics = [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.AUC(name="auc")]
-        # Plain SGD has no moments to fuse: compiling costs seconds and gains nothing.
-        jit = self.jit and p["optimizer"] != "sgd"
+        # Compiling fuses the update of an optimizer's moments; it takes seconds, which small networks, SGD
+        # without moments and convolutions do not win back. XLA cannot compile the augmentation.
+        large = self.n_parameters > 10_000_000
+        jit = self.jit and large and p["optimizer"] != "sgd" and not p["augmentation"]
         trainer.compile(optimizer, "binary_crossentropy", metrics=metrics, jit_compile=jit)
         return trainer
 

@@ -6,7 +6,8 @@ given the Cholesky factor of the Gram matrix, n columns in place of p, and the w
 back: the same optimum, several times sooner.
 """
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from hemo.families.base import Images
 
 BLOCK = 2048
 """Pixels (Gram matrix) or slices (rotation back) in float at a time."""
+
+CACHE_BYTES = 512 * 2**20
+"""Memory for features that are kept: at the paper's scale, 5,032 slices take 300 MB."""
 
 JITTER = 1e-8
 """Added to the Gram matrix's diagonal, relative to its mean: centred or equal slices make it singular.
@@ -34,15 +38,13 @@ class Features:
     Attributes
     ----------
     matrix
-        (n, k) float32: scaled pixels, their rotation, or their principal components.
+        (n, k) float32: scaled pixels, or their rotation.
     center
         Mean gray level of each pixel, (p,).
     shift, divisor
         Scaled pixels are (gray level - shift) / divisor, each (p,).
     factor
         Cholesky factor (n, n) of the Gram matrix, where the matrix is the rotation; else None.
-    components
-        Principal axes (k, p), where the matrix is the components; else None.
     """
 
     matrix: NDArray[np.float32]
@@ -50,39 +52,35 @@ class Features:
     shift: NDArray[np.float32]
     divisor: NDArray[np.float32]
     factor: NDArray[np.float64] | None = None
-    components: NDArray[np.float32] | None = None
 
-    @property
-    def origin(self) -> NDArray[np.floating]:
-        """Gray levels at which every feature is zero, (p,)."""
-        return self.shift if self.components is None else self.center
-
-    def pixel_weights(self, coefficients: NDArray[np.floating], images: Images) -> NDArray[np.float64]:
+    def pixel_weights(self, weights: NDArray[np.floating], images: Images) -> NDArray[np.float64]:
         """Return weights per gray level, (p,), from the solver's (k,) and the slices it was fitted on."""
         from scipy.linalg import solve_triangular
 
-        weights = coefficients.astype(np.float64)
-        if self.components is not None:
-            weights = weights @ self.components
-        if self.factor is not None:
-            dual = solve_triangular(self.factor, weights, lower=True, trans="T")
-            weights = np.zeros(len(self.center))
-            for start in range(0, len(images), BLOCK):
-                block = scaled(images[start : start + BLOCK], self.shift, self.divisor)
-                weights += dual[start : start + BLOCK] @ block
-        return weights / self.divisor
+        if self.factor is None:
+            return weights.astype(np.float64) / self.divisor
+        dual = solve_triangular(self.factor, weights.astype(np.float64), lower=True, trans="T")
+        total = np.zeros(len(self.center))
+        for start in range(0, len(images), BLOCK):
+            total += dual[start : start + BLOCK] @ _scaled(
+                images[start : start + BLOCK], self.shift, self.divisor
+            )
+        return total / self.divisor
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the arrays take."""
+        return self.matrix.nbytes + (0 if self.factor is None else self.factor.nbytes)
 
 
-def scaled(images: Images, shift: NDArray[np.float32], divisor: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return flat scaled pixels, float32 (n, p)."""
-    pixels = images.reshape(len(images), -1).astype(np.float32)
-    pixels -= shift
-    pixels /= divisor
-    return pixels
+_cache: OrderedDict[Hashable, Features] = OrderedDict()
 
 
-def features(images: Images, scale: str, components: int, rotate: bool, seed: int) -> Features:
-    """Scale the pixels, and reduce them to principal components or to the space of the slices.
+def features(images: Images, scale: str, rotate: bool) -> Features:
+    """Scale the pixels and, where that is allowed and shorter, rotate them into the space of the slices.
+
+    The results for the last slices are kept, up to `CACHE_BYTES`: labels, solvers and trials on the same
+    slices share them.
 
     Parameters
     ----------
@@ -90,13 +88,23 @@ def features(images: Images, scale: str, components: int, rotate: bool, seed: in
         Slices, uint8 (n, height, width, channels).
     scale
         One of `SCALES`.
-    components
-        Number of principal components, at most the number of slices and of pixels; 0 for none.
     rotate
         Whether the fit is unchanged by a rotation of its features (an L2 penalty or none on all alike).
-    seed
-        Of the randomised decomposition.
     """
+    import xxhash
+
+    digest = xxhash.xxh3_128_digest(np.ascontiguousarray(images).data)
+    key = (digest, images.shape, scale, rotate)
+    if key in _cache:
+        _cache.move_to_end(key)
+    else:
+        _cache[key] = _features(images, scale, rotate)
+        while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
+            _cache.popitem(last=False)
+    return _cache[key]
+
+
+def _features(images: Images, scale: str, rotate: bool) -> Features:
     n, p = len(images), int(np.prod(images.shape[1:]))
     center, deviation = pixel_moments(images)
     shift, divisor = np.zeros(p, np.float32), np.ones(p, np.float32)
@@ -105,17 +113,18 @@ def features(images: Images, scale: str, components: int, rotate: bool, seed: in
     if scale == "standardise":
         # A pixel that hardly varies must not become the loudest: gray levels are whole, so 1 is the least.
         shift, divisor = center.astype(np.float32), np.maximum(deviation, 1).astype(np.float32)
-    pixels = scaled(images, shift, divisor)
-    if components:
-        from sklearn.decomposition import PCA
+    pixels = _scaled(images, shift, divisor)
+    if not rotate or n >= p:
+        return Features(pixels, center, shift, divisor)
+    factor = gram_factor(pixels)
+    return Features(factor.astype(np.float32), center, shift, divisor, factor)
 
-        pca = PCA(min(components, n, p), random_state=seed, svd_solver="auto")
-        matrix = pca.fit_transform(pixels).astype(np.float32)
-        return Features(matrix, center, shift, divisor, components=pca.components_.astype(np.float32))
-    if rotate and n < p:
-        factor = gram_factor(pixels)
-        return Features(factor.astype(np.float32), center, shift, divisor, factor=factor)
-    return Features(pixels, center, shift, divisor)
+
+def _scaled(images: Images, shift: NDArray[np.float32], divisor: NDArray[np.float32]) -> NDArray[np.float32]:
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    pixels -= shift
+    pixels /= divisor
+    return pixels
 
 
 def pixel_moments(images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -74,8 +75,35 @@ def test_black_slices_are_not_a_fault() -> None:
 
 
 def test_principal_components_are_at_most_as_many_as_the_slices() -> None:
+    images, truth = slices(20, 12)
+    few = families.build("logreg", {"components": 500, "C": 0.01}).fit(images, truth)
+    all_pixels = families.build("logreg", {"C": 0.01}).fit(images, truth)
+    np.testing.assert_allclose(few.predict_proba(images), all_pixels.predict_proba(images), atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", ["standardise", "unit"])
+@pytest.mark.parametrize("n", [40, 400])
+def test_principal_components_are_those_of_the_pixels(n: int, scale: str) -> None:
+    images, truth = slices(n, 12)
+    other, _ = slices(30, 12, seed=1)
+    params = {"components": 5, "scale": scale, "tol": 1e-8}
+    classifier = families.build("logreg", params).fit(images, truth)
+    if scale == "standardise":
+        pixels, new = standardised(images, images), standardised(other, images)
+    else:
+        pixels, new = (part.reshape(len(part), -1) / 255 for part in (images, other))
+    pca = PCA(5, svd_solver="full").fit(pixels)
+    direct = LogisticRegression(tol=1e-8).fit(pca.transform(pixels), truth)
+    expected = direct.predict_proba(pca.transform(new))
+    np.testing.assert_allclose(classifier.predict_proba(other), expected, atol=2e-3)
+
+
+def test_features_of_the_same_slices_are_shared() -> None:
     images, _ = slices(20, 12)
-    assert features(images, "standardise", 500, rotate=True, seed=0).matrix.shape == (20, 20)
+    assert features(images, "unit", rotate=True) is features(images.copy(), "unit", rotate=True)
+    changed = images.copy()
+    changed[0, 0, 0, 0] ^= 1
+    assert features(changed, "unit", rotate=True) is not features(images, "unit", rotate=True)
 
 
 def test_a_fit_that_stops_at_its_limit_is_not_called_converged() -> None:
