@@ -192,7 +192,7 @@ def _operating_point(table: pd.DataFrame, plan: Plan) -> tuple[float, NDArray[np
     truth, probability = table["truth"].to_numpy(), table["probability"].to_numpy()
     if plan.protocol == "paper":
         return 0.5, np.full(len(table), 0.5)
-    rule = operating_point.parse(plan.rule)
+    rule = operating_point.OperatingPointRule.parse(plan.rule)
     if plan.protocol == "holdout":
         off_test = (table["part"] == "validation").to_numpy()
         threshold = operating_point.fit(truth[off_test], probability[off_test], rule)
