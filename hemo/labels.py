@@ -107,7 +107,7 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
     if form is None:
         raise HemoError(
             f"{path}: unknown form, with columns {', '.join(table.column_names[:8])}: use ID,Label "
-            f"(RSNA), or an image column and columns named {', '.join(LABELS)}; say which with --labels-format"
+            f"(RSNA), or an image column and columns {', '.join(LABELS)}; say which with --labels-format"
         )
     if form not in FORMATS:
         raise HemoError(f"{form}: unknown form of label table: use {', '.join(FORMATS)}")

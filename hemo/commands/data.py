@@ -106,7 +106,7 @@ def _report(summary: "Summary", labelled: bool) -> None:
     _print_store(store)
     if summary.unmatched or (labelled and summary.unlabelled):
         err.print(
-            f"[yellow]{summary.unlabelled:,} slices without a label; {summary.unmatched:,} label rows without "
+            f"[yellow]{summary.unlabelled:,} slices without label; {summary.unmatched:,} label rows without "
             f"an image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.[/yellow]"
         )
     if summary.duplicates:

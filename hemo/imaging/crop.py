@@ -1,6 +1,6 @@
 """Find the head in a slice and leave table and headrest out."""
 
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -8,26 +8,29 @@ from numpy.typing import NDArray
 
 from hemo.imaging.raw import RawSlice
 
-TISSUE_HU = -300
+TISSUE_HU: Final = -300
 """Between air or foam (below -700) and fat (above -150)."""
 
-TISSUE_GRAY = 12
+TISSUE_GRAY: Final = 12
 """In a windowed image the air is black; a few levels are the noise of JPEG."""
 
-GRID = 128
+GRID: Final = 128
 """The head is looked for on about this many rows: thin table tops vanish under a 3x3 opening there."""
 
-SMALLEST = 0.02
+SMALLEST: Final = 0.02
 """A component below this part of the image is no head."""
 
-MARGIN = 1.04
-SHORTEST_MM = 150.0
-SHORTEST_PART = 0.4
+MARGIN: Final = 1.04
+SHORTEST_MM: Final = 150.0
+SHORTEST_PART: Final = 0.4
 """The box never gets smaller than this, so that the vertex is not blown up to a head's size."""
 
+Box = tuple[int, int, int, int]
+"""Top, left, bottom and right in pixels; it may reach beyond the image."""
 
-def head_box(raw: RawSlice) -> tuple[int, int, int, int]:
-    """Return the square that holds the head, as top, left, bottom and right in pixels.
+
+def head_box(raw: RawSlice) -> Box:
+    """Return the square that holds the head.
 
     The largest connected piece of tissue, after an opening that removes thin things. The square may reach
     beyond the image. Where no head is found, the whole image is returned.
@@ -37,24 +40,22 @@ def head_box(raw: RawSlice) -> tuple[int, int, int, int]:
     plane = raw.pixels if raw.pixels.ndim == 2 else raw.pixels[..., 0]
     step = max(1, round(height / GRID))
     coarse = plane[step // 2 :: step, step // 2 :: step]
-    tissue = (coarse > (TISSUE_HU if raw.hu else TISSUE_GRAY)).astype(np.uint8)
+    tissue = (coarse > (TISSUE_HU if raw.hu else TISSUE_GRAY)).view(np.uint8)
     opened = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
-    if count < 2:
+    outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    areas = [cv2.contourArea(outline) for outline in outlines]
+    if not areas or max(areas) < SMALLEST * tissue.size:
         return whole
-    left, top, columns, rows, area = (int(v) for v in stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))])
-    if area < SMALLEST * tissue.size:
-        return whole
+    left, top, columns, rows = cv2.boundingRect(outlines[int(np.argmax(areas))])
     shortest = SHORTEST_MM / raw.spacing[0] if raw.spacing else SHORTEST_PART * min(height, width)
-    side = round(max(max(rows, columns) * step * MARGIN, shortest))
-    if side >= max(height, width):
+    half = round(max(max(rows, columns) * step * MARGIN, shortest) / 2)
+    if 2 * half >= max(height, width):
         return whole
-    middle_row, middle_column = (top + rows / 2) * step, (left + columns / 2) * step
-    first_row, first_column = round(middle_row - side / 2), round(middle_column - side / 2)
-    return first_row, first_column, first_row + side, first_column + side
+    middle_row, middle_column = round((top + rows / 2) * step), round((left + columns / 2) * step)
+    return middle_row - half, middle_column - half, middle_row + half, middle_column + half
 
 
-def cut(pixels: NDArray[Any], box: tuple[int, int, int, int], fill: float) -> NDArray[Any]:
+def cut(pixels: NDArray[Any], box: Box, fill: float) -> NDArray[Any]:
     """Return the part of an image in a box, made square; what lies beyond the image is `fill`."""
     top, left, bottom, right = box
     height, width = pixels.shape[:2]

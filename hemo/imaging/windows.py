@@ -40,23 +40,30 @@ def window(name: str) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
-def clipped(hu: NDArray[Any], level: float, width: float) -> NDArray[Any]:
-    """Return HU clipped to a window's bounds, shifted to start at 0; integers where bounds and HU are.
+def clipped(hu: NDArray[Any], level: float, width: float) -> tuple[NDArray[Any], float]:
+    """Return HU clipped to a window, from 0 at its lower bound, and the value at its upper bound.
 
-    Clipping comes before resampling, so that bone does not bleed into the brain beside it.
+    Whole HU come as uint16 spread over most of its range, so that averaging them loses nothing that shows;
+    others as float32.
     """
     low, high = level - width / 2, level + width / 2
-    if hu.dtype == np.int16 and low.is_integer() and high.is_integer():
+    if hu.dtype == np.int16 and low.is_integer() and high.is_integer() and -32_768 <= low < high <= 32_767:
         result = np.clip(hu, np.int16(low), np.int16(high)).view(np.uint16)
-        result -= np.int16(low).view(np.uint16)  # wraps in 16 bits, which gives the difference exactly
-        return result
-    return np.clip(hu.astype(np.float32), low, high) - np.float32(low)
+        spread = int(65_535 // width)
+        # Differences and products that wrap in 16 bits come out exact, since the result fits.
+        if low:
+            result -= np.int16(low).view(np.uint16)
+        result *= np.uint16(spread)
+        return result, width * spread
+    return np.clip(hu.astype(np.float32), low, high) - np.float32(low), width
 
 
-def to_uint8(values: NDArray[Any], width: float) -> NDArray[np.uint8]:
-    """Return values from 0 to a window's width as 0 to 255, rounded to nearest."""
-    scaled = values.astype(np.float32) * np.float32(255 / width)
-    return (np.clip(scaled, 0, 255) + np.float32(0.5)).astype(np.uint8)
+def to_uint8(values: NDArray[Any], top: float) -> NDArray[np.uint8]:
+    """Return values from 0 to `top` as 0 to 255, rounded to nearest."""
+    scaled = values.astype(np.float32)
+    scaled *= np.float32(255 / top)
+    scaled += np.float32(0.5)
+    return np.minimum(scaled, 255).astype(np.uint8)
 
 
 def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uint8]:
@@ -73,4 +80,4 @@ def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uin
     -------
     uint8 array of the same shape.
     """
-    return to_uint8(clipped(hu, level, width), width)
+    return to_uint8(*clipped(hu, level, width))

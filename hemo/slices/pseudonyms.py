@@ -59,4 +59,5 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
 
 def keyed_hash(key: bytes, text: str) -> int:
     """Return a keyed 64-bit number for a text, to compare names without keeping them."""
-    return int.from_bytes(hmac.digest(key, b"name\0" + text.encode(), "sha256")[:8], "little", signed=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=8, key=key[:64], person=b"hemo name").digest()
+    return int.from_bytes(digest, "little", signed=True)

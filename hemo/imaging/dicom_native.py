@@ -1,0 +1,159 @@
+"""A quick reader of plain DICOM headers: little-endian and uncompressed, as most head CT comes.
+
+pydicom reads everything and builds an object for each element; that costs more than the pixels. This reads
+the few elements that matter and gives up (None) at anything unusual, which is then pydicom's.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+EXPLICIT: Final = b"1.2.840.10008.1.2.1"
+IMPLICIT: Final = b"1.2.840.10008.1.2"
+
+TEXTS: Final = {
+    0x00080008: "ImageType",
+    0x00080018: "SOPInstanceUID",
+    0x00080060: "Modality",
+    0x00100020: "PatientID",
+    0x0020000D: "StudyInstanceUID",
+    0x00200013: "InstanceNumber",
+    0x00200032: "ImagePositionPatient",
+    0x00200037: "ImageOrientationPatient",
+    0x00201041: "SliceLocation",
+    0x00280004: "PhotometricInterpretation",
+    0x00280008: "NumberOfFrames",
+    0x00280030: "PixelSpacing",
+    0x00281052: "RescaleIntercept",
+    0x00281053: "RescaleSlope",
+}
+NUMBERS: Final = {
+    0x00280002: "SamplesPerPixel",
+    0x00280010: "Rows",
+    0x00280011: "Columns",
+    0x00280100: "BitsAllocated",
+    0x00280101: "BitsStored",
+    0x00280103: "PixelRepresentation",
+    0x00280120: "PixelPaddingValue",
+    0x00280121: "PixelPaddingRangeLimit",
+}
+PIXEL_DATA: Final = 0x7FE00010
+UNDEFINED: Final = 0xFFFFFFFF
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+
+SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+"""Value representations with a length of two bytes; all others have four (DICOM PS3.5, 7.1.2)."""
+
+DEEPEST: Final = 16
+"""Sequences within sequences beyond which a file counts as unusual."""
+
+_EXPLICIT = struct.Struct("<HH2sH")
+_IMPLICIT = struct.Struct("<HHI")
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True)
+class NativeHeader:
+    """What a plain header says.
+
+    Attributes
+    ----------
+    values
+        Texts and numbers by the elements' keywords.
+    offset, length
+        Where the pixel data lie in the file, in bytes.
+    """
+
+    values: dict[str, Any]
+    offset: int
+    length: int
+
+
+class _UnusualError(Exception):
+    """Something that is left to pydicom."""
+
+
+def _element(data: bytes, place: int, explicit: bool) -> tuple[int, int, int]:
+    """Return the tag at a place, where its value starts, and the value's length."""
+    if explicit:
+        group, element, kind, length = _EXPLICIT.unpack_from(data, place)
+        tag = group << 16 | element
+        if kind in SHORT:
+            return tag, place + 8, length
+        if group == 0xFFFE:
+            return tag, place + 8, _LENGTH.unpack_from(data, place + 4)[0]
+        if not kind.isalpha() or kind == b"UN":
+            raise _UnusualError
+        return tag, place + 12, _LENGTH.unpack_from(data, place + 8)[0]
+    group, element, length = _IMPLICIT.unpack_from(data, place)
+    return group << 16 | element, place + 8, length
+
+
+def _after_sequence(data: bytes, place: int, explicit: bool, depth: int = 0) -> int:
+    """Return the place behind a sequence of undefined length."""
+    if depth > DEEPEST:
+        raise _UnusualError
+    while True:
+        tag, start, length = _element(data, place, explicit)
+        if tag == SEQUENCE_END:
+            return start
+        if tag != ITEM:
+            raise _UnusualError
+        place = start + length if length != UNDEFINED else _after_item(data, start, explicit, depth)
+
+
+def _after_item(data: bytes, place: int, explicit: bool, depth: int) -> int:
+    while True:
+        tag, start, length = _element(data, place, explicit)
+        if tag == ITEM_END:
+            return start
+        place = start + length if length != UNDEFINED else _after_sequence(data, start, explicit, depth + 1)
+
+
+def _explicit_syntax(data: bytes) -> tuple[bool, int]:
+    """Read the file's meta information: whether the rest is explicit, and where it starts."""
+    place, syntax = 132, b""
+    while data[place : place + 2] == b"\x02\x00":
+        tag, start, length = _element(data, place, explicit=True)
+        if tag == 0x00020010:
+            syntax = data[start : start + length].rstrip(b"\x00 ")
+        place = start + length
+    if syntax not in (EXPLICIT, IMPLICIT):
+        raise _UnusualError
+    return syntax == EXPLICIT, place
+
+
+def scan(data: bytes) -> NativeHeader | None:
+    """Read a plain header, or return None for a file that pydicom must read.
+
+    Only files with preamble, in explicit or implicit little-endian transfer syntax, with the elements in
+    order, ASCII texts, a single frame and pixel data of defined length are plain.
+    """
+    if data[128:132] != b"DICM":
+        return None
+    values: dict[str, Any] = {}
+    try:
+        explicit, place = _explicit_syntax(data)
+        last = 0
+        while True:
+            tag, start, length = _element(data, place, explicit)
+            if tag < last:
+                return None
+            last = tag
+            if tag == PIXEL_DATA:
+                break
+            if length == UNDEFINED:
+                place = _after_sequence(data, start, explicit)
+                continue
+            place = start + length
+            if tag in TEXTS:
+                values[TEXTS[tag]] = data[start:place].decode("ascii").strip("\x00 ")
+            elif tag in NUMBERS and length == 2:
+                values[NUMBERS[tag]] = int.from_bytes(data[start:place], "little")
+            elif tag in NUMBERS:
+                return None
+    except (struct.error, _UnusualError, UnicodeDecodeError):
+        return None
+    if length == UNDEFINED or values.get("NumberOfFrames", "1") not in ("", "1"):
+        return None
+    return NativeHeader(values, start, min(length, len(data) - start))
