@@ -24,8 +24,8 @@ def phantom(out: Path, patients: int, seed: int, size: int, slices: int, workers
     r"""Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
 
     Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with
-    none, one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield units. A
-    fifth of the patients has a second study. Labels come from the drawn masks: a slice is positive
+    none, one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield
+    units. A fifth of the patients has a second study. Labels come from the drawn masks: a slice is positive
     where at least 20 mm2 of it are blood of that type.
 
     \b

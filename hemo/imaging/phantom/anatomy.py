@@ -132,7 +132,7 @@ def _base_maps(rng: np.random.Generator) -> dict[str, Field]:
     side = np.abs(u + rng.normal(0, 0.8))
     wing = 22 + 0.2 * side
     petrous = 5 - 0.5 * (side - 10)
-    front = -1 + 0.22 * (v - 25) + 5 * np.exp(-(((side - 28) / 13) ** 2) - ((v - 50) / 18) ** 2)
+    front = -2 + 0.3 * (v - 25) + 6 * np.exp(-(((side - 28) / 13) ** 2) - ((v - 50) / 18) ** 2)
     front -= 5 * np.exp(-((u / 6) ** 2) - ((v - 55) / 15) ** 2)
     middle = -23 + 7 * ((side - 38) / 22) ** 2 + 4 * ((v - 6) / 22) ** 2
     back = -54 + 0.017 * (u**2 + (v + 36) ** 2)

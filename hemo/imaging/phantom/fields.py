@@ -76,8 +76,8 @@ def sample(field: Field, x: Field, y: Field, pixel: float) -> Field:
     middle = (field.shape[0] - 1) / 2
     grid[0, :size] = x / pixel + middle
     grid[1, :size] = y / pixel + middle
-    grid = grid.reshape(2, rows, columns)
-    values = cv2.remap(field, grid[0], grid[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    at_x, at_y = grid.reshape(2, rows, columns)
+    values = cv2.remap(field, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return values.reshape(-1)[:size]
 
 

@@ -95,8 +95,8 @@ def _epidural(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage, han
     size = rng.uniform(7.0, 24.0)
     spread = size * rng.uniform(0.8, 1.1) + 14.0
     away = np.sqrt((u - u[at]) ** 2 + (v - v[at]) ** 2 + (w - w[at]) ** 2)
-    same = np.sign(suture_coronal(v, w)) == np.sign(suture_coronal(*centre[1:]))
-    same &= np.sign(suture_lambdoid(v, w)) == np.sign(suture_lambdoid(*centre[1:]))
+    same = np.sign(suture_coronal(v, w)) == np.sign(suture_coronal(v[at], w[at]))
+    same &= np.sign(suture_lambdoid(v, w)) == np.sign(suture_lambdoid(v[at], w[at]))
     same &= hand * u > 0
     lens = size * np.clip(1.0 - (away / spread) ** 2, 0.0, 1.0) * same * np.clip(bound / 9.0, 0.0, 1.0)
     return replace(

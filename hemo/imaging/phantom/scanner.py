@@ -101,9 +101,9 @@ def _turns(size: int, angles: int) -> tuple[NDArray[np.float64], ...]:
 def spectral_error(rng: np.random.Generator, image: Field, pixel: float) -> tuple[Field, Field]:
     """Return what long ways through bone do to a slice: beam hardening (HU), and relative noise.
 
-    A line integral through b cm of bone (1000 HU) is measured too low by a part that grows with b squared: dark
-    bands between dense bones, bright edges along the skull. So are its photons fewer, and the noise
-    streaks the same way. Worked out on a coarse grid: both are smooth.
+    A line integral through b cm of bone (1000 HU) is measured too low by a part that grows with b squared:
+    dark bands between dense bones, bright edges along the skull. So are its photons fewer, and the
+    noise streaks the same way. Worked out on a coarse grid: both are smooth.
     """
     size, angles = 80, 60
     coarse = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
