@@ -170,7 +170,7 @@ class Arranged:
     def _ranking(self, counts: NDArray[np.int32]) -> Draws:
         """Return what follows from the order of the slices."""
         weight = counts[:, self.positives].astype(np.float64)
-        positives, negatives = _cumulated(counts, self.positives), _cumulated(counts, self.negatives)
+        positives, negatives = cumulated(counts, self.positives), cumulated(counts, self.negatives)
         all_positive = positives[:, -1].astype(np.float64)
         all_negative = negatives[:, -1].astype(np.float64)
         above, from_here = negatives[:, self.negatives_above], negatives[:, self.negatives_from]
@@ -201,7 +201,7 @@ class Arranged:
         return result
 
 
-def _cumulated(counts: NDArray[np.int32], patient: NDArray[np.int64]) -> NDArray[np.int32]:
+def cumulated(counts: NDArray[np.int32], patient: NDArray[np.int64]) -> NDArray[np.int32]:
     """Return the weight of the first k slices, k from 0 to n: int32 (draws, n + 1)."""
     result = np.zeros((len(counts), len(patient) + 1), np.int32)
     np.cumsum(counts[:, patient], axis=1, out=result[:, 1:])

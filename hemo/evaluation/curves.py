@@ -1,0 +1,129 @@
+"""ROC, precision-recall and reliability curves with 95% bands that respect patients."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo.evaluation.intervals import basis, interval
+from hemo.evaluation.metrics import Arranged, cumulated
+from hemo.evaluation.predictions import sort
+from hemo.evaluation.resampling import codes, patient_counts
+
+DRAWS: Final = 500
+"""Of a band: enough for a standard error, and a tenth of a second."""
+
+GRID: Final = np.linspace(0, 1, 101)
+
+
+def roc(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+    """Return the ROC curve over a grid of false-positive rates.
+
+    Returns
+    -------
+    DataFrame
+        `false_positive_rate`, `recall` (the highest of any threshold whose rate is at most that), `low`,
+        `high`: 95% at each point, made monotone as the curve is. Empty with one class only.
+    """
+
+    def at(positives: NDArray, negatives: NDArray, arranged: Arranged) -> NDArray[np.float64]:
+        first = np.searchsorted(negatives[1:], GRID * negatives[-1] * (1 + 1e-9), "right")
+        allowed = np.append(arranged.positives_above, len(arranged.positives))[first]
+        return positives[allowed] / positives[-1]
+
+    curve = _band(table, at, draws, seed).set_axis(["recall", "low", "high"], axis=1)
+    curve["low"] = np.maximum.accumulate(curve["low"])
+    curve["high"] = np.minimum.accumulate(curve["high"][::-1])[::-1]
+    curve.insert(0, "false_positive_rate", GRID[: len(curve)])
+    return curve
+
+
+def precision_recall(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+    """Return the precision-recall curve over a grid of recalls.
+
+    Returns
+    -------
+    DataFrame
+        `recall`, `precision` (of the highest threshold whose recall is at least that), `low`, `high`: 95%
+        at each point. Empty with one class only.
+    """
+
+    def at(positives: NDArray, negatives: NDArray, arranged: Arranged) -> NDArray[np.float64]:
+        last = np.searchsorted(positives[1:], GRID * positives[-1] * (1 - 1e-9), "left")
+        found, wrong = positives[arranged.positives_from[last]], negatives[arranged.negatives_from[last]]
+        return found / np.maximum(found + wrong, 1)
+
+    curve = _band(table, at, draws, seed).set_axis(["precision", "low", "high"], axis=1)
+    curve.insert(0, "recall", GRID[: len(curve)])
+    # At recall 0 nothing need be called: the precision of the first call is that of the smallest recall.
+    return curve.iloc[1:].reset_index(drop=True)
+
+
+def reliability(table: pd.DataFrame, bins: int = 10, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+    """Return how often slices of like probability are positive.
+
+    Parameters
+    ----------
+    table
+        A prediction table.
+    bins
+        Groups of about equally many slices; fewer where probabilities are equal.
+    draws, seed
+        Of the bootstrap over patients.
+
+    Returns
+    -------
+    DataFrame
+        A row a bin: `probability` (mean), `share` (of positives), `low`, `high`, `slices`.
+    """
+    table = sort(table)
+    code, positive = codes(table)
+    edges = np.unique(np.quantile(table["probability"], np.linspace(0, 1, bins + 1)))
+    group = np.searchsorted(edges[1:-1], table["probability"], "right")
+    sums = np.zeros((2, len(positive), len(edges)))
+    np.add.at(sums[0], (code, group), table["truth"].to_numpy())
+    np.add.at(sums[1], (code, group), 1)
+    drawn = []
+    with np.errstate(invalid="ignore"):
+        for counts in patient_counts(positive, len(table), draws, seed):
+            drawn.append((counts @ sums[0]) / (counts @ sums[1]))
+    shares = np.concatenate(drawn)
+    rows = []
+    for number in np.unique(group):
+        members = table[group == number]
+        share = float(members["truth"].mean())
+        low, high = interval(share, shares[:, number], members["patient"].nunique(), "share")
+        rows.append((members["probability"].mean(), share, low, high, len(members)))
+    return pd.DataFrame(rows, columns=["probability", "share", "low", "high", "slices"])
+
+
+def _band(
+    table: pd.DataFrame,
+    at: Callable[[NDArray, NDArray, Arranged], NDArray[np.float64]],
+    draws: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Return a curve over `GRID` and its band, in three columns; no rows with one class only.
+
+    `at` reads the curve off the weights of the first k positive and negative slices.
+    """
+    table = sort(table)
+    if table["truth"].nunique() < 2:
+        return pd.DataFrame(np.empty((0, 3)))
+    code, positive = codes(table)
+    arranged = Arranged.of(table["truth"], table["probability"], table["threshold"], code)
+
+    def curves(counts: NDArray[np.int32]) -> list[NDArray[np.float64]]:
+        positives, negatives = cumulated(counts, arranged.positives), cumulated(counts, arranged.negatives)
+        both = (positives[:, -1] > 0) & (negatives[:, -1] > 0)
+        pairs = zip(positives[both], negatives[both], strict=True)
+        return [at(first, second, arranged) for first, second in pairs]
+
+    value = curves(np.ones((1, len(positive)), np.int32))[0]
+    chunks = patient_counts(positive, len(table), draws, seed)
+    drawn = np.array([curve for counts in chunks for curve in curves(counts)])
+    patients = basis(table)["auc"]
+    bounds = [interval(value[k], drawn[:, k], patients, "share") for k in range(len(GRID))]
+    return pd.DataFrame(np.column_stack([value, bounds]))

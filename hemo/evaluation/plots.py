@@ -1,0 +1,266 @@
+"""Figures of one run, from its prediction table."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hemo.evaluation import curves, style
+from hemo.evaluation.intervals import bootstrap
+from hemo.evaluation.metrics import compute
+
+SHOWN = 80
+"""Patients in a strip: more cannot be told apart."""
+
+KINDS = ((0, style.NEGATIVE, "negative"), (1, style.POSITIVE, "positive"))
+CALIBRATION = {"calibration_slope": "slope", "calibration_intercept": "intercept"}
+
+
+@style.styled
+def roc(table: pd.DataFrame, name: str) -> Figure:
+    """Draw the ROC curve with its 95% band and the operating point.
+
+    Parameters
+    ----------
+    table
+        A prediction table; with one class only, the figure says so.
+    name
+        What the figure is of, for example "cnn / epidural".
+    """
+    figure = Figure(figsize=(6.4, 6.6))
+    axes = figure.subplots()
+    style.unit_axes(axes, "1 − specificity", "recall (sensitivity)")
+    style.heading(axes, f"{name}: ROC curve", style.describe(table))
+    curve = curves.roc(table)
+    if curve.empty:
+        style.say(axes, "slices of one class only")
+        return figure
+    from sklearn.metrics import roc_curve
+
+    axes.plot([0, 1], [0, 1], color=style.GRAY, lw=1, ls=":")
+    rate = curve["false_positive_rate"]
+    axes.fill_between(rate, curve["low"], curve["high"], color=style.BLUE, alpha=0.18, lw=0, label="95% band")
+    wrong, recall, _ = roc_curve(table["truth"], table["probability"])
+    axes.plot(wrong, recall, color=style.BLUE, label=_with_interval(table, "auc", "AUC"))
+    point = compute(table["truth"], table["probability"], table["threshold"])
+    _mark(axes, 1 - point["specificity"], point["recall"], "operating point")
+    axes.legend(loc="lower right")
+    return figure
+
+
+@style.styled
+def precision_recall(table: pd.DataFrame, name: str) -> Figure:
+    """Draw the precision-recall curve with its 95% band, the prevalence and the operating point.
+
+    Parameters are those of `roc`.
+    """
+    figure = Figure(figsize=(6.4, 6.6))
+    axes = figure.subplots()
+    style.unit_axes(axes, "recall (sensitivity)", "precision (positive predictive value)")
+    style.heading(axes, f"{name}: precision and recall", style.describe(table))
+    curve = curves.precision_recall(table)
+    if curve.empty:
+        style.say(axes, "slices of one class only")
+        return figure
+    from sklearn.metrics import precision_recall_curve
+
+    prevalence = table["truth"].mean()
+    axes.axhline(prevalence, color=style.GRAY, lw=1, ls=":", label=f"prevalence {prevalence:.2f}")
+    band = axes.fill_between(curve["recall"], curve["low"], curve["high"], color=style.BLUE, alpha=0.18, lw=0)
+    band.set_label("95% band")
+    precision, recall, _ = precision_recall_curve(table["truth"], table["probability"])
+    label = _with_interval(table, "average_precision", "average precision")
+    axes.plot(recall, precision, color=style.BLUE, drawstyle="steps-post", label=label)
+    point = compute(table["truth"], table["probability"], table["threshold"])
+    if np.isfinite(point["precision"]):
+        _mark(axes, point["recall"], point["precision"], "operating point")
+    axes.legend(loc="best")
+    return figure
+
+
+@style.styled
+def confusion_matrix(table: pd.DataFrame, name: str) -> Figure:
+    """Draw the decisions at the operating point: slices, patients and shares of each row, and four figures.
+
+    Parameters are those of `roc`.
+    """
+    figure = Figure(figsize=(7.6, 6.0))
+    axes = figure.subplots()
+    called = table["probability"] >= table["threshold"]
+    figures = bootstrap(table, metrics=["recall", "specificity", "precision", "npv"]).set_index("metric")
+    for row, truth in enumerate((1, 0)):
+        of_truth = table["truth"] == truth
+        for column, decision in enumerate((True, False)):
+            cell = of_truth & (called == decision)
+            share = cell.sum() / max(of_truth.sum(), 1)
+            color = style.BLUE if truth == decision else style.VERMILION
+            axes.fill(
+                [column, column + 1, column + 1, column],
+                [row, row, row + 1, row + 1],
+                color,
+                alpha=0.08 + 0.8 * share,
+            )
+            ink = "white" if share > 0.8 else style.INK
+            patients = table.loc[cell, "patient"].nunique()
+            axes.text(
+                column + 0.5,
+                row + 0.42,
+                f"{cell.sum():,}",
+                color=ink,
+                size=24,
+                weight="bold",
+                ha="center",
+                va="center",
+            )
+            axes.text(
+                column + 0.5,
+                row + 0.68,
+                f"{share:.0%} of the row\nin {patients:,} patients",
+                color=ink,
+                ha="center",
+                va="center",
+            )
+    axes.set(xlim=(0, 2), ylim=(2, 0), xticks=[0.5, 1.5], yticks=[0.5, 1.5], aspect="equal")
+    axes.set_xticklabels(["called positive", "called negative"])
+    axes.set_yticklabels(["positive", "negative"], rotation=90, va="center")
+    axes.tick_params(length=0, top=False)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    thresholds = table["threshold"]
+    low, high = thresholds.min(), thresholds.max()
+    at = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f} by fold"
+    style.heading(axes, f"{name}: decisions at threshold {at}", style.describe(table))
+    words = {
+        "recall": "recall",
+        "specificity": "specificity",
+        "precision": "precision",
+        "npv": "negative\npredictive value",
+    }
+    for row, (metric, word) in enumerate(words.items()):
+        text = style.ranged(*(float(figures[column][metric]) for column in ("value", "low", "high")))
+        axes.text(2.12, 0.1 + 0.52 * row, word, size=10, color=style.GRAY, va="top")
+        below = 0.1 + 0.52 * row + (0.22 if "\n" in word else 0.11)
+        axes.text(2.12, below, text, size=12, va="top")
+    return figure
+
+
+@style.styled
+def reliability(table: pd.DataFrame, name: str) -> Figure:
+    """Draw how often slices of like probability are positive, and where probabilities lie.
+
+    Parameters are those of `roc`.
+    """
+    figure = Figure(figsize=(6.4, 7.6))
+    axes, below = figure.subplots(2, height_ratios=[4, 1], sharex=True)
+    axes.plot([0, 1], [0, 1], color=style.GRAY, lw=1, ls=":", label="ideal")
+    bins = curves.reliability(table)
+    reach = np.abs(bins[["low", "high"]].to_numpy().T - bins["share"].to_numpy())
+    axes.errorbar(
+        bins["probability"], bins["share"], reach, fmt="o-", color=style.BLUE, capsize=3, label="observed"
+    )
+    style.unit_axes(axes, "", "share of positive slices")
+    axes.set_aspect("auto")
+    for metric, word in {"brier": "Brier score", **CALIBRATION}.items():
+        axes.plot([], [], " ", label=_with_interval(table, metric, word))
+    axes.legend(loc="upper left")
+    edges = np.linspace(0, 1, 41)
+    for truth, color, word in KINDS:
+        values = table.loc[table["truth"] == truth, "probability"]
+        below.hist(values, edges, color=color, alpha=0.25, histtype="stepfilled")
+        below.hist(values, edges, color=color, lw=1.5, histtype="step", label=f"{word} slices")
+    below.set(xlabel="probability", ylabel="slices", yscale="log")
+    below.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
+    style.heading(axes, f"{name}: calibration", style.describe(table))
+    return figure
+
+
+@style.styled
+def learning_curves(epochs: pd.DataFrame, name: str) -> Figure:
+    """Draw the course of training, a panel for each figure, training and validation together.
+
+    Parameters
+    ----------
+    epochs
+        A row an epoch, indexed by its number; columns such as `loss` and `val_loss`.
+    name
+        What the figure is of.
+    """
+    names = list(dict.fromkeys(str(column).removeprefix("val_") for column in epochs.columns))
+    across, down = min(max(len(names), 1), 3), max(1, -(-len(names) // 3))
+    figure = Figure(figsize=(0.8 + 4.6 * across, 4.4 * down))
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, metric in zip(panels, names, strict=False):
+        for column, color, word in (
+            (metric, style.BLUE, "training"),
+            (f"val_{metric}", style.VERMILION, "validation"),
+        ):
+            if column in epochs:
+                axes.plot(epochs.index + 1, epochs[column], "o-", ms=4, color=color, label=word)
+        axes.set(xlabel="epoch", ylabel=metric)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if "val_loss" in epochs and epochs["val_loss"].notna().any():
+            best = int(np.nanargmin(epochs["val_loss"])) + 1
+            axes.axvline(best, color=style.GRAY, lw=1, ls=":", label=f"lowest validation loss: {best}")
+    for axes in panels[max(len(names), 1) :]:
+        axes.set_visible(False)
+    if names:
+        panels[0].legend()
+    else:
+        style.say(panels[0], "no epochs")
+    style.heading(panels[0], f"{name}: learning curves", f"{len(epochs)} epochs")
+    return figure
+
+
+@style.styled
+def patient_strip(table: pd.DataFrame, name: str) -> Figure:
+    """Draw the probability of every slice, a column a patient, those with positive slices first.
+
+    Of more than `SHOWN` patients it shows all positive ones that fit, and of the others those of the highest
+    probabilities. Parameters are those of `roc`.
+    """
+    order = table.groupby("patient").agg(positive=("truth", "max"), highest=("probability", "max"))
+    order = order.sort_values(["positive", "highest"], ascending=False)
+    with_blood, without = order[order["positive"] == 1], order[order["positive"] == 0]
+    kept = with_blood.head(SHOWN - min(len(without), SHOWN // 4))
+    kept = pd.concat([kept, without.head(SHOWN - len(kept))])
+    place = pd.Series(np.arange(len(kept)), kept.index)
+    rows = table[table["patient"].isin(kept.index)]
+    x = rows["patient"].map(place).to_numpy() + _spread(rows)
+    figure = Figure(figsize=(10.6, 4.8))
+    axes = figure.subplots()
+    for (truth, color, word), marker in zip(KINDS, "oD", strict=True):
+        chosen = (rows["truth"] == truth).to_numpy()
+        probability = rows["probability"].to_numpy()[chosen]
+        axes.plot(x[chosen], probability, marker, ms=4, mew=0, color=color, alpha=0.6, label=f"{word} slice")
+    at = rows.groupby("patient")["threshold"].max()[kept.index]
+    axes.hlines(at, place - 0.45, place + 0.45, color=style.INK, lw=1.2, label="threshold")
+    positives = int(kept["positive"].sum())
+    if 0 < positives < len(kept):
+        axes.axvline(positives - 0.5, color=style.GRAY, lw=1, ls=":")
+    detail = style.describe(table)
+    if len(kept) < len(order):
+        detail += f"; {len(kept)} patients shown"
+    axes.set(xlim=(-1, len(kept)), ylim=(-0.02, 1.02), ylabel="probability", xticks=[])
+    axes.set_xlabel(
+        "patients: with positive slices at the left, without at the right, by highest probability"
+    )
+    axes.grid(False, axis="x")
+    axes.legend(loc="lower right", ncols=3, bbox_to_anchor=(1, 0.99), markerscale=2, handletextpad=0.3)
+    style.heading(axes, f"{name}: each patient's slices", detail)
+    return figure
+
+
+def _spread(rows: pd.DataFrame) -> np.ndarray:
+    """Return where in its patient's column each slice stands, in the table's order: -0.3 to 0.3."""
+    number = rows.groupby("patient").cumcount()
+    slices = rows.groupby("patient")["patient"].transform("size")
+    return ((number + 0.5) / slices * 0.6 - 0.3).to_numpy()
+
+
+def _with_interval(table: pd.DataFrame, metric: str, word: str) -> str:
+    row = bootstrap(table, metrics=[metric]).iloc[0]
+    return f"{word} {style.ranged(row['value'], row['low'], row['high'])}"
+
+
+def _mark(axes: Axes, x: float, y: float, word: str) -> None:
+    axes.plot([x], [y], "o", ms=9, mfc="white", mec=style.VERMILION, mew=2.5, label=word)
