@@ -13,12 +13,13 @@ from hemo.imaging.dicom_native import NUMBERS, TEXTS, scan
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
+SMALLEST: Final = 64
 LARGEST: Final = 4096
-"""Rows or columns above this are no CT slice."""
+"""Rows or columns outside these are no CT slice."""
 
 GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
-STARTS: Final = (b"\x08\x00\x00\x00", b"\x08\x00\x01\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00")
+STARTS: Final = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x00\x08\x00\x05")
 """First elements of files that old software wrote without preamble."""
 
 Values = Mapping[str, Any]
@@ -63,7 +64,7 @@ def _refuse_by_header(values: Values) -> None:
     if int(values.get("SamplesPerPixel") or 1) != 1:
         raise Excluded("color image")
     rows, columns = int(values.get("Rows") or 0), int(values.get("Columns") or 0)
-    if not (0 < rows <= LARGEST and 0 < columns <= LARGEST):
+    if not (SMALLEST <= rows <= LARGEST and SMALLEST <= columns <= LARGEST):
         raise Excluded(f"{rows}x{columns} pixels is no CT slice")
 
 
@@ -80,12 +81,20 @@ def _native(data: bytes) -> tuple[Values, NDArray[Any]] | None:
         raise Excluded(f"short pixel data: {header.length} bytes where {expected} are needed")
     signed = values.get("PixelRepresentation") == 1
     stored = np.frombuffer(data, "<i2" if signed else "<u2", rows * columns, header.offset)
-    unused = 16 - values.get("BitsStored", 16)
-    if not 0 <= unused < 16:
-        return None
-    if unused:  # the bits above may hold an overlay; shifting them out also brings the sign in
-        stored = (stored << unused) >> unused
-    return values, stored.reshape(rows, columns)
+    return values, _used_bits(stored, values.get("BitsStored", 16), signed).reshape(rows, columns)
+
+
+def _used_bits(stored: NDArray[Any], bits: int, signed: bool) -> NDArray[Any]:
+    """Return 16-bit numbers without the bits above the stored ones, which may hold an overlay.
+
+    Unsigned numbers with the very highest bit set are padding, written as a negative number: they stay so.
+    """
+    unused = 16 - bits
+    if not 0 < unused < 16 or int(stored.max()) < 1 << (bits - signed):
+        return stored
+    if not signed and int(stored.max()) >= 32_768:
+        return stored.view(np.int16)
+    return (stored << unused) >> unused  # of signed numbers this brings the sign in
 
 
 def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:

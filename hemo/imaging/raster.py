@@ -1,6 +1,7 @@
 """JPEG, PNG and TIFF pictures to gray slices."""
 
 import io
+import warnings
 from typing import Any, Final
 
 import cv2
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
+SMALLEST: Final = 16
 LARGEST: Final = 4096
-"""Height or width above this is no slice; read from the header before anything is decoded."""
+"""Height or width outside these is no slice; read from the header before anything is decoded."""
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 JPEG: Final = b"\xff\xd8\xff"
@@ -23,8 +25,8 @@ def is_raster(data: bytes) -> bool:
 
 
 def _check_size(height: int, width: int) -> None:
-    if not (0 < height <= LARGEST and 0 < width <= LARGEST):
-        raise Excluded(f"{height}x{width} pixels is no slice: {LARGEST} at most")
+    if not (SMALLEST <= height <= LARGEST and SMALLEST <= width <= LARGEST):
+        raise Excluded(f"{height}x{width} pixels is no slice: {SMALLEST} to {LARGEST}")
 
 
 def _decoded(data: bytes) -> NDArray[Any]:
@@ -43,9 +45,11 @@ def _decoded(data: bytes) -> NDArray[Any]:
         return imagecodecs.png_decode(data)
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as picture:
-        _check_size(picture.height, picture.width)
-        return np.asarray(picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data)) as picture:
+            _check_size(picture.height, picture.width)
+            return np.asarray(picture)
 
 
 def _gray(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -44,10 +44,10 @@ def read_parts(source: str | Path | bytes, name: str = "") -> list[Part]:
             data = path.read_bytes()
         except OSError as error:
             raise Excluded(f"cannot be opened ({error.strerror})") from error
+    if is_dicom(data):  # first, since the preamble of a DICOM file may make it a TIFF as well
+        return read_dicom(data, name)
     if is_raster(data):
         return read_raster(data, name)
-    if is_dicom(data):
-        return read_dicom(data, name)
     if is_nifti(data):
         return read_nifti(data, name)
     raise Excluded("empty file" if not data else "neither DICOM, NIfTI, JPEG, PNG nor TIFF")

@@ -1,0 +1,184 @@
+import contextlib
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from scans import head, make_dataset, make_dicom
+
+from hemo.imaging import Excluded, RawSlice, read_one, read_parts
+from hemo.imaging.dicom import read_dicom
+from hemo.imaging.raw import AIR
+
+HEAD = head()
+STORED = (HEAD + 1024).astype(np.int16)
+
+
+@pytest.mark.parametrize("syntax", ["explicit", "implicit", "big"])
+def test_stored_numbers_become_hu(syntax):
+    raw = read_one(make_dicom(STORED, syntax, RescaleIntercept="-1024", InstanceNumber="7"))
+    assert raw.hu
+    np.testing.assert_array_equal(raw.pixels, HEAD)
+    assert (raw.patient, raw.number, raw.spacing) == ("P-1", 7, (1.5, 1.5))
+    assert raw.slice_id == raw.uid == "1.2.826.0.1.3680043.8.498.1"
+
+
+@pytest.mark.parametrize("uid", [JPEG2000Lossless, JPEGLSLossless, RLELossless])
+def test_lossless_twins_equal_the_uncompressed_image_pixel_by_pixel(uid):
+    plain = make_dicom(STORED, RescaleIntercept="-1024")
+    dataset = make_dataset(STORED, RescaleIntercept="-1024")
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.PixelData = STORED.tobytes()
+    dataset.compress(uid, generate_instance_uid=False)
+    stream = pydicom.filebase.DicomBytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    np.testing.assert_array_equal(read_one(stream.getvalue()).pixels, read_one(plain).pixels)
+
+
+def test_jpeg_lossless_is_decoded():
+    data = make_jpeg_lossless(STORED)
+    np.testing.assert_array_equal(read_one(data).pixels, HEAD)
+
+
+def make_jpeg_lossless(stored):
+    import imagecodecs
+    from pydicom.encaps import encapsulate
+
+    dataset = make_dataset(stored.astype(np.uint16), RescaleIntercept="-1024")
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLosslessSV1
+    frame = imagecodecs.ljpeg_encode(stored.astype(np.uint16), bitspersample=16)
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    stream = pydicom.filebase.DicomBytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.floats(-500, 500), st.floats(-0.5, 0.5))
+@settings(max_examples=20)
+def test_the_position_is_that_along_the_normal_under_any_gantry_tilt(offset, height, tilt):
+    along = [0, np.cos(tilt), np.sin(tilt)]
+    normal = np.cross([1, 0, 0], along)
+    origin = height * normal + offset[0] * np.array([1, 0, 0]) + offset[1] * np.array(along)
+    data = make_dicom(
+        HEAD,
+        ImagePositionPatient=[f"{v:.6f}" for v in origin],
+        ImageOrientationPatient=["1", "0", "0", *(f"{v:.9f}" for v in along)],
+    )
+    assert read_one(data).position == pytest.approx(height, abs=1e-3)
+
+
+def test_without_a_position_the_location_and_then_the_number_stand_in():
+    assert read_one(make_dicom(HEAD, SliceLocation="12.5", InstanceNumber="3")).position == 12.5
+    assert read_one(make_dicom(HEAD, InstanceNumber="3")).position == 3
+    assert np.isnan(read_one(make_dicom(HEAD)).position)
+
+
+def test_padding_written_as_an_unsigned_number_is_air():
+    stored = (HEAD + 1024).astype(np.uint16)
+    stored[:8] = 63_536  # -2000 in 16 bits, in an image of 12
+    raw = read_one(make_dicom(stored, RescaleIntercept="-1024", BitsStored=12, PixelPaddingValue=63_536))
+    assert (raw.pixels[:8] == AIR).all()
+    np.testing.assert_array_equal(raw.pixels[8:], HEAD[8:])
+
+
+def test_an_overlay_in_the_unused_bits_does_not_show():
+    stored = (HEAD + 1024).astype(np.uint16)
+    marked = stored.copy()
+    marked[40:50] |= 1 << 13
+    both = [read_one(make_dicom(s, RescaleIntercept="-1024", BitsStored=12)) for s in (stored, marked)]
+    np.testing.assert_array_equal(both[0].pixels, both[1].pixels)
+
+
+def test_monochrome1_does_not_invert_hu_but_inverts_a_gray_picture():
+    np.testing.assert_array_equal(
+        read_one(make_dicom(HEAD, PhotometricInterpretation="MONOCHROME1")).pixels, HEAD
+    )
+    gray = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    words = {"Modality": "OT", "RescaleSlope": None, "RescaleIntercept": None}
+    raw = read_one(make_dicom(gray, PhotometricInterpretation="MONOCHROME1", **words))
+    assert not raw.hu
+    np.testing.assert_array_equal(raw.pixels, 255 - gray)
+
+
+def test_signed_numbers_that_reach_air_need_no_rescale_tags():
+    words = {"Modality": "OT", "RescaleSlope": None, "RescaleIntercept": None}
+    np.testing.assert_array_equal(read_one(make_dicom(HEAD, **words)).pixels, HEAD)
+    with pytest.raises(Excluded, match="no rescale tags"):
+        read_one(make_dicom((HEAD + 1024).astype(np.uint16), **words))
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"Modality": "MR"}, "modality MR, not CT"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCOUT"]}, "localizer"),
+        ({"Rows": 200}, "short pixel data"),
+        ({"Rows": 0}, "no CT slice"),
+        ({"Rows": 60_000, "Columns": 60_000}, "no CT slice"),
+        ({"RescaleIntercept": "900"}, "no air around a head"),
+    ],
+)
+@pytest.mark.parametrize("syntax", ["explicit", "big"])
+def test_what_is_no_usable_ct_slice_is_excluded_with_its_reason(elements, reason, syntax):
+    with pytest.raises(Excluded, match=reason):
+        read_one(make_dicom(HEAD.clip(-1000, 100), syntax, **elements))
+
+
+def test_a_multi_frame_image_is_expanded_in_order():
+    frames = np.stack([head(seed=k) for k in range(3)])
+    parts = read_parts(make_dicom(frames, SOPInstanceUID="1.2"))
+    assert [part.slice_id for part in parts] == ["1.2_1", "1.2_2", "1.2_3"]
+    assert [part.position for part in parts] == [1, 2, 3]
+    np.testing.assert_array_equal(np.stack([part.pixels for part in parts]), frames)
+
+
+def test_frames_with_functional_groups_have_their_own_place_and_rescale():
+    frames = np.stack([head(seed=k) for k in range(2)])
+    each = []
+    for k in range(2):
+        place, plane, transform, item = Dataset(), Dataset(), Dataset(), Dataset()
+        place.ImagePositionPatient = [0, 0, 10 - 5 * k]
+        plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        transform.RescaleSlope, transform.RescaleIntercept = 1, -k
+        item.PlanePositionSequence = Sequence([place])
+        item.PlaneOrientationSequence = Sequence([plane])
+        item.PixelValueTransformationSequence = Sequence([transform])
+        each.append(item)
+    data = make_dicom(
+        frames, RescaleSlope=None, RescaleIntercept=None, PerFrameFunctionalGroupsSequence=Sequence(each)
+    )
+    parts = read_parts(data)
+    assert [part.position for part in parts] == [10, 5]
+    np.testing.assert_array_equal(parts[1].pixels, np.maximum(frames[1] - 1, AIR))
+
+
+def test_one_bad_frame_does_not_cost_the_others():
+    frames = np.stack([head(), np.full((128, 128), 5, np.int16), head(seed=1)])
+    parts = read_parts(make_dicom(frames))
+    assert [isinstance(part, RawSlice) for part in parts] == [True, False, True]
+    assert "constant" in str(parts[1])
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_damage_gives_a_slice_or_a_reason_and_never_another_error(data):
+    name = data.draw(st.sampled_from(["plain", "CT_small.dcm", "693_J2KI.dcm", "image_dfl.dcm"]))
+    whole = make_dicom(HEAD) if name == "plain" else open(get_testdata_file(name), "rb").read()  # noqa: SIM115
+    content = bytearray(whole[: data.draw(st.integers(132, len(whole)))])
+    for _ in range(data.draw(st.integers(0, 8))):
+        content[
+            data.draw(
+                st.integers(132, min(len(content), 3000) - 1) if len(content) > 133 else st.just(132 - 1)
+            )
+        ] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(Excluded):
+        assert all(isinstance(part, RawSlice | Excluded) for part in read_dicom(bytes(content)))

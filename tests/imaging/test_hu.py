@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scans import head
+
+from hemo.imaging.hu import Scale, check_hu, to_hu
+from hemo.imaging.raw import AIR, Excluded
+
+LIMITS = {
+    np.int16: (-32_768, 32_767),
+    np.uint16: (0, 65_535),
+    np.uint8: (0, 255),
+    np.int32: (-70_000, 70_000),
+}
+
+
+@given(
+    st.sampled_from(sorted(LIMITS, key=str)).flatmap(
+        lambda kind: arrays(kind, (3, 4), elements=st.integers(*LIMITS[kind]))
+    ),
+    st.integers(-9000, 9000),
+)  # fmt: skip
+def test_whole_hu_are_exact_and_saturate_at_16_bits(stored, intercept):
+    exact = stored.astype(np.int64) + intercept
+    hu = to_hu(stored, Scale(1.0, float(intercept)))
+    assert hu.dtype == np.int16
+    within = exact <= 32_767 + min(intercept, 0)
+    np.testing.assert_array_equal(hu[within], np.maximum(exact, AIR)[within])
+    assert (hu[~within] >= 20_000).all()
+
+
+@given(arrays(np.int16, (3, 4), elements=st.integers(-3000, 3000)))
+def test_a_fractional_slope_gives_floats(stored):
+    hu = to_hu(stored, Scale(0.5, -10.25))
+    assert hu.dtype == np.float32
+    np.testing.assert_allclose(hu, np.maximum(stored * 0.5 - 10.25, AIR), atol=1e-3)
+
+
+@pytest.mark.parametrize("intercept", [0.0, -1024.0])
+def test_negative_hu_that_wrapped_in_12_bits_come_back(intercept):
+    hu = head().clip(-1000, 2000)
+    wrapped = (hu % 4096).astype(np.uint16)
+    np.testing.assert_array_equal(to_hu(wrapped, Scale(1, intercept, unsigned12=True)), hu)
+
+
+def test_bright_metal_in_an_ordinary_12_bit_image_is_not_taken_for_wrapped_air():
+    hu = head()
+    hu[60:64, 60:64] = 3000
+    stored = (hu + 1024).astype(np.uint16)
+    np.testing.assert_array_equal(to_hu(stored, Scale(1, -1024.0, unsigned12=True)), hu)
+
+
+def test_padding_above_air_becomes_air_and_a_range_of_it_too():
+    hu = head()
+    stored = hu + np.int16(1024)
+    stored[0, :3] = 2000
+    stored[1, :3] = [1990, 1995, 2001]
+    one = to_hu(stored, Scale(1, -1024, padding=(2000, 2000)))
+    assert one[0, :3].tolist() == [AIR] * 3
+    assert one[1, :3].tolist() == [966, 971, 977]
+    assert to_hu(stored, Scale(1, -1024, padding=(1990, 2000)))[1, :3].tolist() == [AIR, AIR, 977]
+
+
+def test_a_head_is_plausible():
+    check_hu(head())
+    check_hu(head().astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("hu", "reason"),
+    [
+        (np.zeros((64, 64), np.int16), "constant image"),
+        (np.full((64, 64), np.nan, np.float32), "no numbers"),
+        (np.linspace(0, 255, 4096).reshape(64, 64).astype(np.int16), "no air around a head"),
+        (np.linspace(-1000, -600, 4096).reshape(64, 64).astype(np.int16), "no tissue"),
+        (np.linspace(-1000, 32_000, 4096).reshape(64, 64).astype(np.int16), "beyond any metal"),
+    ],
+)
+def test_numbers_that_cannot_be_a_heads_hu_are_refused_with_the_reason(hu, reason):
+    with pytest.raises(Excluded, match=reason):
+        check_hu(hu)
+
+
+def test_one_pixel_that_is_no_number_is_enough_to_refuse_a_slice():
+    hu = head().astype(np.float32)
+    hu[3, 5] = np.inf
+    with pytest.raises(Excluded, match="no numbers"):
+        check_hu(hu)
