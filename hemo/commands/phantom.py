@@ -6,7 +6,7 @@ import click
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write into.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write into.")
 @click.option("--patients", type=click.IntRange(1), default=60, show_default=True, help="How many patients.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Everything follows from it."
@@ -20,7 +20,10 @@ import click
     help="Slices a study, base to vertex.",
 )
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Parallel processes.")
-def phantom(out: Path, patients: int, seed: int, size: int, slices: int, workers: int) -> None:
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write a picture of each type here (PNG).")
+def phantom(
+    out: Path | None, patients: int, seed: int, size: int, slices: int, workers: int, sheet: Path | None
+) -> None:
     r"""Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
 
     Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with
@@ -47,6 +50,14 @@ def phantom(out: Path, patients: int, seed: int, size: int, slices: int, workers
     from hemo.imaging.phantom import files
     from hemo.labels import LABELS
 
+    if out is None and sheet is None:
+        raise HemoError("phantom: nowhere to write to: give --out FOLDER, or --sheet FILE for a picture only")
+    if sheet is not None:
+        from hemo.imaging.phantom.sheet import write_sheet
+
+        write_sheet(sheet, seed)
+    if out is None:
+        return
     table = out / "labels.csv"
     if table.exists():
         raise HemoError(f"{table}: holds a phantom already: give another --out or delete that folder")

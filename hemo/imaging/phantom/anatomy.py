@@ -141,7 +141,9 @@ def _base_maps(rng: np.random.Generator) -> dict[str, Field]:
     floor = np.where(central, -4 - 8 * np.exp(-((u / 7) ** 2) - ((v - 8) / 5) ** 2), floor)
     floor = np.maximum(floor, np.where((side > 9) & (side < 66), -4 - 1.25 * np.abs(v - petrous), -99))
     floor = np.maximum(floor, np.where((side > 12) & (side < 60), 3 - 1.2 * np.abs(v - wing), -99))
-    bone = 3.5 + 24 * np.exp(-(((v - petrous) / 9) ** 2)) * ((side > 10) & (side < 68))
+    # Thin plates roof the orbits and carry the temporal lobes; the petrous bones and the clivus are massive.
+    bone = np.where(v > wing + 3, 1.6, np.where(v > petrous, 2.6, 4.0))
+    bone += 24 * np.exp(-(((v - petrous) / 9) ** 2)) * ((side > 10) & (side < 68))
     bone += 14 * np.exp(-((u / 11) ** 2) - ((v - 0) / 9) ** 2)
     floor += 1.6 * noise_map(rng, 256, 1.0, 16, 0.5)[:BASE_SIZE, :BASE_SIZE]
     bone *= 1 + 0.2 * noise_map(rng, 256, 1.0, 20, 0.5)[:BASE_SIZE, :BASE_SIZE]

@@ -84,7 +84,7 @@ def brain(anatomy: Anatomy, p: Points, pushed: Field, wet: Field, soft: float) -
     sylvian = liquor.sylvian(anatomy, side + 1.5 * vary, v + 1.5 * wind, w)
     sulci, fold = liquor.sulci(anatomy, p, cortex, medial, vary, wind, wet, soft)
     upper = np.maximum(sulci, slab(cleft, 1.4 + anatomy.atrophy * (1.0 + 2.0 * front) + wet, soft))
-    upper = np.maximum(upper, inside(sylvian - wet / 2, soft))
+    upper = np.maximum(upper, inside(sylvian - wet / 2, max(soft, 1.8)))
     cisterns = upper + low * (liquor.folia(anatomy, p, cortex, soft) - upper)
     basal = liquor.basal_cisterns(anatomy, p, stem, vary) - wet / 2
     cisterns = np.maximum(cisterns, inside(np.minimum(basal, cortex), soft))
@@ -106,7 +106,7 @@ def brain(anatomy: Anatomy, p: Points, pushed: Field, wet: Field, soft: float) -
 
     sinus = np.minimum(
         capsule(p.u, v, w, (0.0, -86.0, 5.0), (0.0, -84.0, 30.0), (4.0, 4.0)),
-        capsule(side, v, w, (0.0, -84.0, 1.0), (56.0, -48.0, -3.0), (4.0, 3.5)),
+        capsule(side, v, w, (0.0, -84.0, 1.0), (56.0, -48.0, -3.0), (3.2, 2.8)),
     )
     membranes = np.maximum(slab(falx, 1.3, soft), slab(leaf, 1.3, flat))
     membranes = np.maximum(membranes, np.maximum(inside(sinus, 2.0), inside(depth - 0.6, soft) * 0.5))

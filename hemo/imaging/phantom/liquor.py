@@ -25,12 +25,13 @@ LATERAL: tuple[tuple[Point, Point, tuple[float, float]], ...] = (
 def ventricles(anatomy: Anatomy, p: Points) -> tuple[Field, Field]:
     """Return the distances in mm to the lateral ventricles, and to the third and fourth."""
     side, v, w = np.abs(p.u), p.v, p.w
-    # One is often the larger: the left of most right-handed people.
-    grow = 3.2 * (anatomy.ventricle - 1.0) + 0.6 * np.tanh(p.u / 4.0)
     lateral = np.full_like(p.u, FAR)
-    for start, end, radii in LATERAL:
-        lateral = np.minimum(lateral, capsule(side, v, w, start, end, radii))
-    lateral = np.maximum(lateral - grow, 0.7 - side)
+    near = np.flatnonzero((side < 52.0) & (v > -84.0) & (v < 60.0) & (w > -24.0) & (w < 52.0))
+    if near.size:
+        rods = [capsule(side[near], v[near], w[near], *rod) for rod in LATERAL]
+        # The left is often the larger one.
+        grow = 3.2 * (anatomy.ventricle - 1.0) + 0.6 * np.tanh(p.u[near] / 4.0)
+        lateral[near] = np.maximum(np.min(rods, axis=0) - grow, 0.7 - side[near])
     third = ellipsoid(p.u, v, w, (0.0, 0.0, 9.0), (9.0, 14.0, 10.0))
     third = np.maximum(third, side - 1.6 * anatomy.ventricle)
     widen = 2.0 * (anatomy.ventricle - 1.0)

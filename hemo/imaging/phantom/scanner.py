@@ -105,7 +105,7 @@ def spectral_error(rng: np.random.Generator, image: Field, pixel: float) -> tupl
     dark bands between dense bones, bright edges along the skull. So are its photons fewer, and the
     noise streaks the same way. Worked out on a coarse grid: both are smooth.
     """
-    size, angles = 80, 60
+    size, angles = 72, 54
     coarse = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     step = pixel * image.shape[0] / size / 10.0
     bone = project(np.clip((coarse - 150.0) / 1000.0, 0.0, 2.0), angles) * np.float32(step)

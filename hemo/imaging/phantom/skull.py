@@ -1,12 +1,13 @@
-"""What lies around the brain: scalp, calvaria, skull base, sinuses, orbits."""
+"""What lies around the brain: scalp, calvaria with sutures and frontal sinus, skull base."""
 
 import numpy as np
 
 from hemo.imaging.phantom.anatomy import SURFACE_PIXEL, Anatomy, Points
+from hemo.imaging.phantom.face import AIR, FAT, MUSCLE, SKIN, face
 from hemo.imaging.phantom.fields import Field, blend, capsule, ellipsoid, inside, sample, slab
 
-AIR, FAT, MUSCLE, SKIN, CORTEX, DIPLOE = -1000.0, -95.0, 55.0, 40.0, 1450.0, 650.0
-"""HU at 120 kVp; soft tissues after Kak & Slaney and usual radiological tables, bone as seen at 5 mm."""
+CORTEX, DIPLOE = 1450.0, 650.0
+"""HU of compact bone and of the marrow between its tables, as seen at 5 mm slices."""
 
 
 def thickness(anatomy: Anatomy, p: Points) -> Field:
@@ -22,7 +23,8 @@ def soft_tissue(anatomy: Anatomy, p: Points, bone: Field) -> Field:
     scalp = anatomy.scalp * (1.0 + 0.25 * np.clip(-p.v / 80.0, -1.0, 1.0))
     temple = 9.0 * np.clip(1.0 - np.abs(p.v - 22.0) / 30.0, 0.0, 1.0) * np.clip((35.0 - p.w) / 40.0, 0.0, 1.0)
     temple *= np.clip((np.abs(p.u) - 25.0) / 30.0, 0.0, 1.0)
-    nape = np.clip((-8.0 - p.w) * 0.7, 0.0, 30.0) * np.clip(-p.v / 50.0, 0.0, 1.0)
+    nape = np.clip((-8.0 - p.w) * 0.6, 0.0, 20.0) * np.clip(-p.v / 50.0, 0.0, 1.0)
+    nape *= np.clip(1.6 - np.abs(p.u) / 50.0, 0.0, 1.0)
     return scalp + temple + nape
 
 
@@ -39,8 +41,8 @@ def around(anatomy: Anatomy, p: Points, soft: float) -> Field:
     blend(hu, inside(1.8 - depth, soft), FAT + 10.0 * texture)
     muscle = flesh - anatomy.scalp * 1.1
     blend(hu, inside(outside - bone - muscle, soft) * (muscle > 1.0), MUSCLE + 5.0 * texture)
-    _face(anatomy, p, hu, depth, texture, soft)
     blend(hu, skin * inside(depth - 1.8, soft), SKIN)
+    face(anatomy, p, hu, depth, texture, soft)
     _calvaria(anatomy, p, hu, bone, texture, soft)
     _floor(anatomy, p, hu, texture, soft)
     return hu
@@ -91,48 +93,3 @@ def _floor(anatomy: Anatomy, p: Points, hu: Field, texture: Field, soft: float) 
     blend(
         hu, inside(capsule(side, p.v, p.w, (48.0, -9.0, -17.0), (85.0, -10.0, -22.0), (3.0, 4.0)), soft), AIR
     )
-
-
-def _face(anatomy: Anatomy, p: Points, hu: Field, depth: Field, texture: Field, soft: float) -> None:
-    below = inside(p.base + 2.0, 2.0) * inside(3.0 - depth, soft)
-    if not below.any():
-        return
-    side, v, w, size = np.abs(p.u), p.v, p.w, anatomy.sinus
-    lump = sample(anatomy.surface["bump"], 4.0 * p.u + w, 4.0 * v - w, SURFACE_PIXEL)
-    blend(hu, below, MUSCLE - 140.0 * inside(np.abs(lump) - 0.12, 0.2) + 4.0 * texture)
-    nose = capsule(p.u, v, w, (0.0, 82.0, -6.0), (0.0, 95.0, -40.0), (7.0, 14.0))
-    blend(hu, inside(nose, soft), SKIN)
-    neck = np.clip((-20.0 - w) / 20.0, 0.0, 1.0) * below
-    groups = sample(anatomy.surface["bump"], 3.0 * p.u + w, 2.5 * v - w, SURFACE_PIXEL)
-    blend(hu, neck * inside(v + 30.0, 20.0), MUSCLE - 140.0 * inside(np.abs(groups) - 0.1, 0.2))
-    # Orbits: a bony cone around fat, eye, lens, muscles and nerve.
-    cone = np.minimum(
-        capsule(side, v, w, (31.0, 64.0, -13.0), (14.0, 30.0, -7.0), (17.0, 5.0)),
-        ellipsoid(side, v, w, (33.0, 70.0, -13.0), (18.0, 16.0, 17.0)),
-    )
-    bony = inside(cone - 2.2, soft) * inside(v - 76.0 + 0.35 * side, soft)
-    blend(hu, bony * below, 1100.0)
-    blend(hu, inside(cone, soft), FAT)
-    for end, radius in (((18.0, 68.0, -13.0), 1.8), ((44.0, 66.0, -13.0), 1.8), ((31.0, 66.0, -2.0), 2.0)):
-        blend(hu, inside(capsule(side, v, w, (16.0, 36.0, -8.0), end, (1.5, radius)), soft), MUSCLE)
-    blend(hu, inside(capsule(side, v, w, (15.0, 34.0, -8.0), (32.0, 64.0, -12.0), (2.0, 2.2)), soft), 35.0)
-    eye = ellipsoid(side, v, w, (33.0, 75.0, -13.0), (12.3, 12.3, 12.0))
-    blend(hu, inside(eye, soft), 60.0)
-    blend(hu, inside(eye + 1.3, soft), 8.0)
-    blend(hu, inside(ellipsoid(side, v, w, (33.0, 83.5, -13.0), (4.5, 2.2, 4.5)), soft), 85.0)
-    # Air: ethmoid cells, sphenoid and maxillary sinuses, nasal cavity, each in a thin bony wall.
-    ethmoid = np.maximum(
-        np.abs(side - 7.0) - 6.0, np.maximum(np.abs(v - 52.0) - 19.0, np.abs(w + 15.0) - 9.0)
-    )
-    septa = slab(np.abs(np.mod(v + 1.5 * texture, 8.0) - 4.0), 1.0, soft)
-    sphenoid = ellipsoid(side, v, w, (8.0, 21.0, -17.0), (7.5 * size, 10.0 * size, 8.0 * size))
-    maxilla = ellipsoid(side, v, w, (29.0, 50.0, -46.0), (13.0 * size, 15.0, 15.0))
-    nasal = np.maximum(np.abs(side - 6.5) - 5.0, np.maximum(np.abs(v - 58.0) - 24.0, np.abs(w + 40.0) - 15.0))
-    wall = np.minimum(np.minimum(ethmoid, sphenoid), np.minimum(maxilla, nasal))
-    blend(hu, inside(wall - 1.6, soft) * below, 700.0)
-    blend(hu, inside(wall, soft), AIR)
-    blend(hu, inside(ethmoid, soft) * septa, 250.0)
-    cheek = capsule(side, v, w, (48.0, 62.0, -26.0), (64.0, 20.0, -28.0), (4.5, 3.0))
-    rim = capsule(side, v, w, (50.0, 66.0, -24.0), (51.0, 64.0, 4.0), (4.5, 4.0))
-    jaw = capsule(side, v, w, (52.0, 4.0, -30.0), (50.0, 10.0, -60.0), (5.0, 4.0))
-    blend(hu, inside(np.minimum(np.minimum(cheek, rim), jaw), soft), 1150.0)
