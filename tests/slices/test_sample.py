@@ -1,14 +1,9 @@
-"""Balanced samples, and the seed paper's counts."""
+"""Balanced and natural samples."""
 
 import numpy as np
-import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hemo.errors import HemoError
-from hemo.labels import LABELS
-from hemo.slices.paper import paper_round
 from hemo.slices.sample import balanced, natural
 
 truths = st.lists(st.sampled_from([(1, 1), (0, 1), (0, 0), (-1, 0)]), min_size=1, max_size=200)
@@ -36,34 +31,3 @@ def test_negatives_are_of_both_kinds():
 def test_a_natural_sample_keeps_every_labelled_slice():
     y = np.array([1, 0, -1, 0])
     assert natural(np.array([0, 2, 3]), y, y, np.random.default_rng(0)).tolist() == [0, 3]
-
-
-def paper_index(slices: int, positives: int) -> pd.DataFrame:
-    """An index with `positives` slices of each type, none of them shared."""
-    index = pd.DataFrame(0, index=range(slices), columns=list(LABELS), dtype=np.int8)
-    for number, label in enumerate(LABELS[1:]):
-        index.loc[number * positives : (number + 1) * positives - 1, [label, "any"]] = 1
-    return index
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_at_full_size_the_paper_has_5032_slices_for_training_and_1258_for_test(label):
-    one = paper_round(paper_index(20_000, 3145), label, seed=0)
-    y = paper_index(20_000, 3145)[label].to_numpy()
-    assert len(one.train) + len(one.validation) == 5032
-    assert (len(one.train), len(one.validation), len(one.test)) == (4528, 504, 1258)
-    assert y[one.test].sum() == 629
-    assert y[one.train].sum() == 2264
-    parts = np.concatenate([one.train, one.validation, one.test])
-    assert len(np.unique(parts)) == 6290
-
-
-def test_where_the_store_holds_fewer_the_counts_follow():
-    one = paper_round(paper_index(400, 30), "subdural", seed=0)
-    assert len(one.train) + len(one.validation) + len(one.test) == 60
-    assert len(one.test) == 12
-
-
-def test_too_few_positives_for_the_papers_split_are_refused():
-    with pytest.raises(HemoError, match="subdural: 2 positive slices are too few"):
-        paper_round(paper_index(100, 2), "subdural", seed=0)
