@@ -13,7 +13,6 @@ SHOWN = 80
 """Patients in a strip: more cannot be told apart."""
 
 KINDS = ((0, style.NEGATIVE, "negative"), (1, style.POSITIVE, "positive"))
-CALIBRATION = {"calibration_slope": "slope", "calibration_intercept": "intercept"}
 
 
 @style.styled
@@ -41,7 +40,7 @@ def roc(table: pd.DataFrame, name: str) -> Figure:
     rate = curve["false_positive_rate"]
     axes.fill_between(rate, curve["low"], curve["high"], color=style.BLUE, alpha=0.18, lw=0, label="95% band")
     wrong, recall, _ = roc_curve(table["truth"], table["probability"])
-    axes.plot(wrong, recall, color=style.BLUE, label=_with_interval(table, "auc", "AUC"))
+    axes.plot(wrong, recall, color=style.BLUE, label=_with_intervals(table, {"auc": "AUC"})[0])
     point = compute(table["truth"], table["probability"], table["threshold"])
     _mark(axes, 1 - point["specificity"], point["recall"], "operating point")
     axes.legend(loc="lower right")
@@ -69,7 +68,7 @@ def precision_recall(table: pd.DataFrame, name: str) -> Figure:
     band = axes.fill_between(curve["recall"], curve["low"], curve["high"], color=style.BLUE, alpha=0.18, lw=0)
     band.set_label("95% band")
     precision, recall, _ = precision_recall_curve(table["truth"], table["probability"])
-    label = _with_interval(table, "average_precision", "average precision")
+    label = _with_intervals(table, {"average_precision": "average precision"})[0]
     axes.plot(recall, precision, color=style.BLUE, drawstyle="steps-post", label=label)
     point = compute(table["truth"], table["probability"], table["threshold"])
     if np.isfinite(point["precision"]):
@@ -87,7 +86,6 @@ def confusion_matrix(table: pd.DataFrame, name: str) -> Figure:
     figure = Figure(figsize=(7.6, 6.0))
     axes = figure.subplots()
     called = table["probability"] >= table["threshold"]
-    figures = bootstrap(table, metrics=["recall", "specificity", "precision", "npv"]).set_index("metric")
     for row, truth in enumerate((1, 0)):
         of_truth = table["truth"] == truth
         for column, decision in enumerate((True, False)):
@@ -134,13 +132,12 @@ def confusion_matrix(table: pd.DataFrame, name: str) -> Figure:
         "recall": "recall",
         "specificity": "specificity",
         "precision": "precision",
-        "npv": "negative\npredictive value",
+        "npv": "negative predictive value",
     }
-    for row, (metric, word) in enumerate(words.items()):
-        text = style.ranged(*(float(figures[column][metric]) for column in ("value", "low", "high")))
-        axes.text(2.12, 0.1 + 0.52 * row, word, size=10, color=style.GRAY, va="top")
-        below = 0.1 + 0.52 * row + (0.22 if "\n" in word else 0.11)
-        axes.text(2.12, below, text, size=12, va="top")
+    for row, text in enumerate(_with_intervals(table, words)):
+        word, value, interval = text.rsplit(" ", 2)
+        axes.text(2.12, 0.1 + 0.5 * row, word, size=10, color=style.GRAY, va="top")
+        axes.text(2.12, 0.21 + 0.5 * row, f"{value} {interval}", size=12, va="top")
     return figure
 
 
@@ -160,8 +157,9 @@ def reliability(table: pd.DataFrame, name: str) -> Figure:
     )
     style.unit_axes(axes, "", "share of positive slices")
     axes.set_aspect("auto")
-    for metric, word in {"brier": "Brier score", **CALIBRATION}.items():
-        axes.plot([], [], " ", label=_with_interval(table, metric, word))
+    names = {"brier": "Brier score", "calibration_slope": "slope", "calibration_intercept": "intercept"}
+    for label in _with_intervals(table, names):
+        axes.plot([], [], " ", label=label)
     axes.legend(loc="upper left")
     edges = np.linspace(0, 1, 41)
     for truth, color, word in KINDS:
@@ -257,9 +255,11 @@ def _spread(rows: pd.DataFrame) -> np.ndarray:
     return ((number + 0.5) / slices * 0.6 - 0.3).to_numpy()
 
 
-def _with_interval(table: pd.DataFrame, metric: str, word: str) -> str:
-    row = bootstrap(table, metrics=[metric]).iloc[0]
-    return f"{word} {style.ranged(row['value'], row['low'], row['high'])}"
+def _with_intervals(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
+    """Return figures as text, given each one's name and the word for it."""
+    found = bootstrap(table, metrics=list(names))
+    rows = zip(names.values(), found["value"], found["low"], found["high"], strict=True)
+    return [f"{word} {style.ranged(value, low, high)}" for word, value, low, high in rows]
 
 
 def _mark(axes: Axes, x: float, y: float, word: str) -> None:
