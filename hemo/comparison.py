@@ -1,5 +1,6 @@
 """Training runs side by side: a leaderboard per label, averages, and the best family of each label."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class Comparison:
 
 
 def compare(experiment: str) -> Comparison:
-    """Compare the newest training run of each family and label of an MLflow experiment.
+    """Compare the newest training run of each family (variants count as families) and label of an experiment.
 
     Runs on other data, or on another split, than the newest run are left out and named: their figures
     are of other patients.
@@ -60,7 +61,7 @@ def compare(experiment: str) -> Comparison:
     kept: dict[tuple[str, str], Run] = {}
     left_out = []
     for run in runs:
-        key = (run.data.tags["label"], run.data.tags["family"])
+        key = (run.data.tags["label"], family_word(run.data.tags))
         if key in kept:
             continue
         if _digests(run) == digests:
@@ -95,7 +96,7 @@ def best_per_label(board: pd.DataFrame) -> list[int]:
 def _row(run: Run) -> dict[str, object]:
     metrics, tags = run.data.metrics, run.data.tags
     part = "val" if tags["protocol"] == "holdout" else "test"
-    row: dict[str, object] = {"label": tags["label"], "family": tags["family"]}
+    row: dict[str, object] = {"label": tags["label"], "family": family_word(tags)}
     for name in (*FIGURES, CHOOSE_BY[0]):
         for suffix in ("", "_low", "_high"):
             row[name + suffix] = metrics.get(f"test/{name}{suffix}", np.nan)
@@ -107,6 +108,11 @@ def _row(run: Run) -> dict[str, object]:
     row["degenerate"] = degenerate(row)
     row["run_id"] = run.info.run_id
     return row
+
+
+def family_word(tags: Mapping[str, str]) -> str:
+    """Return a run's family, or `family@variant`."""
+    return f"{tags['family']}@{tags['variant']}" if tags.get("variant") else tags["family"]
 
 
 def degenerate(row: dict[str, object]) -> str:

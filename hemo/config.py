@@ -1,10 +1,10 @@
 """The experiment file as validated types: it lists only what differs from the defaults below."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from hemo import families
 from hemo.errors import HemoError
@@ -16,6 +16,10 @@ GateFigure = Literal[
     "specificity_at_recall_90", "auc", "average_precision", "recall", "specificity",
 ]  # fmt: skip
 """Figures by which the gate may compare a candidate with what is in production."""
+
+
+FamilyWord = Annotated[str, StringConstraints(pattern=r"^\w+(@[\w.-]+)?$")]
+"""A family, or a variant of it."""
 
 
 class Part(BaseModel):
@@ -92,7 +96,8 @@ class Experiment(Part):
     operating_point
         Rule that fits the threshold off-test (see `hemo.evaluation.operating_point`).
     families
-        Families by name, each with the parameters that differ from its defaults.
+        Families by name, each with the parameters that differ from its defaults. A family may be there
+        several times, as variants: `logreg@saga: {solver: saga}`.
     """
 
     name: str = Field("hemo", pattern=r"^[\w][\w .-]*$")
@@ -107,7 +112,7 @@ class Experiment(Part):
     sampling: Literal["balanced", "natural"] = "balanced"
     positives: int = Field(3145, ge=2)
     operating_point: str = "sensitivity_at_least:0.85"
-    families: dict[str, dict[str, Any]] = Field(
+    families: dict[FamilyWord, dict[str, Any]] = Field(
         default_factory=lambda: {name: {} for name in ("logreg", "linear_svc", "sgd", "ann", "cnn")}
     )
     gate: Gate = Gate()

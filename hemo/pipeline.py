@@ -76,15 +76,9 @@ def train_all(
     """Train families on labels, each as a run below `parent`; return names and reasons of those that failed."""
     plan = make_plan(config, store)
     jobs = [
-        Job(
-            Work(family, label, params, dataset_name(config), config.draws),
-            plan,
-            store.folder,
-            experiment,
-            parent,
-        )
-        for family, params in chosen.items()
-        for label in labels
+        Job(make_work(config, word, label, params), plan, store.folder, experiment, parent)
+        for label in labels  # linear families share the decomposition of a label's slices
+        for word, params in chosen.items()
     ]
     # The slow families first, so that no worker is left alone with one at the end.
     jobs.sort(key=lambda job: not families.get(job.work.family).neural)
@@ -97,6 +91,12 @@ def train_all(
         else:
             console.err.print(f"{job.work.name}: {outcome}")
     return failed
+
+
+def make_work(config: Experiment, word: str, label: str, params: Mapping[str, Any]) -> Work:
+    """Return the training of a family, or of a variant of it, on one label."""
+    family, variant = families.variant(word)
+    return Work(family, label, params, dataset_name(config), config.draws, variant)
 
 
 def train_in_run(job: Job) -> str:
@@ -119,7 +119,7 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> list
     experiment = tracking.experiment_id(config.name)
     params = config.families.get(family, {})
     if len(labels) == 1:
-        work = Work(family, labels[0], params, dataset_name(config), config.draws)
+        work = make_work(config, family, labels[0], params)
         plan = make_plan(config, store)
         with tracking.root_run(experiment, work.name, recording.run_tags(work, plan, store)):
             console.err.print(f"{work.name}: {train_and_record(work, plan, store)}")

@@ -41,6 +41,8 @@ class Work:
     ----------
     family, label
         What is trained on what.
+    variant
+        Name of a variant of the family (see `hemo.families`); empty for the family itself.
     params
         Parameters that differ from the family's defaults.
     dataset
@@ -54,16 +56,27 @@ class Work:
     params: Mapping[str, Any]
     dataset: str
     draws: int
+    variant: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name of the family, and of its variant, for people."""
+        return families.title(self._word)
 
     @property
     def name(self) -> str:
-        """Name of the run: `family/label`."""
-        return f"{self.family}/{self.label}"
+        """Name of the run: `family/label`, or `family@variant/label`."""
+        return f"{self._word}/{self.label}"
+
+    @property
+    def _word(self) -> str:
+        return f"{self.family}@{self.variant}" if self.variant else self.family
 
 
 def run_tags(work: Work, plan: Plan, store: SliceStore) -> dict[str, str]:
     """Return the tags of a training run, by which it is found, compared and traced."""
-    return {
+    tags = {"variant": work.variant} if work.variant else {}
+    return tags | {
         "family": work.family,
         "label": work.label,
         "stage": "train",
@@ -166,7 +179,7 @@ def _log_dataset(store: SliceStore, work: Work) -> None:
 def _log_files(
     scratch: Path, trained: Trained, work: Work, plan: Plan, store: SliceStore, test: pd.DataFrame
 ) -> None:
-    title = f"{families.get(work.family).title}: {work.label}"
+    title = f"{work.title}: {work.label}"
     figures: dict[str, Figure] = {
         "roc": plots.roc(test, title),
         "precision_recall": plots.precision_recall(test, title),
@@ -255,7 +268,7 @@ def _note(work: Work, finals: Mapping[str, float], plan: Plan) -> str:
     }[plan.protocol]
     rows = "\n".join(cell(m) for m in ("recall", "specificity", "precision", "accuracy", "auc"))
     return (
-        f"**{families.get(work.family).title}** on **{work.label}**, {work.dataset}: {how}. "
+        f"**{work.title}** on **{work.label}**, {work.dataset}: {how}. "
         f"{finals['test/slices']:.0f} slices of {finals['test/patients']:.0f} patients, "
         f"{finals['test/positive_slices']:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
         f"Operating point {finals['threshold']:.3f}.\n\n| | value | 95% interval |\n|---|---|---|\n{rows}\n\n"

@@ -106,7 +106,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             continue
         column = table[name]
         if name == "family":
-            result[name] = [families.get(family).title for family in column]
+            result[name] = [families.title(family) for family in column]
         elif f"{name}_low" in table.columns:
             result[name] = [
                 f"{value:.3f} ({low:.2f} to {high:.2f})"
@@ -150,7 +150,7 @@ def note(found: Comparison) -> str:
             f"{row[name]:.3f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
             for name in ("recall", "specificity", "auc")
         ]
-        lines.append(f"| {row['label']} | {families.get(row['family']).title} | {' | '.join(cells)} |")
+        lines.append(f"| {row['label']} | {families.title(row['family'])} | {' | '.join(cells)} |")
     how = f"Best family {HOW_CHOSEN[found.protocol]}. {CAVEAT[found.protocol]} Research use only."
     return "\n".join([*lines, "", how, "", f"The whole page: artifact `{REPORT}`."])
 

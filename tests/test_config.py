@@ -26,6 +26,8 @@ def test_words_given_override_the_file_and_empty_ones_do_not():
         ("folds: 1", "folds: .*greater than or equal to 2"),
         ("protocol: loo", "protocol: .*'holdout', 'cv' or 'paper'.*got 'loo'"),
         ("families: {forest: {}}", "unknown family 'forest': choose one of"),
+        ("families: {forest@big: {}}", "unknown family 'forest@big': choose one of"),
+        ("families: {logreg@: {}}", "families.logreg@.*: string should match"),
         ("families: {logreg: {c: 1}}", "family 'logreg' has no parameter c: it has"),
         ("[1, 2]", "a list of `word: value` lines"),
         ("a: [", "not valid YAML"),
@@ -36,6 +38,12 @@ def test_a_faulty_experiment_file_is_refused_with_the_remedy(tmp_path, text, fau
     file.write_text(text)
     with pytest.raises(HemoError, match=fault):
         config.load(file)
+
+
+def test_a_family_can_be_there_several_times_as_variants(tmp_path):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("families: {logreg: , logreg@saga: {solver: saga}}")
+    assert config.load(file).families == {"logreg": {}, "logreg@saga": {"solver": "saga"}}
 
 
 def test_a_missing_experiment_file_is_named():

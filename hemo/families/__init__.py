@@ -2,6 +2,9 @@
 
 One file a family, found by its name: a module here that does not start with an underscore (and is not
 `base`) defines `FAMILY`. Modules import scikit-learn and TensorFlow only inside functions.
+
+An experiment can hold a family several times, with other parameters: `logreg@saga` is the variant `saga` of
+the family `logreg`.
 """
 
 import importlib
@@ -15,7 +18,19 @@ from typing import Any
 from hemo.errors import HemoError
 from hemo.families.base import Classifier, Family
 
-__all__ = ["Classifier", "Family", "build", "check_params", "families", "get", "load", "names", "save"]
+__all__ = [
+    "Classifier",
+    "Family",
+    "build",
+    "check_params",
+    "families",
+    "get",
+    "load",
+    "names",
+    "save",
+    "title",
+    "variant",
+]
 
 
 def names() -> list[str]:
@@ -31,11 +46,23 @@ def families() -> dict[str, Family]:
 
 
 def get(name: str) -> Family:
-    """Return a family by name; raise HemoError with the known names for another word."""
+    """Return a family by its name, or by that of a variant; raise HemoError for an unknown word."""
     try:
-        return families()[name]
+        return families()[variant(name)[0]]
     except KeyError:
         raise HemoError(f"unknown family '{name}': choose one of {', '.join(families())}") from None
+
+
+def variant(name: str) -> tuple[str, str]:
+    """Return family and variant of a name like `logreg@saga`; the variant is empty in `logreg`."""
+    family, _, word = name.partition("@")
+    return family, word
+
+
+def title(name: str) -> str:
+    """Return the name for people of a family or of a variant: `Logistic regression (saga)`."""
+    word = variant(name)[1]
+    return f"{get(name).title} ({word})" if word else get(name).title
 
 
 def check_params(name: str, params: Mapping[str, Any]) -> None:
