@@ -153,12 +153,12 @@ def find_experiment(name: str) -> str:
 
 
 def newest_experiment(name: str = "") -> str:
-    """Return the id of an experiment by name, or without one of the experiment of the newest run.
+    """Return the id of an experiment by name, or without one that of the newest training run.
 
     Raises
     ------
     HemoError
-        If there is no such experiment, or no run at all; a store that does not exist is not made.
+        If there is no such experiment, or no training run; a store that does not exist is not made.
     """
     uri = str(mlflow.get_tracking_uri())
     missing = uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file()
@@ -166,10 +166,12 @@ def newest_experiment(name: str = "") -> str:
         if name:
             return find_experiment(name)
         everywhere = [experiment.experiment_id for experiment in client().search_experiments()]
-        newest = client().search_runs(everywhere, max_results=1, order_by=["attributes.start_time DESC"])
+        newest = client().search_runs(
+            everywhere, "tags.stage = 'train'", max_results=1, order_by=["attributes.start_time DESC"]
+        )
         if newest:
             return str(newest[0].info.experiment_id)
-    raise HemoError(f"no run yet in {uri}: `mlflow run .` or `hemo main` makes some")
+    raise HemoError(f"no training run yet in {uri}: `mlflow run .` or `hemo main` makes some")
 
 
 def versions() -> dict[str, str]:

@@ -43,9 +43,10 @@ RUNS, FAMILIES = "hemo-runs", "hemo-families"
 """Keys of the views that `links` lands on."""
 
 NOTE = (
-    "The menu **Views** has the table of all training runs, recall by family, and the families side by side "
-    "on each label. Runs are named `family/label`; `test/...` are figures of patients whom the classifier "
-    "never saw, with the bounds of their 95% intervals as `_low` and `_high`. Research use only."
+    "Intracranial hemorrhage on head CT: six labels, several model families. Runs are named `family/label`; "
+    "their figures `test/...` are of patients whom the classifier never saw, with the bounds of their 95% "
+    "intervals as `_low` and `_high`. The menu **Views** has the table of training runs, recall by family "
+    "and the families side by side on each label. Research use only."
 )
 
 
