@@ -14,7 +14,7 @@ from hemo.errors import HemoError
 from hemo.evaluation import operating_point, predictions
 from hemo.families.base import Classifier
 from hemo.labels import LABELS
-from hemo.slices.paper import paper_round
+from hemo.slices import paper
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, Split, rounds, set_apart
 from hemo.slices.store import SliceStore
@@ -48,6 +48,11 @@ class Plan:
     def protocol(self) -> str:
         """`holdout`, `cv` or `paper`."""
         return self.split.protocol if self.split else "paper"
+
+    @property
+    def split_digest(self) -> str:
+        """Digest of where patients were dealt; under `paper`, what its splits by slice were drawn with."""
+        return self.split.digest if self.split else f"by slice, seed {self.seed}, {self.positives} positives"
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def train(store: SliceStore, plan: Plan, family: str, label: str, params: Mappin
     _check_learnable(index, label, plan)
     one_for_all = plan.protocol != "cv"
     if plan.split is None:
-        trainings = [paper_round(index, label, plan.seed, plan.positives)]
+        trainings = [paper.paper_round(index, label, plan.seed, plan.positives)]
     else:
         trainings = rounds(plan.split, index)
     epochs: list[dict[str, float]] = []
@@ -124,6 +129,8 @@ def train(store: SliceStore, plan: Plan, family: str, label: str, params: Mappin
         fit_seconds += seconds
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
     facts |= {"time/fit_s": fit_seconds, "threshold": threshold}
+    if plan.split is None:
+        facts |= paper.counts(index, label, trainings[0], plan.seed, plan.positives)
     return Trained(classifier, threshold, predictions.validate(table), pd.DataFrame(epochs), facts)
 
 

@@ -89,12 +89,28 @@ def paper_round(index: pd.DataFrame, label: str, seed: int, positives: int = POS
     return one
 
 
+def counts(index: pd.DataFrame, label: str, one: Round, seed: int, positives: int) -> dict[str, float]:
+    """Return how many slices the paper's sample and a label's parts hold here, as metrics of a run."""
+    learned = len(one.train) + len(one.validation)
+    return {
+        "paper/sample_slices": float(len(paper_sample(index, seed, positives))),
+        "paper/positive_slices": float((index[label].to_numpy()[_all(one)] == 1).sum()),
+        "paper/training_slices": float(learned),
+        "paper/early_stopping_slices": float(len(one.validation)),
+        "paper/test_slices": float(len(one.test)),
+    }
+
+
 def check_apart(one: Round) -> None:
     """Raise ValueError if a slice is in two parts of a round, or twice in one."""
-    rows = np.concatenate([one.train, one.validation, one.test])
+    rows = _all(one)
     twice = len(rows) - len(np.unique(rows))
     if twice:
         raise ValueError(f"fold {one.fold}: {twice} slices are in two parts")
+
+
+def _all(one: Round) -> Rows:
+    return np.concatenate([one.train, one.validation, one.test])
 
 
 def _apart(rows: Rows, y: np.ndarray, share: float, rng: np.random.Generator) -> tuple[Rows, Rows]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hemo.errors import HemoError
 from hemo.labels import LABELS, SUBTYPES
-from hemo.slices.paper import check_apart, paper_round, paper_sample
+from hemo.slices.paper import check_apart, counts, paper_round, paper_sample
 from hemo.slices.split import Round
 
 
@@ -92,3 +92,14 @@ def test_another_seed_draws_another_sample():
 def test_too_few_positives_for_the_papers_split_are_refused():
     with pytest.raises(HemoError, match="subdural: 2 positive and 98 negative slices are too few"):
         paper_round(paper_index(100, 2), "subdural", seed=0)
+
+
+def test_the_counts_are_stated():
+    one = paper_round(PAPER, "any", seed=0)
+    assert counts(PAPER, "any", one, 0, 3145) == {
+        "paper/sample_slices": 18_301,
+        "paper/positive_slices": 3145,
+        "paper/training_slices": 5032,
+        "paper/early_stopping_slices": 504,
+        "paper/test_slices": 1258,
+    }
