@@ -42,6 +42,8 @@ class Reduction(Part):
     size: int = Field(128, ge=16, le=1024)
     windows: tuple[str, ...] = ("brain",)
     crop: bool = True
+    resampling: Literal["area", "paper"] = "area"
+    neighbours: int = Field(0, ge=0, le=5)
 
 
 class Gate(Part):

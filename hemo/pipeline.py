@@ -46,14 +46,14 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     if not images:
         images = str(config.folder / "phantom")
         labels = make_phantom(config, Path(images))
-    summary = preprocess_into(config, Path(images), Path(labels) if labels else None)
+    preprocess_into(config, Path(images), Path(labels) if labels else None)
     opened = SliceStore.open(store)
     if parent:
         experiment = tracking.client().get_run(parent).info.experiment_id
         with tracking.start_run(
             experiment, "preprocess", {"stage": "preprocess", "dataset": dataset_name(config)}, parent
         ):
-            recording.record_store(opened, summary)
+            recording.record_store(opened)
     return opened
 
 
@@ -73,7 +73,7 @@ def train_all(
     experiment: str,
     parent: str,
 ) -> list[tuple[str, str]]:
-    """Train families on labels, each as a run below `parent`; return names and reasons of those that failed."""
+    """Train families on labels, each in a run below `parent`; return names and faults of those that failed."""
     plan = make_plan(config, store)
     jobs = [
         Job(make_work(config, word, label, params), plan, store.folder, experiment, parent)
@@ -151,23 +151,27 @@ def run_experiment(config: Experiment, file: str | None) -> list[tuple[str, str]
 
 def make_phantom(config: Experiment, folder: Path) -> str:
     """Make the phantom's studies where they are not there yet; return the path of its label table."""
-    from hemo.imaging import phantom
+    from hemo.imaging.phantom import files
 
     table = folder / "labels.csv"
     if not table.is_file():
-        words = config.phantom
-        phantom.write(folder, patients=words.patients, slices=words.slices, size=words.size, seed=config.seed, workers=config.workers)  # fmt: skip
+        files.write(folder, **config.phantom.model_dump(), seed=config.seed, workers=config.workers)
     return str(table)
 
 
-def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> Any:
-    """Read images and labels into the experiment's store."""
+def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> None:
+    """Read images and labels into the experiment's store, with a progress bar."""
     from hemo.imaging import Reduction
     from hemo.slices.preprocess import preprocess
 
-    words = config.reduction
-    reduction = Reduction(size=words.size, windows=words.windows, crop=words.crop)
-    return preprocess(images, labels, config.store_folder, reduction, workers=config.workers)
+    preprocess(
+        images,
+        labels,
+        config.store_folder,
+        Reduction(**config.reduction.model_dump()),
+        workers=config.workers,
+        progress=lambda ticks, total: console.track(ticks, "reading scans", total),
+    )
 
 
 def dataset_name(config: Experiment) -> str:

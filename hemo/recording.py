@@ -20,7 +20,8 @@ from mlflow.types import ColSpec, DataType, Schema
 import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
-from hemo.evaluation import explain, intervals, metrics, plots, predictions
+from hemo.evaluation import explain, intervals, metrics, plots, predictions, style
+from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Trained
 
@@ -83,7 +84,8 @@ def run_tags(work: Work, plan: Plan, store: SliceStore) -> dict[str, str]:
         "protocol": plan.protocol,
         "dataset": work.dataset,
         "data_digest": store.digest,
-        "split_digest": plan.split.digest if plan.split else "by slice",
+        "split_digest": plan.split_digest,
+        "patients_known": str(store.patients_known).lower(),
         "seed": str(plan.seed),
         "git_commit": tracking.git_commit(),
         "hemo": hemo.__version__,
@@ -126,6 +128,32 @@ def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> str:
     return (
         f"AUC {finals.get('test/auc', np.nan):.3f}, recall {finals.get('test/recall', np.nan):.3f} at "
         f"specificity {finals.get('test/specificity', np.nan):.3f}, fitted in {finals['time/fit_s']:.1f} s"
+    )
+
+
+def record_store(store: SliceStore) -> None:
+    """Log a slice store to the active run: counts, options, exclusions and a contact sheet."""
+    counts = store.counts().set_index("label")
+    facts = store.facts
+    numbers = {"slices": len(store), "patients": facts["patients"], "studies": facts["studies"]}
+    numbers["excluded"] = sum(facts["excluded"].values())
+    mlflow.log_params({f"reduction.{word}": str(value) for word, value in store.reduction.to_json().items()})
+    mlflow.log_metrics({f"store/{name}": float(number) for name, number in numbers.items()})
+    mlflow.set_tags({"data_digest": store.digest, "patients_known": str(store.patients_known).lower()})
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        counts.to_csv(folder / "labels.csv")
+        store.exclusions.to_csv(folder / "exclusions.csv", index=False)
+        write_sheet(store, folder / "contact_sheet.png")
+        mlflow.log_artifacts(scratch, "store")
+    rows = "\n".join(
+        f"| {label} | {row['positive']} | {row['patients']} |" for label, row in counts.iterrows()
+    )
+    mlflow.set_tag(
+        "mlflow.note.content",
+        f"{len(store)} slices of {facts['patients']} patients, {facts['studies']} studies; "
+        f"{sum(facts['excluded'].values())} files excluded.\n\n"
+        f"| label | positive slices | positive patients |\n|---|---|---|\n{rows}",
     )
 
 
@@ -189,15 +217,10 @@ def _log_files(
     }
     if len(trained.epochs):
         figures["learning_curves"] = plots.learning_curves(trained.epochs, title)
-    failures = explain.worst(test)
-    if len(failures):
-        rows = store.index.reset_index(drop=True)
-        rows = rows.reset_index().set_index("slice_id")["index"].loc[failures["slice_id"]].to_numpy()
-        images = store.images(rows)
-        figures["failures"] = explain.gallery(images, trained.classifier.attribution(images), failures, title)
+    figures["failures"] = _gallery(trained, store, test, title)
     (scratch / "plots").mkdir()
     for name, figure in figures.items():
-        figure.savefig(scratch / "plots" / f"{name}.png", dpi=100)
+        (scratch / "plots" / f"{name}.png").write_bytes(style.png(figure))
     (scratch / "predictions").mkdir()
     predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
     if len(trained.epochs):
@@ -208,6 +231,15 @@ def _log_files(
     (scratch / "environment").mkdir()
     (scratch / "environment" / "versions.json").write_text(json.dumps(tracking.versions(), indent=2))
     mlflow.log_artifacts(str(scratch))
+
+
+def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str) -> Figure:
+    """Draw the worst errors of the tested slices, with where the kept classifier looks in them."""
+    rows = test.iloc[np.concatenate(explain.worst(test))]
+    place = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
+    images = store.images(place.loc[rows["slice_id"]].to_numpy())
+    looked = trained.classifier.attribution(images) if len(images) else np.zeros((0, 1, 1), np.float32)
+    return explain.failure_gallery(rows, images, looked, title)
 
 
 def _log_model(scratch: Path, trained: Trained, work: Work, store: SliceStore) -> ModelInfo:

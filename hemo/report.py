@@ -11,7 +11,7 @@ import pandas as pd
 from hemo import comparison, console, families, tracking
 from hemo.comparison import CHOOSE_BY, FIGURES, Comparison
 from hemo.config import Experiment
-from hemo.evaluation import plots
+from hemo.evaluation import overview, style
 from hemo.evaluation.report import Section, render
 
 REPORT = "report/comparison.html"
@@ -62,10 +62,11 @@ def write(found: Comparison, config: Experiment, folder: Path) -> Path:
     found.leaderboard.to_csv(tables / "leaderboard.csv", index=False)
     found.averages.to_csv(tables / "averages.csv", index=False)
     best(found).to_csv(tables / "best.csv", index=False)
-    heatmap = plots.recall_heatmap(found.leaderboard)
-    heatmap.savefig(pictures / "recall_by_family_and_label.png", dpi=100)
-    bars = plots.recall_by_family(found.leaderboard)
-    bars.savefig(pictures / "recall_by_family.png", dpi=100)
+    named = found.leaderboard.assign(family=[families.title(word) for word in found.leaderboard["family"]])
+    heatmap = overview.recall_heatmap(named, config.name)
+    bars = overview.recall_by_family(named, config.name)
+    for name, figure in {"recall_by_family_and_label": heatmap, "recall_by_family": bars}.items():
+        (pictures / f"{name}.png").write_bytes(style.png(figure))
     sections = [
         Section("What was compared", text=CAVEAT[found.protocol], tables={"Facts": facts(found, config)}),
         Section(

@@ -212,5 +212,5 @@ def _check_learnable(index: pd.DataFrame, label: str, plan: Plan) -> None:
     positive = index.loc[index[label] == 1, "patient"].nunique()
     if plan.split is not None and positive < 2:
         raise HemoError(
-            f"{label}: {positive} patients of the store have it: it takes 2 to learn from one and test on another"
+            f"{label}: {positive} patients of the store have it: it takes 2, one to learn from and one to test on"
         )
