@@ -67,16 +67,21 @@ def warnings(found: Sequence[Row]) -> list[str]:
 def terminal(found: Sequence[Row]) -> Table:
     """Return the overview as a table for the terminal."""
     shown = Table(title="In production", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("label", "version", "family", "recall", "specificity", "AUC", "since", "replaced", "why"):
+    for name in ("label", "version", "recall", "specificity", "AUC", "since", "replaced"):
         shown.add_column(name, overflow="fold")
     for row in found:
         if row.label == "panel":
             shown.add_section()
         red = "bold red" if row.override or row.action == "by hand" else ""
-        why = f"GATE OVERRIDDEN: {row.override}" if row.override else row.why
-        cells = (row.label, row.version or "none", row.family, *row.figures, row.since, row.replaced, why)
+        version = f"{row.version} {row.family}" if row.version else "none"
+        cells = (row.label, version, *row.figures, row.since, row.replaced)
         shown.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
     return shown
+
+
+def reasons(found: Sequence[Row]) -> list[str]:
+    """Return why each is in production, or why nothing is, one line each."""
+    return [f"{row.label}: {row.action}: {row.why}" for row in found if row.why]
 
 
 def _row(label: str) -> Row:
@@ -85,8 +90,10 @@ def _row(label: str) -> Row:
     faults = tuple(audit.faults(history))
     number = audit.replay(history).get("production")
     if number is None:
-        last = history[-1].reason if history else ""
-        return Row(label, why=last, faults=faults)
+        last = history[-1] if history else None
+        return Row(
+            label, action=last.action if last else "", why=last.reason if last else "", faults=faults
+        )
     record = _put_there_by(history, number)
     version = tracking.client().get_model_version(model, number)
     tags = version.tags

@@ -11,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from packaging.version import Version
 
 import hemo
 from hemo import aliases, audit, tracking
@@ -123,17 +124,17 @@ def _build(members: Mapping[str, str], parent: str) -> str:
 
 
 def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
-    from hemo.recording import model_requirements
-
     facts = []
-    requirements: list[str] = []
+    requirements: dict[str, str] = {}
     for label, version in members.items():
         model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
         folder = Path(model) / "artifacts" / "classifier"
         shutil.copytree(folder, scratch / label)
         served = json.loads((folder / "served.json").read_text())
         facts.append({"label": label, "version": str(version.version), "run_id": version.run_id, **served})
-        requirements += model_requirements(served["family"])
+        for line in (Path(model) / "requirements.txt").read_text().split():
+            package, _, number = line.partition("==")
+            requirements[package] = max(requirements.get(package, ""), number, key=_release)
     missing = [label for label in LABELS if label not in members]
     (scratch / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
     package = Path(hemo.__file__).parent
@@ -142,10 +143,14 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
         python_model=str(package / "served_panel.py"),
         artifacts={"panel": str(scratch)},
         code_paths=[str(package)],
-        pip_requirements=list(dict.fromkeys(requirements)),
+        pip_requirements=[f"{name}=={number}" if number else name for name, number in requirements.items()],
         signature=signature({label: str(version.version) for label, version in members.items()}),
         metadata={"members": {label: str(version.version) for label, version in members.items()}},
     )
+
+
+def _release(number: str) -> Version:
+    return Version(number or "0")
 
 
 def _note(members: Mapping[str, ModelVersion]) -> str:

@@ -26,7 +26,19 @@ CARRIED = ("family", "label", "data_digest", "split_digest", "protocol", "datase
 
 @dataclass(frozen=True)
 class Case:
-    """A label's candidate, judged."""
+    """A label's candidate, judged.
+
+    Attributes
+    ----------
+    label
+        One of the six.
+    run
+        The candidate's training run.
+    verdict
+        What the gate found.
+    incumbent
+        What was in production, if anything was.
+    """
 
     label: str
     run: Run
@@ -82,7 +94,7 @@ def promote(
         for label, run_id in _pairs(best):
             aliases.settle(model_name(label))
             case = _judge(config, label, run_id)
-            rows.append(_row(case, _decide(case, deciding, override)))
+            rows.append(_row(case, decide(case, deciding, override)))
         panel.update(deciding)
         table = _table(rows, missing)
         mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
@@ -209,8 +221,23 @@ def _evaluate_again(
     return again, how
 
 
-def _decide(case: Case, deciding: str, override: str) -> str:
-    """Carry out a verdict: register, move aliases, leave report and record; return the decision."""
+def decide(case: Case, deciding: str, override: str) -> str:
+    """Carry out a verdict: register, move aliases, leave report and record.
+
+    Parameters
+    ----------
+    case : Case
+        What was judged.
+    deciding : str
+        Run that holds the report.
+    override : str
+        A person's reason to promote against the gate; empty: none.
+
+    Returns
+    -------
+    str
+        `promoted`, `overridden`, `challenger`, `refused`, or `kept` where it is in production already.
+    """
     model, verdict, run = model_name(case.label), case.verdict, case.run
     if case.incumbent and case.incumbent.same_run:
         return "kept"
@@ -269,9 +296,11 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     description = gate_report.description(case.label, run, case.verdict, decision, override, deciding)
     known = [v for v in aliases.versions(model).values() if v.run_id == run.info.run_id]
     if known:
-        number = str(max(known, key=lambda v: int(v.version)).version)
+        newest = max(known, key=lambda v: int(v.version))
+        number = str(newest.version)
         for name, value in tags.items():
-            client.set_model_version_tag(model, number, name, value)
+            if newest.tags.get(name) != value:
+                client.set_model_version_tag(model, number, name, value)
         client.update_model_version(model, number, description)
         return number
     uri = model_uri(run)

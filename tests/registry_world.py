@@ -7,12 +7,15 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 import hemo
-from hemo import families, tracking
+from hemo import aliases, families, panel, registry, tracking
 from hemo.evaluation import intervals
+from hemo.evaluation.metrics import METRICS
+from hemo.gate import Condition, Incumbent, Verdict
 from hemo.imaging import Reduction
 
 REDUCTION = Reduction(size=16, crop=False)
@@ -95,3 +98,57 @@ def train(
             ),
         )
     return run_id
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A store with training runs of `any` and `epidural` in the experiment `made up`, made once a session.
+
+    Returns the folder with `mlflow.db`, and (label, name) to run: `good`, `better` and `bad`.
+    """
+    folder = tmp_path_factory.mktemp("trained")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    experiment = mlflow.create_experiment("made up", f"{folder}/mlruns")
+    runs = {}
+    for place, label in enumerate(("any", "epidural")):
+        fitted = classifier(place)
+        # The newest run of a family and label is the candidate: the good one last.
+        for name, quality in (("bad", 0.2), ("better", 5.0), ("good", 1.8)):
+            run_id = train(experiment, label, table(quality), fitted, folder / f"{label}-{name}")
+            runs[label, name] = run_id
+    return folder, runs
+
+
+@pytest.fixture
+def store(trained, tmp_path, monkeypatch):
+    """A copy of the store of `trained` as the tracking store in use; returns the runs."""
+    folder, runs = trained
+    empty_store(folder / "mlflow.db", tmp_path, monkeypatch)
+    return runs
+
+
+def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> registry.Case:
+    """Return a candidate with a verdict as wanted, without judging anything."""
+    own = Condition("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
+    against = Condition("incumbent", "", "", better, "better" if better else "not shown to be better")
+    figures = pd.DataFrame(
+        [(name, 0.9, 0.8, 1.0, 20) for name in METRICS], columns=["metric", "value", "low", "high", "patients"]
+    )
+    run = tracking.client().get_run(runs[label, name])
+    number = aliases.current(panel.model_name(label)).get("production")
+    incumbent = None
+    if number:
+        version = tracking.client().get_model_version(panel.model_name(label), number)
+        incumbent = Incumbent(number, "logreg", None, "", same_run=version.run_id == run.info.run_id)
+    verdict = Verdict((own,), (against,) if incumbent else (), figures)
+    return registry.Case(label, run, verdict, incumbent)
+
+
+def decide(made: registry.Case, override: str = "") -> str:
+    """Carry out a case in a deciding run of its own, and build the panel."""
+    experiment = made.run.info.experiment_id
+    with tracking.start_run(experiment, "promotion", {"stage": "promotion"}) as deciding:
+        aliases.settle(panel.model_name(made.label))
+        decision = registry.decide(made, deciding, override)
+        panel.update(deciding)
+    return decision

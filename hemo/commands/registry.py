@@ -71,6 +71,8 @@ def registry() -> None:
 
     rows = overview.rows()
     console.out.print(overview.terminal(rows))
+    for line in overview.reasons(rows):
+        console.out.print(line, soft_wrap=True, markup=False)
     for warning in overview.warnings(rows):
         console.out.print(f"[bold red]{warning}[/bold red]")
     console.next_commands("hemo history LABEL", "hemo rollback LABEL", "hemo promote --experiment FILE")
