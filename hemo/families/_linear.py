@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_truth
 from hemo.families._platt import cross_fitted_scores, fit_sigmoid
-from hemo.families._rowspace import SCALES, features
+from hemo.families._rowspace import SCALES, Features, features
 from hemo.families.base import Images, OnEpoch, Truth
 
 if TYPE_CHECKING:
@@ -84,32 +85,71 @@ class LinearClassifier:
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Fit on slices; `validation` and `on_epoch` are not used: there are no epochs to stop."""
+        solution = self._fit_features(images, y, {})
+        space, weights = solution.space, solution.weights
+        self.weights_ = space.pixel_weights(weights, images)
+        self.center_ = space.center
+        # The solver's intercept is the decision at the features' origin; ours, at the mean slice.
+        shift = self.weights_ @ (self.center_ - space.shift) - weights @ solution.middle
+        self.intercept_ = float(solution.intercept + shift)
+        return self
+
+    def fit_predict(
+        self, images: Images, y: Truth, tested: Images, memory: dict[Any, Any]
+    ) -> NDArray[np.float64]:
+        """Fit on slices and return the probability of class 1 of others, (n,): a trial of tuning.
+
+        The probabilities are those of `fit` and `predict_proba`, without the way back to pixels.
+
+        Parameters
+        ----------
+        images, y
+            Slices to learn from, and their truth.
+        tested
+            Slices to predict.
+        memory
+            Kept by the caller for these very slices: what does not depend on the parameters.
+        """
+        from scipy.special import expit
+
+        solution = self._fit_features(images, y, memory)
+        place = ("tested", *self._feature_key())
+        if place not in memory:
+            memory[place] = solution.space.project(tested, images)
+        decision = (memory[place] - solution.middle) @ solution.weights + solution.intercept
+        slope, offset = self.sigmoid_
+        return expit(slope * decision.astype(np.float64) + offset)
+
+    def _feature_key(self) -> tuple[str, bool]:
+        # Principal components do not change with a rotation either.
+        return self.params["scale"], self._rotation_invariant() or self.params["components"] > 0
+
+    def _fit_features(self, images: Images, y: Truth, memory: dict[Any, Any]) -> "_Solution":
+        """Solve on the features of the slices; sets the sigmoid and what is known of the fit."""
         check_images(images)
         truth = check_truth(y, len(images))
-        p = self.params
-        # Principal components do not change with a rotation either.
-        rotate = self._rotation_invariant() or p["components"] > 0
-        space = features(images, p["scale"], rotate)
-        matrix, axes, middle = _principal(space.matrix, p["components"], self.seed)
+        key = self._feature_key()
+        if key not in memory:
+            memory[key] = features(images, *key)
+        space = memory[key]
+        matrix, axes, middle = _principal(space.matrix, self.params["components"], self.seed)
         estimator, converged = self._solve(matrix, truth)
         self.convergence_ = {
             "converged": float(converged),
             "iterations": float(np.max(estimator.n_iter_)),
         }
-        weights = estimator.coef_[0] if axes is None else estimator.coef_[0] @ axes
         self.image_shape_ = tuple(images.shape[1:])
-        self.weights_ = space.pixel_weights(weights, images)
-        self.center_ = space.center
-        # The solver's intercept is the decision at the features' origin; ours, at the mean slice.
-        shift = self.weights_ @ (self.center_ - space.shift) - weights @ middle
-        self.intercept_ = float(np.ravel(estimator.intercept_)[0] + shift)
         self.sigmoid_ = (1.0, 0.0)
         if self.calibrated:
-            scores = cross_fitted_scores(
-                space.matrix, truth, lambda m, t: self._solve(m, t)[0].decision_function
-            )
+            scores = cross_fitted_scores(matrix, truth, lambda m, t: self._solve(m, t)[0].decision_function)
             self.sigmoid_ = fit_sigmoid(scores, truth)
-        return self
+        weights = estimator.coef_[0] if axes is None else estimator.coef_[0] @ axes
+        return _Solution(space, weights, middle, float(np.ravel(estimator.intercept_)[0]))
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and the intercept, known once it is fitted."""
+        return int(np.prod(self.image_shape_)) + 1
 
     def _solve(self, matrix: NDArray[np.floating], y: NDArray[np.int8]) -> tuple[Any, bool]:
         from sklearn.exceptions import ConvergenceWarning
@@ -177,6 +217,16 @@ class LinearClassifier:
         classifier.image_shape_ = tuple(state["image_shape"])
         classifier.convergence_ = state["convergence"]
         return classifier
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """The decision on features: (feature - middle) @ weights + intercept."""
+
+    space: Features
+    weights: NDArray[np.floating]
+    middle: NDArray[np.floating]
+    intercept: float
 
 
 def _principal(

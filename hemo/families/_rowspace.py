@@ -67,6 +67,19 @@ class Features:
             )
         return total / self.divisor
 
+    def project(self, others: Images, images: Images) -> NDArray[np.float32]:
+        """Return the features, (m, k), of other slices, given the slices that these are of."""
+        from scipy.linalg import solve_triangular
+
+        pixels = _scaled(others, self.shift, self.divisor)
+        if self.factor is None:
+            return pixels
+        products = np.empty((len(images), len(others)))
+        for start in range(0, len(images), BLOCK):
+            block = _scaled(images[start : start + BLOCK], self.shift, self.divisor)
+            products[start : start + BLOCK] = block @ pixels.T
+        return solve_triangular(self.factor, products, lower=True).T.astype(np.float32)
+
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take."""
