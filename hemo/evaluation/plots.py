@@ -132,12 +132,12 @@ def confusion_matrix(table: pd.DataFrame, name: str) -> Figure:
         "recall": "recall",
         "specificity": "specificity",
         "precision": "precision",
-        "npv": "negative predictive value",
+        "npv": "NPV",
     }
     for row, text in enumerate(_with_intervals(table, words)):
-        word, value, interval = text.rsplit(" ", 2)
+        word, _, interval = text.partition(" ")
         axes.text(2.12, 0.1 + 0.5 * row, word, size=10, color=style.GRAY, va="top")
-        axes.text(2.12, 0.21 + 0.5 * row, f"{value} {interval}", size=12, va="top")
+        axes.text(2.12, 0.21 + 0.5 * row, interval, size=12, va="top")
     return figure
 
 
@@ -151,10 +151,8 @@ def reliability(table: pd.DataFrame, name: str) -> Figure:
     axes, below = figure.subplots(2, height_ratios=[4, 1], sharex=True)
     axes.plot([0, 1], [0, 1], color=style.GRAY, lw=1, ls=":", label="ideal")
     bins = curves.reliability(table)
-    reach = np.abs(bins[["low", "high"]].to_numpy().T - bins["share"].to_numpy())
-    axes.errorbar(
-        bins["probability"], bins["share"], reach, fmt="o-", color=style.BLUE, capsize=3, label="observed"
-    )
+    axes.plot(bins["probability"], bins["share"], "o-", color=style.BLUE, label="observed, with 95% interval")
+    axes.vlines(bins["probability"], bins["low"], bins["high"], color=style.BLUE, lw=1.5)
     style.unit_axes(axes, "", "share of positive slices")
     axes.set_aspect("auto")
     names = {"brier": "Brier score", "calibration_slope": "slope", "calibration_intercept": "intercept"}

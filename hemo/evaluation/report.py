@@ -71,9 +71,8 @@ def render(title: str, sections: Sequence[Section]) -> str:
 
 
 def _is_wide(figure: Figure) -> bool:
-    """Return whether a figure needs the page's width; others stand side by side."""
-    width, height = figure.get_size_inches()
-    return bool(width > 1.3 * height)
+    """Return whether a figure, over 8 inches, needs the page's width; others stand side by side."""
+    return bool(figure.get_size_inches()[0] > 8)
 
 
 def _cells(table: pd.DataFrame) -> dict[str, list]:

@@ -68,8 +68,9 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
     return inside
 
 
+@styled
 def png(figure: Figure) -> bytes:
-    """Return the figure as PNG."""
+    """Return the figure as PNG; ticks are made while drawing, so this belongs to the look."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

@@ -3,9 +3,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 from scipy import stats
 
 from hemo.evaluation import predictions
+
+# A busy machine is no fault of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 SEPARATION = 2.5
 SPREAD = 1.5
