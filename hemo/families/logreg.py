@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_positive
 from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
@@ -28,6 +31,12 @@ class LogisticRegression(LinearClassifier):
             raise HemoError(
                 f"solver {params['solver']}: it cannot take the penalty '{params['penalty']}': choose saga"
             )
+
+    def _solve(self, matrix: NDArray[np.floating], y: NDArray[np.int8]) -> tuple[Any, bool]:
+        if self.params["solver"] == "newton-cholesky":
+            # In float32 the Hessian passes for singular, and scikit-learn turns to lbfgs.
+            matrix = matrix.astype(np.float64)
+        return super()._solve(matrix, y)
 
     def _estimator(self, n: int, k: int) -> Any:
         from sklearn.linear_model import LogisticRegression as Estimator
