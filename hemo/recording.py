@@ -18,7 +18,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema
 
 import hemo
-from hemo import families, tracking
+from hemo import families, tracking, views
 from hemo.errors import HemoError
 from hemo.evaluation import explain, intervals, metrics, plots, predictions, style
 from hemo.slices.sheet import write_sheet
@@ -30,6 +30,12 @@ IMAGING_REQUIREMENTS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls", "nibabel",
     "opencv-python-headless", "imagecodecs", "simplejpeg", "pillow", "scipy", "pyarrow", "xxhash",
 )  # fmt: skip
+FIRST = ("recall", "specificity", "auc", "precision", "accuracy")
+"""Figures that a run lists before the others."""
+
+DECIMALS = 4
+"""Of logged figures: the UI shows every digit there is. Exact ones follow from the prediction table."""
+
 ROUNDTRIP_SLICES = 32
 ROUNDTRIP_TOLERANCE = 1e-6
 
@@ -89,6 +95,7 @@ def run_tags(work: Work, plan: Plan, store: SliceStore) -> dict[str, str]:
         "seed": str(plan.seed),
         "git_commit": tracking.git_commit(),
         "hemo": hemo.__version__,
+        "mlflow.runColor": views.color(work.family),
     }
 
 
@@ -102,21 +109,13 @@ def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> str:
     """
     run_id = mlflow.active_run().info.run_id
     test = trained.predictions[trained.predictions["part"] == "test"]
-    figures = intervals.bootstrap(test, draws=work.draws, seed=plan.seed)
-    finals = trained.facts | {
-        f"test/{metric}{suffix}": value
-        for row in figures.to_dict("records")
-        for metric, suffix, value in (
-            (row["metric"], "", row["value"]),
-            (row["metric"], "_low", row["low"]),
-            (row["metric"], "_high", row["high"]),
-        )
-    }
+    finals = _figures(intervals.bootstrap(test, draws=work.draws, seed=plan.seed))
     finals |= _counts(test)
     validation = trained.predictions[trained.predictions["part"] == "validation"]
     if len(validation):
         point = metrics.compute(*(validation[c].to_numpy() for c in ("truth", "probability", "threshold")))
-        finals |= {f"val/{name}": value for name, value in point.items()}
+        finals |= {f"val/{name}": round(value, DECIMALS) for name, value in point.items()}
+    finals |= trained.facts
     curves = trained.epochs[trained.epochs["fold"] == -1] if len(trained.epochs) else trained.epochs
     _log_batch(run_id, _params(work, plan), finals, curves)
     _log_dataset(store, work)
@@ -146,14 +145,12 @@ def record_store(store: SliceStore) -> None:
         store.exclusions.to_csv(folder / "exclusions.csv", index=False)
         write_sheet(store, folder / "contact_sheet.png")
         mlflow.log_artifacts(scratch, "store")
-    rows = "\n".join(
-        f"| {label} | {row['positive']} | {row['patients']} |" for label, row in counts.iterrows()
-    )
+    rows = [(label, row["positive"], row["patients"]) for label, row in counts.iterrows()]
     mlflow.set_tag(
         "mlflow.note.content",
         f"{len(store)} slices of {facts['patients']} patients, {facts['studies']} studies; "
         f"{sum(facts['excluded'].values())} files excluded.\n\n"
-        f"| label | positive slices | positive patients |\n|---|---|---|\n{rows}",
+        + views.markdown_table(("label", "positive slices", "positive patients"), rows),
     )
 
 
@@ -167,6 +164,17 @@ def _params(work: Work, plan: Plan) -> dict[str, Any]:
         "train.operating_point": "fixed:0.5" if plan.protocol == "paper" else plan.rule,
         "train.seed": plan.seed,
         **{f"hp.{name}": value for name, value in resolved.items()},
+    }
+
+
+def _figures(table: pd.DataFrame) -> dict[str, float]:
+    """Return figures with their bounds by name, in the order in which the UI lists them."""
+    rows = table.set_index("metric").to_dict("index")
+    names = [*FIRST, *(name for name in rows if name not in FIRST)]
+    return {
+        f"test/{name}{suffix}": round(float(rows[name][column]), DECIMALS)
+        for name in names
+        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
 
 
@@ -289,20 +297,21 @@ def _check_loaded_back(model: ModelInfo, trained: Trained, store: SliceStore) ->
 
 
 def _note(work: Work, finals: Mapping[str, float], plan: Plan) -> str:
-    def cell(metric: str) -> str:
-        value, low, high = (finals.get(f"test/{metric}{s}", float("nan")) for s in ("", "_low", "_high"))
-        return f"| {metric} | {value:.3f} | {low:.3f} to {high:.3f} |"
+    """Return a run's note; the UI shows its first lines before anything else."""
+
+    def figure(name: str, title: str) -> str:
+        value, low, high = (finals.get(f"test/{name}{suffix}", np.nan) for suffix in ("", "_low", "_high"))
+        return f"{title} **{value:.3f}** ({low:.2f} to {high:.2f})"
 
     how = {
-        "cv": "out-of-fold predictions of all patients",
-        "holdout": "test patients that training never saw",
-        "paper": "**split by slice, as in the seed paper: not valid for new patients**",
+        "cv": "Out-of-fold predictions of all patients",
+        "holdout": "Test patients that training never saw",
+        "paper": "**Split by slice as in the seed paper, not valid for new patients**",
     }[plan.protocol]
-    rows = "\n".join(cell(m) for m in ("recall", "specificity", "precision", "accuracy", "auc"))
+    figures = [figure("recall", "recall"), figure("specificity", "specificity"), figure("auc", "AUC")]
     return (
-        f"**{work.title}** on **{work.label}**, {work.dataset}: {how}. "
-        f"{finals['test/slices']:.0f} slices of {finals['test/patients']:.0f} patients, "
+        f"**{work.title}** on **{work.label}** ({work.dataset}): {', '.join(figures)}.\n\n"
+        f"{how}: {finals['test/slices']:.0f} slices of {finals['test/patients']:.0f} patients, "
         f"{finals['test/positive_slices']:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
-        f"Operating point {finals['threshold']:.3f}.\n\n| | value | 95% interval |\n|---|---|---|\n{rows}\n\n"
-        "Research use only."
+        f"Operating point {finals['threshold']:.3f}. Research use only."
     )

@@ -5,6 +5,7 @@ those tags, so that the views are in the menu *Views* of every UI on the store, 
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ from hemo import families
 from hemo.labels import LABELS
 
 COLUMNS = {
+    "attributes.`Run Name`": 215,
     "tags.`label`": 135,
     "tags.`family`": 95,
     "metrics.`test/recall`": 95,
@@ -28,7 +30,10 @@ COLUMNS = {
     "attributes.`Models`": 160,
     "attributes.`Dataset`": 260,
 }
-"""Columns of the table of runs, the most asked for first, with their widths in pixels."""
+"""Columns of the table of runs, the most asked for first, with their widths in pixels.
+
+The run's name is always there.
+"""
 
 CHARTS = ("recall", "specificity", "auc", "precision", "accuracy", "recall_at_specificity_80")
 """Figures with a bar chart in the open section; the UI adds the others in sections of their own."""
@@ -117,6 +122,13 @@ def links(base_url: str, experiment_id: str) -> dict[str, str]:
     return found | {"Registry": f"{base}/#/models?{mode}"}
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table for a note: the UI sets its columns without a gap, so that the cells bring one."""
+    lines = [" | ".join(f"{cell}&emsp;" for cell in line) for line in (header, *rows)]
+    lines.insert(1, " | ".join(":--" for _ in header))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
 def _view(search: str, order_by: str, group_by: str = "", card_height: int = 360) -> dict[str, Any]:
     """Return the state of the UI's runs page in its own words (those of MLflow 3.17)."""
     sections = [
@@ -146,7 +158,7 @@ def _view(search: str, order_by: str, group_by: str = "", card_height: int = 360
         "searchFilter": search,
         "orderByKey": f"tags.`{order_by}`",
         "orderByAsc": True,
-        "selectedColumns": list(COLUMNS),
+        "selectedColumns": list(COLUMNS)[1:],
         "columnOrder": list(COLUMNS),
         "columnWidths": COLUMNS,
         "runsHiddenMode": "SHOW_ALL",

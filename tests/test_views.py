@@ -29,7 +29,9 @@ def state(key):
 
 
 def test_the_table_of_runs_has_label_family_recall_and_auc_first():
-    first = state(views.RUNS)["selectedColumns"][:4]
+    view = state(views.RUNS)
+    first = view["selectedColumns"][:4]
+    assert first == view["columnOrder"][1:5]
     assert first == ["tags.`label`", "tags.`family`", "metrics.`test/recall`", "metrics.`test/auc`"]
 
 
@@ -62,6 +64,14 @@ def test_every_tag_fits_into_mlflow_s_limit():
 def test_families_have_colors_of_their_own():
     colors = {views.color(name) for name in families.names()}
     assert len(colors) == min(len(families.names()), len(views.PALETTE))
+
+
+def test_a_table_in_a_note_has_a_gap_after_each_cell():
+    assert views.markdown_table(("label", "n"), [("any", 3)]).splitlines() == [
+        "| label&emsp; | n&emsp; |",
+        "| :-- | :-- |",
+        "| any&emsp; | 3&emsp; |",
+    ]
 
 
 def test_what_people_changed_in_the_ui_stays(experiment):
