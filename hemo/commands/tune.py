@@ -1,0 +1,115 @@
+"""`tune`: Optuna studies of families and labels; `study`: what has been tuned."""
+
+from typing import Any
+
+import click
+
+from hemo.commands import options
+
+storage = click.option(
+    "--storage",
+    metavar="URL",
+    default="",
+    help="Optuna's database: sqlite:///FILE or postgresql+psycopg://...; default: optuna.db beside MLflow's.",
+)
+
+
+families_ = click.option(
+    "--family", metavar="WORDS", default="", help="One family or more, by commas; default: the experiment's."
+)
+trials_ = click.option(
+    "--trials", type=click.IntRange(1), default=None, help="End a study after so many trials with a value."
+)
+seconds_ = click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), default=None, help="End it after so long."
+)
+objective_ = click.option(
+    "--objective",
+    metavar="WORDS",
+    default="",
+    help="auc (the default), log_loss, recall_at_specificity_80, ...; several, as in recall,specificity.",
+)
+label_ = click.option(
+    "--label", metavar="WORD", default="", help="One of the six labels, or all; default: the experiment's."
+)
+
+
+@click.command()
+@options.together(
+    options.store,
+    families_,
+    label_,
+    trials_,
+    seconds_,
+    objective_,
+    storage,
+    options.experiment,
+    options.seed,
+    options.workers,
+)
+def tune(
+    family: str,
+    label: str,
+    trials: int | None,
+    seconds: float | None,
+    objective: str,
+    storage: str,
+    experiment: str,
+    **words: Any,
+) -> None:
+    """Tune families on labels with Optuna, a study each, and train with the best parameters.
+
+    Patients of the holdout split's test part are kept out of every trial. Ctrl-C leaves studies that go on
+    with the same command. Compare the result with runs trained under --protocol holdout.
+    """
+    from hemo import config, families
+    from hemo.console import next_commands, out, table
+    from hemo.errors import HemoError
+    from hemo.tuning import search
+
+    settings = config.load(experiment, **words)
+    tuning = settings.tuning.overridden(trials=trials, seconds=seconds, objective=objective, storage=storage)
+    labels = config.label_names(label) if label else tuning.labels
+    chosen = [word.strip() for word in family.split(",")] if family else list(settings.families)
+    for name in chosen:
+        families.get(name)
+    outcomes, failed = search.tune(settings, tuning, chosen, labels)
+    rows = [
+        (
+            outcome.study,
+            *(outcome.trials[state] for state in ("COMPLETE", "PRUNED", "FAIL")),
+            f"{outcome.first:.3f}",
+            f"{outcome.best:.3f}",
+            outcome.refitted,
+        )
+        for outcome in outcomes
+    ]
+    header = ("study", "complete", "pruned", "failed", "first", "best", "AUC on test patients")
+    if rows:
+        out.print(table(f"Tuned by {tuning.objective}, out-of-fold", header, rows))
+    where = f" --experiment {experiment}" if experiment else ""
+    next_commands(
+        *(f"hemo study {outcome.study}" for outcome in outcomes[:1]), f"hemo compare{where}", "hemo ui"
+    )
+    if failed and not outcomes:
+        raise HemoError(f"no study could be run; the first fault: {failed[0][0]}: {failed[0][1]}")
+
+
+@click.command()
+@click.argument("name", metavar="STUDY", default="")
+@storage
+def study(name: str, storage: str) -> None:
+    """Print the state of a study and its best trials; without STUDY, list all.
+
+    The same database opens in Optuna's dashboard: `uvx optuna-dashboard sqlite:///optuna.db`.
+    """
+    import mlflow
+
+    from hemo.tuning import show
+    from hemo.tuning.storage import default_url, open_storage
+
+    opened = open_storage(storage or default_url(mlflow.get_tracking_uri()))
+    if name:
+        show.print_study(opened, name)
+    else:
+        show.print_studies(opened)

@@ -1,0 +1,98 @@
+"""A study's worker processes, replaced when they die."""
+
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+
+from optuna.exceptions import StorageInternalError
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from hemo import executors
+from hemo.errors import HemoError
+from hemo.tuning import storage as storages
+from hemo.tuning.mirror import Mirror
+from hemo.tuning.worker import Job, finished, work
+
+LOOK = 0.5
+"""Seconds between looks at workers and trials."""
+
+MOST_DEATHS = 20
+"""So many workers that die one after the other, with no trial ended in between, are no accident."""
+
+
+def run(job: Job, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
+    """Run a study to the end of its budget, and yield its trials as they end and are mirrored.
+
+    When the caller stops early (Ctrl-C), workers are ended at once and their trials queued again.
+
+    Raises
+    ------
+    HemoError
+        If the database stays away, workers keep dying, or every trial fails.
+    """
+    crew = _Crew(job)
+    away_since: float | None = None
+    try:
+        with executors._threads_shared_by(job.workers):
+            while True:
+                try:
+                    trials = study.get_trials(deepcopy=False)
+                    over = finished(trials, job.budget)
+                    settled = all(trial.state != TrialState.RUNNING for trial in trials)
+                    yield from mirror.sync(trials)
+                    if over and settled:
+                        return
+                    crew.tend(sum(trial.state.is_finished() for trial in trials), wanted=not over)
+                    storages.recover(study)
+                    away_since = None
+                except (StorageInternalError, SQLAlchemyError) as fault:
+                    away_since = away_since or time.monotonic()
+                    if time.monotonic() - away_since > storages.PATIENCE:
+                        raise HemoError(f"study {job.study}: its database does not answer: {fault}") from None
+                time.sleep(LOOK)
+    finally:
+        crew.end()
+        storages.recover(study, settled=0)
+        mirror.sync(study.get_trials(deepcopy=False))
+
+
+class _Crew:
+    """The processes of a job."""
+
+    def __init__(self, job: Job, target: Callable[[Job, int], None] = work) -> None:
+        self._job = job
+        self._target = target
+        self._context = get_context("spawn")  # TensorFlow does not survive a fork
+        self._processes: list[BaseProcess | None] = [None] * job.workers
+        self._ended = -1
+        self._deaths = 0
+
+    def tend(self, ended: int, wanted: bool) -> None:
+        """Start what is missing: workers not started yet, and those that died (or left) too early."""
+        if ended != self._ended:
+            self._ended, self._deaths = ended, 0
+        for number, process in enumerate(self._processes):
+            if process is not None and process.is_alive():
+                continue
+            if process is not None and process.exitcode:
+                self._deaths += 1
+            if self._deaths > MOST_DEATHS:
+                raise HemoError(
+                    f"study {self._job.study}: {self._deaths} workers died before a trial ended: "
+                    "see what they printed; too little memory kills without a word"
+                )
+            if wanted:
+                self._processes[number] = self._context.Process(
+                    target=self._target, args=(self._job, number), name=f"tune-{number}", daemon=True
+                )
+                self._processes[number].start()  # type: ignore[union-attr]
+
+    def end(self) -> None:
+        """End all processes at once."""
+        for process in self._processes:
+            if process is not None:
+                process.kill()
+                process.join()

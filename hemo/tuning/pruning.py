@@ -1,0 +1,72 @@
+"""When a trial is not worth going on with: folds by Wilcoxon's test, epochs by successive halving.
+
+A study has one pruner, and the two kinds of step must not mix: steps below `FOLD_STEP` count epochs of the
+first fold, steps from there on are folds.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.pruners import BasePruner, SuccessiveHalvingPruner, WilcoxonPruner
+
+if TYPE_CHECKING:
+    from optuna.study import Study, StudyDirection
+    from optuna.trial import FrozenTrial
+
+FOLD_STEP = 1000
+"""Step of the first fold: more than any number of epochs."""
+
+FIRST_RUNG, REDUCTION = 3, 3
+"""After 3, 9, 27, ... epochs of the first fold, a trial has to be among the best third that got there."""
+
+RUNGS = tuple(FIRST_RUNG * REDUCTION**k for k in range(6))
+"""Numbers of epochs after which the fold is predicted and the value reported; others would go unused."""
+
+P_THRESHOLD = 0.26
+"""Two folds below the best trial's prune (p = 0.25): with four folds, later is hardly worth it."""
+
+
+class FoldAndEpochPruner(BasePruner):
+    """Wilcoxon's test against the best trial after a fold, successive halving within the first."""
+
+    def __init__(self) -> None:
+        self._epochs = SuccessiveHalvingPruner(min_resource=FIRST_RUNG, reduction_factor=REDUCTION)
+        self._folds = WilcoxonPruner(p_threshold=P_THRESHOLD)
+
+    def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
+        """Return whether to stop a trial after its last reported step."""
+        if trial.last_step is None:
+            return False
+        if trial.last_step < FOLD_STEP:
+            return self._epochs.prune(study, trial)
+        return self._folds.prune(_BestByFolds.of(study), _folds_only(trial))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _BestByFolds:
+    """What Wilcoxon's pruner asks of a study, with the best trial's epochs left out."""
+
+    direction: "StudyDirection"
+    best: "FrozenTrial | None"
+
+    @classmethod
+    def of(cls, study: "Study") -> "_BestByFolds":
+        try:
+            return cls(study.direction, _folds_only(study.best_trial))
+        except ValueError:  # no trial has ended yet
+            return cls(study.direction, None)
+
+    @property
+    def best_trial(self) -> Any:
+        if self.best is None:
+            raise ValueError("no trial has ended")
+        return self.best
+
+
+def _folds_only(trial: "FrozenTrial") -> "FrozenTrial":
+    result = copy.copy(trial)
+    result.intermediate_values = {
+        step: value for step, value in trial.intermediate_values.items() if step >= FOLD_STEP
+    }
+    return result

@@ -1,0 +1,247 @@
+"""Tune families on labels: a study each, its runs in MLflow, and the best parameters refitted."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from hemo import console, families, pipeline, recording, tracking
+from hemo.config import Experiment
+from hemo.errors import HemoError
+from hemo.recording import Work
+from hemo.slices.split import make_split
+from hemo.slices.store import SliceStore
+from hemo.training import Plan
+from hemo.tuning import objectives, processes, record
+from hemo.tuning import storage as storages
+from hemo.tuning.folds import FOLDS, check_learnable
+from hemo.tuning.mirror import Mirror
+from hemo.tuning.settings import Tuning
+from hemo.tuning.trial import SETTINGS, Result, Task
+from hemo.tuning.worker import Job
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study came to.
+
+    Attributes
+    ----------
+    study
+        Its name.
+    first, best
+        Value of the experiment's own parameters and of the best trial, by the first objective.
+    trials
+        Number of trials in each state.
+    refitted
+        Figures of the best parameters' training run, in a line.
+    """
+
+    study: str
+    first: float
+    best: float
+    trials: Mapping[str, int]
+    refitted: str
+
+
+def tune(
+    config: Experiment, tuning: Tuning, chosen: Sequence[str], labels: Sequence[str]
+) -> tuple[list[Outcome], list[tuple[str, str]]]:
+    """Tune families on labels, each pair in a study of its own below one run of MLflow.
+
+    A study that was begun goes on. The best settings of a family on one label are tried for the next.
+
+    Parameters
+    ----------
+    config : Experiment
+        Store, families' parameters, seed and workers. Its protocol is not used: see `hemo.tuning`.
+    tuning : Tuning
+        Objective, budgets and storage.
+    chosen, labels : sequences of str
+        Families and labels.
+
+    Returns
+    -------
+    outcomes, failed
+        What each study came to, and names and reasons of those that could not be run.
+    """
+    store = SliceStore.open(config.store_folder)
+    experiment = tracking.experiment_id(config.name)
+    storage = storages.open_storage(tuning.storage or storages.default_url(mlflow.get_tracking_uri()))
+    outcomes, failed = [], []
+    title = f"tune {', '.join(chosen)} on {', '.join(labels)}"
+    tags = {"stage": "tuning", "dataset": pipeline.dataset_name(config), "protocol": "holdout"}
+    with tracking.root_run(experiment, title, tags) as root:
+        for family in chosen:
+            shared: list[tuple[str, FrozenTrial]] = []
+            for label in labels:
+                name = study_name(config, family, label)
+                try:
+                    study, outcome = tune_one(
+                        config, tuning, store, storage, family, label, experiment, root, shared
+                    )
+                except HemoError as fault:
+                    failed.append((name, str(fault)))
+                    console.err.print(f"[red]{name} failed:[/red] {fault}", soft_wrap=True)
+                    continue
+                shared.insert(0, (label, record.best_trial(study)))
+                outcomes.append(outcome)
+    return outcomes, failed
+
+
+def study_name(config: Experiment, family: str, label: str) -> str:
+    """Return the name of a study: `experiment/family/label`."""
+    return f"{config.name}/{family}/{label}"
+
+
+def tune_one(
+    config: Experiment,
+    tuning: Tuning,
+    store: SliceStore,
+    storage: RDBStorage,
+    family: str,
+    label: str,
+    experiment: str,
+    root: str,
+    shared: Sequence[tuple[str, FrozenTrial]] = (),
+) -> tuple[Study, Outcome]:
+    """Run (or go on with) one study, mirror it below `root`, and train with its best parameters."""
+    plan = holdout_plan(config, store)
+    check_learnable(plan, store, label)
+    job = make_job(config, tuning, store, plan, storage.url, family, label)
+    study = begin(job, storage, store, shared)
+    work = Work(family, label, {}, pipeline.dataset_name(config), config.draws)
+    tags = recording.run_tags(work, plan, store) | {"study": job.study, "objective": tuning.objective}
+    with _study_run(study, experiment, f"{work.name} study", {**tags, "stage": "study"}, root) as run_id:
+        mirror = Mirror(experiment, run_id, tags)
+        console.err.print(f"{job.study}: {storage.url}", soft_wrap=True)
+        ended = processes.run(job, study, mirror)
+        for trial in console.track(ended, job.study, job.budget.trials or 0):
+            _say(trial, study, job)
+        mirror.look()
+        mirror.sync(study.get_trials(deepcopy=False))
+        best = record.best_trial(study)
+        refitted = _refit(work, job, best, plan, store, experiment, run_id)
+        record.log_study(study, job, mirror, run_id, refitted)
+    values = record.values(study)
+    states = {state.name: 0 for state in TrialState}
+    for trial in study.get_trials(deepcopy=False):
+        states[trial.state.name] += 1
+    return study, Outcome(job.study, values.first, values.best, states, refitted)
+
+
+def holdout_plan(config: Experiment, store: SliceStore) -> Plan:
+    """Return the plan whose test patients tuning never sees, and by which the best is trained."""
+    split = make_split(store.index, "holdout", config.seed)
+    return Plan(split, config.sampling, config.operating_point, config.positives, config.seed)
+
+
+def make_job(
+    config: Experiment, tuning: Tuning, store: SliceStore, plan: Plan, url: str, family: str, label: str
+) -> Job:
+    """Return what the workers of a study have to know."""
+    base = {**families.get(family).defaults, **config.families.get(family, {})}
+    task = Task(family, base, objectives.parse(tuning.objective), plan.rule)
+    name = study_name(config, family, label)
+    return Job(name, url, task, label, plan, store.folder, tuning.budget_of(family), config.workers)
+
+
+def begin(
+    job: Job, storage: RDBStorage, store: SliceStore, shared: Sequence[tuple[str, FrozenTrial]] = ()
+) -> Study:
+    """Open or make a job's study.
+
+    A new one begins with the experiment's own parameters, where it has any, the seed paper's, and the best
+    ones of other labels.
+    """
+    assert job.plan.split is not None
+    facts = {
+        "data": store.digest,
+        "split": job.plan.split.digest,
+        "folds": str(FOLDS),
+        "sampling": job.plan.sampling,
+        "objective": ",".join(job.task.objectives),
+        "base parameters": str(sorted(job.task.base.items())),
+    }
+    study = storages.open_study(storage, job.study, objectives.directions(job.task.objectives), facts)
+    if not study.get_trials(deepcopy=False):
+        if _own_parameters(job):
+            study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
+        study.enqueue_trial(dict(families.get(job.task.family).first), user_attrs={SETTINGS: "paper"})
+        room = (job.budget.trials or len(shared) + 2) - len(study.get_trials(deepcopy=False))
+        for label, trial in [one for one in shared if one[1].params][: max(room, 0)]:
+            study.enqueue_trial(trial.params, user_attrs={"from": label}, skip_if_exists=True)
+    storages.recover(study)
+    return study
+
+
+def _own_parameters(job: Job) -> bool:
+    """Return whether the experiment sets a parameter that trials draw, so that the first of them differs."""
+    family = families.get(job.task.family)
+    drawn = family.suggest(FixedTrial(dict(family.first)))  # type: ignore[arg-type]
+    return any(job.task.base[name] != family.defaults[name] for name in drawn)
+
+
+@contextmanager
+def _study_run(study: Study, experiment: str, name: str, tags: Mapping[str, str], root: str) -> Iterator[str]:
+    """Open a study's run again below the new root, or make it."""
+    known = study.user_attrs.get("run_id")
+    if known is None or not _exists(known, experiment):
+        with tracking.start_run(experiment, name, tags, root) as run_id:
+            study.set_user_attr("run_id", run_id)
+            yield run_id
+        return
+    host, _, process = storages.process_name().rpartition(":")
+    with mlflow.start_run(run_id=known, nested=True, log_system_metrics=False):
+        mlflow.set_tags({**tags, "host": host, "process": process, "mlflow.parentRunId": root})
+        yield known
+
+
+def _exists(run_id: str, experiment: str) -> bool:
+    try:
+        run = tracking.client().get_run(run_id)
+    except MlflowException:
+        return False
+    return run.info.experiment_id == experiment and run.info.lifecycle_stage == "active"
+
+
+def _refit(
+    work: Work, job: Job, best: FrozenTrial, plan: Plan, store: SliceStore, experiment: str, parent: str
+) -> str:
+    """Train with the best parameters as an ordinary run, unless an earlier start did; return its figures."""
+    known = tracking.training_runs(experiment, study=job.study, trial=str(best.number))
+    if known:
+        return _line(known[0].data.metrics)
+    result = Result.of(best)
+    assert result is not None
+    work = Work(work.family, work.label, result.params, work.dataset, work.draws)
+    tags = recording.run_tags(work, plan, store)
+    tags |= {"tuned": "true", "study": job.study, "trial": str(best.number)}
+    with tracking.start_run(experiment, work.name, tags, parent) as run_id:
+        pipeline.train_and_record(work, plan, store)
+    return _line(tracking.client().get_run(run_id).data.metrics)
+
+
+def _line(metrics: Mapping[str, float]) -> str:
+    auc, low, high = (metrics.get(f"test/auc{suffix}", float("nan")) for suffix in ("", "_low", "_high"))
+    return f"{auc:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _say(trial: FrozenTrial, study: Study, job: Job) -> None:
+    """Print a trial that is the best so far."""
+    if trial.state != TrialState.COMPLETE or len(job.task.objectives) > 1:
+        return
+    if trial.number == record.best_trial(study).number:
+        result = Result.of(trial)
+        changed = {n: v for n, v in (result.params if result else {}).items() if v != job.task.base.get(n)}
+        words: Any = " ".join(f"{name}={value}" for name, value in changed.items()) or "the first settings"
+        console.err.print(
+            f"  trial {trial.number}: {job.task.objectives[0]} {trial.value:.4f} with {words}",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip

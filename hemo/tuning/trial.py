@@ -1,0 +1,275 @@
+"""One trial: parameters drawn, folds fitted and predicted, a value; or a reason to stop."""
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna import TrialPruned
+from optuna.trial import FrozenTrial, TrialState
+
+from hemo import families
+from hemo.families.base import Classifier
+from hemo.tuning import objectives
+from hemo.tuning.folds import Fold
+from hemo.tuning.pruning import FOLD_STEP, RUNGS
+
+if TYPE_CHECKING:
+    import optuna
+
+SETTINGS = "settings"
+"""User attribute of the first trials, which are never pruned: `paper` (the family's first trial), or
+`experiment` for the experiment's own parameters, of which none is drawn.
+"""
+
+WORKER = "worker"
+"""User attribute: the process that runs (or ran) the trial, `host:pid@start`."""
+
+RESULT = "result"
+"""User attribute: what the trial found, as JSON (see `Result`)."""
+
+FAULT = "fault"
+"""User attribute: the error of a trial that failed by itself. A failed trial without one lost its worker."""
+
+OUT_OF_TIME = "out of time"
+"""Reason of a trial that the study's end cut short: its parameters may be tried again."""
+
+
+@dataclass
+class Result:
+    """What a trial found, kept in Optuna's storage as JSON.
+
+    Attributes
+    ----------
+    params
+        All parameters of the family, defaults included.
+    figures
+        Metrics of the pooled out-of-fold predictions, `seconds` and `parameters`; empty where pruned.
+    folds
+        Figure of the first objective of each fold that was fitted.
+    epochs
+        `loss`, `val_loss`, ... of each epoch of the first fold.
+    same_as
+        Number of the trial with the same parameters, whose outcome this one took over.
+    reason
+        Why it was pruned.
+    """
+
+    params: dict[str, Any]
+    figures: dict[str, float] = field(default_factory=dict)
+    folds: dict[int, float] = field(default_factory=dict)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    same_as: int | None = None
+    reason: str = ""
+
+    def write(self, trial: "optuna.Trial") -> None:
+        """Keep it with the trial."""
+        trial.set_user_attr(RESULT, json.dumps(self.__dict__, default=_plain))
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> "Result | None":
+        """Return what a trial found; None where it ended before that."""
+        text = trial.user_attrs.get(RESULT)
+        if text is None:
+            return None
+        words = json.loads(text)
+        words["folds"] = {int(fold): value for fold, value in words["folds"].items()}
+        return cls(**words)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every trial of a study has in common.
+
+    Attributes
+    ----------
+    family, base
+        Family, and parameters that hold where a trial draws none: the family's defaults and the experiment's.
+    objectives
+        Names of what trials are judged by; pruning takes place where there is one.
+    rule
+        Of the operating point.
+    """
+
+    family: str
+    base: Mapping[str, Any]
+    objectives: Sequence[str]
+    rule: str
+
+
+def run_trial(
+    trial: "optuna.Trial", task: Task, folds: Sequence[Fold], deadline: float
+) -> float | tuple[float, ...]:
+    """Run a trial and return its values in the order of the objectives.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+        Of a study whose directions are the objectives'.
+    task : Task
+        What is tuned.
+    folds : sequence of Fold
+        From `make_folds`.
+    deadline : float
+        Time (as `time.time`) after which a trial is pruned, unless its parameters are given.
+
+    Raises
+    ------
+    TrialPruned
+        If it is not worth going on.
+    """
+    result = Result(drawn_params(trial, task))
+    try:
+        twin = find_twin(trial, result.params)
+        if twin is not None:
+            result.same_as = twin.number
+            return _take_over(trial, twin, result)
+        if SETTINGS in trial.user_attrs:
+            deadline = float("inf")
+        return _run_folds(trial, task, folds, deadline, result)
+    except TrialPruned as pruned:
+        result.reason = str(pruned)
+        raise
+    except Exception as fault:
+        trial.set_user_attr(FAULT, f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:500])
+        raise
+    finally:
+        result.write(trial)
+        _release_graphs()
+
+
+def drawn_params(trial: "optuna.Trial", task: Task) -> dict[str, Any]:
+    """Return all parameters of a trial: what it draws, over the base."""
+    if trial.user_attrs.get(SETTINGS) == "experiment":
+        return dict(task.base)
+    return {**task.base, **families.get(task.family).suggest(trial)}
+
+
+def find_twin(trial: "optuna.Trial", params: Mapping[str, Any]) -> FrozenTrial | None:
+    """Return an earlier trial with the same parameters that has an outcome, or runs now; else None."""
+    wanted = _key(params)
+    drawn = trial.params
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    for other in trial.study.get_trials(deepcopy=False, states=states):
+        if other.number >= trial.number:
+            continue
+        found = Result.of(other)
+        if found is None:  # it runs: what it has drawn tells, unless it is drawing at this moment
+            same = bool(drawn) and other.params == drawn
+        else:
+            fresh = found.same_as is None and found.reason != OUT_OF_TIME
+            same = fresh and _key(found.params) == wanted
+        if same:
+            return other
+    return None
+
+
+def _take_over(trial: "optuna.Trial", twin: FrozenTrial, result: Result) -> float | tuple[float, ...]:
+    """End as the twin did, without running anything."""
+    found = Result.of(twin)
+    if found is None:
+        raise TrialPruned(f"trial {twin.number} runs with the same parameters")
+    result.figures, result.folds = found.figures, found.folds
+    if len(trial.study.directions) == 1:
+        for step, value in twin.intermediate_values.items():
+            trial.report(value, step)
+    if twin.state == TrialState.PRUNED:
+        raise TrialPruned(found.reason)
+    return tuple(twin.values)
+
+
+def _run_folds(
+    trial: "optuna.Trial", task: Task, folds: Sequence[Fold], deadline: float, result: Result
+) -> float | tuple[float, ...]:
+    main = task.objectives[0]
+    prunes = len(task.objectives) == 1
+    seconds = 0.0
+    probabilities = []
+    for fold in folds:
+        classifier = families.build(task.family, result.params, fold.seed)
+
+        def on_epoch(
+            epoch: int,
+            figures: Mapping[str, float],
+            classifier: Classifier = classifier,
+            fold: Fold = fold,
+        ) -> None:
+            _check_time(deadline)
+            if fold.number:
+                return
+            result.epochs.append({name: float(value) for name, value in figures.items()})
+            if prunes and epoch + 1 in RUNGS:
+                value = objectives.fold_figure(main, fold.truth, _positive(classifier, fold))
+                _report(trial, value, epoch + 1, f"after {epoch + 1} epochs")
+
+        start = time.perf_counter()
+        probabilities.append(_fit_predict(classifier, fold, on_epoch))
+        seconds += time.perf_counter() - start
+        if main in objectives.RANKING:
+            result.folds[fold.number] = objectives.fold_figure(main, fold.truth, probabilities[-1])
+        if fold is not folds[-1]:
+            if prunes:
+                value = result.folds[fold.number]
+                _report(trial, value, FOLD_STEP + fold.number, f"after fold {fold.number}")
+            _check_time(deadline)
+        elif prunes and np.isfinite(result.folds[fold.number]):
+            trial.report(result.folds[fold.number], FOLD_STEP + fold.number)
+    result.figures = objectives.figures(
+        np.concatenate([fold.truth for fold in folds]),
+        np.concatenate(probabilities),
+        np.repeat([fold.number for fold in folds], [len(fold.truth) for fold in folds]),
+        task.rule,
+    )
+    result.figures["seconds"] = seconds
+    if hasattr(classifier, "n_parameters"):
+        result.figures["parameters"] = float(classifier.n_parameters)
+    return tuple(result.figures[name] for name in task.objectives)
+
+
+def _report(trial: "optuna.Trial", value: float, step: int, when: str) -> None:
+    """Report a value and stop if the pruner says so; a fold without both classes says nothing."""
+    if not np.isfinite(value):
+        return
+    trial.report(value, step)
+    if trial.should_prune() and SETTINGS not in trial.user_attrs:
+        raise TrialPruned(f"worse {when}")
+
+
+def _check_time(deadline: float) -> None:
+    if time.time() > deadline:
+        raise TrialPruned(OUT_OF_TIME)
+
+
+def _fit_predict(classifier: Classifier, fold: Fold, on_epoch: Callable[..., None]) -> NDArray[np.float64]:
+    """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
+    shared = getattr(classifier, "fit_predict", None)
+    if shared is not None:
+        return shared(fold.x, fold.y, fold.tested, fold.memory)
+    classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch)
+    return _positive(classifier, fold)
+
+
+def _positive(classifier: Classifier, fold: Fold) -> NDArray[np.float64]:
+    return classifier.predict_proba(fold.tested)[:, 1]
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return json.dumps(params, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold of a NumPy number."""
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _release_graphs() -> None:
+    """Let go of a trial's networks and their compiled graphs, where Keras is in use."""
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        keras.backend.clear_session()
+        gc.collect()

@@ -1,0 +1,200 @@
+"""A process that runs trials of one study until the study's budget is used up."""
+
+import hashlib
+import multiprocessing
+import signal
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import optuna
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from hemo.errors import HemoError
+from hemo.slices.store import SliceStore
+from hemo.training import Plan
+from hemo.tuning import storage as storages
+from hemo.tuning.folds import make_folds
+from hemo.tuning.pruning import FoldAndEpochPruner
+from hemo.tuning.settings import Budget
+from hemo.tuning.trial import FAULT, WORKER, Result, Task, run_trial
+
+STARTUP_TRIALS = 10
+"""Trials drawn at random before the sampler learns from them: Optuna's default."""
+
+MOST_REPEATS = 30
+"""So many repeated parameter sets in a row say that the settings are exhausted."""
+
+MOST_FAULTS = 10
+"""So many failures in a row, and none before that ended well, say that the study cannot work."""
+
+WAIT = 0.2
+"""Seconds between looks at whether trials of other workers fill the budget."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study for worker processes: everything they need to know.
+
+    Attributes
+    ----------
+    study, url
+        Name of the study and its database.
+    task, label
+        What is tuned, on what.
+    plan, store
+        Split, sampling, operating point and seed; folder of the slices.
+    budget
+        When the study ends.
+    workers
+        Number of processes.
+    """
+
+    study: str
+    url: str
+    task: Task
+    label: str
+    plan: Plan
+    store: Path
+    budget: Budget
+    workers: int
+
+
+def work(job: Job, number: int) -> None:
+    """Run trials until the budget is used up: what a worker process does.
+
+    Parameters
+    ----------
+    job : Job
+        The study.
+    number : int
+        Of the worker, from 0; sets its sampler's seed apart.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends its workers
+    with suppress(HemoError):  # the parent comes upon it too, and says it
+        run_trials(job, number)
+
+
+def run_trials(job: Job, number: int) -> None:
+    """Run trials in this process until the budget is used up.
+
+    Raises
+    ------
+    HemoError
+        If a fold cannot be learned from, or no trial can end well.
+    """
+    study = load(job, number)
+    folds = make_folds(job.plan, SliceStore.open(job.store), job.task.family, job.label)
+    me = storages.process_name()
+    parent = multiprocessing.parent_process()
+    while parent is None or parent.is_alive():
+        with Turn(job.study + job.url) as turn:
+            trials = study.get_trials(deepcopy=False)
+            if finished(trials, job.budget):
+                return
+            if has_room(trials, job.budget):
+                deadline = time.time() + (job.budget.seconds or np.inf) - storages.spent_seconds(trials)
+
+                def objective(
+                    trial: optuna.Trial, turn: Turn = turn, deadline: float = deadline
+                ) -> float | tuple[float, ...]:
+                    turn.release()
+                    trial.set_user_attr(WORKER, me)
+                    return run_trial(trial, job.task, folds, deadline)
+
+                study.optimize(objective, n_trials=1, catch=(Exception,))
+                continue
+        time.sleep(WAIT)
+
+
+def load(job: Job, number: int) -> Study:
+    """Open a job's study with the sampler of one worker.
+
+    The sampler's seed depends on how many trials there are, so that a study that goes on does not draw its
+    first trials again.
+    """
+    study = storages.load_study(storages.open_storage(job.url), job.study)
+    entropy = [job.plan.seed, len(study.get_trials(deepcopy=False, states=ENDED)), number]
+    study.sampler = optuna.samplers.TPESampler(
+        multivariate=True,
+        group=True,
+        n_startup_trials=STARTUP_TRIALS,
+        seed=int(np.random.default_rng(entropy).integers(2**31)),
+    )
+    if len(study.directions) == 1:
+        study.pruner = FoldAndEpochPruner()
+    return study
+
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def finished(trials: list[optuna.trial.FrozenTrial], budget: Budget) -> str:
+    """Return why a study is over, '' while it is not: a lost trial that waits to run again keeps it open.
+
+    Raises
+    ------
+    HemoError
+        If trials fail one after the other and none ever ended well.
+    """
+    if any(waits_again(trial) for trial in trials):
+        return ""
+    if budget.trials is not None and len(storages.counted(trials)) >= budget.trials:
+        return "trials"
+    if budget.seconds is not None and storages.spent_seconds(trials) >= budget.seconds:
+        return "seconds"
+    ended = [trial for trial in trials if trial.state in ENDED]
+    faults = [trial.user_attrs[FAULT] for trial in ended if FAULT in trial.user_attrs]
+    if len(faults) >= MOST_FAULTS and len(faults) == len(ended):
+        raise HemoError(f"the first {len(faults)} trials failed, the first by {faults[0]}")
+    found = [Result.of(trial) for trial in ended[-MOST_REPEATS:]]
+    if len(found) == MOST_REPEATS and all(result and result.same_as is not None for result in found):
+        return "settings"
+    return ""
+
+
+def has_room(trials: list[optuna.trial.FrozenTrial], budget: Budget) -> bool:
+    """Return whether a trial more is wanted, even if all that run now end with a value."""
+    if any(waits_again(trial) for trial in trials):
+        return True
+    running = sum(trial.state == TrialState.RUNNING for trial in trials)
+    return budget.trials is None or len(storages.counted(trials)) + running < budget.trials
+
+
+def waits_again(trial: optuna.trial.FrozenTrial) -> bool:
+    """Return whether a trial is a lost one's second run that has not started."""
+    history = optuna.storages.RetryHeartbeatStaleTrialCallback.retry_history(trial)
+    return trial.state == TrialState.WAITING and bool(history)
+
+
+class Turn:
+    """A lock that one worker holds while it looks at the budget and starts a trial.
+
+    Without it, N workers overshoot a budget by up to N - 1. The system lets go of it when its holder dies.
+    """
+
+    def __init__(self, name: str) -> None:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        self._path = Path(tempfile.gettempdir()) / f"hemo-{digest}.lock"
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "Turn":
+        import fcntl
+
+        self._file = self._path.open("a")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return self
+
+    def release(self) -> None:
+        """Let the next worker have its turn."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def __exit__(self, *fault: object) -> None:
+        self.release()
