@@ -177,34 +177,49 @@ def learning_curves(epochs: pd.DataFrame, name: str) -> Figure:
     Parameters
     ----------
     epochs
-        A row an epoch, indexed by its number; columns such as `loss` and `val_loss`.
+        A row an epoch: `epoch` (from 0), figures such as `loss` and `val_loss`, and, where there are several
+        trainings, `fold`: the lowest (-1 is the classifier to keep) is drawn boldly, the others faintly.
     name
         What the figure is of.
     """
-    names = list(dict.fromkeys(str(column).removeprefix("val_") for column in epochs.columns))
+    if "fold" not in epochs:
+        epochs = epochs.assign(fold=-1)
+    columns = [
+        str(column).removeprefix("val_") for column in epochs.columns if column not in ("epoch", "fold")
+    ]
+    names = list(dict.fromkeys(columns))
     across, down = min(max(len(names), 1), 3), max(1, -(-len(names) // 3))
     figure = Figure(figsize=(0.8 + 4.6 * across, 4.4 * down))
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, metric in zip(panels, names, strict=False):
-        for column, color, word in (
-            (metric, style.BLUE, "training"),
-            (f"val_{metric}", style.VERMILION, "validation"),
-        ):
-            if column in epochs:
-                axes.plot(epochs.index + 1, epochs[column], "o-", ms=4, color=color, label=word)
-        axes.set(xlabel="epoch", ylabel=metric)
+        for fold in sorted(epochs["fold"].unique()):
+            _course(axes, epochs[epochs["fold"] == fold], metric, bold=fold == epochs["fold"].min())
+        axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if "val_loss" in epochs and epochs["val_loss"].notna().any():
-            best = int(np.nanargmin(epochs["val_loss"])) + 1
-            axes.axvline(best, color=style.GRAY, lw=1, ls=":", label=f"lowest validation loss: {best}")
+        axes.legend()
     for axes in panels[max(len(names), 1) :]:
         axes.set_visible(False)
-    if names:
-        panels[0].legend()
-    else:
+    if not names:
         style.say(panels[0], "no epochs")
-    style.heading(panels[0], f"{name}: learning curves", f"{len(epochs)} epochs")
+    folds = epochs["fold"].value_counts().sort_index()
+    detail = f"{folds.iloc[0] if len(folds) else 0} epochs"
+    if len(folds) > 1:
+        detail += f"; faint: {len(folds) - 1} other trainings"
+    style.heading(panels[0], f"{name}: learning curves", detail)
     return figure
+
+
+def _course(axes: Axes, epochs: pd.DataFrame, metric: str, bold: bool) -> None:
+    """Draw one training's course of one figure; only the bold one is in the legend."""
+    look = ("training", style.BLUE, metric), ("validation", style.VERMILION, f"val_{metric}")
+    for word, color, column in look:
+        if column in epochs:
+            label = word if bold else None
+            width, alpha = (2, 1.0) if bold else (1, 0.3)
+            axes.plot(epochs["epoch"] + 1, epochs[column], color=color, lw=width, alpha=alpha, label=label)
+    if bold and "val_loss" in epochs and epochs["val_loss"].notna().any():
+        best = int(epochs["epoch"].iloc[int(np.nanargmin(epochs["val_loss"]))]) + 1
+        axes.axvline(best, color=style.GRAY, lw=1, ls=":", label=f"lowest validation loss: {best}")
 
 
 @style.styled

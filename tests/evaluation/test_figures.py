@@ -69,14 +69,27 @@ def test_a_strip_of_many_patients_says_how_many_it_shows(simulate):
     assert f"{plots.SHOWN} patients shown" in texts(figure)
 
 
-def test_learning_curves_mark_the_lowest_validation_loss():
-    epochs = pd.DataFrame(
-        {"loss": [3.0, 2, 1, 0], "val_loss": [3.0, 1, 2, 2], "accuracy": [0.5, 0.6, 0.7, 0.8]}
-    )
-    assert "lowest validation loss: 2" in texts(plots.learning_curves(epochs, "ann / any"))
+def test_learning_curves_mark_the_lowest_validation_loss_of_the_kept_classifier():
+    kept = pd.DataFrame({"epoch": [0, 1, 2], "loss": [3.0, 2, 1], "val_loss": [3.0, 1, 2], "accuracy": 0.5})
+    folds = [kept.assign(fold=fold, val_loss=[1.0, 2, 3]) for fold in range(3)]
+    figure = plots.learning_curves(pd.concat([kept.assign(fold=-1), *folds], ignore_index=True), "ann / any")
+    found = texts(figure)
+    assert "lowest validation loss: 2" in found
+    assert "lowest validation loss: 1" not in found
+    assert "3 epochs; faint: 3 other trainings" in found
+    shown = [axes.get_ylabel() for axes in figure.axes if axes.get_visible()]
+    assert shown == ["loss", "accuracy"]
 
 
-@pytest.mark.parametrize("epochs", [pd.DataFrame(), pd.DataFrame({"loss": [1.0], "val_loss": [np.nan]})])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        pd.DataFrame(),
+        pd.DataFrame({"epoch": [0], "loss": [1.0], "val_loss": [np.nan]}),
+        pd.DataFrame({"fold": [0, 1], "epoch": [0, 0], "loss": [1.0, 2.0]}),
+    ],
+)
 def test_learning_curves_of_next_to_nothing_are_drawn(epochs):
     assert style.png(plots.learning_curves(epochs, "ann / any"))
 
