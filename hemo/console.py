@@ -3,6 +3,7 @@
 Results go to standard output; progress and notices to standard error, so that output can be piped.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -12,8 +13,17 @@ from rich.table import Table
 
 Item = TypeVar("Item")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+PLAIN_WIDTH = 132
+"""Columns where there is no terminal to ask: wide enough for a leaderboard with its intervals."""
+
+
+def _console(stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
