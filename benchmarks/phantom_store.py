@@ -132,7 +132,7 @@ def _one_thread() -> None:
 def _write_shard(
     folder: Path, number: int, studies: list[tuple], images: NDArray[np.uint8], key: bytes
 ) -> None:
-    records = []
+    records: list[dict[str, object]] = []
     for patient, study, names, _, positions in studies:
         code = pseudonym(key, "patient", patient)
         for name, position in zip(names, positions, strict=True):

@@ -1,0 +1,77 @@
+"""Slice stores made in milliseconds for tests, without scans."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hemo.imaging.reduction import Reduction
+from hemo.labels import LABELS, SUBTYPES
+from hemo.slices.assemble import label_counts
+from hemo.slices.shards import npy_header
+from hemo.slices.store import SCHEMA, SliceStore
+
+
+def write_store(
+    folder: Path,
+    images: np.ndarray,
+    patients: Sequence[str],
+    labels: np.ndarray | None = None,
+    known: bool = True,
+    **facts: object,
+) -> SliceStore:
+    """Write slices (n, size, size) into a store of one shard, in the order given; a patient is one study."""
+    (folder / "shards").mkdir(parents=True)
+    reduction = Reduction(size=images.shape[1], crop=False)
+    stored = images.astype(np.uint8)[..., None]
+    (folder / "shards" / "00000.npy").write_bytes(
+        npy_header(len(images), stored.shape[1:]) + stored.tobytes()
+    )
+    index = pd.DataFrame(
+        {
+            "slice_id": [f"s{row:05d}" for row in range(len(images))],
+            "patient": list(patients),
+            "study": [f"study of {patient}" for patient in patients],
+            "position": np.arange(len(images), dtype=float),
+            "digest": [f"{row:08x}" for row in range(len(images))],
+        }
+    )
+    index[list(LABELS)] = np.zeros((len(images), 6), np.int8) if labels is None else labels.astype(np.int8)
+    index["shard"], index["row"] = np.int32(0), np.arange(len(images), dtype=np.int32)
+    index.to_parquet(folder / "index.parquet", index=False)
+    content = {
+        "schema": SCHEMA,
+        "reduction": reduction.to_json(),
+        "slices": len(images),
+        "patients": int(index["patient"].nunique()),
+        "studies": int(index["study"].nunique()),
+        "patients_known": known,
+        "labels": label_counts(index),
+        "excluded": {},
+        "unmatched": 0,
+        "digest": "d" * 32,
+    }
+    (folder / "store.json").write_text(json.dumps({**content, **facts}))
+    return SliceStore.open(folder)
+
+
+def bright_blood(
+    patients: int, slices: int, size: int = 16, seed: int = 0
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return noisy slices, the patient of each, and labels: every other patient bleeds in half of the slices.
+
+    Each patient has a pattern of its own, which tells its slices from all others; blood of each type is a
+    bright square in a place of its own, so that it can be learned.
+    """
+    rng = np.random.default_rng(seed)
+    own = np.repeat(rng.integers(40, 90, (patients, size, size)), slices, axis=0)
+    images = own + rng.integers(-8, 9, (patients * slices, size, size))
+    labels = np.zeros((patients * slices, 6), np.int8)
+    for patient in range(0, patients, 2):
+        kind = (patient // 2) % len(SUBTYPES)
+        rows = np.arange(patient * slices, patient * slices + slices // 2)
+        labels[rows, [[0], [kind + 1]]] = 1
+        images[rows, 3 * kind : 3 * kind + 3, 2:8] += 100
+    return images, [f"p{patient:03d}" for patient in np.repeat(np.arange(patients), slices)], labels
