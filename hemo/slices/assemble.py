@@ -137,7 +137,7 @@ def assemble(
     labels
         The label table, if any.
     previous
-        The index before, whose labels stay where the table says nothing.
+        The index before, whose names and labels stay where the table says nothing.
     reduction, key
         The store's.
     """
@@ -149,11 +149,15 @@ def assemble(
     frame["label_row"] = -1
     unmatched: list[str] = []
     if previous is not None:
-        at = previous.set_index(["shard", "row"])[list(LABELS)]
-        values = at.reindex(
-            pd.MultiIndex.from_frame(frame[["shard", "row"]]), fill_value=UNLABELLED
-        ).to_numpy(np.int8)
-        values = values.copy()
+        before = previous.set_index(["shard", "row"]).reindex(
+            pd.MultiIndex.from_frame(frame[["shard", "row"]])
+        )
+        old = before["slice_id"].notna().to_numpy()
+        values[old] = before.loc[old, list(LABELS)].to_numpy(np.int8)
+        named = before["patient"].to_numpy() != frame["patient"].to_numpy()
+        frame.loc[old & named, "known"] = True  # by the table of that time
+        for column in ("slice_id", "patient"):
+            frame.loc[old, column] = before.loc[old, column].to_numpy()
     if labels is not None:
         matched = _match(records["names"], labels, key)
         found = matched >= 0

@@ -99,7 +99,8 @@ def preprocess(
     images, store = Path(images), Path(store)
     table = None if labels is None else read_labels(labels, labels_format)
     facts = read_facts(store) if store.exists() else None
-    if facts is None and store.is_dir() and any(store.iterdir()):
+    begun = {"shards", "store.json.tmp"}  # what a build leaves that was killed before it said so
+    if facts is None and store.is_dir() and {path.name for path in store.iterdir()} - begun:
         raise HemoError(f"{store}: holds something else than a slice store: give another folder with --store")
     chosen = _agreed(store, facts, reduction)
     sources = find_sources(images, chosen.windows)
@@ -108,7 +109,7 @@ def preprocess(
         raise HemoError(f"{store}: made with another key: give that one with --key, or another --store")
     shards = store / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    with _locked(store):
+    with _alone(store, shards):
         basis = {"schema": SCHEMA, "reduction": chosen.to_json(), "key": fingerprint(secret)}
         if facts is None:
             replace_text(store / "store.json", _json(basis))
@@ -179,17 +180,32 @@ def _agreed(store: Path, facts: dict[str, Any] | None, reduction: Reduction | No
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from building the same store; the lock ends with the process, whatever ends it."""
+def _locked(folder: Path, kind: int) -> Iterator[None]:
+    """Hold a lock on a folder; it ends with the process, whatever ends that.
+
+    Raises
+    ------
+    BlockingIOError
+        If `kind` says not to wait, and another process holds the lock.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HemoError(f"{folder}: another process builds this store: wait for it to end") from None
+        fcntl.flock(descriptor, kind)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _alone(store: Path, shards: Path) -> Iterator[None]:
+    """Keep other builds out, and wait for the workers of a killed one to end."""
+    try:
+        with _locked(store, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with _locked(shards, fcntl.LOCK_EX):
+                pass
+            yield
+    except BlockingIOError:
+        raise HemoError(f"{store}: another process builds this store: wait for it to end") from None
 
 
 def _finished(store: Path, shards: Path) -> list[Path]:
@@ -212,6 +228,11 @@ def _chunks(sources: list[Source]) -> Iterator[list[Source]]:
         yield sources[start : start + size]
 
 
+def _orphaned() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and os.getppid() != parent.pid
+
+
 def _end_with_parent() -> None:
     """End this worker when its parent is gone, even killed: nobody else would read what it makes."""
     parent = multiprocessing.parent_process()
@@ -225,6 +246,14 @@ def _end_with_parent() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
+def _work(task: Task) -> None:
+    """Write a shard as a worker: never one that a later build may be writing too."""
+    with _locked(task.folder, fcntl.LOCK_SH):
+        if _orphaned():
+            os._exit(1)
+        write_shard(task)
+
+
 def _run(tasks: list[Task], workers: int) -> Iterator[None]:
     """Write all shards, and yield once for each file done."""
     try:
@@ -235,7 +264,7 @@ def _run(tasks: list[Task], workers: int) -> Iterator[None]:
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent) as pool:
-            futures = {pool.submit(write_shard, task): task for task in tasks}
+            futures = {pool.submit(_work, task): task for task in tasks}
             try:
                 for future in as_completed(futures):
                     future.result()

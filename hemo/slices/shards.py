@@ -168,8 +168,8 @@ def keep_memory() -> None:
     np.empty(31 << 20, np.uint8)  # freed at once
 
 
-def write_shard(task: Task) -> int:
-    """Decode a task's sources into a shard, and return the number of the shard.
+def write_shard(task: Task) -> None:
+    """Decode a task's sources into a shard.
 
     Images go to a temporary file as they come, so that memory does not grow with the shard. The record is
     renamed into place before the images: a shard that exists is complete.
@@ -201,4 +201,3 @@ def write_shard(task: Task) -> int:
     os.replace(partial_record, record_path)
     os.replace(partial, final)
     sync_folder(task.folder)
-    return task.number
