@@ -10,6 +10,8 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import mlflow
@@ -46,19 +48,32 @@ def serve(port: int, first_link: str) -> None:
     Raises
     ------
     HemoError
-        If the server ends by itself, or does not answer in time; its last words are in the message.
+        If the server does not answer in time, or ends by itself.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with running(port) as server:
+            console.err.print(f"MLflow UI on http://127.0.0.1:{port}: Ctrl-C ends it")
+            open_browser(first_link)
+            raise HemoError(f"the MLflow UI ended by itself with status {server.wait()}: start it again")
+    except KeyboardInterrupt:
+        console.err.print("MLflow UI ended")
+
+
+@contextmanager
+def running(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the MLflow UI of this machine's store, wait until it answers, and end it on leaving.
+
+    Raises
+    ------
+    HemoError
+        If it does not answer in time; its last words are in the message.
     """
     with tempfile.TemporaryFile("w+") as log:
         server = _start(port, log)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             _wait_until_it_answers(port, server, log)
-            console.err.print(f"MLflow UI on http://127.0.0.1:{port}: Ctrl-C ends it")
-            open_browser(first_link)
-            server.wait()
-            raise HemoError(f"the MLflow UI ended by itself: {_last_words(log)}")
-        except KeyboardInterrupt:
-            console.err.print("MLflow UI ended")
+            yield server
         finally:
             _end(server)
 

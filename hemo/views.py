@@ -41,8 +41,8 @@ CHARTS = ("recall", "specificity", "auc", "precision", "accuracy", "recall_at_sp
 CLOSED = ("test", "fit", "time", "model", "Model metrics")
 """Sections that the UI makes of every training run's other metrics, closed until they are wanted."""
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7F7F7F", "#B8A500")
-"""Colors of families, told apart by color-blind eyes too (Okabe and Ito 2008, yellow and black softened)."""
+SAVED_VIEW = "mlflow.sharedViewState."
+"""Start of the tags in which the UI looks for saved views."""
 
 RUNS, FAMILIES = "hemo-runs", "hemo-families"
 """Keys of the views that `links` lands on."""
@@ -56,15 +56,17 @@ NOTE = (
 
 
 def prepare(experiment_id: str) -> None:
-    """Give an experiment its saved views, kind and note, where it lacks them.
-
-    What people changed in the UI stays as it is.
-    """
+    """Give an experiment its kind, note and saved views; what people changed in the UI stays as it is."""
     client = MlflowClient()
     present = client.get_experiment(experiment_id).tags
     for key, value in tags().items():
-        if key not in present:
+        if key not in present or (present[key] != value and _is_ours(key, present[key])):
             client.set_experiment_tag(experiment_id, key, value)
+
+
+def _is_ours(key: str, value: str) -> bool:
+    """Say whether a tag is a saved view that nobody edited: the UI notes the time of an edit in it."""
+    return key.startswith(SAVED_VIEW) and "updatedAt" not in json.loads(value)
 
 
 def tags() -> dict[str, str]:
@@ -78,9 +80,7 @@ def tags() -> dict[str, str]:
         search = f"{trained} and tags.label = '{label}'"
         views[f"hemo-{label}"] = (f"Families on {label}", _view(search, "family"))
     saved = {
-        f"mlflow.sharedViewState.{key}": json.dumps(
-            {"name": name, "createdAt": position, "state": json.dumps(view)}
-        )
+        SAVED_VIEW + key: json.dumps({"name": name, "createdAt": position, "state": json.dumps(view)})
         for position, (key, (name, view)) in enumerate(views.items())
     }
     kind = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE}
@@ -88,8 +88,10 @@ def tags() -> dict[str, str]:
 
 
 def color(family: str) -> str:
-    """Return a family's color, the value of the tag `mlflow.runColor` of its runs."""
-    return PALETTE[families.names().index(family) % len(PALETTE)]
+    """Return a family's color in the UI, the tag `mlflow.runColor` of its runs: that of the figures."""
+    from hemo.evaluation import style  # loads matplotlib, which links do not need
+
+    return style.PALETTE[families.names().index(family) % len(style.PALETTE)]
 
 
 def links(base_url: str, experiment_id: str) -> dict[str, str]:

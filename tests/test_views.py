@@ -10,7 +10,7 @@ from hemo.cli import main
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 
-STATE = "mlflow.sharedViewState."
+STATE = views.SAVED_VIEW
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_every_tag_fits_into_mlflow_s_limit():
 
 def test_families_have_colors_of_their_own():
     colors = {views.color(name) for name in families.names()}
-    assert len(colors) == min(len(families.names()), len(views.PALETTE))
+    assert len(colors) == min(len(families.names()), 8)
 
 
 def test_a_table_in_a_note_has_a_gap_after_each_cell():
@@ -76,12 +76,24 @@ def test_a_table_in_a_note_has_a_gap_after_each_cell():
 
 def test_what_people_changed_in_the_ui_stays(experiment):
     client = tracking.client()
+    edited = json.dumps(json.loads(views.tags()[STATE + views.RUNS]) | {"name": "ours", "updatedAt": 9})
     client.set_experiment_tag(experiment, "mlflow.note.content", "ours")
-    client.delete_experiment_tag(experiment, STATE + views.RUNS)
+    client.set_experiment_tag(experiment, STATE + views.RUNS, edited)
     views.prepare(experiment)
     tags = client.get_experiment(experiment).tags
     assert tags["mlflow.note.content"] == "ours"
-    assert tags[STATE + views.RUNS] == views.tags()[STATE + views.RUNS]
+    assert tags[STATE + views.RUNS] == edited
+
+
+def test_a_view_of_an_older_hemo_is_renewed_and_a_missing_one_made(experiment):
+    client = tracking.client()
+    older = json.dumps({"name": "Training runs", "createdAt": 0, "state": "{}"})
+    client.set_experiment_tag(experiment, STATE + views.RUNS, older)
+    client.delete_experiment_tag(experiment, STATE + views.FAMILIES)
+    views.prepare(experiment)
+    tags = client.get_experiment(experiment).tags
+    for key in (views.RUNS, views.FAMILIES):
+        assert tags[STATE + key] == views.tags()[STATE + key]
 
 
 def test_links_land_on_runs_chart_comparison_and_registry(experiment):

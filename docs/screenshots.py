@@ -1,0 +1,55 @@
+"""Make the README's pictures of the MLflow UI from the runs of the current folder.
+
+    python docs/screenshots.py [FOLDER]
+
+needs a store with training runs here (`make demo` makes one), Playwright (in the development requirements)
+and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default beside this file.
+"""
+
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from hemo import server, tracking, views
+
+WIDTH, HEIGHT = 1440, 810
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+QUIET = """
+localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
+localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
+"""
+"""Settings of the UI: no assistant's panel, model training rather than language models."""
+
+
+def main(folder: Path) -> None:
+    """Start a UI, open the links, take the pictures."""
+    experiment = tracking.newest_experiment()
+    views.prepare(experiment)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    links = views.links(f"http://127.0.0.1:{port}", experiment)
+    with server.running(port), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.add_init_script(QUIET)
+        shoot(page, links["Training runs"], folder / "runs.png")
+        shoot(page, links["Recall by family"], folder / "chart.png")
+        browser.close()
+
+
+def shoot(page: Page, link: str, file: Path) -> None:
+    """Write a picture of a page of runs, without the notice that it is a shared view."""
+    page.goto(link)
+    page.get_by_role("button", name="Exit shared view").locator("xpath=following::button[1]").click()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(3000)  # charts are drawn one after the other
+    page.screenshot(path=file)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
