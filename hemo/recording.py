@@ -18,7 +18,7 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema
 
 import hemo
-from hemo import families, tracking, views
+from hemo import families, leakage, tracking, views
 from hemo.errors import HemoError
 from hemo.evaluation import explain, intervals, metrics, plots, predictions, style
 from hemo.slices.sheet import write_sheet
@@ -83,6 +83,8 @@ class Work:
 def run_tags(work: Work, plan: Plan, store: SliceStore) -> dict[str, str]:
     """Return the tags of a training run, by which it is found, compared and traced."""
     tags = {"variant": work.variant} if work.variant else {}
+    if not store.patients_known:
+        tags["leakage"] = leakage.UNAUDITED
     return tags | {
         "family": work.family,
         "label": work.label,

@@ -81,7 +81,9 @@ class Trained:
     facts: dict[str, float]
 
 
-def train(store: SliceStore, plan: Plan, family: str, label: str, params: Mapping[str, Any]) -> Trained:
+def train(
+    store: SliceStore, plan: Plan, family: str, label: str, params: Mapping[str, Any], *, refit: bool = True
+) -> Trained:
     """Train a family on one label.
 
     Parameters
@@ -96,6 +98,9 @@ def train(store: SliceStore, plan: Plan, family: str, label: str, params: Mappin
         One of the six.
     params : mapping
         Parameters of the family that differ from its defaults.
+    refit : bool
+        Whether to fit again on all patients under `cv`; without, the classifier is the last fold's, for
+        those who want the predictions only.
 
     Raises
     ------
@@ -122,7 +127,7 @@ def train(store: SliceStore, plan: Plan, family: str, label: str, params: Mappin
                 tables.append(_predict(store, classifier, label, known, part, one.fold))
     table = pd.concat(tables, ignore_index=True)
     threshold, table["threshold"] = _operating_point(table, plan)
-    if not one_for_all:
+    if refit and not one_for_all:
         learn, validation = set_apart(index, np.arange(len(index)), plan.seed)
         everything = Round(-1, learn, validation, np.arange(0))
         classifier, seconds = _fit(store, plan, family, label, params, everything, epochs, final=True)

@@ -1,0 +1,154 @@
+"""Leakage: what a split by slice adds to every figure, and what crosses a split that should not.
+
+Slices of one patient look alike. Where they fall on both sides of a split, a classifier is tested on patients
+that it knows, and its figures say nothing of new ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo.evaluation import intervals, paired
+from hemo.slices.split import Round, make_split, rounds
+from hemo.slices.store import SliceStore
+from hemo.training import Plan, train
+
+FIGURES: Final = (
+    "auc", "average_precision", "recall_at_specificity_80", "recall", "specificity", "precision", "accuracy",
+)  # fmt: skip
+"""What is compared between the two splits."""
+
+FEWEST_PATIENTS: Final = 5
+"""Positive patients below which a label's inflation cannot be told from chance."""
+
+UNAUDITED: Final = "unaudited: slices without patient ids"
+"""Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
+
+
+@dataclass(frozen=True)
+class Inflation:
+    """One family on one label, trained under two splits of the same slices.
+
+    Attributes
+    ----------
+    by_slice, by_patient
+        Out-of-fold prediction tables over the same slices; both name the true patients.
+    figures
+        A row a figure of `FIGURES`: `metric`; `by_slice` and `by_patient`, with `_low` and `_high`; and
+        `inflation`, the first less the second, with the 95% interval of the paired difference. All
+        intervals are by cluster bootstrap over patients.
+    """
+
+    by_slice: pd.DataFrame
+    by_patient: pd.DataFrame
+    figures: pd.DataFrame
+
+
+def strangers(store: SliceStore) -> SliceStore:
+    """Return a store as if each slice were of a patient of its own: its splits by patient are by slice."""
+    view = SliceStore(store.folder, store.facts)
+    view.index = store.index.assign(patient=store.index["slice_id"])
+    return view
+
+
+def inflation(
+    store: SliceStore,
+    family: str,
+    label: str,
+    params: Mapping[str, Any],
+    *,
+    sampling: str = "balanced",
+    rule: str = "sensitivity_at_least:0.85",
+    folds: int = 5,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Inflation:
+    """Train a family with the same parameters, sampling, folds and seed, split by slice and by patient.
+
+    Parameters
+    ----------
+    store
+        With patients of at least `folds`, two of them or more with the label.
+    family, label, params
+        What is trained (see `hemo.training.train`).
+    sampling, rule
+        Slices learned from, and the rule of the operating point.
+    folds
+        Of both splits.
+    draws
+        Of the bootstrap.
+    seed
+        The one seed all others come from.
+    """
+    tables = []
+    for view in (strangers(store), store):
+        split = make_split(view.index, "cv", seed, folds=folds)
+        plan = Plan(split, sampling, rule, positives=0, seed=seed)
+        tables.append(train(view, plan, family, label, params, refit=False).predictions)
+    by_slice, by_patient = tables
+    patient = store.index.set_index("slice_id")["patient"]
+    by_slice = by_slice.assign(patient=by_slice["slice_id"].map(patient))
+    both = {"by_slice": by_slice, "by_patient": by_patient}
+    figures = pd.DataFrame({"metric": FIGURES})
+    for name, table in both.items():
+        found = intervals.bootstrap(table, draws, seed, FIGURES)
+        figures[[name, f"{name}_low", f"{name}_high"]] = found[["value", "low", "high"]]
+    difference = paired.compare(both, draws, seed, FIGURES)
+    figures[["inflation", "inflation_low", "inflation_high"]] = difference[["difference", "low", "high"]]
+    return Inflation(by_slice, by_patient, figures)
+
+
+def enough_patients(index: pd.DataFrame, label: str) -> bool:
+    """Return whether at least `FEWEST_PATIENTS` patients have a label."""
+    return int(index.loc[index[label] == 1, "patient"].nunique()) >= FEWEST_PATIENTS
+
+
+def patients_on_both_sides(trainings: Sequence[Round], patient: pd.Series) -> int:
+    """Return how many patients are both learned from and tested in some round."""
+    names = patient.to_numpy()
+    shared: set[str] = set()
+    for one in trainings:
+        shared |= set(names[_learned(one)]) & set(names[one.test])
+    return len(shared)
+
+
+def across(pairs: pd.DataFrame, trainings: Sequence[Round]) -> NDArray[np.bool_]:
+    """Return which pairs of slices have one that is learned from and one that is tested in the same round.
+
+    Parameters
+    ----------
+    pairs
+        Near-duplicates (see `hemo.slices.duplicates.find`).
+    trainings
+        Rounds of a split.
+    """
+    result = np.zeros(len(pairs), bool)
+    if pairs.empty:
+        return result
+    ends = pairs[["first", "second"]].to_numpy()
+    slices = 1 + max(int(ends.max()), *(int(_everything(one).max()) for one in trainings))
+    for one in trainings:
+        side = np.zeros(slices, np.int8)
+        side[_learned(one)], side[one.test] = 1, 2
+        result |= side[ends].sum(axis=1) == 3
+    return result
+
+
+def both_splits(store: SliceStore, folds: int, seed: int) -> dict[str, list[Round]]:
+    """Return the rounds of the two splits that are compared: `by slice` and `by patient`."""
+    return {
+        name: rounds(make_split(view.index, "cv", seed, folds=folds), view.index)
+        for name, view in (("by slice", strangers(store)), ("by patient", store))
+    }
+
+
+def _learned(one: Round) -> NDArray[np.intp]:
+    return np.concatenate([one.train, one.validation])
+
+
+def _everything(one: Round) -> NDArray[np.intp]:
+    return np.concatenate([one.train, one.validation, one.test])
