@@ -1,5 +1,6 @@
 """One file, whatever its format, to slices."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".nii", ".gz", ".jpg", ".jpeg", 
 """Files with one of these suffixes, or with none, are taken for scans."""
 
 
-def stem(path: Path) -> str:
+def stem(name: str) -> str:
     """Return a file's name without its suffix, `.nii.gz` being one."""
-    return path.name[: -len(".nii.gz")] if path.name.lower().endswith(".nii.gz") else path.stem
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else os.path.splitext(name)[0]
 
 
 def read_parts(source: str | Path | bytes, name: str = "") -> list[Part]:
@@ -39,7 +40,7 @@ def read_parts(source: str | Path | bytes, name: str = "") -> list[Part]:
         data = source
     else:
         path = Path(source)
-        name = name or stem(path)
+        name = name or stem(path.name)
         try:
             data = path.read_bytes()
         except OSError as error:

@@ -1,5 +1,6 @@
 """Keyed pseudonyms: identifiers of patients and studies stay with whoever holds the key."""
 
+import functools
 import hashlib
 import hmac
 import os
@@ -52,6 +53,7 @@ def fingerprint(key: bytes) -> str:
     return hashlib.sha256(b"hemo key\0" + key).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=1024)  # a patient's slices come one after another
 def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     """Return 16 hexadecimal digits for a patient's or study's identifier (HMAC-SHA256, RFC 2104)."""
     return hmac.digest(key, f"{kind}\0{identifier}".encode(), "sha256").hex()[:16]

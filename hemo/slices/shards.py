@@ -83,7 +83,7 @@ def _read(source: Source) -> tuple[list[Part], str]:
     contents = []
     for path in source.paths:
         try:
-            contents.append(path.read_bytes())
+            contents.append(Path(path).read_bytes())
         except OSError as error:
             raise Excluded(f"cannot be opened ({error.strerror})") from error
     hasher = xxhash.xxh3_128()
@@ -106,7 +106,7 @@ def _read(source: Source) -> tuple[list[Part], str]:
 
 def _without(name: str, identifiers: Sequence[str], replacement: str) -> str:
     """Return a name in which a patient's and study's identifiers are replaced where they stand alone."""
-    for identifier in sorted({i for i in identifiers if i}, key=len, reverse=True):
+    for identifier in sorted({i for i in identifiers if i and i in name}, key=len, reverse=True):
         name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(identifier)}(?![A-Za-z0-9])", replacement, name)
     return name
 
@@ -120,7 +120,7 @@ def _record(source: Source, raw: RawSlice, digest: str, key: bytes) -> dict[str,
     """Return what is kept of a slice: pseudonyms in the place of identifiers."""
     known = bool(raw.patient or source.patient)
     patient = raw.patient or source.patient or raw.study or source.name
-    study = raw.study or str(Path(source.name).parent)
+    study = raw.study or os.path.dirname(source.name)
     number = raw.number or _number(raw.slice_id)
     patient_code = pseudonym(key, "patient", plain(patient))
     one = raw.slice_id == source.slice_name
@@ -140,7 +140,7 @@ def _rows(task: Task) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8] | None
     """Yield a record for each slice of a task, with its image unless it is excluded."""
     for source in task.sources:
         base = {"source": keyed_hash(task.key, source.state)}
-        file = source.paths[0].name if not source.name else source.name + source.paths[0].suffix
+        file = source.name + os.path.basename(source.paths[0])[len(source.slice_name) :]
         try:
             parts, digest = _read(source)
         except Excluded as excluded:

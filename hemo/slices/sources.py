@@ -1,9 +1,11 @@
-"""Which files of a folder are scans, and what their places in it say of patient and slice."""
+"""Which files of a folder are scans, and what their places in it say of patient and slice.
+
+Paths are texts here: a folder may hold a million files, and path objects would take minutes.
+"""
 
 import os
 import re
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,9 @@ NOT_A_PATIENT: Final = (
 )
 """Names of folders that sort images by something else than by patient."""
 
+FOLDERS_THAT_NAME: Final = 4
+"""How many of the folders above a file may be what a table of volumes calls it."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -38,10 +43,10 @@ class Source:
     patient
         What the folders say of the patient, "" where nothing.
     state
-        Size and time of change of every file: another state is another source.
+        Place, size and time of change of every file: another state is another source.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[str, ...]
     channels: tuple[str, ...]
     name: str
     patient: str
@@ -50,40 +55,36 @@ class Source:
     @property
     def slice_name(self) -> str:
         """The file's stem."""
-        return stem(self.paths[0])
+        return stem(os.path.basename(self.paths[0]))
 
     def names(self, slice_id: str, uid: str, number: int) -> list[str]:
         """Return what a label table may call a slice of this source, the likeliest first."""
-        path = self.paths[0]
+        folder, file = os.path.split(self.paths[0])
+        own = stem(file)
         result = [slice_id, uid]
-        if slice_id == self.slice_name:
-            result += [path.name, self.name, self.name + path.suffix]
-            digits = re.search(r"(\d+)$", slice_id)
-            numbers = {number, int(digits[1]) if digits else 0} - {0}
-            folders = [plain(part) for part in path.parent.parts[-4:] if part not in WINDOW_FOLDERS]
-            result += [f"{folder}/{place}" for folder in reversed(folders) for place in sorted(numbers)]
+        if slice_id == own:
+            suffix = file[len(own) :]
+            result += [file, self.name, self.name + suffix]
+            digits = re.search(r"[0-9]{1,9}$", slice_id)
+            numbers = sorted({number, int(digits[0]) if digits else 0} - {0})
+            above = [part for part in folder.split(os.sep)[-FOLDERS_THAT_NAME:] if part not in WINDOW_FOLDERS]
+            result += [f"{plain(part)}/{place}" for part in reversed(above) for place in numbers]
         else:
-            result.append(f"{plain(self.slice_name)}/{number}")
+            result.append(f"{plain(own)}/{number}")
         return list(dict.fromkeys(name for name in result if name))
 
 
-def _files(images: Path) -> list[Path]:
+def _files(images: Path) -> Iterator[tuple[str, str]]:
+    """Yield folder and name of every file whose name does not speak against its being a scan."""
     if images.is_file():
-        return [images]
-    if not images.is_dir():
-        raise HemoError(f"{images}: no such folder of images: give one with --images")
-    found = []
+        yield os.path.split(images)
+        return
     for folder, folders, names in os.walk(images, followlinks=True):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(names):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
             suffix = os.path.splitext(name)[1].lower()
-            if not name.startswith(".") and (suffix in SUFFIXES or suffix == "" or suffix[1:].isdecimal()):
-                found.append(Path(folder, name))
-    return found
-
-
-def _patient(folders: Sequence[str]) -> str:
-    return next((folder for folder in folders if folder.lower() not in NOT_A_PATIENT), "")
+            if not name.startswith(".") and (suffix in SUFFIXES or not suffix or suffix[1:].isdecimal()):
+                yield folder, name
 
 
 def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
@@ -97,41 +98,53 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
     HemoError
         If the folder is absent or holds no scans.
     """
-    files = _files(images)
-    root = images.parent if images.is_file() else images
-    if not files:
+    if not images.exists():
+        raise HemoError(f"{images}: no such folder of images: give one with --images")
+    images = images.resolve()
+    root = str(images.parent if images.is_file() else images)
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for folder, name in _files(images):
+        window = os.path.basename(folder) if folder != root else ""
+        below = folder[len(root) + 1 :]
+        if window in WINDOW_FOLDERS:
+            below = os.path.dirname(below)
+        else:
+            window = ""
+        groups.setdefault((below, name), {})[window] = os.path.join(folder, name)
+    if not groups:
         raise HemoError(f"{images}: no DICOM, NIfTI, JPEG, PNG or TIFF files in it: give another folder")
-    groups: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
-    for path in files:
-        relative = path.relative_to(root)
-        window = path.parent.name if path.parent.name in WINDOW_FOLDERS else ""
-        folder = relative.parent.parent if window and len(relative.parts) > 1 else relative.parent
-        groups[folder.as_posix(), path.name][window] = path
-    shared = os.path.commonpath([parent for parent, _ in groups] or [""]) if len(groups) > 1 else ""
-    depth = 0 if shared in ("", ".") else len(Path(shared).parts)
+    parents = {below for below, _ in groups}
+    shared = os.path.commonpath(parents) if "" not in parents else ""
+    depth = len(shared.split(os.sep)) if shared and len(groups) > 1 else 0
     sources = []
-    for (parent, name), shown in sorted(groups.items(), key=lambda group: group[0]):
-        plain_file = shown.pop("", None)
-        if plain_file is not None:
-            sources.append(_source((plain_file,), (), parent, name, depth))
+    for (below, name), shown in sorted(groups.items(), key=lambda group: group[0]):
+        patient = _patient(below.split(os.sep)[depth:])
+        if "" in shown:
+            sources.append(_source({"": shown.pop("")}, below, name, patient))
         if shown:
-            asked = tuple(w for w in windows if w in shown) or (
-                ("brain",) if "brain" in shown else tuple(shown)[:1]
-            )
-            sources.append(_source(tuple(shown[w] for w in asked), asked, parent, name, depth))
+            asked = [window for window in windows if window in shown]
+            asked = asked or ["brain" if "brain" in shown else min(shown)]
+            sources.append(_source({window: shown[window] for window in asked}, below, name, patient))
     return sources
 
 
-def _source(paths: tuple[Path, ...], channels: tuple[str, ...], parent: str, name: str, depth: int) -> Source:
-    folders = Path(parent).parts
-    stats = [path.stat() for path in paths]
-    place = Path(parent, stem(Path(name))).as_posix()
+def _patient(folders: Sequence[str]) -> str:
+    return next((folder for folder in folders if folder.lower() not in NOT_A_PATIENT), "")
+
+
+def _source(shown: dict[str, str], below: str, name: str, patient: str) -> Source:
+    states = []
+    for path in shown.values():
+        try:
+            facts = os.stat(path)
+            states.append(f"{path}:{facts.st_size}:{facts.st_mtime_ns}")
+        except OSError:  # a dangling link: reading it gives the reason
+            states.append(path)
+    place = stem(name)
     return Source(
-        paths=paths,
-        channels=channels,
-        name=place,
-        patient=_patient(folders[depth:]),
-        state=" ".join(
-            f"{path.resolve()}:{s.st_size}:{s.st_mtime_ns}" for path, s in zip(paths, stats, strict=True)
-        ),
+        paths=tuple(shown.values()),
+        channels=tuple(window for window in shown if window),
+        name=f"{below}/{place}" if below else place,
+        patient=patient,
+        state="\n".join(states),
     )

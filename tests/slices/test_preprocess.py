@@ -103,16 +103,18 @@ def test_bad_files_are_listed_with_their_reason_and_stop_nothing(scans, tmp_path
     images, labels, truth = scans
     (images / "notes.dcm").write_text("nothing")
     (images / "empty.dcm").write_bytes(b"")
+    (images / "dangling.dcm").symlink_to(tmp_path / "absent")
     (images / "scout.dcm").write_bytes(make_dicom(head(64), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]))
     (images / "read me.txt").write_text("not a scan by its name")
     summary = preprocess(images, labels, tmp_path / "store", SMALL)
     assert len(summary.store) == len(truth)
     assert summary.store.exclusions.to_numpy().tolist() == [
+        ["dangling.dcm", "cannot be opened (No such file or directory)"],
         ["empty.dcm", "empty file"],
         ["notes.dcm", "neither DICOM, NIfTI, JPEG, PNG nor TIFF"],
         ["scout.dcm", "localizer image"],
     ]
-    assert sum(summary.excluded.values()) == 3
+    assert sum(summary.excluded.values()) == 4
 
 
 def test_new_files_make_new_shards_only_and_the_result_is_that_of_one_go(scans, tmp_path):
