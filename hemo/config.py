@@ -18,6 +18,9 @@ GateFigure = Literal[
 """Figures by which the gate may compare a candidate with what is in production."""
 
 
+PAPER_FAMILIES = ("logreg", "linear_svc", "sgd", "ann", "cnn")
+"""The seed paper's, trained where an experiment names none."""
+
 FamilyWord = Annotated[str, StringConstraints(pattern=r"^\w+(@[\w.-]+)?$")]
 """A family, or a variant of it."""
 
@@ -115,7 +118,7 @@ class Experiment(Part):
     positives: int = Field(3145, ge=2)
     operating_point: str = "sensitivity_at_least:0.85"
     families: dict[FamilyWord, dict[str, Any]] = Field(
-        default_factory=lambda: {name: {} for name in ("logreg", "linear_svc", "sgd", "ann", "cnn")}
+        default_factory=lambda: {name: dict[str, Any]() for name in PAPER_FAMILIES}
     )
     gate: Gate = Gate()
     draws: int = Field(2000, ge=100)

@@ -1,0 +1,194 @@
+"""The leakage audit of a store as runs in MLflow: one for the store, and one below it for each training."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from hemo import console, executors, families, leakage, leakage_report, tracking
+from hemo.config import Experiment
+from hemo.leakage import FEWEST_PATIENTS, UNAUDITED
+from hemo.leakage_report import SPLITS, Audit
+from hemo.slices import duplicates
+from hemo.slices.store import SliceStore
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: Experiment
+    store: Path
+    word: str
+    label: str
+    params: Mapping[str, Any]
+    experiment: str
+    parent: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.word}/{self.label}"
+
+
+def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: Path | None = None) -> Audit:
+    """Audit an experiment's store and log it as a run `leakage audit` with a run a training below it.
+
+    Parameters
+    ----------
+    config
+        Its store, folds, sampling, operating point, seed and workers are used; its protocol is not: both
+        splits are by folds.
+    words
+        Families, or variants, of the experiment.
+    labels
+        Of the six; those that fewer than `FEWEST_PATIENTS` patients have are skipped and named.
+    out
+        Folder where page and tables are written as well.
+    """
+    store = SliceStore.open(config.store_folder)
+    experiment = tracking.experiment_id(config.name)
+    tags = {
+        "stage": "audit",
+        "dataset": config.name,
+        "data_digest": store.digest,
+        "leakage": "audited" if store.patients_known else UNAUDITED,
+        "git_commit": tracking.git_commit(),
+    }
+    with (
+        tracking.root_run(experiment, "leakage audit", tags) as root,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        pairs = _pairs(store)
+        skipped = [
+            {"what": label, "reason": f"fewer than {FEWEST_PATIENTS} patients have it"}
+            for label in labels
+            if not leakage.enough_patients(store.index, label)
+        ]
+        crossings = pd.DataFrame()
+        figures = []
+        if store.patients_known:
+            crossings = _crossings(store, config, pairs)
+            jobs = [
+                _Job(config, store.folder, word, label, config.families.get(word, {}), experiment, root)
+                for label in labels
+                if leakage.enough_patients(store.index, label)
+                for word in words
+            ]
+            jobs.sort(key=lambda job: not families.get(job.word).neural)
+            outcomes = executors.run_all(_train_pair, jobs, config.workers)
+            for job, outcome in console.track(outcomes, "auditing", len(jobs)):
+                if isinstance(outcome, Exception):
+                    skipped.append({"what": job.name, "reason": str(outcome) or type(outcome).__name__})
+                else:
+                    figures.append(outcome)
+        found = Audit(
+            _facts(store, config),
+            crossings,
+            pairs,
+            _ordered(figures, labels, words),
+            pd.DataFrame(skipped, columns=["what", "reason"]),
+        )
+        for folder in (Path(scratch), out):
+            if folder is not None:
+                leakage_report.write(found, store, config.name, folder)
+        mlflow.log_artifacts(scratch)
+        mlflow.log_metrics(_metrics(found))
+        mlflow.set_tag("mlflow.note.content", leakage_report.note(found))
+    return found
+
+
+def _train_pair(job: _Job) -> pd.DataFrame:
+    """Train a family on a label under both splits, inside a run of its own; return its figures."""
+    config = job.config
+    family, variant = families.variant(job.word)
+    tags = {"stage": "audit pair", "family": family, "label": job.label, "dataset": config.name}
+    tags |= {"variant": variant} if variant else {}
+    store = SliceStore.open(job.store)
+    with (
+        tracking.start_run(job.experiment, job.name, tags, job.parent),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        found = leakage.inflation(
+            store, family, job.label, job.params, sampling=config.sampling, rule=config.operating_point,
+            folds=config.folds, draws=config.draws, seed=config.seed,
+        )  # fmt: skip
+        defaults = families.get(family).defaults
+        mlflow.log_params({"family": family, "label": job.label} | {
+            f"hp.{name}": str(value) for name, value in {**defaults, **job.params}.items()
+        })  # fmt: skip
+        metrics = {
+            f"{column.removesuffix('_low').removesuffix('_high')}/{row['metric']}"
+            + ("_low" if column.endswith("_low") else "_high" if column.endswith("_high") else ""): row[
+                column
+            ]
+            for row in found.figures.to_dict("records")
+            for column in found.figures.columns[1:]
+        }
+        mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+        for name in SPLITS:
+            getattr(found, name).to_parquet(Path(scratch) / f"{name}.parquet", index=False)
+        mlflow.log_artifacts(scratch, "predictions")
+    return found.figures.assign(family=job.word, label=job.label)
+
+
+def _ordered(figures: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+    if not figures:
+        return pd.DataFrame(columns=["label", "family", "metric"])
+    table = pd.concat(figures)
+    place = {name: number for number, name in enumerate([*labels, *words])}
+    table = table.sort_values(
+        ["label", "family"], key=lambda c: c.map(place), kind="stable", ignore_index=True
+    )
+    return table[["label", "family", *table.columns.drop(["label", "family"])]]
+
+
+def _pairs(store: SliceStore) -> pd.DataFrame:
+    pairs = duplicates.find(store)
+    names = store.index["slice_id"].to_numpy()
+    return pairs.assign(first_id=names[pairs["first"]], second_id=names[pairs["second"]])
+
+
+def _crossings(store: SliceStore, config: Experiment, pairs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for split, trainings in leakage.both_splits(store, config.folds, config.seed).items():
+        crossing = pairs[leakage.across(pairs, trainings)]
+        rows.append(
+            {
+                "split": split,
+                "patients_on_both_sides": leakage.patients_on_both_sides(trainings, store.index["patient"]),
+                "near_duplicates_of_one_patient": int(crossing["same_patient"].sum()),
+                "near_duplicates_of_two_patients": int((~crossing["same_patient"]).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _facts(store: SliceStore, config: Experiment) -> pd.DataFrame:
+    known = f"{store.index['patient'].nunique()}" if store.patients_known else UNAUDITED
+    rows = {
+        "experiment": config.name,
+        "slices": f"{len(store):,}",
+        "patients": known,
+        "positive patients": ", ".join(f"{r.label} {r.patients}" for r in store.counts().itertuples()),
+        "folds of both splits": config.folds,
+        "slices learned from": config.sampling,
+        "seed": config.seed,
+        "data digest": store.digest,
+        "code": tracking.git_commit(),
+    }
+    return pd.DataFrame({"fact": rows.keys(), "value": [str(value) for value in rows.values()]})
+
+
+def _metrics(found: Audit) -> dict[str, float]:
+    result = {
+        "leakage/near_duplicates_of_one_patient": float(found.pairs["same_patient"].sum()),
+        "leakage/near_duplicates_of_two_patients": float((~found.pairs["same_patient"]).sum()),
+    }
+    for row in found.crossings.to_dict("records"):
+        result[f"leakage/patients_on_both_sides_{row['split'].replace(' ', '_')}"] = row[
+            "patients_on_both_sides"
+        ]
+    return result
