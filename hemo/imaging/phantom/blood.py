@@ -52,7 +52,7 @@ def undisturbed(hemorrhages: Sequence[Hemorrhage], p: Points, thick: Field) -> t
 
 def wetness(hemorrhages: Sequence[Hemorrhage], p: Points) -> Field:
     """Return how far blood swells the subarachnoid space, mm of width."""
-    return 1.3 * _spread([one for one in hemorrhages if one.kind == "subarachnoid"], p)
+    return 1.8 * _spread([one for one in hemorrhages if one.kind == "subarachnoid"], p)
 
 
 def _spread(hemorrhages: Sequence[Hemorrhage], p: Points) -> Field:

@@ -15,7 +15,7 @@ from hemo.imaging.phantom.anatomy import (
 from hemo.imaging.phantom.fields import Field, Point
 from hemo.imaging.phantom.skull import suture_coronal, suture_lambdoid
 
-ACUTE, SUBACUTE = (57.0, 78.0), (38.0, 50.0)
+ACUTE, SUBACUTE = (60.0, 80.0), (40.0, 50.0)
 """HU of clotted blood in the first days, and after one to three weeks."""
 
 
@@ -58,7 +58,7 @@ class Hemorrhage:
 
 def draw_hemorrhage(rng: np.random.Generator, anatomy: Anatomy, kind: str) -> Hemorrhage:
     """Draw a hemorrhage of one type in a patient."""
-    hu = rng.uniform(*(ACUTE if rng.random() < 0.8 else SUBACUTE))
+    hu = rng.uniform(*(ACUTE if rng.random() < 0.88 else SUBACUTE))
     hand = 1.0 if rng.random() < 0.5 else -1.0
     return _DRAW[kind](rng, anatomy, Hemorrhage(kind, hu), hand)
 
@@ -92,7 +92,7 @@ def _epidural(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage, han
     room &= (suture_coronal(v, w) < 0) | (rng.random() < 0.4)
     at = rng.choice(np.flatnonzero(room))
     centre = (float(u[at]), float(v[at]), float(w[at]))
-    size = rng.uniform(7.0, 24.0)
+    size = rng.uniform(9.0, 26.0)
     spread = size * rng.uniform(0.8, 1.1) + 14.0
     away = np.sqrt((u - u[at]) ** 2 + (v - v[at]) ** 2 + (w - w[at]) ** 2)
     same = np.sign(suture_coronal(v, w)) == np.sign(suture_coronal(v[at], w[at]))
@@ -111,9 +111,9 @@ def _epidural(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage, han
 def _subdural(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage, hand: float) -> Hemorrhage:
     if rng.random() < 0.2:
         centre = (hand * 2.0, rng.uniform(-60.0, 40.0), rng.uniform(45.0, 65.0))
-        return replace(blank, centre=centre, size=rng.uniform(4.0, 8.0), shift=0.0)
+        return replace(blank, centre=centre, size=rng.uniform(5.0, 9.0), shift=0.0)
     u, v, w = _surface(anatomy)
-    size = rng.uniform(4.5, 15.0)
+    size = rng.uniform(6.0, 16.0)
     centre = (hand * 62.0, rng.uniform(-35.0, 25.0), rng.uniform(22.0, 55.0))
     long, high = rng.uniform(55.0, 95.0), rng.uniform(38.0, 65.0)
     away = ((v - centre[1]) / long) ** 2 + ((w - centre[2]) / high) ** 2
@@ -136,7 +136,7 @@ def _intraparenchymal(
     site = rng.choice(
         ["putamen", "thalamus", "lobar", "cerebellum", "pons"], p=[0.27, 0.15, 0.42, 0.11, 0.05]
     )
-    size = float(np.clip(np.exp(rng.normal(2.5, 0.4)), 5.0, 27.0))
+    size = float(np.clip(np.exp(rng.normal(2.65, 0.35)), 7.0, 28.0))
     centre = {
         "putamen": (hand * 26.0, 3.0, 11.0),
         "thalamus": (hand * 12.0, -12.0, 15.0),
@@ -144,7 +144,7 @@ def _intraparenchymal(
         "pons": (hand * 2.0, -14.0, -14.0),
     }.get(str(site))
     if site == "pons":
-        size = min(size, 8.0)
+        size = min(size, 9.0)
     if site in ("cerebellum", "thalamus"):
         size = min(size, 16.0)
     if centre is None:
@@ -166,8 +166,8 @@ def _intraventricular(
     rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage, hand: float
 ) -> Hemorrhage:
     # Blood settles behind, the patient lying on the back; casts fill a ventricle further to the front.
-    settled = rng.uniform(-52.0, -34.0), rng.uniform(-56.0, -40.0)
-    if rng.random() < 0.55:
+    settled = rng.uniform(-48.0, -28.0), rng.uniform(-50.0, -34.0)
+    if rng.random() < 0.45:
         levels = (settled[0], settled[1], -999.0)
     else:
         levels = (rng.uniform(-25.0, 45.0), settled[1], 45.0)
@@ -180,12 +180,12 @@ def _subarachnoid(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage,
     spots: list[tuple[Point, float]] = []
     if rng.random() < 0.55:
         # A ruptured aneurysm: the basal cisterns and one or both Sylvian fissures, the front of the cleft.
-        spots.append(((hand * rng.uniform(0.0, 8.0), rng.uniform(0.0, 12.0), 0.0), rng.uniform(14.0, 24.0)))
-        spots.append(((hand * 42.0, 10.0, 6.0), rng.uniform(12.0, 20.0)))
+        spots.append(((hand * rng.uniform(0.0, 8.0), rng.uniform(0.0, 12.0), 0.0), rng.uniform(18.0, 28.0)))
+        spots.append(((hand * 42.0, 10.0, 6.0), rng.uniform(16.0, 26.0)))
         if rng.random() < 0.5:
-            spots.append(((-hand * 42.0, 10.0, 6.0), rng.uniform(8.0, 16.0)))
+            spots.append(((-hand * 42.0, 10.0, 6.0), rng.uniform(12.0, 20.0)))
         if rng.random() < 0.5:
-            spots.append(((0.0, 50.0, 18.0), rng.uniform(12.0, 20.0)))
+            spots.append(((0.0, 50.0, 18.0), rng.uniform(14.0, 22.0)))
     else:
         for _ in range(rng.integers(1, 4)):
             angle, up = rng.uniform(-1.3, 1.3), rng.uniform(0.1, 0.85)
@@ -195,8 +195,8 @@ def _subarachnoid(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage,
                 MIDDLE[1] + 76.0 * flat * float(np.sin(angle)),
                 MIDDLE[2] + 66.0 * float(up),
             )
-            spots.append((place, rng.uniform(12.0, 22.0)))
-    return replace(blank, hu=max(blank.hu - 4.0, 48.0), spots=tuple(spots))
+            spots.append((place, rng.uniform(16.0, 28.0)))
+    return replace(blank, hu=max(blank.hu - 2.0, 56.0), spots=tuple(spots))
 
 
 _DRAW = {

@@ -16,14 +16,13 @@ from hemo.imaging.phantom.scanner import STYLES, Style, expose
 from hemo.imaging.phantom.skull import around
 from hemo.labels import LABELS, SUBTYPES
 
-VISIBLE_AREA = 20.0
+VISIBLE_AREA = 30.0
 """A slice carries a label when at least so many mm2 of its pixels are half or more such blood."""
 
 LAYERS = 3
 """Thin layers averaged into one slice: partial volume."""
 
 PROFILES: tuple[tuple[str, ...], ...] = (
-    (),
     (),
     (),
     ("epidural",),
@@ -33,6 +32,7 @@ PROFILES: tuple[tuple[str, ...], ...] = (
     ("intraventricular",),
     ("intraparenchymal", "intraventricular"),
     ("subarachnoid", "intraventricular"),
+    ("subarachnoid", "intraparenchymal"),
     ("epidural", "subdural", "subarachnoid"),
     ("epidural", "subdural", "intraparenchymal"),
 )
@@ -146,7 +146,7 @@ def make_study(
     pixel = round(float(rng.uniform(*style.field)) / size, 4)
     turn = _rotation(rng.normal(0.0, 4.0), rng.normal(0.0, 3.0), rng.normal(0.0, 5.0) - 0.7 * tilt)
     shift = rng.normal(0.0, (4.0, 4.0, 1.0))
-    low, high = -40.0 + rng.normal(0.0, 4.0), (96.0 + rng.normal(0.0, 3.0)) * anatomy.scale[2]
+    low, high = -40.0 + rng.normal(0.0, 4.0), (92.0 + rng.normal(0.0, 3.0)) * anatomy.scale[2]
     spacing = (high - low) / slices
     thickness = round(min(style.thickness, spacing), 3)
     angle = np.radians(tilt)
