@@ -1,0 +1,145 @@
+"""Training learns nothing from the patients it is judged on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from stores import bright_blood, write_store
+
+from hemo import families, training
+from hemo.errors import HemoError
+from hemo.slices.split import make_split, rounds
+from hemo.training import Plan, train
+
+FOLDS = 3
+RULE = "sensitivity_at_least:0.85"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    images, patients, labels = bright_blood(patients=30, slices=8)
+    return write_store(tmp_path_factory.mktemp("store") / "store", images, patients, labels)
+
+
+def plan(store, protocol="cv", sampling="balanced"):
+    split = None if protocol == "paper" else make_split(store.index, protocol, seed=3, folds=FOLDS)
+    return Plan(split, sampling, RULE, positives=3145, seed=3)
+
+
+class Spy:
+    """A classifier that remembers what it was shown and gives the mean brightness as probability."""
+
+    def __init__(self, shown):
+        self.shown = shown
+        self.convergence_ = {"converged": 1.0, "iterations": 1.0}
+
+    def fit(self, images, y, validation=None, on_epoch=None):
+        self.shown.append((images, y, validation))
+        if on_epoch:
+            on_epoch(0, {"loss": 0.5})
+        return self
+
+    def predict_proba(self, images):
+        share = images.reshape(len(images), -1).mean(axis=1) / 255
+        return np.stack([1 - share, share], axis=1)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What every classifier trained in the test was shown, in order."""
+    seen = []
+    monkeypatch.setattr(families, "build", lambda *_: Spy(seen))
+    return seen
+
+
+def patients_of(store, images):
+    """The patients whose slices these images are (no two slices of the store are equal)."""
+    every = {
+        image.tobytes(): patient
+        for image, patient in zip(store.images(), store.index["patient"], strict=True)
+    }
+    return {every[image.tobytes()] for image in images}
+
+
+@pytest.mark.parametrize("family", ["logreg", "cnn"])
+@pytest.mark.parametrize("protocol", ["cv", "holdout"])
+def test_no_classifier_is_shown_a_patient_on_whom_it_is_tested(store, shown, family, protocol):
+    chosen = plan(store, protocol)
+    train(store, chosen, family, "any", {})
+    for (images, _, validation), one in zip(shown, rounds(chosen.split, store.index), strict=False):
+        tested = set(store.index["patient"].iloc[one.test])
+        learned = patients_of(store, images)
+        watched = patients_of(store, validation[0]) if validation else set()
+        assert not learned & tested
+        assert not watched & tested
+        assert not learned & watched
+
+
+def test_families_learn_from_the_same_slices(store, shown):
+    for family in ("logreg", "sgd"):
+        train(store, plan(store), family, "any", {})
+    half = len(shown) // 2
+    for (one, *_), (other, *_) in zip(shown[:half], shown[half:], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_half_of_what_is_learned_from_is_positive(store, shown):
+    train(store, plan(store), "logreg", "any", {})
+    assert all(y.mean() == 0.5 for _, y, _ in shown)
+
+
+def test_under_natural_sampling_every_labelled_slice_is_learned_from(store, shown):
+    train(store, plan(store, sampling="natural"), "logreg", "any", {})
+    assert len(shown[-1][1]) == len(store)
+
+
+def test_out_of_fold_predictions_cover_every_slice_once(store, shown):
+    table = train(store, plan(store), "logreg", "any", {}).predictions
+    assert sorted(table["slice_id"]) == sorted(store.index["slice_id"])
+    assert set(table["part"]) == {"test"}
+    assert table.groupby("patient")["fold"].nunique().max() == 1
+
+
+def test_a_folds_truth_does_not_set_the_threshold_it_is_judged_by(store, shown):
+    before = train(store, plan(store), "logreg", "any", {}).predictions
+    fold = before["fold"] == 1
+    flipped = before.assign(truth=np.where(fold, 1 - before["truth"], before["truth"]))
+    _, thresholds = training._operating_point(flipped, plan(store))
+    np.testing.assert_array_equal(thresholds[fold], before["threshold"][fold])
+    assert not np.array_equal(thresholds[~fold], before["threshold"][~fold])
+
+
+def test_under_holdout_the_threshold_is_fitted_on_validation_patients_alone(store, shown):
+    trained = train(store, plan(store, "holdout"), "logreg", "any", {})
+    table = trained.predictions
+    test = table["part"] == "test"
+    changed = table.assign(truth=np.where(test, 1 - table["truth"], table["truth"]))
+    assert training._operating_point(changed, plan(store, "holdout"))[0] == trained.threshold
+    assert set(table["part"]) == {"validation", "test"}
+
+
+def test_the_papers_protocol_splits_by_slice_at_half_prevalence_with_threshold_one_half(store, shown):
+    table = train(store, plan(store, "paper"), "logreg", "any", {}).predictions
+    assert table["truth"].mean() == 0.5
+    assert set(table["threshold"]) == {0.5}
+
+
+def test_linear_families_learn_from_the_early_stopping_slices_too_under_cv(store, shown):
+    train(store, plan(store), "logreg", "any", {})
+    linear = [len(y) for _, y, _ in shown]
+    shown.clear()
+    train(store, plan(store), "cnn", "any", {})
+    assert all(len(y) < more for (_, y, _), more in zip(shown, linear, strict=True))
+
+
+def test_the_same_seed_gives_the_same_predictions(store):
+    one, other = (train(store, plan(store), "logreg", "any", {}).predictions for _ in range(2))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_label_that_one_patient_has_cannot_be_trained(tmp_path):
+    images, patients, labels = bright_blood(patients=8, slices=4)
+    labels[:, 5] = 0
+    labels[0, [0, 5]] = 1
+    store = write_store(tmp_path / "store", images, patients, labels)
+    with pytest.raises(HemoError, match="subdural: 1 patients of the store have it"):
+        train(store, plan(store), "logreg", "subdural", {})
