@@ -12,8 +12,14 @@ COMMANDS = {
     "phantom": "hemo.commands.phantom:phantom",
     "preprocess": "hemo.commands.data:preprocess",
     "store": "hemo.commands.data:store",
+    "tune": "hemo.commands.tune:tune",
+    "study": "hemo.commands.tune:study",
     "compare": "hemo.commands.compare:compare",
+    "audit": "hemo.commands.audit:audit",
     "promote": "hemo.commands.registry:promote",
+    "rollback": "hemo.commands.registry:rollback",
+    "registry": "hemo.commands.registry:registry",
+    "history": "hemo.commands.registry:history",
     "predict": "hemo.commands.predict:predict",
     "ui": "hemo.commands.ui:ui",
 }
@@ -26,7 +32,7 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names: the way of the data first, families in its middle."""
         names = list(COMMANDS)
-        middle = names.index("compare")
+        middle = names.index("tune")
         return names[:middle] + family_names() + names[middle:]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
