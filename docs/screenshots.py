@@ -16,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 from hemo import server, tracking, views
 
 WIDTH, HEIGHT = 1440, 810
+PATIENCE = 120_000  # milliseconds
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -36,18 +37,20 @@ def main(folder: Path) -> None:
     with server.running(port), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.set_default_timeout(PATIENCE)
         page.add_init_script(QUIET)
-        shoot(page, links["Training runs"], folder / "runs.png")
-        shoot(page, links["Recall by family"], folder / "chart.png")
+        shoot(page, links["Training runs"], ".ag-center-cols-container .ag-row", folder / "runs.png")
+        shoot(page, links["Recall by family"], ".bartext", folder / "chart.png")
         browser.close()
 
 
-def shoot(page: Page, link: str, file: Path) -> None:
-    """Write a picture of a page of runs, without the notice that it is a shared view."""
+def shoot(page: Page, link: str, content: str, file: Path) -> None:
+    """Write a picture of a page of runs once `content` is there, without the notice of a shared view."""
     page.goto(link)
     page.get_by_role("button", name="Exit shared view").locator("xpath=following::button[1]").click()
     page.mouse.move(0, 0)
-    page.wait_for_timeout(3000)  # charts are drawn one after the other
+    page.locator(content).first.wait_for()
+    page.wait_for_timeout(3000)  # the rest is drawn piece by piece
     page.screenshot(path=file)
 
 

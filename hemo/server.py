@@ -19,7 +19,7 @@ import mlflow
 from hemo import console
 from hemo.errors import HemoError
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 """Seconds within which the server has to answer."""
 
 
@@ -51,6 +51,7 @@ def serve(port: int, first_link: str) -> None:
         If the server does not answer in time, or ends by itself.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console.err.print("starting the MLflow UI ...")
     try:
         with running(port) as server:
             console.err.print(f"MLflow UI on http://127.0.0.1:{port}: Ctrl-C ends it")
