@@ -77,7 +77,7 @@ def tune(
     rows = [
         (
             outcome.study,
-            *(outcome.trials[state] for state in ("COMPLETE", "PRUNED", "FAIL")),
+            *(outcome.trials[state] for state in ("complete", "pruned", "failed")),
             f"{outcome.first:.3f}",
             f"{outcome.best:.3f}",
             outcome.refitted,

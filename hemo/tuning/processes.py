@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 
-from optuna.exceptions import StorageInternalError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from hemo import executors
 from hemo.errors import HemoError
@@ -34,29 +32,21 @@ def run(job: Job, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
         If the database stays away, workers keep dying, or every trial fails.
     """
     crew = _Crew(job)
-    away_since: float | None = None
     try:
         with executors._threads_shared_by(job.workers):
             while True:
-                try:
-                    trials = study.get_trials(deepcopy=False)
-                    over = finished(trials, job.budget)
-                    settled = all(trial.state != TrialState.RUNNING for trial in trials)
-                    yield from mirror.sync(trials)
-                    if over and settled:
-                        return
-                    crew.tend(sum(trial.state.is_finished() for trial in trials), wanted=not over)
-                    storages.recover(study)
-                    away_since = None
-                except (StorageInternalError, SQLAlchemyError) as fault:
-                    away_since = away_since or time.monotonic()
-                    if time.monotonic() - away_since > storages.PATIENCE:
-                        raise HemoError(f"study {job.study}: its database does not answer: {fault}") from None
+                trials = storages.patiently(lambda: study.get_trials(deepcopy=False))
+                over = finished(trials, job.budget)
+                yield from mirror.sync(trials)
+                if over and all(trial.state != TrialState.RUNNING for trial in trials):
+                    return
+                crew.tend(sum(trial.state.is_finished() for trial in trials), wanted=not over)
+                storages.patiently(lambda: storages.recover(study))
                 time.sleep(LOOK)
     finally:
         crew.end()
-        storages.recover(study, settled=0)
-        mirror.sync(study.get_trials(deepcopy=False))
+        storages.patiently(lambda: storages.recover(study, settled=0))
+        mirror.sync(storages.patiently(lambda: study.get_trials(deepcopy=False)))
 
 
 class _Crew:

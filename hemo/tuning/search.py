@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import mlflow
 from mlflow.exceptions import MlflowException
@@ -38,7 +37,7 @@ class Outcome:
     first, best
         Value of the experiment's own parameters and of the best trial, by the first objective.
     trials
-        Number of trials in each state.
+        Number of trials in each state (see `record.counts`).
     refitted
         Figures of the best parameters' training run, in a line.
     """
@@ -121,19 +120,18 @@ def tune_one(
     with _study_run(study, experiment, f"{work.name} study", {**tags, "stage": "study"}, root) as run_id:
         mirror = Mirror(experiment, run_id, tags)
         console.err.print(f"{job.study}: {storage.url}", soft_wrap=True)
+        best: FrozenTrial | None = None
         ended = processes.run(job, study, mirror)
         for trial in console.track(ended, job.study, job.budget.trials or 0):
-            _say(trial, study, job)
+            best = _say(trial, best, job)
+        done = storages.patiently(lambda: storages.snapshot(study))
         mirror.look()
-        mirror.sync(study.get_trials(deepcopy=False))
-        best = record.best_trial(study)
-        refitted = _refit(work, job, best, plan, store, experiment, run_id)
-        record.log_study(study, job, mirror, run_id, refitted)
-    values = record.values(study)
-    states = {state.name: 0 for state in TrialState}
-    for trial in study.get_trials(deepcopy=False):
-        states[trial.state.name] += 1
-    return study, Outcome(job.study, values.first, values.best, states, refitted)
+        mirror.sync(done.get_trials(deepcopy=False))
+        refitted = _refit(work, job, record.best_trial(done), plan, store, experiment, run_id)
+        record.log_study(done, job, mirror, run_id, refitted)
+    values = record.values(done)
+    states = record.counts(done.get_trials(deepcopy=False))
+    return done, Outcome(job.study, values.first, values.best, states, refitted)
 
 
 def holdout_plan(config: Experiment, store: SliceStore) -> Plan:
@@ -170,7 +168,7 @@ def begin(
         "base parameters": str(sorted(job.task.base.items())),
     }
     study = storages.open_study(storage, job.study, objectives.directions(job.task.objectives), facts)
-    if not study.get_trials(deepcopy=False):
+    if not any(_stands(trial) for trial in study.get_trials(deepcopy=False)):
         if _own_parameters(job):
             study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
         study.enqueue_trial(dict(families.get(job.task.family).first), user_attrs={SETTINGS: "paper"})
@@ -179,6 +177,11 @@ def begin(
             study.enqueue_trial(trial.params, user_attrs={"from": label}, skip_if_exists=True)
     storages.recover(study)
     return study
+
+
+def _stands(trial: FrozenTrial) -> bool:
+    """Return whether a trial is one of the first, and has a value or will have one."""
+    return SETTINGS in trial.user_attrs and trial.state not in (TrialState.FAIL, TrialState.PRUNED)
 
 
 def _own_parameters(job: Job) -> bool:
@@ -233,15 +236,18 @@ def _line(metrics: Mapping[str, float]) -> str:
     return f"{auc:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _say(trial: FrozenTrial, study: Study, job: Job) -> None:
-    """Print a trial that is the best so far."""
-    if trial.state != TrialState.COMPLETE or len(job.task.objectives) > 1:
-        return
-    if trial.number == record.best_trial(study).number:
-        result = Result.of(trial)
-        changed = {n: v for n, v in (result.params if result else {}).items() if v != job.task.base.get(n)}
-        words: Any = " ".join(f"{name}={value}" for name, value in changed.items()) or "the first settings"
-        console.err.print(
-            f"  trial {trial.number}: {job.task.objectives[0]} {trial.value:.4f} with {words}",
-            markup=False, soft_wrap=True,
-        )  # fmt: skip
+def _say(trial: FrozenTrial, best: FrozenTrial | None, job: Job) -> FrozenTrial | None:
+    """Print a trial that is better than the best of this start, and return the better of the two."""
+    result = Result.of(trial)
+    if trial.state != TrialState.COMPLETE or result is None or len(job.task.objectives) > 1:
+        return best
+    name = job.task.objectives[0]
+    sign = -1 if objectives.RANKING[name] == "maximize" else 1
+    if best is not None and sign * trial.values[0] >= sign * best.values[0]:
+        return best
+    changed = [f"{n}={v}" for n, v in result.params.items() if v != job.task.base.get(n)]
+    words = " ".join(changed) or "the first settings"
+    console.err.print(
+        f"  trial {trial.number}: {name} {trial.values[0]:.4f} with {words}", markup=False, soft_wrap=True
+    )
+    return trial

@@ -9,9 +9,9 @@ import datetime
 import socket
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import optuna
 import psutil
@@ -21,6 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo.errors import HemoError
 from hemo.tuning.trial import FAULT, WORKER, Result
+
+Answer = TypeVar("Answer")
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
@@ -98,6 +100,35 @@ def _write_ahead(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def patiently(action: Callable[[], Answer]) -> Answer:
+    """Return what an action on the database gives, tried again for `PATIENCE` while that does not answer.
+
+    Raises
+    ------
+    HemoError
+        If it stays away.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return action()
+        except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as fault:
+            if time.monotonic() > end:
+                reason = " ".join(str(fault.__cause__ or fault).split())
+                raise HemoError(f"Optuna's database does not answer: {reason}") from None
+            time.sleep(1)
+
+
+def snapshot(study: Study) -> Study:
+    """Return a copy of a study in memory, with the same numbers of trials."""
+    copy = optuna.create_study(study_name=study.study_name, directions=study.directions)
+    copy.add_trials(study.get_trials(deepcopy=False))
+    copy.set_metric_names(study.metric_names or [])
+    return copy
 
 
 def open_study(
