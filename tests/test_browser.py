@@ -17,7 +17,7 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE = 20_000  # milliseconds: the UI is large, and other tests may be running
+PATIENCE = 60_000  # milliseconds: the UI is large, and other tests may be running
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
