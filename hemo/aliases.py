@@ -29,9 +29,13 @@ def registered(model: str) -> RegisteredModel | None:
 def current(model: str) -> dict[str, str]:
     """Return the aliases of a registered model as they are in MLflow now."""
     found = registered(model)
-    if found is None:
-        return {}
-    return {alias: str(found.aliases[alias]) for alias in ALIASES if alias in found.aliases}
+    return _known(found) if found else {}
+
+
+def all_current() -> dict[str, dict[str, str]]:
+    """Return the aliases of every registered model of hemo."""
+    found = tracking.client().search_registered_models("name LIKE 'hemo-%'", max_results=1000)
+    return {model.name: _known(model) for model in found}
 
 
 def versions(model: str) -> dict[str, ModelVersion]:
@@ -70,6 +74,20 @@ def settle(model: str) -> list[Record]:
         _adopt(model, expected, found, history)
         history = audit.records(model)
     return history
+
+
+def settle_all(models: Sequence[str]) -> None:
+    """Settle models: two calls where nothing was left or done by hand."""
+    histories, found = audit.all_records(), all_current()
+    for model in models:
+        history = histories.get(model, [])
+        is_open = any(record.state == "open" for record in history)
+        if is_open or audit.replay(history) != found.get(model, {}):
+            settle(model)
+
+
+def _known(model: RegisteredModel) -> dict[str, str]:
+    return {alias: str(model.aliases[alias]) for alias in ALIASES if alias in model.aliases}
 
 
 def _apply(model: str, after: Aliases) -> None:

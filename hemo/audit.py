@@ -98,19 +98,31 @@ class Record:
 
 def records(model: str) -> list[Record]:
     """Return the history of a registered model, oldest first."""
-    experiment = tracking.client().get_experiment_by_name(EXPERIMENT)
-    if experiment is None:
-        return []
-    found: list[Run] = []
+    return _search(f" and tags.model = '{model}'").get(model, [])
+
+
+def all_records() -> dict[str, list[Record]]:
+    """Return the history of every registered model that has one, oldest first."""
+    return _search("")
+
+
+def _search(narrower: str) -> dict[str, list[Record]]:
+    found = tracking.client().get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        return {}
+    runs: list[Run] = []
     token = None
-    where, what = [experiment.experiment_id], f"tags.model = '{model}' and tags.stage = 'audit'"
+    where, what = [found.experiment_id], "tags.stage = 'audit'" + narrower
     while True:
         page = tracking.client().search_runs(where, what, ViewType.ALL, 1000, page_token=token)
-        found += page
+        runs += page
         token = page.token
         if not token:
             break
-    return sorted((_from_run(run) for run in found), key=lambda record: record.number)
+    histories: dict[str, list[Record]] = {}
+    for record in sorted((_from_run(run) for run in runs), key=lambda record: record.number):
+        histories.setdefault(record.model, []).append(record)
+    return histories
 
 
 def write(

@@ -275,7 +275,7 @@ def _calibration(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condi
     return Condition(
         "calibration",
         f"no slope (a threshold separates the classes), Brier score {brier:.3f}",
-        f"{required}; where classes are separated, a Brier score of at most {reference:.3f} (the prevalence's)",
+        f"{required}; for separated classes a Brier score of at most {reference:.3f} (the prevalence's)",
         passed,
         f"Brier score {brier:.3f}, that of the prevalence {reference:.3f}",
     )

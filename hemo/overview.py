@@ -91,9 +91,7 @@ def _row(label: str) -> Row:
     number = audit.replay(history).get("production")
     if number is None:
         last = history[-1] if history else None
-        return Row(
-            label, action=last.action if last else "", why=last.reason if last else "", faults=faults
-        )
+        return Row(label, action=last.action if last else "", why=last.reason if last else "", faults=faults)
     record = _put_there_by(history, number)
     version = tracking.client().get_model_version(model, number)
     tags = version.tags

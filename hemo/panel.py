@@ -30,8 +30,9 @@ def model_name(label: str) -> str:
 
 def production() -> dict[str, str]:
     """Return the production version of each label that has one."""
-    found = {label: aliases.current(model_name(label)).get("production") for label in LABELS}
-    return {label: version for label, version in found.items() if version}
+    found = aliases.all_current()
+    versions = {label: found.get(model_name(label), {}).get("production") for label in LABELS}
+    return {label: version for label, version in versions.items() if version}
 
 
 def update(parent: str = "") -> str:
@@ -126,22 +127,24 @@ def _build(members: Mapping[str, str], parent: str) -> str:
 def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
     facts = []
     requirements: dict[str, str] = {}
+    folder = scratch / "panel"
     for label, version in members.items():
-        model = mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}")
-        folder = Path(model) / "artifacts" / "classifier"
-        shutil.copytree(folder, scratch / label)
-        served = json.loads((folder / "served.json").read_text())
+        model = scratch / "downloads" / label
+        model.mkdir(parents=True)
+        mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(model))
+        shutil.move(model / "artifacts" / "classifier", folder / label)
+        served = json.loads((folder / label / "served.json").read_text())
         facts.append({"label": label, "version": str(version.version), "run_id": version.run_id, **served})
-        for line in (Path(model) / "requirements.txt").read_text().split():
-            package, _, number = line.partition("==")
-            requirements[package] = max(requirements.get(package, ""), number, key=_release)
+        for line in (model / "requirements.txt").read_text().split():
+            name, _, number = line.partition("==")
+            requirements[name] = max(requirements.get(name, ""), number, key=_release)
     missing = [label for label in LABELS if label not in members]
-    (scratch / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
+    (folder / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
     package = Path(hemo.__file__).parent
     return mlflow.pyfunc.log_model(
         name="panel",
         python_model=str(package / "served_panel.py"),
-        artifacts={"panel": str(scratch)},
+        artifacts={"panel": str(folder)},
         code_paths=[str(package)],
         pip_requirements=[f"{name}=={number}" if number else name for name, number in requirements.items()],
         signature=signature({label: str(version.version) for label, version in members.items()}),

@@ -131,8 +131,7 @@ def rollback(label: str, reason: str = "") -> audit.Record:
 
 def settle_all() -> None:
     """Complete what a killed process left and record what was done by hand, for all models and the panel."""
-    for label in LABELS:
-        aliases.settle(model_name(label))
+    aliases.settle_all([model_name(label) for label in LABELS])
     panel.update()
 
 

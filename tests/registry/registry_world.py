@@ -1,4 +1,4 @@
-"""A small MLflow store for tests of the registry: training runs made in milliseconds, with a real model each."""
+"""A small MLflow store for tests of the registry: quick training runs with a real model each."""
 
 import json
 import shutil
@@ -7,7 +7,6 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
-import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
@@ -67,7 +66,12 @@ def classifier(label: int = 0) -> families.Classifier:
 
 
 def train(
-    experiment: str, label: str, predictions: pd.DataFrame, fitted: families.Classifier, folder: Path, **tags: str
+    experiment: str,
+    label: str,
+    predictions: pd.DataFrame,
+    fitted: families.Classifier,
+    folder: Path,
+    **tags: str,
 ) -> str:
     """Log a training run as `hemo.recording` does, without plots; return its id."""
     known = {
@@ -100,39 +104,13 @@ def train(
     return run_id
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """A store with training runs of `any` and `epidural` in the experiment `made up`, made once a session.
-
-    Returns the folder with `mlflow.db`, and (label, name) to run: `good`, `better` and `bad`.
-    """
-    folder = tmp_path_factory.mktemp("trained")
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    experiment = mlflow.create_experiment("made up", f"{folder}/mlruns")
-    runs = {}
-    for place, label in enumerate(("any", "epidural")):
-        fitted = classifier(place)
-        # The newest run of a family and label is the candidate: the good one last.
-        for name, quality in (("bad", 0.2), ("better", 5.0), ("good", 1.8)):
-            run_id = train(experiment, label, table(quality), fitted, folder / f"{label}-{name}")
-            runs[label, name] = run_id
-    return folder, runs
-
-
-@pytest.fixture
-def store(trained, tmp_path, monkeypatch):
-    """A copy of the store of `trained` as the tracking store in use; returns the runs."""
-    folder, runs = trained
-    empty_store(folder / "mlflow.db", tmp_path, monkeypatch)
-    return runs
-
-
 def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> registry.Case:
     """Return a candidate with a verdict as wanted, without judging anything."""
     own = Condition("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
     against = Condition("incumbent", "", "", better, "better" if better else "not shown to be better")
     figures = pd.DataFrame(
-        [(name, 0.9, 0.8, 1.0, 20) for name in METRICS], columns=["metric", "value", "low", "high", "patients"]
+        [(name, 0.9, 0.8, 1.0, 20) for name in METRICS],
+        columns=["metric", "value", "low", "high", "patients"],
     )
     run = tracking.client().get_run(runs[label, name])
     number = aliases.current(panel.model_name(label)).get("production")

@@ -2,7 +2,7 @@ import json
 
 import mlflow
 import pytest
-from registry_world import case, decide, store, table, train, trained  # noqa: F401
+from registry_world import case, classifier, decide, table, train
 
 from hemo import aliases, audit, config, overview, panel, registry, tracking
 from hemo.errors import HemoError
@@ -55,20 +55,13 @@ def test_a_dry_run_shows_the_verdict_and_writes_nothing(store):
 
 
 def test_a_refused_classifier_is_not_registered_and_leaves_a_record(store, tmp_path):
-    fitted = registry_classifier()
-    run_id = train(experiment(), "any", table(0.1), fitted, tmp_path / "worse")
+    run_id = train(experiment(), "any", table(0.1), classifier(), tmp_path / "worse")
     decided = promote()
     assert decided.loc["any", "decision"] == "refused"
     assert "recall may be as low as" in decided.loc["any", "reason"]
     assert aliases.registered(ANY) is None
     (record,) = audit.records(ANY)
     assert (record.action, record.run_id, record.state) == ("refuse", run_id, "done")
-
-
-def registry_classifier():
-    from registry_world import classifier
-
-    return classifier()
 
 
 def test_an_override_promotes_is_recorded_and_shown(store):
@@ -94,8 +87,8 @@ def test_a_sound_candidate_that_is_not_better_becomes_challenger(store):
 
 def test_a_new_split_has_the_incumbent_evaluated_again_or_closes_the_gate(store, tmp_path):
     promote()
-    train(experiment(), "any", table(5.0), registry_classifier(), tmp_path / "n", split_digest="s2")
-    train(experiment(), "epidural", table(5.0), registry_classifier(), tmp_path / "m", split_digest="s2")
+    train(experiment(), "any", table(5.0), classifier(), tmp_path / "n", split_digest="s2")
+    train(experiment(), "epidural", table(5.0), classifier(), tmp_path / "m", split_digest="s2")
     decided = promote()
     assert decided.loc["any", "decision"] == "challenger"
     assert "cannot be compared" in decided.loc["any", "reason"]

@@ -4,7 +4,7 @@ import signal
 from mlflow.tracking import MlflowClient
 from mlflow.tracking._model_registry import utils as registry_service
 from mlflow.tracking._tracking_service import utils as tracking_service
-from registry_world import case, decide, store, trained  # noqa: F401
+from registry_world import case, decide
 
 from hemo import aliases, audit, panel, registry
 

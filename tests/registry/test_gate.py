@@ -58,7 +58,9 @@ def test_calling_nothing_positive_is_degenerate():
 
 
 def test_a_classifier_no_better_than_chance_is_refused():
-    assert "not degenerate" in failed(verdict(table(quality=0.0), GATE.model_copy(update={"min_recall_low": 0})))
+    assert "not degenerate" in failed(
+        verdict(table(quality=0.0), GATE.model_copy(update={"min_recall_low": 0}))
+    )
 
 
 def test_probabilities_that_say_nothing_are_refused():
