@@ -66,7 +66,7 @@ def title(name: str) -> str:
 
 
 def check_params(name: str, params: Mapping[str, Any]) -> None:
-    """Raise HemoError if a family is unknown or has no parameter of one of these names."""
+    """Raise HemoError if a family is unknown, has no parameter of one of these names, or refuses a value."""
     family = get(name)
     unknown = sorted(set(params) - set(family.defaults))
     if unknown:
@@ -74,6 +74,7 @@ def check_params(name: str, params: Mapping[str, Any]) -> None:
             f"family '{name}' has no parameter {', '.join(unknown)}: "
             f"it has {', '.join(sorted(family.defaults))}"
         )
+    family.build({**family.defaults, **params}, 0)
 
 
 def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> Classifier:

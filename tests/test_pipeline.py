@@ -1,0 +1,196 @@
+"""The whole way on a small store, and what its runs hold."""
+
+import json
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from stores import bright_blood, write_store
+
+from hemo import families, tracking
+from hemo.cli import main
+from hemo.labels import LABELS
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder in which `hemo main` went the whole way with two families; its outcome."""
+    folder = tmp_path_factory.mktemp("world")
+    images, patients, labels = bright_blood(patients=40, slices=8)
+    write_store(folder / "store", images, patients, labels)
+    (folder / "small.yaml").write_text(
+        f"name: small\\nstore: {folder}/store\\nfolds: 3\\nworkers: 1\\ndraws: 200\\n"
+        "gate: {min_positive_patients: 3}\\n"
+        "families:\\n  logreg: {}\\n  ann: {layers: [16], epochs: 6}\\n".replace("\\n", "\n")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        yield folder, CliRunner().invoke(main, ["main", "--experiment", "small.yaml"], catch_exceptions=False)
+
+
+@pytest.fixture
+def runs(world):
+    experiment = tracking.find_experiment("small")
+    return {run.info.run_name: run for run in tracking.client().search_runs([experiment])}
+
+
+def test_six_labels_of_every_family_are_trained_compared_and_judged(world, runs):
+    _, outcome = world
+    assert outcome.exit_code == 0
+    trained = {name for name, run in runs.items() if run.data.tags.get("stage") == "train"}
+    assert trained == {f"{family}/{label}" for family in ("logreg", "ann") for label in LABELS}
+    assert {"small", "comparison", "promotion"} <= set(runs)
+    assert all(run.info.status == "FINISHED" for run in runs.values())
+    for word in ("Leaderboard", "Averages over labels", "Promotion", "Next:"):
+        assert word in outcome.output
+
+
+def test_every_run_hangs_below_the_root(runs):
+    parents = {run.info.run_id: run.data.tags.get("mlflow.parentRunId") for run in runs.values()}
+    root = runs["small"].info.run_id
+    for run in parents:
+        while parents[run]:
+            run = parents[run]
+        assert run == root
+
+
+def test_a_training_run_holds_what_the_design_names(runs):
+    run = runs["ann/epidural"]
+    names = set(run.data.metrics)
+    for metric in ("recall", "precision", "accuracy", "specificity", "auc", "average_precision"):
+        assert {f"test/{metric}", f"test/{metric}_low", f"test/{metric}_high"} <= names
+    assert {"time/fit_s", "threshold", "fit/converged", "epoch/loss", "epoch/val_loss"} <= names
+    tags = {
+        "family",
+        "label",
+        "stage",
+        "protocol",
+        "dataset",
+        "data_digest",
+        "split_digest",
+        "seed",
+        "git_commit",
+    }
+    assert tags <= set(run.data.tags)
+    assert run.data.params["hp.layers"] == "[16]"
+    assert (run.data.params["family"], run.data.params["label"]) == ("ann", "epidural")
+    assert run.inputs.dataset_inputs[0].dataset.digest
+    files = {
+        file.path
+        for folder in ("plots", "predictions", "split", "environment")
+        for file in tracking.client().list_artifacts(run.info.run_id, folder)
+    }
+    expected = {
+        "roc",
+        "precision_recall",
+        "confusion_matrix",
+        "reliability",
+        "patients",
+        "learning_curves",
+        "failures",
+    }
+    assert {f"plots/{name}.png" for name in expected} <= files
+    assert {tracking.PREDICTIONS, "split/split.csv", "split/split.json", "environment/versions.json"} <= files
+
+
+def test_no_metric_carries_a_label(runs):
+    for run in runs.values():
+        assert not [
+            name for name in run.data.metrics if any(label in name.split("/")[-1] for label in LABELS)
+        ]
+
+
+def test_metrics_are_the_same_for_every_family_but_for_epochs(runs):
+    def finals(name):
+        # A calibration slope is undefined where a threshold separates the classes.
+        every = (metric for metric in runs[name].data.metrics if "calibration" not in metric)
+        return {metric for metric in every if metric.startswith(("test/", "time/"))}
+
+    assert finals("ann/any") == finals("logreg/any")
+
+
+def test_the_logged_model_gives_the_probabilities_of_the_classifier(runs):
+    assert runs["ann/any"].data.metrics["model/loaded_back_gap"] <= 1e-6
+
+
+def test_the_prediction_table_of_a_run_is_found_again(runs):
+    table = tracking.load_predictions(runs["logreg/any"].info.run_id)
+    assert len(table) == 320
+    assert runs["logreg/any"].data.metrics["test/positive_slices"] == table["truth"].sum()
+
+
+def test_the_comparison_run_holds_the_leaderboard_and_one_page(world, runs, tmp_path):
+    run = runs["comparison"].info.run_id
+    folder = mlflow.artifacts.download_artifacts(run_id=run, dst_path=str(tmp_path))
+    board = pd.read_csv(f"{folder}/tables/leaderboard.csv")
+    assert len(board) == 12
+    assert board.groupby("label")["best"].sum().eq(1).all()
+    page = (tmp_path / "report" / "comparison.html").read_text()
+    assert "http://" not in page
+    assert "https://" not in page
+    assert all(families.get(family).title in page for family in ("logreg", "ann"))
+
+
+def test_promotion_decides_on_every_label(runs):
+    run = runs["promotion"].info.run_id
+    files = [file.path for file in tracking.client().list_artifacts(run)]
+    assert files
+    assert runs["promotion"].data.tags["stage"] == "promotion"
+
+
+def test_what_is_in_production_predicts_a_file(world, tmp_path):
+    if not any("production" in model.aliases for model in tracking.client().search_registered_models()):
+        pytest.skip("the gate promoted nothing on this store")
+    import cv2
+
+    picture = tmp_path / "slice.png"
+    cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8))
+    out = tmp_path / "out.json"
+    outcome = CliRunner().invoke(main, ["predict", str(picture), "--out", str(out)], catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(out.read_text())
+
+
+def test_compare_again_on_its_own_finds_the_same_leaderboard(world):
+    outcome = CliRunner().invoke(main, ["compare", "--experiment", "small.yaml"], catch_exceptions=False)
+    assert outcome.exit_code == 0
+    assert "Leaderboard" in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["logreg", "--store", "nowhere"], "nowhere: no slice store"),
+        (["logreg", "--store", "store", "--label", "epidurall"], "unknown label 'epidurall'"),
+        (["logreg", "--store", "store", "--params", "solver=newton"], "newton"),
+        (["logreg", "--store", "store", "--params", "depth=3"], "has no parameter depth"),
+        (["logreg", "--store", "store", "--params", "C"], "give name=value"),
+        (["logreg", "--store", "store", "--protocol", "loo"], "protocol"),
+        (["main", "--experiment", "nowhere.yaml"], "no such experiment file"),
+        (["main", "--experiment", "small.yaml", "--images", "nowhere", "--store", "new"], "nowhere"),
+        (["compare", "--experiment", "other.yaml"], "no experiment 'other'"),
+        (["preprocess", "--images", "nowhere", "--store", "new"], "nowhere"),
+        (["preprocess", "--images", "empty", "--store", "new"], "empty"),
+        (["preprocess", "--images", "store", "--labels", "wrong.csv", "--store", "new"], "wrong.csv"),
+        (["predict", "nowhere.dcm"], "nowhere.dcm"),
+    ],
+)
+def test_what_users_get_wrong_is_one_line_with_status_2(world, words, fault):
+    folder, _ = world
+    (folder / "empty").mkdir(exist_ok=True)
+    (folder / "wrong.csv").write_text("picture,bleeding\na,1\n")
+    (folder / "other.yaml").write_text("name: other\n")
+    outcome = CliRunner().invoke(main, words)
+    assert outcome.exit_code == 2, outcome.output
+    assert fault in outcome.output
+    assert "Traceback" not in outcome.output
+    assert len(outcome.output.strip().splitlines()) == 1
+
+
+def test_an_unknown_command_is_refused_with_status_2():
+    outcome = CliRunner().invoke(main, ["forest"])
+    assert outcome.exit_code == 2
+    assert "No such command 'forest'" in outcome.output
