@@ -29,15 +29,24 @@ def _check_size(height: int, width: int) -> None:
         raise Excluded(f"{height}x{width} pixels is no slice: {SMALLEST} to {LARGEST}")
 
 
+def decode_jpeg(data: bytes, least: int) -> NDArray[np.uint8]:
+    """Decode a JPEG as gray, at the smallest of libjpeg's own scales that leaves at least so many pixels.
+
+    Scales between a half and the whole are not used: they take longer than the whole. Gray is the luma of a
+    color picture (ITU-R BT.601). With `least` 0 the picture is decoded in full.
+    """
+    import simplejpeg
+
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    _check_size(height, width)
+    if not 0 < 2 * least <= min(height, width):
+        return simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0]
+    scaled = simplejpeg.decode_jpeg(data, "GRAY", min_height=least, min_width=least, min_factor=2)
+    return scaled[..., 0]
+
+
 def _decoded(data: bytes) -> NDArray[Any]:
     """Return the pixels as stored, (height, width) or (height, width, samples), checked for size first."""
-    if data.startswith(JPEG):
-        import simplejpeg
-
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        _check_size(height, width)
-        # libjpeg gives the luma of a color picture, ITU-R BT.601, which is what a conversion to gray is.
-        return simplejpeg.decode_jpeg(data, colorspace="GRAY")[..., 0]
     import imagecodecs
 
     if data.startswith(PNG):
@@ -62,19 +71,29 @@ def _gray(pixels: NDArray[Any]) -> NDArray[Any]:
     return cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
 
 
-def read_raster(data: bytes, name: str = "") -> list[Part]:
+def read_raster(data: bytes, name: str = "", least: int = 0) -> list[Part]:
     """Read one picture as a gray slice.
 
     Pictures of 16 bits are scaled by their full range, never by their own minimum and maximum. A signed
     16-bit TIFF is taken for HU.
+
+    Parameters
+    ----------
+    data
+        The file's bytes.
+    name
+        What the slice is called.
+    least
+        Height and width that are enough of a JPEG (see `decode_jpeg`); 0 for all it has.
 
     Raises
     ------
     Excluded
         Where it cannot be decoded, is too large or constant.
     """
+    jpeg = data.startswith(JPEG)
     try:
-        pixels = _gray(_decoded(data))
+        pixels = decode_jpeg(data, least) if jpeg else _gray(_decoded(data))
     except Excluded:
         raise
     except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
@@ -96,4 +115,4 @@ def read_raster(data: bytes, name: str = "") -> list[Part]:
         pixels = ((pixels.astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8)
     elif pixels.dtype != np.uint8:
         raise Excluded(f"pixels of {pixels.dtype} have no known scale")
-    return [RawSlice(pixels=pixels, hu=False, slice_id=name)]
+    return [RawSlice(pixels=pixels, hu=False, slice_id=name, jpeg=data if jpeg and not least else b"")]

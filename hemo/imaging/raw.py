@@ -1,7 +1,7 @@
 """What reading gives: one slice with what is known of it, or the reason why there is none."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -43,6 +43,9 @@ class RawSlice:
         Number of the slice in its study or volume (from 1), 0 where unknown.
     channels
         For pixels with a third axis: the window each channel shows.
+    jpeg
+        The JPEG file that the pixels are decoded from in full. `reduce` decodes it again at the scale that
+        it needs, which is faster for whoever reads with the reduction in hand, and gives the same to all.
     """
 
     pixels: NDArray[Any]
@@ -55,6 +58,7 @@ class RawSlice:
     uid: str = ""
     number: int = 0
     channels: tuple[str, ...] = ()
+    jpeg: bytes = field(default=b"", repr=False)
 
 
 Part = RawSlice | Excluded

@@ -21,7 +21,7 @@ def stem(name: str) -> str:
     return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else os.path.splitext(name)[0]
 
 
-def read_parts(source: str | Path | bytes, name: str = "") -> list[Part]:
+def read_parts(source: str | Path | bytes, name: str = "", reduction: Reduction | None = None) -> list[Part]:
     """Read one file's slices, with the reason in the place of each that is unusable.
 
     Parameters
@@ -30,6 +30,9 @@ def read_parts(source: str | Path | bytes, name: str = "") -> list[Part]:
         A path, or the file's bytes. The format is told from the bytes, not from the name.
     name
         What the slices are called; by default the file's stem, or the SOPInstanceUID of DICOM bytes.
+    reduction
+        The reduction that the slices are read for, if they are for that one alone: JPEG are then decoded at
+        the scale it needs only.
 
     Raises
     ------
@@ -48,13 +51,13 @@ def read_parts(source: str | Path | bytes, name: str = "") -> list[Part]:
     if is_dicom(data):  # first, since the preamble of a DICOM file may make it a TIFF as well
         return read_dicom(data, name)
     if is_raster(data):
-        return read_raster(data, name)
+        return read_raster(data, name, reduction.least if reduction else 0)
     if is_nifti(data):
         return read_nifti(data, name)
     raise Excluded("empty file" if not data else "neither DICOM, NIfTI, JPEG, PNG nor TIFF")
 
 
-def read(source: str | Path | bytes, name: str = "") -> list[RawSlice]:
+def read(source: str | Path | bytes, name: str = "", reduction: Reduction | None = None) -> list[RawSlice]:
     """Read one file's usable slices (see `read_parts`).
 
     Raises
@@ -62,7 +65,7 @@ def read(source: str | Path | bytes, name: str = "") -> list[RawSlice]:
     Excluded
         Where it has none, with the reason of the first.
     """
-    parts = read_parts(source, name)
+    parts = read_parts(source, name, reduction)
     slices = [part for part in parts if isinstance(part, RawSlice)]
     if not slices:
         raise next((part for part in parts if isinstance(part, Excluded)), Excluded("no slices"))
@@ -85,7 +88,7 @@ def read_reduced(
     Excluded
         Where no slice is usable.
     """
-    return [(raw, reduce(raw, reduction)) for raw in read(source, name)]
+    return [(raw, reduce(raw, reduction)) for raw in read(source, name, reduction)]
 
 
 def read_one(source: str | Path | bytes, name: str = "") -> RawSlice:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
 import cv2
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.crop import cut, head_box
+from hemo.imaging.raster import decode_jpeg
 from hemo.imaging.raw import AIR, Excluded, RawSlice
 from hemo.imaging.windows import GRAY, clipped, to_uint8, window
 
@@ -54,6 +55,14 @@ class Reduction:
             raise HemoError(f"{self.neighbours}: impossible number of neighbours: use 0 to 5")
         for name in self.windows:
             window(name)
+
+    @property
+    def least(self) -> int:
+        """Height and width of a picture that are enough for it: twice the result's, as the head is cut out.
+
+        0 where nothing less than the whole will do.
+        """
+        return 2 * self.size if self.resampling == "area" else 0
 
     @property
     def channels(self) -> int:
@@ -117,6 +126,8 @@ def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
     Excluded
         If an already windowed image does not show a window asked for.
     """
+    if raw.jpeg:
+        raw = replace(raw, pixels=decode_jpeg(raw.jpeg, reduction.least), jpeg=b"")
     size = reduction.size
     box = head_box(raw) if reduction.crop else (0, 0, *raw.pixels.shape[:2])
     image = np.empty((size, size, len(reduction.windows)), np.uint8)

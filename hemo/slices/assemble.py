@@ -211,13 +211,18 @@ def replace_text(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
-def write_assembled(folder: Path, assembled: Assembled, facts: dict[str, Any]) -> None:
-    """Write index, exclusions and, last, `store.json`, which makes the store count as finished."""
+def write_index(folder: Path, index: pd.DataFrame) -> None:
+    """Write a store's index."""
     partial = folder / "index.parquet.tmp"
     with partial.open("wb") as stream:
-        assembled.index.to_parquet(stream, index=False)
+        index.to_parquet(stream, index=False)
         durable(stream)
     os.replace(partial, folder / "index.parquet")
+
+
+def write_assembled(folder: Path, assembled: Assembled, facts: dict[str, Any]) -> None:
+    """Write index, exclusions and, last, `store.json`, which makes the store count as finished."""
+    write_index(folder, assembled.index)
     replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
     unmatched = folder / "unmatched.csv"
     if assembled.unmatched:

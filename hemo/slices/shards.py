@@ -78,7 +78,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read(source: Source) -> tuple[list[Part], str]:
+def _read(source: Source, reduction: Reduction) -> tuple[list[Part], str]:
     """Return the parts of a source and the digest of its bytes; several windows become channels."""
     contents = []
     for path in source.paths:
@@ -91,10 +91,10 @@ def _read(source: Source) -> tuple[list[Part], str]:
         hasher.update(content)
     digest = hasher.hexdigest()
     if len(contents) == 1:
-        return read_parts(contents[0], source.slice_name), digest
+        return read_parts(contents[0], source.slice_name, reduction), digest
     planes = []
     for content, channel in zip(contents, source.channels, strict=True):
-        parts = read_parts(content, source.slice_name)
+        parts = read_parts(content, source.slice_name, reduction)
         if len(parts) != 1 or not isinstance(parts[0], RawSlice) or parts[0].hu:
             raise Excluded(f"its {channel} image is no gray picture")
         planes.append(parts[0].pixels)
@@ -142,7 +142,7 @@ def _rows(task: Task) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8] | None
         base = {"source": keyed_hash(task.key, source.state)}
         file = source.name + os.path.basename(source.paths[0])[len(source.slice_name) :]
         try:
-            parts, digest = _read(source)
+            parts, digest = _read(source, task.reduction)
         except Excluded as excluded:
             yield {**base, "row": -1, "file": file, "reason": str(excluded)}, None
             continue

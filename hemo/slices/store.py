@@ -9,11 +9,11 @@ from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
-from hemo.labels import LABELS
 from hemo.slices.context import neighbour_rows
 from hemo.slices.shards import npy_header, shard_path
 
@@ -95,6 +95,10 @@ class SliceStore:
         """
         return pd.read_parquet(self.folder / "index.parquet")
 
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column of the index, without reading the others."""
+        return pq.read_table(self.folder / "index.parquet", columns=[name])[name].to_numpy()
+
     @cached_property
     def exclusions(self) -> pd.DataFrame:
         """Every excluded file (or slice of one) with its `reason`; `file` is below the images' folder."""
@@ -120,7 +124,7 @@ class SliceStore:
 
     @cached_property
     def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        return self.index["shard"].to_numpy(np.int32), self.index["row"].to_numpy(np.int32)
+        return self.column("shard"), self.column("row")
 
     @cached_property
     def _header(self) -> int:
@@ -176,6 +180,3 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
         raise HemoError(f"{folder}: a store of another version: build it anew with this hemo")
     return facts
-
-
-__all__ = ["LABELS", "SCHEMA", "SliceStore", "read_facts"]

@@ -1,3 +1,6 @@
+import io
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -154,3 +157,17 @@ def test_what_preprocess_sees_is_what_a_served_model_sees(tmp_path):
     (raw, image) = read_reduced(path, reduction)[0]
     assert raw.slice_id == "ID_1"
     np.testing.assert_array_equal(image, reduce(read_one(path.read_bytes()), reduction))
+
+
+@pytest.mark.parametrize("size", [64, 100, 128, 160, 256])
+@pytest.mark.parametrize("crop", [True, False])
+def test_a_jpeg_reduces_the_same_whether_read_in_full_or_at_scale(size, crop):
+    stream = io.BytesIO()
+    Image.fromarray(apply_window(head(520), 40, 80)).save(stream, "JPEG", quality=90)
+    reduction = Reduction(size, crop=crop)
+    raw = read_one(stream.getvalue())
+    assert raw.pixels.shape == (520, 520)
+    image = read_reduced(stream.getvalue(), reduction)[0][1]
+    np.testing.assert_array_equal(image, reduce(raw, reduction))
+    full = reduce(replace(raw, jpeg=b""), reduction)
+    assert np.abs(image.astype(int) - full).mean() < 4
