@@ -24,12 +24,12 @@ import click
 def phantom(
     out: Path | None, patients: int, seed: int, size: int, slices: int, workers: int, sheet: Path | None
 ) -> None:
-    r"""Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
+    """Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
 
     Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with
     none, one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield
     units. A fifth of the patients has a second study. Labels come from the drawn masks: a slice is positive
-    where at least 30 mm2 of it are blood of that type.
+    where at least 40 mm2 of it are blood of that type.
 
     \b
     Written into OUT:
@@ -38,13 +38,14 @@ def phantom(
 
     The same seed and options give the same bytes, whatever the number of workers, and patient k is the
     same in a phantom of 10 patients and of 1,000. It is for trying the software and for
-    pretraining: figures on it say nothing about people.
+    pretraining: figures on it say nothing about people. 60 patients are about 1,200 slices, 160 MB.
 
     \b
     Example:
       hemo phantom --out data/phantom --patients 60
-      mlflow run . -e preprocess -P images=data/phantom -P labels=data/phantom/labels.csv -P store=data/store
-    """
+      mlflow run . -e preprocess -P images=data/phantom \\
+          -P labels=data/phantom/labels.csv -P store=data/store
+    """  # noqa: D301 - click wants the character \b
     from hemo import console
     from hemo.errors import HemoError
     from hemo.imaging.phantom import files

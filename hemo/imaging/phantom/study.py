@@ -16,7 +16,7 @@ from hemo.imaging.phantom.scanner import STYLES, Style, expose
 from hemo.imaging.phantom.skull import around
 from hemo.labels import LABELS, SUBTYPES
 
-VISIBLE_AREA = 30.0
+VISIBLE_AREA = 40.0
 """A slice carries a label when at least so many mm2 of its pixels are half or more such blood."""
 
 LAYERS = 3
