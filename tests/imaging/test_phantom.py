@@ -1,5 +1,6 @@
 """Phantom studies: where blood lies, what HU it has, what labels say, what the seed decides."""
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -28,6 +29,11 @@ few = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck
 @cache
 def study_of(kind: str) -> PhantomStudy:
     return make_study(patient_seed(5, SUBTYPES.index(kind)), types=(kind,), size=112, slices=10)
+
+
+@cache
+def healthy() -> PhantomStudy:
+    return make_study(patient_seed(1, 1), types=(), size=64, slices=4)
 
 
 def bleed(seed: int, kind: str) -> tuple[Anatomy, Hemorrhage, Points, np.ndarray, np.ndarray]:
@@ -134,7 +140,7 @@ def test_mass_effect_pushes_near_and_leaves_far_in_place(seed):
     rng = np.random.default_rng(seed)
     anatomy = draw_anatomy(rng)
     one = draw_hemorrhage(rng, anatomy, "intraparenchymal")
-    places = rng.uniform((-60, -80, 0), (60, 70, 80), (5_000, 3)).astype(np.float32).T
+    places = rng.uniform((-60, -80, -40), (60, 70, 80), (8_000, 3)).astype(np.float32).T
     p = locate(anatomy, *places)
     moved = np.linalg.norm(np.stack(undisturbed([one], p, pushed([one], p))) - places, axis=0)
     away = np.linalg.norm(places - np.array(one.centre)[:, None], axis=0)
@@ -152,6 +158,15 @@ def test_labels_say_what_the_masks_show(kind):
     assert not np.delete(study.labels[:, 1:], SUBTYPES.index(kind), axis=1).any()
 
 
+@given(st.integers(0, 200), st.sampled_from(SUBTYPES))
+def test_a_label_needs_the_stated_area(pixels, kind):
+    masks = np.zeros((4, 64, 64), np.uint8)
+    masks[2].flat[:pixels] = 1 << SUBTYPES.index(kind)
+    study = replace(healthy(), masks=masks)
+    assert study.labels[2, LABELS.index(kind)] == (pixels * study.pixel**2 >= VISIBLE_AREA)
+    assert study.labels.sum() == 2 * study.labels[2, 0]
+
+
 def test_in_the_image_an_epidural_is_bright_and_touches_bone():
     study = study_of("epidural")
     for image, mask in zip(study.volume, study.masks, strict=True):
@@ -163,7 +178,7 @@ def test_in_the_image_an_epidural_is_bright_and_touches_bone():
 
 
 def test_a_patient_without_hemorrhage_has_no_mask_and_no_label():
-    study = make_study(patient_seed(1, 1), types=(), size=64, slices=4)
+    study = healthy()
     assert not study.masks.any()
     assert not study.labels.any()
 
