@@ -1,0 +1,1 @@
+"""What `make bench` runs: figures as ratios within one run."""
