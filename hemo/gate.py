@@ -68,6 +68,8 @@ class Candidate:
         NaN where that was never compared.
     fault
         Why the model cannot be loaded now; empty where it can.
+    patients_known
+        Whether every slice named its patient: where not, no split by patient can vouch for itself.
     """
 
     label: str
@@ -77,6 +79,7 @@ class Candidate:
     data_digest: str
     loaded_back_gap: float
     fault: str = ""
+    patients_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -196,12 +199,14 @@ def judge(
 
 
 def _protocol(candidate: Candidate) -> Condition:
-    passed = candidate.protocol in BY_PATIENT
-    words = (
-        f"tested by patient ({candidate.protocol})"
-        if passed
-        else f"protocol {candidate.protocol} splits by slice: its figures do not hold for new patients"
-    )
+    by_patient = candidate.protocol in BY_PATIENT
+    passed = by_patient and candidate.patients_known
+    if not by_patient:
+        words = f"protocol {candidate.protocol} splits by slice: its figures do not hold for new patients"
+    elif not passed:
+        words = "the data does not name its patients: nobody can tell whether some were learned from"
+    else:
+        words = f"tested by patient ({candidate.protocol})"
     return Condition("protocol", candidate.protocol, f"by patient ({' or '.join(BY_PATIENT)})", passed, words)
 
 

@@ -80,7 +80,8 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     red = f"🔴 **Gate overridden:** {override}\n\n" if decision == "overridden" else ""
     links = (
         f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
-        f"[decision](#/experiments/{experiment}/runs/{deciding})"
+        f"[model card](#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/card/card.html) · "
+        f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
     return (
         f"{red}**{families.get(tags['family']).title}** for **{label}**, trained on "

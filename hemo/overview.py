@@ -9,6 +9,7 @@ from rich.text import Text
 from hemo import audit, panel, registry, tracking
 from hemo.aliases import when
 from hemo.audit import Record
+from hemo.candidates import family_word
 from hemo.labels import LABELS
 
 
@@ -98,7 +99,7 @@ def _row(label: str) -> Row:
     return Row(
         label=label,
         version=number,
-        family=tags.get("family", ""),
+        family=family_word(tags),
         figures=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
         since=when(record.at),
         why=record.reason,

@@ -2,48 +2,25 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
 
-from hemo import aliases, audit, comparison, console, gate, gate_report, panel, tracking
+from hemo import aliases, audit, card, comparison, console, families, gate_report, panel, tracking
+from hemo.candidates import Case, family_word, judge, model_uri
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.gate import Candidate, Incumbent, Verdict
 from hemo.labels import LABELS
 from hemo.panel import model_name
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
 
-CARRIED = ("family", "label", "data_digest", "split_digest", "protocol", "dataset", "git_commit", "seed")
+CARRIED = (
+    "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "git_commit", "seed",
+)  # fmt: skip
 """Tags of a training run that its version carries."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A label's candidate, judged.
-
-    Attributes
-    ----------
-    label
-        One of the six.
-    run
-        The candidate's training run.
-    verdict
-        What the gate found.
-    incumbent
-        What was in production, if anything was.
-    """
-
-    label: str
-    run: Run
-    verdict: Verdict
-    incumbent: Incumbent | None
 
 
 def promote(
@@ -83,7 +60,7 @@ def promote(
     if dry_run:
         rows = [
             _row(case, "would pass" if case.verdict.passed else "would be refused")
-            for case in (_judge(config, label, run_id) for label, run_id in _pairs(best))
+            for case in (judge(config, label, run_id) for label, run_id in _pairs(best))
         ]
         return _table(rows, missing)
     tags = {"stage": "promotion", "git_commit": tracking.git_commit()}
@@ -93,7 +70,7 @@ def promote(
     with opened(experiment, "promotion", tags, **words) as deciding:
         for label, run_id in _pairs(best):
             aliases.settle(model_name(label))
-            case = _judge(config, label, run_id)
+            case = judge(config, label, run_id)
             rows.append(_row(case, decide(case, deciding, override)))
         panel.update(deciding)
         table = _table(rows, missing)
@@ -122,7 +99,7 @@ def rollback(label: str, reason: str = "") -> audit.Record:
     version = aliases.versions(model)[now["previous"]]
     record = aliases.move(
         model, "rollback", after, history, version=str(version.version),
-        family=version.tags.get("family", ""), reason=reason or "no reason given",
+        family=family_word(version.tags), reason=reason or "no reason given",
         run_id=version.run_id or "",
     )  # fmt: skip
     panel.update()
@@ -144,80 +121,6 @@ def promote_and_print(config: Experiment, experiment: str, parent: str | None = 
 
 def _pairs(best: pd.DataFrame) -> list[tuple[str, str]]:
     return [(str(row.label), str(row.run_id)) for row in best.itertuples()]
-
-
-def _judge(config: Experiment, label: str, run_id: str) -> Case:
-    run = tracking.client().get_run(run_id)
-    tags = run.data.tags
-    table = tracking.load_predictions(run_id)
-    candidate = Candidate(
-        label=label,
-        family=tags["family"],
-        protocol=tags["protocol"],
-        split_digest=tags["split_digest"],
-        data_digest=tags["data_digest"],
-        loaded_back_gap=run.data.metrics.get("model/loaded_back_gap", float("nan")),
-        fault=_load_fault(run),
-    )
-    incumbent = _incumbent(config, label, run, table)
-    verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
-    return Case(label, run, verdict, incumbent)
-
-
-def _load_fault(run: Run) -> str:
-    """Return why the model of a run cannot be loaded and used now; empty where it can."""
-    try:
-        mlflow.pyfunc.load_model(model_uri(run)).unwrap_python_model()
-    except Exception as fault:  # whatever a broken model raises is the reason to refuse it
-        return " ".join(str(fault).split())[:200] or type(fault).__name__
-    return ""
-
-
-def model_uri(run: Run) -> str:
-    """Return the URI of the model that a training run logged."""
-    outputs = run.outputs.model_outputs if run.outputs else []
-    if not outputs:
-        raise HemoError(f"run {run.info.run_name} ({run.info.run_id}) has no model: train again")
-    return f"models:/{outputs[-1].model_id}"
-
-
-def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
-    """Return what is in production, with its predictions for the candidate's test slices."""
-    number = aliases.current(model_name(label)).get("production")
-    if number is None:
-        return None
-    version = tracking.client().get_model_version(model_name(label), number)
-    family = version.tags.get("family", "unknown family")
-    if version.run_id == run.info.run_id:
-        return Incumbent(number, family, None, "", same_run=True)
-    digests = ("protocol", "data_digest", "split_digest")
-    try:
-        other = tracking.client().get_run(version.run_id) if version.run_id else None
-        if other is not None and all(other.data.tags.get(d) == run.data.tags[d] for d in digests):
-            return Incumbent(number, family, tracking.load_predictions(other.info.run_id), "the same split")
-        return Incumbent(number, family, *_evaluate_again(config, version, run, table))
-    except (HemoError, mlflow.MlflowException, OSError) as fault:
-        return Incumbent(number, family, None, " ".join(str(fault).split())[:200])
-
-
-def _evaluate_again(
-    config: Experiment, version: ModelVersion, run: Run, table: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
-    """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
-    from hemo.slices.store import SliceStore
-
-    store = SliceStore.open(config.store_folder)
-    if store.digest != run.data.tags["data_digest"]:
-        raise HemoError(f"{store.folder}: not the store of the candidate: give its experiment file")
-    uri = f"models:/{version.name}/{version.version}"
-    member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
-    if member.reduction != store.reduction:
-        raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
-    test = table[table["part"] == "test"]
-    rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
-    again = test.assign(probability=member.probability(store.images(rows)), threshold=member.threshold)
-    how = "evaluated again on the candidate's test slices, some of which it may have learned from"
-    return again, how
 
 
 def decide(case: Case, deciding: str, override: str) -> str:
@@ -251,7 +154,7 @@ def decide(case: Case, deciding: str, override: str) -> str:
     _attach_report(case, deciding, decision, override)
     history = audit.records(model)
     now = audit.replay(history)
-    words = {"family": run.data.tags["family"], "run_id": run.info.run_id, "decided_in": deciding}
+    words = {"family": family_word(run.data.tags), "run_id": run.info.run_id, "decided_in": deciding}
     if not goes and not verdict.sound:
         aliases.move(model, "refuse", now, history, reason=verdict.reason, **words)
         return decision
@@ -279,6 +182,23 @@ def _attach_report(case: Case, deciding: str, decision: str, override: str) -> N
             tracking.client().log_artifacts(run_id, scratch, "gate")
 
 
+def _attach_card(case: Case) -> None:
+    run = case.run
+    facts = card.Facts(
+        label=case.label,
+        family=families.title(family_word(run.data.tags)),
+        tags=run.data.tags,
+        params=run.data.params,
+        data=case.data,
+        threshold=run.data.metrics["threshold"],
+        run_id=run.info.run_id,
+        versions=tracking.versions(),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        card.write(Path(scratch), facts, tracking.load_predictions(run.info.run_id))
+        tracking.client().log_artifacts(run.info.run_id, scratch, "card")
+
+
 def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     """Return the version of a run's model, registered where it is not yet, with tags and description."""
     client, model, run = tracking.client(), model_name(case.label), case.run
@@ -292,6 +212,7 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
         tags[name] = f"{figure:.3f} ({low:.3f} to {high:.3f})"
     if override:
         tags["override"] = override
+    _attach_card(case)
     description = gate_report.description(case.label, run, case.verdict, decision, override, deciding)
     known = [v for v in aliases.versions(model).values() if v.run_id == run.info.run_id]
     if known:
@@ -314,7 +235,7 @@ def _row(case: Case, decision: str) -> dict[str, str]:
     reason = "in production already" if decision == "kept" else case.verdict.reason
     return {
         "label": case.label,
-        "family": case.run.data.tags["family"],
+        "family": family_word(case.run.data.tags),
         "decision": decision,
         "production": production,
         "reason": reason,

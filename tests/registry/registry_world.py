@@ -12,6 +12,7 @@ from mlflow.types import ColSpec, DataType, Schema
 
 import hemo
 from hemo import aliases, families, panel, registry, tracking
+from hemo.candidates import Case
 from hemo.evaluation import intervals
 from hemo.evaluation.metrics import METRICS
 from hemo.gate import Condition, Incumbent, Verdict
@@ -104,7 +105,7 @@ def train(
     return run_id
 
 
-def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> registry.Case:
+def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Case:
     """Return a candidate with a verdict as wanted, without judging anything."""
     own = Condition("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
     against = Condition("incumbent", "", "", better, "better" if better else "not shown to be better")
@@ -119,10 +120,10 @@ def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bo
         version = tracking.client().get_model_version(panel.model_name(label), number)
         incumbent = Incumbent(number, "logreg", None, "", same_run=version.run_id == run.info.run_id)
     verdict = Verdict((own,), (against,) if incumbent else (), figures)
-    return registry.Case(label, run, verdict, incumbent)
+    return Case(label, run, verdict, incumbent, {"slices": 80})
 
 
-def decide(made: registry.Case, override: str = "") -> str:
+def decide(made: Case, override: str = "") -> str:
     """Carry out a case in a deciding run of its own, and build the panel."""
     experiment = made.run.info.experiment_id
     with tracking.start_run(experiment, "promotion", {"stage": "promotion"}) as deciding:

@@ -40,6 +40,12 @@ def test_a_split_by_slice_is_refused_with_the_reason():
     assert "by slice" in found.reason
 
 
+def test_data_that_does_not_name_its_patients_is_refused():
+    found = verdict(table(), patients_known=False)
+    assert failed(found) == ["protocol"]
+    assert "does not name its patients" in found.reason
+
+
 def test_few_positive_patients_are_refused():
     found = verdict(table(patients=12))
     assert "positive patients" in failed(found)
