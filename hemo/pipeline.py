@@ -28,6 +28,22 @@ class Job:
     parent: str | None
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What the whole way came to.
+
+    Attributes
+    ----------
+    failed
+        Names of trainings that failed, each with its fault.
+    in_production
+        Whether any label has a classifier in production.
+    """
+
+    failed: list[tuple[str, str]]
+    in_production: bool
+
+
 def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     """Return the experiment's store, first making the phantom and the store where they are wanted.
 
@@ -62,7 +78,9 @@ def make_plan(config: Experiment, store: SliceStore) -> Plan:
     split = None
     if config.protocol != "paper":
         split = make_split(store.index, config.protocol, config.seed, folds=config.folds)
-    return Plan(split, config.sampling, config.operating_point, config.positives, config.seed)
+    return Plan(
+        split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration
+    )
 
 
 def train_all(
@@ -73,7 +91,7 @@ def train_all(
     experiment: str,
     parent: str,
 ) -> list[tuple[str, str]]:
-    """Train families on labels, each in a run below `parent`; return names and faults of those that failed."""
+    """Train families on labels, each in a run below `parent`; return names and faults of failed ones."""
     plan = make_plan(config, store)
     jobs = [
         Job(make_work(config, word, label, params), plan, store.folder, experiment, parent)
@@ -129,8 +147,14 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> list
         return train_all(config, store, {family: params}, labels, experiment, root)
 
 
-def run_experiment(config: Experiment, file: str | None) -> list[tuple[str, str]]:
-    """Go the whole way: store, training runs, comparison, promotion, as runs below one root run."""
+def run_experiment(config: Experiment, file: str | None) -> Outcome:
+    """Go the whole way: store, training runs, comparison, promotion, as runs below one root run.
+
+    Raises
+    ------
+    HemoError
+        If no training succeeded.
+    """
     from hemo import registry
     from hemo.report import log_comparison, print_comparison
 
@@ -145,8 +169,8 @@ def run_experiment(config: Experiment, file: str | None) -> list[tuple[str, str]
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
         comparison = log_comparison(config, experiment, root)
         print_comparison(comparison)
-        registry.promote_and_print(config, experiment, root)
-    return failed
+        decisions = registry.promote_and_print(config, experiment, root)
+    return Outcome(failed, bool((decisions["production"] != "none").any()))
 
 
 def make_phantom(config: Experiment, folder: Path) -> str:

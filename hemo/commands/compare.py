@@ -9,6 +9,7 @@ from hemo.commands import options
 
 if TYPE_CHECKING:
     from hemo.config import Experiment
+    from hemo.pipeline import Outcome
 
 
 @click.command()
@@ -42,16 +43,18 @@ def after_comparison(experiment: str) -> None:
     next_commands(f"hemo promote{where}", "hemo ui")
 
 
-def after_experiment(config: "Experiment", file: str, failed: list[tuple[str, str]]) -> None:
+def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> None:
     """Print what failed, and what to type after the whole way."""
     from hemo import console
 
-    for name, reason in failed:
+    for name, reason in outcome.failed:
         console.err.print(f"[red]not trained:[/red] {name}: {reason}")
-    scans = config.images or config.folder / "phantom"
     where = f" --experiment {file}" if file else ""
-    console.next_commands(
-        "make ui                     # the runs, the comparison and the registry in the browser",
-        f"hemo predict {scans} --out predictions.csv",
+    commands = [
+        "make ui                  # the runs, the comparison and the registry in the browser",
         f"hemo compare{where} --open",
-    )
+    ]
+    if outcome.in_production:
+        scans = config.images or config.folder / "phantom"
+        commands += ["hemo registry", f"hemo predict {scans} --out predictions.csv"]
+    console.next_commands(*commands)

@@ -24,8 +24,7 @@ def main(**words: Any) -> None:
 
     file = words.pop("experiment")
     experiment = config.load(file, **words)
-    failed = pipeline.run_experiment(experiment, file)
-    after_experiment(experiment, file, failed)
+    after_experiment(experiment, file, pipeline.run_experiment(experiment, file))
 
 
 def family_command(name: str) -> click.Command:
