@@ -40,9 +40,7 @@ def main(slices: int = 5_000) -> None:
         make_files(place)
         link_many(place / "dicom", place / "images", slices)
         start = time.perf_counter()
-        subprocess.run(
-            command(place / "images", place / "whole", place / "key"), check=True, capture_output=True
-        )
+        subprocess.run(command(place, "whole"), check=True, capture_output=True)
         seconds = time.perf_counter() - start
         draw, again = random.Random(0), 0
         for _ in range(KILLS):
@@ -55,9 +53,7 @@ def main(slices: int = 5_000) -> None:
             process.wait()
             after = shards(place / "cut")
             again += sum(after.get(name) != facts for name, facts in before.items())
-        subprocess.run(
-            command(place / "images", place / "cut", place / "key"), check=True, capture_output=True
-        )
+        subprocess.run(command(place, "cut"), check=True, capture_output=True)
         whole, cut = SliceStore.open(place / "whole"), SliceStore.open(place / "cut")
         stray = [name for _, _, names in os.walk(cut.folder) for name in names if name.endswith(".tmp")]
         same = "equal" if whole.digest == cut.digest else "DIFFERENT"
