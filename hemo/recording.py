@@ -260,6 +260,7 @@ def _log_model(scratch: Path, trained: Trained, work: Work, store: SliceStore) -
         "label": work.label,
         "family": work.family,
         "threshold": trained.threshold,
+        "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
@@ -282,7 +283,7 @@ def model_requirements(family: str) -> list[str]:
     """Return what a served classifier of a family needs, pinned to the versions it was fitted with."""
     packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
     installed = tracking.versions()
-    if families.get(family).neural:
+    if families.get(family).tensorflow:
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
     return [f"{name}=={version(name)}" for name in packages]
 
@@ -292,7 +293,7 @@ def _check_loaded_back(model: ModelInfo, trained: Trained, store: SliceStore) ->
     rows = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
     images = store.images(rows)
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
-    gap = np.abs(served.probability(images) - trained.classifier.predict_proba(images)[:, 1]).max()
+    gap = np.abs(served.probability(images) - trained.probability(images)).max()
     mlflow.log_metric("model/loaded_back_gap", float(gap))
     if gap > ROUNDTRIP_TOLERANCE:
         raise HemoError(f"{model.model_uri}: loaded back, its probabilities differ by {gap:.2g}: not kept")

@@ -79,5 +79,6 @@ FAMILY = Family(
     first={"depth": 6, "width": 4096, "taper": 4, **FIRST_TRAINING},
     classifier=lambda: DenseNetwork,
     neural=True,
+    tensorflow=True,
     tiny={"layers": (16, 8), "epochs": 8, "learning_rate": 0.05},
 )

@@ -83,6 +83,8 @@ class Family:
         Returns the class that `build` gives, for loading a saved one (imports lazily).
     neural
         Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
+    tensorflow
+        Predicts with TensorFlow, as every neural family does: a served model needs it installed.
     tiny
         Parameters under which the contract tests train in a second.
     """
@@ -95,4 +97,5 @@ class Family:
     classifier: Callable[[], type[Classifier]]
     first: Mapping[str, Any]
     neural: bool = False
+    tensorflow: bool = False
     tiny: Mapping[str, Any] = field(default_factory=dict)

@@ -94,5 +94,6 @@ FAMILY = Family(
     first={"depth": 3, "filters": 32, "growth": 2, "pooling": "flatten", **FIRST_TRAINING},
     classifier=lambda: ConvolutionalNetwork,
     neural=True,
+    tensorflow=True,
     tiny={"filters": (4, 8), "epochs": 8, "learning_rate": 0.05},
 )

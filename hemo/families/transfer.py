@@ -169,6 +169,7 @@ FAMILY = Family(
     build=Transfer,
     suggest=suggest,
     classifier=lambda: Transfer,
+    tensorflow=True,
     first={"size": 256, "C": 1e-3, "class_weight": "none"},
     tiny={"weights": "none", "size": 96, "C": 1.0},
 )
