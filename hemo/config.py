@@ -100,6 +100,11 @@ class Experiment(Part):
         Slices learned from: `balanced` (half positive) or `natural` prevalence.
     operating_point
         Rule that fits the threshold off-test (see `hemo.evaluation.operating_point`).
+    calibration
+        `none`, `sigmoid` or `isotonic`: whether probabilities are calibrated, off-test, as part of the
+        classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking
+        are right without, and under `cv` calibrating fold by fold lowers pooled ranking figures where few
+        patients have a label (see `hemo.evaluation.decisions`). Under `holdout` it costs nothing.
     families
         Families by name, each with the parameters that differ from its defaults. A family may be there
         several times, as variants: `logreg@saga: {solver: saga}`.
@@ -117,6 +122,7 @@ class Experiment(Part):
     sampling: Literal["balanced", "natural"] = "balanced"
     positives: int = Field(3145, ge=2)
     operating_point: str = "sensitivity_at_least:0.85"
+    calibration: Literal["none", "sigmoid", "isotonic"] = "none"
     families: dict[FamilyWord, dict[str, Any]] = Field(
         default_factory=lambda: {name: dict[str, Any]() for name in PAPER_FAMILIES}
     )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hemo.labels import LABELS, SUBTYPES
 
 if TYPE_CHECKING:
+    from hemo.evaluation.calibration import Calibrator
     from hemo.families.base import Classifier, Images
     from hemo.imaging import RawSlice, Reduction
 
@@ -54,6 +55,8 @@ class Member:
         How its slices are made.
     classifier
         The classifier itself.
+    calibrator
+        What makes its probabilities calibrated ones; None where they are not calibrated.
     """
 
     label: str
@@ -62,14 +65,17 @@ class Member:
     threshold: float
     reduction: "Reduction"
     classifier: "Classifier"
+    calibrator: "Calibrator | None" = None
 
     @classmethod
     def load(cls, folder: Path, version: str = "") -> "Member":
         """Read what a training run logged: `served.json` and the fitted classifier."""
         from hemo import families
+        from hemo.evaluation.calibration import Calibrator
         from hemo.imaging import Reduction
 
         facts = json.loads((folder / "served.json").read_text())
+        calibrator = facts.get("calibrator")
         return cls(
             label=facts["label"],
             family=facts["family"],
@@ -77,11 +83,13 @@ class Member:
             threshold=float(facts["threshold"]),
             reduction=Reduction.from_json(facts["reduction"]),
             classifier=families.load(folder / "fitted"),
+            calibrator=Calibrator.from_json(calibrator) if calibrator else None,
         )
 
     def probability(self, images: "Images") -> NDArray[np.float64]:
         """Return the probability of the label for slices as stored, float64 (n,)."""
-        return np.asarray(self.classifier.predict_proba(images)[:, 1], np.float64)
+        raw = np.asarray(self.classifier.predict_proba(images)[:, 1], np.float64)
+        return self.calibrator(raw) if self.calibrator else raw
 
 
 class ServedClassifier(PythonModel):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.evaluation import operating_point, predictions
-from hemo.families.base import Classifier
+from hemo.evaluation import decisions, predictions
+from hemo.evaluation.calibration import Calibrator
+from hemo.families.base import Classifier, Images
 from hemo.labels import LABELS
 from hemo.slices import paper
 from hemo.slices.sample import SAMPLINGS
@@ -36,6 +37,8 @@ class Plan:
         Positive slices of a label's sample under `paper`.
     seed
         The one seed all others come from.
+    calibration
+        `none`, `sigmoid` or `isotonic` (see `hemo.evaluation.decisions`).
     """
 
     split: Split | None
@@ -43,6 +46,7 @@ class Plan:
     rule: str
     positives: int
     seed: int
+    calibration: str = "none"
 
     @property
     def protocol(self) -> str:
@@ -64,10 +68,14 @@ class Trained:
     classifier
         The one to keep: under `holdout` and `paper` the one that was tested; under `cv` fitted again on
         all patients.
+    calibrator
+        What makes its probabilities calibrated ones, fitted off-test; None where nothing is calibrated.
     threshold
         Its operating point, fitted on validation or out-of-fold predictions (0.5 under `paper`).
     predictions
         Prediction table (see `hemo.evaluation.predictions`).
+    fitted_on
+        The rows that calibrator and threshold were fitted on, calibrated.
     epochs
         One row an epoch of neural families: `fold` (-1: the classifier to keep), `epoch`, `loss`, ...
     facts
@@ -75,10 +83,17 @@ class Trained:
     """
 
     classifier: Classifier
+    calibrator: Calibrator | None
     threshold: float
     predictions: pd.DataFrame
+    fitted_on: pd.DataFrame
     epochs: pd.DataFrame
     facts: dict[str, float]
+
+    def probability(self, images: Images) -> NDArray[np.float64]:
+        """Return the calibrated probability of the label for slices as stored, float64 (n,)."""
+        raw = np.asarray(self.classifier.predict_proba(images)[:, 1], np.float64)
+        return raw if self.calibrator is None else self.calibrator(raw)
 
 
 def train(
@@ -125,18 +140,21 @@ def train(
             if part == "test" or plan.protocol == "holdout":
                 known = rows[y[rows] >= 0]
                 tables.append(_predict(store, classifier, label, known, part, one.fold))
-    table = pd.concat(tables, ignore_index=True)
-    threshold, table["threshold"] = _operating_point(table, plan)
+    raw = pd.concat(tables, ignore_index=True)
+    decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
     if refit and not one_for_all:
         learn, validation = set_apart(index, np.arange(len(index)), plan.seed)
         everything = Round(-1, learn, validation, np.arange(0))
         classifier, seconds = _fit(store, plan, family, label, params, everything, epochs, final=True)
         fit_seconds += seconds
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
-    facts |= {"time/fit_s": fit_seconds, "threshold": threshold}
+    facts |= {"time/fit_s": fit_seconds, "threshold": decided.threshold}
     if plan.split is None:
         facts |= paper.counts(index, label, trainings[0], plan.seed, plan.positives)
-    return Trained(classifier, threshold, predictions.validate(table), pd.DataFrame(epochs), facts)
+    return Trained(
+        classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
+        decided.fitted_on, pd.DataFrame(epochs), facts,
+    )  # fmt: skip
 
 
 def _fit(
@@ -199,23 +217,10 @@ def _predict(
     )
 
 
-def _operating_point(table: pd.DataFrame, plan: Plan) -> tuple[float, NDArray[np.float64]]:
-    """Return the kept classifier's threshold and the threshold each row is judged by, fitted without it."""
-    truth, probability = table["truth"].to_numpy(), table["probability"].to_numpy()
-    if plan.protocol == "paper":
-        return 0.5, np.full(len(table), 0.5)
-    rule = operating_point.OperatingPointRule.parse(plan.rule)
-    if plan.protocol == "holdout":
-        off_test = (table["part"] == "validation").to_numpy()
-        threshold = operating_point.fit(truth[off_test], probability[off_test], rule)
-        return threshold, np.full(len(table), threshold)
-    each = operating_point.cross_fit(truth, probability, table["fold"].to_numpy(), rule)
-    return operating_point.fit(truth, probability, rule), each
-
-
 def _check_learnable(index: pd.DataFrame, label: str, plan: Plan) -> None:
     positive = index.loc[index[label] == 1, "patient"].nunique()
     if plan.split is not None and positive < 2:
         raise HemoError(
-            f"{label}: {positive} patients of the store have it: it takes 2, one to learn from and one to test on"
+            f"{label}: {positive} patients of the store have it: it takes 2, one to learn from and one "
+            "to test on"
         )

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from stores import bright_blood, write_store
 
-from hemo import families, training
+from hemo import families
 from hemo.errors import HemoError
 from hemo.slices.split import make_split, rounds
 from hemo.training import Plan, train
@@ -20,9 +20,9 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("store") / "store", images, patients, labels)
 
 
-def plan(store, protocol="cv", sampling="balanced"):
+def plan(store, protocol="cv", sampling="balanced", calibration="none"):
     split = None if protocol == "paper" else make_split(store.index, protocol, seed=3, folds=FOLDS)
-    return Plan(split, sampling, RULE, positives=3145, seed=3)
+    return Plan(split, sampling, RULE, positives=3145, seed=3, calibration=calibration)
 
 
 class Spy:
@@ -99,22 +99,26 @@ def test_out_of_fold_predictions_cover_every_slice_once(store, shown):
     assert table.groupby("patient")["fold"].nunique().max() == 1
 
 
-def test_a_folds_truth_does_not_set_the_threshold_it_is_judged_by(store, shown):
-    before = train(store, plan(store), "logreg", "any", {}).predictions
-    fold = before["fold"] == 1
-    flipped = before.assign(truth=np.where(fold, 1 - before["truth"], before["truth"]))
-    _, thresholds = training._operating_point(flipped, plan(store))
-    np.testing.assert_array_equal(thresholds[fold], before["threshold"][fold])
-    assert not np.array_equal(thresholds[~fold], before["threshold"][~fold])
+@pytest.mark.parametrize("calibration", ["none", "sigmoid"])
+def test_out_of_fold_rows_are_judged_by_their_fold_s_own_threshold(store, shown, calibration):
+    table = train(store, plan(store, calibration=calibration), "logreg", "any", {}).predictions
+    assert table.groupby("fold")["threshold"].nunique().eq(1).all()
+    assert table["threshold"].nunique() == FOLDS
 
 
-def test_under_holdout_the_threshold_is_fitted_on_validation_patients_alone(store, shown):
-    trained = train(store, plan(store, "holdout"), "logreg", "any", {})
-    table = trained.predictions
-    test = table["part"] == "test"
-    changed = table.assign(truth=np.where(test, 1 - table["truth"], table["truth"]))
-    assert training._operating_point(changed, plan(store, "holdout"))[0] == trained.threshold
-    assert set(table["part"]) == {"validation", "test"}
+@pytest.mark.parametrize("protocol", ["cv", "holdout"])
+def test_the_kept_classifier_s_probabilities_are_calibrated_as_its_threshold_is_fitted(
+    store, shown, protocol
+):
+    raw = train(store, plan(store, protocol), "logreg", "any", {})
+    trained = train(store, plan(store, protocol, calibration="sigmoid"), "logreg", "any", {})
+    images = store.images(range(20))
+    assert not np.allclose(trained.probability(images), raw.probability(images))
+    called = trained.probability(images) >= trained.threshold
+    np.testing.assert_array_equal(called, raw.probability(images) >= raw.threshold)
+    assert trained.fitted_on["truth"].mean() == pytest.approx(
+        trained.fitted_on["probability"].mean(), abs=0.05
+    )
 
 
 def test_the_papers_protocol_splits_by_slice_at_half_prevalence_with_threshold_one_half(store, shown):

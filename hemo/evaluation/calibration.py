@@ -1,33 +1,40 @@
 """Calibration: how far probabilities can be believed, and the map that makes them believable."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hemo.errors import HemoError
-from hemo.evaluation.folds import out_of_fold
 
 METHODS: Final = ("sigmoid", "isotonic")
 
 _CLIP: Final = 1e-6
 """Probabilities nearer to 0 or 1 count as this near: a single certain slice must not decide a fit."""
 
+_TINY: Final = 1e-15
+"""When a fitted map is applied, probabilities are clipped by this only, so that they keep their order."""
+
+_LEAST_SLOPE: Final = 1e-3
+"""Of a sigmoid: out-of-fold probabilities of an unlearnable label can point the wrong way by chance, which
+must not turn the order of slices around, nor may slices that all count as certain become equal."""
+
 _STEPS: Final = 100
 _LARGEST: Final = 1e3
 """A coefficient beyond this means that the classes are separated: there is no finite fit."""
 
 
-def logit(probability: ArrayLike) -> NDArray[np.float64]:
-    """Return the log odds of probabilities, which are clipped to [1e-6, 1 - 1e-6] first."""
-    clipped = np.clip(np.asarray(probability, np.float64), _CLIP, 1 - _CLIP)
+def logit(probability: ArrayLike, clip: float = _CLIP) -> NDArray[np.float64]:
+    """Return the log odds of probabilities, which are clipped to [clip, 1 - clip] first."""
+    clipped = np.clip(np.asarray(probability, np.float64), clip, 1 - clip)
     return np.log(clipped) - np.log1p(-clipped)
 
 
 def _expit(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 0.5 * (1 + np.tanh(0.5 * value))
+    small = np.exp(-np.abs(value))  # exact in both tails
+    return np.where(value < 0, small, 1.0) / (1 + small)
 
 
 def _fit_logistic(
@@ -141,9 +148,9 @@ def _check(method: str) -> None:
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A map from a classifier's probabilities to calibrated ones.
+    """A map from a classifier's probabilities to calibrated ones, which never turns two slices around.
 
-    It keeps the order of slices, but for a sigmoid fitted to probabilities worse than chance: that one falls.
+    A sigmoid keeps every order, and with it the AUC; an isotonic map makes ties.
 
     Attributes
     ----------
@@ -167,29 +174,28 @@ class Calibrator:
     def __call__(self, probability: ArrayLike) -> NDArray[np.float64]:
         """Return calibrated probabilities, float64 of the shape given."""
         if self.method == "sigmoid":
-            return _expit(self.slope * logit(probability) + self.intercept)
+            return _expit(self.slope * logit(probability, _TINY) + self.intercept)
         before, after = np.array(self.knots).T
         return np.interp(np.asarray(probability, np.float64), before, after)
 
-    def to_json(self) -> str:
-        """Return the map as JSON, exact to the last bit."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def to_json(self) -> dict[str, Any]:
+        """Return the map as what JSON holds, exact to the last bit."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the map that `to_json` gave.
 
         Raises
         ------
         HemoError
-            If the text is no calibrator.
+            If this is no calibrator.
         """
         try:
-            values = json.loads(text)
-            values["knots"] = tuple((float(before), float(after)) for before, after in values["knots"])
-            return cls(**values)
+            knots = tuple((float(before), float(after)) for before, after in values["knots"])
+            return cls(**{**values, "knots": knots})
         except (ValueError, TypeError, KeyError) as fault:
-            raise HemoError(f"calibrator: {fault}: should be the JSON that a run wrote") from fault
+            raise HemoError(f"calibrator: {fault}: should be what a run wrote") from fault
 
 
 def fit(truth: ArrayLike, probability: ArrayLike, method: str) -> Calibrator:
@@ -225,23 +231,13 @@ def fit(truth: ArrayLike, probability: ArrayLike, method: str) -> Calibrator:
         design = np.stack([logit(probability), np.ones(len(probability))], axis=1)
         target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
         slope, intercept = _fit_logistic(design, target, np.zeros(len(target)))
-        if np.isnan(slope):
-            # All probabilities are equal: the share of positives is all that can be learned.
-            slope, intercept = 0.0, float(logit(target.mean()))
+        if not slope >= _LEAST_SLOPE:  # NaN where all probabilities are as good as equal
+            slope = _LEAST_SLOPE
+            offset = slope * logit(probability, _TINY)
+            intercept = _fit_logistic(design[:, 1:], target, offset)[0]
         return Calibrator("sigmoid", float(slope), float(intercept))
     from sklearn.isotonic import IsotonicRegression
 
     fitted = IsotonicRegression().fit(probability, truth)
     knots = zip(fitted.X_thresholds_.tolist(), fitted.y_thresholds_.tolist(), strict=True)
     return Calibrator("isotonic", knots=tuple(knots))
-
-
-def cross_fit(truth: ArrayLike, probability: ArrayLike, fold: ArrayLike, method: str) -> NDArray[np.float64]:
-    """Return calibrated probabilities, each fold's by a calibrator fitted on the other folds, float64 (n,).
-
-    Raises
-    ------
-    HemoError
-        If there are fewer than two folds, or the other folds of one lack a class.
-    """
-    return out_of_fold(truth, probability, fold, lambda y, p, here: fit(y, p, method)(here))

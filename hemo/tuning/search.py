@@ -137,7 +137,9 @@ def tune_one(
 def holdout_plan(config: Experiment, store: SliceStore) -> Plan:
     """Return the plan whose test patients tuning never sees, and by which the best is trained."""
     split = make_split(store.index, "holdout", config.seed)
-    return Plan(split, config.sampling, config.operating_point, config.positives, config.seed)
+    return Plan(
+        split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration
+    )
 
 
 def make_job(

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,7 +51,7 @@ def test_calibration_mends_slope_and_intercept(simulate, method):
 def test_a_calibrator_gives_probabilities_and_survives_json_bit_by_bit(rows, method):
     truth, probability = np.array(rows).T
     fitted = calibration.fit(truth, probability, method)
-    again = calibration.Calibrator.from_json(fitted.to_json())
+    again = calibration.Calibrator.from_json(json.loads(json.dumps(fitted.to_json())))
     asked = np.linspace(0, 1, 20)
     assert (fitted(asked) == again(asked)).all()
     assert ((fitted(asked) >= 0) & (fitted(asked) <= 1)).all()
@@ -66,14 +68,19 @@ def test_separated_classes_keep_a_finite_sigmoid():
     assert np.isfinite([fitted.slope, fitted.intercept]).all()
 
 
-def test_no_fold_is_calibrated_by_its_own_truth(simulate):
-    table = simulate(0, folds=4)
-    before = calibration.cross_fit(table["truth"], table["probability"], table["fold"], "sigmoid")
-    own = table["fold"] == 2
-    changed = table["truth"].where(~own, 1 - table["truth"])
-    after = calibration.cross_fit(changed, table["probability"], table["fold"], "sigmoid")
-    assert (before[own] == after[own]).all()
-    assert (before[~own] != after[~own]).all()
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.integers(0, 1))
+def test_a_sigmoid_turns_no_two_slices_around_even_where_probabilities_point_the_wrong_way(p, first):
+    truth = np.arange(len(p)) % 2 == first
+    fitted = calibration.fit(truth, p, "sigmoid")
+    assert (np.diff(fitted(np.sort(p))) >= 0).all()
+
+
+def test_a_sigmoid_leaves_the_auc_as_it_is_even_of_saturated_probabilities(simulate):
+    truth, _ = skewed(simulate)
+    probability = np.where(truth == 1, 1e-9, 1e-12) * np.linspace(0.5, 1, len(truth))
+    mended = calibration.fit(truth, probability, "sigmoid")(probability)
+    before, after = (metrics.compute(truth, p, 0.5)["auc"] for p in (probability, mended))
+    assert after == before
 
 
 def test_what_cannot_be_calibrated_is_refused():
@@ -81,6 +88,6 @@ def test_what_cannot_be_calibrated_is_refused():
         calibration.fit([0, 0], [0.1, 0.2], "sigmoid")
     with pytest.raises(HemoError, match="sigmoid or isotonic"):
         calibration.fit([0, 1], [0.1, 0.2], "beta")
-    for text in ("no json", "[]", '{"method": "beta", "knots": []}', '{"method": "sigmoid"}'):
+    for values in ([], {"method": "beta", "knots": []}, {"method": "sigmoid"}, {"knots": []}):
         with pytest.raises(HemoError):
-            calibration.Calibrator.from_json(text)
+            calibration.Calibrator.from_json(values)

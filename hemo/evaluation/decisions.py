@@ -1,0 +1,97 @@
+"""From raw probabilities to decisions: calibration and operating point, both fitted off-test."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hemo.evaluation import calibration, operating_point
+from hemo.evaluation.calibration import Calibrator
+from hemo.evaluation.operating_point import OperatingPointRule
+
+METHODS = ("none", *calibration.METHODS)
+"""Kinds of calibration an experiment can ask for."""
+
+PAPER_THRESHOLD = 0.5
+"""Of the `paper` protocol, which neither calibrates nor fits a threshold."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Predictions with the decisions they lead to, and what the kept classifier decides by.
+
+    Attributes
+    ----------
+    table
+        The prediction table: calibrated probabilities, and the threshold that each row is judged by.
+        Neither was fitted with that row's patient, but for the validation rows of a holdout.
+    calibrator
+        The kept classifier's; None where it is not calibrated.
+    threshold
+        The kept classifier's operating point, of calibrated probabilities.
+    fitted_on
+        The rows that calibrator and threshold of the kept classifier were fitted on, calibrated by it; no
+        rows under `paper`.
+    """
+
+    table: pd.DataFrame
+    calibrator: Calibrator | None
+    threshold: float
+    fitted_on: pd.DataFrame
+
+
+def decide(raw: pd.DataFrame, protocol: str, rule: str, method: str) -> Decided:
+    """Calibrate predictions and fit the operating point, for each row without its patient.
+
+    Parameters
+    ----------
+    raw
+        A prediction table but for `threshold`: what classifiers gave.
+    protocol
+        `holdout`: both are fitted on the validation rows. `cv`: for each fold both are fitted on the other
+        folds, so that no truth of a fold takes part in any of its decisions, not even by way of the other
+        folds' calibration; the kept classifier's are fitted on all rows. `paper`: neither is fitted.
+    rule
+        Of the operating point, such as `sensitivity_at_least:0.85`.
+    method
+        `none`, `sigmoid` or `isotonic`.
+
+    Raises
+    ------
+    HemoError
+        If the rule is unknown, or the rows to fit on lack a class that rule or calibration needs.
+
+    Notes
+    -----
+    Within a fold a sigmoid keeps the order of slices, so that decisions are those of the raw probabilities.
+    Between folds it does not: the map of a fold with much blood was fitted where there is less, and gives
+    lower probabilities. Pooled out-of-fold ranking figures come out too low by that, the more so the fewer
+    positive patients there are: in simulations the AUC by 0.05 with 4 of 60, 0.02 with 8, 0.01 with 20.
+    Under `holdout` there is one map, and ranking figures are those of the raw probabilities.
+    """
+    if protocol == "paper":
+        table = raw.assign(threshold=PAPER_THRESHOLD)
+        return Decided(table, None, PAPER_THRESHOLD, table.iloc[:0])
+    parsed = OperatingPointRule.parse(rule)
+    off_test = raw[raw["part"] == "validation"] if protocol == "holdout" else raw
+    kept, threshold = _fit(off_test, parsed, method)
+    if protocol == "holdout":
+        table = _calibrated(raw, kept).assign(threshold=threshold)
+    else:
+        folds = []
+        for fold in sorted(raw["fold"].unique()):
+            here = raw["fold"] == fold
+            calibrator, judged_by = _fit(raw[~here], parsed, method)
+            folds.append(_calibrated(raw[here], calibrator).assign(threshold=judged_by))
+        table = pd.concat(folds).loc[raw.index]
+    return Decided(table, kept, threshold, _calibrated(off_test, kept))
+
+
+def _fit(rows: pd.DataFrame, rule: OperatingPointRule, method: str) -> tuple[Calibrator | None, float]:
+    """Return the calibrator fitted on rows, and the threshold fitted on what it makes of them."""
+    truth = rows["truth"].to_numpy()
+    calibrator = None if method == "none" else calibration.fit(truth, rows["probability"], method)
+    return calibrator, operating_point.fit(truth, _calibrated(rows, calibrator)["probability"], rule)
+
+
+def _calibrated(rows: pd.DataFrame, calibrator: Calibrator | None) -> pd.DataFrame:
+    return rows if calibrator is None else rows.assign(probability=calibrator(rows["probability"]))
