@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 import mlflow
@@ -121,15 +121,18 @@ def _last_words(log: IO[str]) -> str:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """End the server and its workers."""
-    if os.name == "posix":
-        try:
-            os.killpg(server.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
-    else:
-        server.terminate()
-    try:
-        server.wait(10)
-    except subprocess.TimeoutExpired:
-        server.kill()
+    """End the server and its workers: asked first, then by force, since they hold nothing unsaved."""
+    _signal(server, "SIGTERM")
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(5)
+    _signal(server, "SIGKILL")
+    server.wait()
+
+
+def _signal(server: subprocess.Popen[bytes], name: str) -> None:
+    """Signal the whole session; Windows has neither sessions nor signals."""
+    with suppress(ProcessLookupError):
+        if os.name == "posix":
+            os.killpg(server.pid, getattr(signal, name))
+        else:
+            server.terminate()

@@ -19,7 +19,10 @@ ARGUMENTS = (
 )  # fmt: skip
 PATIENCE = 60_000  # milliseconds: the UI is large, and other tests may be running
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed"),
+    pytest.mark.timeout(600),  # for machines that are busy with other things
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def links(tmp_path_factory):
     printed = [ui.stdout.readline().strip() for _ in range(8)]
     yield dict(zip(printed[::2], printed[1::2], strict=True))
     ui.send_signal(signal.SIGINT)
-    assert ui.wait(20) == 0
+    assert ui.wait(60) == 0
     socket.create_server(("127.0.0.1", port)).close()  # nobody listens there any more
 
 
