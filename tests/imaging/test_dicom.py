@@ -61,16 +61,19 @@ def make_jpeg_lossless(stored):
     return stream.getvalue()
 
 
-@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.floats(-500, 500), st.floats(-0.5, 0.5))
+@given(st.lists(st.floats(-np.pi, np.pi), min_size=3, max_size=3), st.floats(-500, 500))
 @settings(max_examples=20)
-def test_the_position_is_that_along_the_normal_under_any_gantry_tilt(offset, height, tilt):
-    along = [0, np.cos(tilt), np.sin(tilt)]
-    normal = np.cross([1, 0, 0], along)
-    origin = height * normal + offset[0] * np.array([1, 0, 0]) + offset[1] * np.array(along)
+def test_the_position_is_that_along_the_normal_under_any_tilt_and_turn(angles, height):
+    (a, b, c) = angles
+    turn = np.array([[np.cos(a), np.sin(a), 0], [-np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    tilt = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
+    roll = np.array([[np.cos(c), 0, np.sin(c)], [0, 1, 0], [-np.sin(c), 0, np.cos(c)]])
+    across, down, normal = turn @ tilt @ roll
+    origin = height * normal - 120 * across - 90 * down
     data = make_dicom(
         HEAD,
         ImagePositionPatient=[f"{v:.6f}" for v in origin],
-        ImageOrientationPatient=["1", "0", "0", *(f"{v:.9f}" for v in along)],
+        ImageOrientationPatient=[f"{v:.9f}" for v in (*across, *down)],
     )
     assert read_one(data).position == pytest.approx(height, abs=1e-3)
 

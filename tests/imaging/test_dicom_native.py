@@ -59,11 +59,11 @@ def nested(depth):
 
 
 @pytest.mark.parametrize("syntax", ["explicit", "implicit"])
-@pytest.mark.parametrize("undefined", [True, False])
+@pytest.mark.parametrize("undefined", ["both", "sequences", "neither"])
 def test_sequences_of_either_kind_of_length_are_skipped(syntax, undefined):
     sequence = Sequence([nested(3), nested(0)])
     data = make_dicom(head(), syntax, ReferencedImageSequence=sequence)
-    if undefined:
+    if undefined != "neither":
         dataset = pydicom.dcmread(pydicom.filebase.DicomBytesIO(data))
 
         def lengthen(part):
@@ -71,7 +71,7 @@ def test_sequences_of_either_kind_of_length_are_skipped(syntax, undefined):
                 if element.VR == "SQ":
                     element.is_undefined_length = True
                     for item in element.value:
-                        item.is_undefined_length_sequence_item = True
+                        item.is_undefined_length_sequence_item = undefined == "both"
                         lengthen(item)
 
         lengthen(dataset)
