@@ -23,6 +23,7 @@ import psutil
 from mlflow.entities import Run, ViewType
 from mlflow.tracking import MlflowClient
 
+from hemo import views
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 
@@ -60,6 +61,7 @@ def experiment_id(name: str) -> str:
     else:
         experiment = mlflow.get_experiment_by_name(name)
         found = experiment.experiment_id if experiment else mlflow.create_experiment(name)
+    views.prepare(str(found))
     close_orphans(found)
     return str(found)
 
@@ -95,7 +97,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
     with _released_launch():
         if launched and launched.info.experiment_id == experiment:
             with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=False):
-                mlflow.set_tags({"mlflow.runName": name, **_process_tags(), **tags})
+                mlflow.set_tags({"mlflow.runName": name, **tags, **_process_tags()})
                 yield launched.info.run_id
             return
         with start_run(experiment, name, tags) as run_id:
@@ -114,7 +116,7 @@ def start_run(
         run_name=name,
         parent_run_id=parent,
         nested=parent is not None,
-        tags={**_process_tags(), **tags},
+        tags={**tags, **_process_tags()},
         log_system_metrics=False,
     ) as run:
         yield run.info.run_id
