@@ -4,7 +4,6 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +12,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
-from mlflow.models import ModelSignature
-from mlflow.models.model import ModelInfo
-from mlflow.types import ColSpec, DataType, Schema
 
 import hemo
-from hemo import families, leakage, tracking, views
-from hemo.errors import HemoError
-from hemo.evaluation import explain, intervals, metrics, plots, predictions, style
+from hemo import families, figures, leakage, logged_model, tracking, views
+from hemo.evaluation import explain, plots, predictions, style
 from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Trained
-
-MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "rich", "click", "pyyaml")
-IMAGING_REQUIREMENTS = (
-    "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls", "nibabel",
-    "opencv-python-headless", "imagecodecs", "simplejpeg", "pillow", "scipy", "pyarrow", "xxhash",
-)  # fmt: skip
-FIRST = ("recall", "specificity", "auc", "precision", "accuracy")
-"""Figures that a run lists before the others."""
-
-DECIMALS = 4
-"""Of logged figures: the UI shows every digit there is. Exact ones follow from the prediction table."""
-
-ROUNDTRIP_SLICES = 32
-ROUNDTRIP_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -111,20 +92,14 @@ def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> str:
     """
     run_id = mlflow.active_run().info.run_id
     test = trained.predictions[trained.predictions["part"] == "test"]
-    finals = _figures(intervals.bootstrap(test, draws=work.draws, seed=plan.seed))
-    finals |= _counts(test)
-    validation = trained.predictions[trained.predictions["part"] == "validation"]
-    if len(validation):
-        point = metrics.compute(*(validation[c].to_numpy() for c in ("truth", "probability", "threshold")))
-        finals |= {f"val/{name}": round(value, DECIMALS) for name, value in point.items()}
-    finals |= trained.facts
+    finals = figures.finals(trained, plan, work.draws)
     curves = trained.epochs[trained.epochs["fold"] == -1] if len(trained.epochs) else trained.epochs
     _log_batch(run_id, _params(work, plan), finals, curves)
     _log_dataset(store, work)
     with tempfile.TemporaryDirectory() as scratch:
         _log_files(Path(scratch), trained, work, plan, store, test)
-        model = _log_model(Path(scratch), trained, work, store)
-    _check_loaded_back(model, trained, store)
+        model = logged_model.log(Path(scratch), trained, work.family, work.label, store)
+    logged_model.check(model, trained, store)
     mlflow.set_tag("mlflow.note.content", _note(work, finals, plan))
     return (
         f"AUC {finals.get('test/auc', np.nan):.3f}, recall {finals.get('test/recall', np.nan):.3f} at "
@@ -164,29 +139,9 @@ def _params(work: Work, plan: Plan) -> dict[str, Any]:
         "train.protocol": plan.protocol,
         "train.sampling": plan.sampling,
         "train.operating_point": "fixed:0.5" if plan.protocol == "paper" else plan.rule,
+        "train.calibration": "none" if plan.protocol == "paper" else plan.calibration,
         "train.seed": plan.seed,
         **{f"hp.{name}": value for name, value in resolved.items()},
-    }
-
-
-def _figures(table: pd.DataFrame) -> dict[str, float]:
-    """Return figures with their bounds by name, in the order in which the UI lists them."""
-    rows = table.set_index("metric").to_dict("index")
-    names = [*FIRST, *(name for name in rows if name not in FIRST)]
-    return {
-        f"test/{name}{suffix}": round(float(rows[name][column]), DECIMALS)
-        for name in names
-        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
-
-
-def _counts(test: pd.DataFrame) -> dict[str, float]:
-    positive = test[test["truth"] == 1]
-    return {
-        "test/slices": len(test),
-        "test/positive_slices": len(positive),
-        "test/patients": test["patient"].nunique(),
-        "test/positive_patients": positive["patient"].nunique(),
     }
 
 
@@ -218,7 +173,7 @@ def _log_files(
     scratch: Path, trained: Trained, work: Work, plan: Plan, store: SliceStore, test: pd.DataFrame
 ) -> None:
     title = f"{work.title}: {work.label}"
-    figures: dict[str, Figure] = {
+    drawn: dict[str, Figure] = {
         "roc": plots.roc(test, title),
         "precision_recall": plots.precision_recall(test, title),
         "confusion_matrix": plots.confusion_matrix(test, title),
@@ -226,10 +181,10 @@ def _log_files(
         "patients": plots.patient_strip(test, title),
     }
     if len(trained.epochs):
-        figures["learning_curves"] = plots.learning_curves(trained.epochs, title)
-    figures["failures"] = _gallery(trained, store, test, title)
+        drawn["learning_curves"] = plots.learning_curves(trained.epochs, title)
+    drawn["failures"] = _gallery(trained, store, test, title)
     (scratch / "plots").mkdir()
-    for name, figure in figures.items():
+    for name, figure in drawn.items():
         (scratch / "plots" / f"{name}.png").write_bytes(style.png(figure))
     (scratch / "predictions").mkdir()
     predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
@@ -252,69 +207,28 @@ def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str
     return explain.failure_gallery(rows, images, looked, title)
 
 
-def _log_model(scratch: Path, trained: Trained, work: Work, store: SliceStore) -> ModelInfo:
-    folder = scratch / "classifier"
-    folder.mkdir()
-    families.save(trained.classifier, work.family, folder / "fitted")
-    facts = {
-        "label": work.label,
-        "family": work.family,
-        "threshold": trained.threshold,
-        "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
-        "reduction": store.reduction.to_json(),
-    }
-    (folder / "served.json").write_text(json.dumps(facts, indent=2))
-    package = Path(hemo.__file__).parent
-    return mlflow.pyfunc.log_model(
-        name=work.family,
-        python_model=str(package / "served.py"),
-        artifacts={"classifier": str(folder)},
-        code_paths=[str(package)],
-        pip_requirements=model_requirements(work.family),
-        signature=ModelSignature(
-            Schema([ColSpec(DataType.binary, "image")]),
-            Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
-        ),
-        metadata={"label": work.label, "data_digest": store.digest},
-    )
-
-
-def model_requirements(family: str) -> list[str]:
-    """Return what a served classifier of a family needs, pinned to the versions it was fitted with."""
-    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
-    installed = tracking.versions()
-    if families.get(family).tensorflow:
-        packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
-    return [f"{name}=={version(name)}" for name in packages]
-
-
-def _check_loaded_back(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
-    """Compare the loaded-back model with the classifier: formats that log well can fail at load."""
-    rows = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
-    images = store.images(rows)
-    served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
-    gap = np.abs(served.probability(images) - trained.probability(images)).max()
-    mlflow.log_metric("model/loaded_back_gap", float(gap))
-    if gap > ROUNDTRIP_TOLERANCE:
-        raise HemoError(f"{model.model_uri}: loaded back, its probabilities differ by {gap:.2g}: not kept")
-
-
 def _note(work: Work, finals: Mapping[str, float], plan: Plan) -> str:
     """Return a run's note; the UI shows its first lines before anything else."""
-
-    def figure(name: str, title: str) -> str:
-        value, low, high = (finals.get(f"test/{name}{suffix}", np.nan) for suffix in ("", "_low", "_high"))
-        return f"{title} **{value:.3f}** ({low:.2f} to {high:.2f})"
-
     how = {
         "cv": "Out-of-fold predictions of all patients",
         "holdout": "Test patients that training never saw",
         "paper": "**Split by slice as in the seed paper, not valid for new patients**",
     }[plan.protocol]
-    figures = [figure("recall", "recall"), figure("specificity", "specificity"), figure("auc", "AUC")]
+    words = {"recall": "recall", "specificity": "specificity", "auc": "AUC"}
+    slices, studies = (
+        ", ".join(f"{word} {figures.ranged(finals, f'{level}/{name}')}" for name, word in words.items())
+        for level in ("test", "study")
+    )
+    if "study/studies" in finals:
+        whole = f"{finals['study/studies']:.0f} studies, positive where any slice is: {studies}.\n\n"
+    else:
+        whole = ""
+    threshold = f"{finals['threshold']:.3f}"
+    if "threshold_low" in finals:
+        threshold += f" ({finals['threshold_low']:.3f} to {finals['threshold_high']:.3f})"
     return (
-        f"**{work.title}** on **{work.label}** ({work.dataset}): {', '.join(figures)}.\n\n"
+        f"**{work.title}** on **{work.label}** ({work.dataset}): {slices}.\n\n{whole}"
         f"{how}: {finals['test/slices']:.0f} slices of {finals['test/patients']:.0f} patients, "
         f"{finals['test/positive_slices']:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
-        f"Operating point {finals['threshold']:.3f}. Research use only."
+        f"Operating point {threshold}. Research use only."
     )

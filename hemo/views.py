@@ -38,7 +38,7 @@ The run's name is always there.
 CHARTS = ("recall", "specificity", "auc", "precision", "accuracy", "recall_at_specificity_80")
 """Figures with a bar chart in the open section; the UI adds the others in sections of their own."""
 
-CLOSED = ("test", "fit", "time", "model", "Model metrics")
+CLOSED = ("test", "study", "val", "fit", "time", "model", "system", "Model metrics")
 """Sections that the UI makes of every training run's other metrics, closed until they are wanted."""
 
 SAVED_VIEW = "mlflow.sharedViewState."
