@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from rich.table import Table
 from rich.text import Text
 
-from hemo import console, families, page
+from hemo import families, page
 from hemo.gate import Condition, Verdict
 
 DECISIONS = {
@@ -117,10 +117,15 @@ def terminal(table: pd.DataFrame) -> Table:
     return shown
 
 
-def conditions(verdict: Verdict) -> Table:
-    """Return all conditions of one verdict as a table for the terminal."""
-    rows = [(c.name, c.figure, c.required, _verdict(c)) for c in verdict.conditions]
-    return console.table("Conditions", ("condition", "found", "asked", "verdict"), rows)
+def conditions(name: str, verdict: Verdict) -> Table:
+    """Return all conditions of one candidate as a table for the terminal."""
+    shown = Table(title=name, title_justify="left", title_style="bold", header_style="bold")
+    for column in ("condition", "found", "asked", "verdict"):
+        shown.add_column(column, overflow="fold")
+    for one in verdict.conditions:
+        style = "green" if one.passed else "red"
+        shown.add_row(one.name, one.figure, one.required, Text(_verdict(one), style=style))
+    return shown
 
 
 def _verdict(condition: Condition) -> str:

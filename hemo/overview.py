@@ -74,7 +74,7 @@ def terminal(found: Sequence[Row]) -> Table:
         if row.label == "panel":
             shown.add_section()
         red = "bold red" if row.override or row.action == "by hand" else ""
-        version = f"{row.version} {row.family}" if row.version else "none"
+        version = f"{row.version} {row.family}".strip() or "none"
         cells = (row.label, version, *row.figures, row.since, row.replaced)
         shown.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
     return shown
@@ -99,7 +99,7 @@ def _row(label: str) -> Row:
     return Row(
         label=label,
         version=number,
-        family=family_word(tags),
+        family=family_word(tags) if "family" in tags else "",
         figures=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
         since=when(record.at),
         why=record.reason,

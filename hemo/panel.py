@@ -134,7 +134,8 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
         mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(model))
         shutil.move(model / "artifacts" / "classifier", folder / label)
         served = json.loads((folder / label / "served.json").read_text())
-        facts.append({"label": label, "version": str(version.version), "run_id": version.run_id, **served})
+        known = {"version": str(version.version), "override": version.tags.get("override", "")}
+        facts.append({"label": label, "run_id": version.run_id, **known, **served})
         for line in (model / "requirements.txt").read_text().split():
             name, _, number = line.partition("==")
             requirements[name] = max(requirements.get(name, ""), number, key=_release)

@@ -54,7 +54,8 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
         raise HemoError(
             f"{paths[0]}: no DICOM, NIfTI, PNG or JPEG file: give files or a folder that has some"
         )
-    names, slices, skipped = [], [], []
+    found: list[tuple[str, RawSlice]] = []
+    skipped = []
     for file in console.track(files, "reading", len(files)):
         try:
             parts = read_parts(file)
@@ -64,13 +65,14 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
             if isinstance(part, Excluded):
                 skipped.append((str(file), str(part)))
             else:
-                names.append(str(file))
-                slices.append(replace(part, study=study_word(part.study)))
+                found.append((str(file), replace(part, study=study_word(part.study))))
     lost = pd.DataFrame(skipped, columns=["file", "reason"])
-    if not slices:
+    if not found:
         raise HemoError(f"{skipped[0][0]}: {skipped[0][1]}: none of {len(files)} files can be used")
+    found.sort(key=_in_order)
+    slices = [one for _, one in found]
     table = panel.predict_slices(slices)
-    table.insert(0, "file", names)
+    table.insert(0, "file", [name for name, _ in found])
     table.insert(1, "slice", [one.slice_id for one in slices])
     return Prediction(table, slices, lost, panel.missing)
 
@@ -105,6 +107,12 @@ def check_out(out: Path) -> None:
         raise HemoError(f"{out}: unknown format '{out.suffix}': end the name with {', '.join(FORMATS)}")
 
 
+def _in_order(entry: tuple[str, RawSlice]) -> tuple[str, float, str]:
+    """Return the key that puts slices in the order of their study and position, others by file."""
+    name, one = entry
+    return (one.study, one.position if np.isfinite(one.position) else 0.0, name)
+
+
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield files; of a folder, those below it that may be scans, sorted."""
     for path in paths:
@@ -123,6 +131,7 @@ def _as_html(prediction: Prediction, panel: ServedPanel) -> str:
     versions = [(m.label, m.version, m.family, f"{m.threshold:.3f}") for m in panel.members]
     parts = [
         page.table(("label", "version", "family", "operating point"), versions),
+        *(page.text(sentence, "red") for sentence in panel.overridden),
         page.text(f"{ANY_RULE} {STUDY_RULE}", "quiet"),
     ]
     if prediction.missing:

@@ -29,7 +29,6 @@ def promote(
     parent: str | None = None,
     *,
     labels: Sequence[str] = LABELS,
-    dry_run: bool = False,
     override: str = "",
 ) -> pd.DataFrame:
     """Put the best family of each label through the gate, and into production where it passes.
@@ -44,8 +43,6 @@ def promote(
         Run below which the run `promotion` is made.
     labels : sequence of str
         Labels to decide about.
-    dry_run : bool
-        Judge and report, but write and move nothing.
     override : str
         A person's reason to promote although the gate refuses; recorded and shown with the version.
 
@@ -54,29 +51,41 @@ def promote(
     DataFrame
         A row a label, columns `RESULT`.
     """
-    board = comparison.compare(experiment).leaderboard
-    best = board[board["best"] & board["label"].isin(labels)]
-    missing = [label for label in labels if label not in set(best["label"])]
-    if dry_run:
-        rows = [
-            _row(case, "would pass" if case.verdict.passed else "would be refused")
-            for case in (judge(config, label, run_id) for label, run_id in _pairs(best))
-        ]
-        return _table(rows, missing)
+    chosen = _best(experiment, labels)
     tags = {"stage": "promotion", "git_commit": tracking.git_commit()}
     opened = tracking.start_run if parent else tracking.root_run
     words = {"parent": parent} if parent else {}
     rows = []
     with opened(experiment, "promotion", tags, **words) as deciding:
-        for label, run_id in _pairs(best):
+        for label, run_id in chosen.items():
             aliases.settle(model_name(label))
             case = judge(config, label, run_id)
-            rows.append(_row(case, decide(case, deciding, override)))
+            rows.append(_row(case, decide(case, deciding, override), override))
         panel.update(deciding)
-        table = _table(rows, missing)
+        table = _table(rows, labels)
         mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
         mlflow.set_tag("mlflow.note.content", gate_report.summary(table))
     return table
+
+
+def rehearse(
+    config: Experiment, experiment: str, labels: Sequence[str] = LABELS
+) -> tuple[pd.DataFrame, list[Case]]:
+    """Judge the candidates as `promote` would, but write and move nothing.
+
+    Returns
+    -------
+    table : DataFrame
+        As `promote` returns it; `decision` is `would pass`, `would be refused` or `kept`.
+    cases : list of Case
+        All conditions of each.
+    """
+    cases = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
+    rows = []
+    for case in cases:
+        decision = "would pass" if case.verdict.passed else "would be refused"
+        rows.append(_row(case, "kept" if case.incumbent and case.incumbent.same_run else decision))
+    return _table(rows, labels), cases
 
 
 def rollback(label: str, reason: str = "") -> audit.Record:
@@ -119,8 +128,11 @@ def promote_and_print(config: Experiment, experiment: str, parent: str | None = 
     return table
 
 
-def _pairs(best: pd.DataFrame) -> list[tuple[str, str]]:
-    return [(str(row.label), str(row.run_id)) for row in best.itertuples()]
+def _best(experiment: str, labels: Sequence[str]) -> dict[str, str]:
+    """Return the training run of the best family of each label."""
+    board = comparison.compare(experiment).leaderboard
+    best = board[board["best"] & board["label"].isin(labels)]
+    return {str(row.label): str(row.run_id) for row in best.itertuples()}
 
 
 def decide(case: Case, deciding: str, override: str) -> str:
@@ -230,25 +242,25 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     return str(created.version)
 
 
-def _row(case: Case, decision: str) -> dict[str, str]:
-    production = aliases.current(model_name(case.label)).get("production", "none")
+def _row(case: Case, decision: str, override: str = "") -> dict[str, str]:
     reason = "in production already" if decision == "kept" else case.verdict.reason
     return {
         "label": case.label,
         "family": family_word(case.run.data.tags),
         "decision": decision,
-        "production": production,
-        "reason": reason,
+        "production": aliases.current(model_name(case.label)).get("production", "none"),
+        "reason": f"{override} (the gate: {reason})" if decision == "overridden" else reason,
         "run_id": case.run.info.run_id,
     }
 
 
-def _table(rows: Sequence[dict[str, str]], missing: Sequence[str]) -> pd.DataFrame:
+def _table(rows: Sequence[dict[str, str]], labels: Sequence[str]) -> pd.DataFrame:
+    decided = {row["label"] for row in rows}
     none = [
         {"label": label, "family": "", "decision": "no candidate", "reason": "no training run", "run_id": ""}
         | {"production": aliases.current(model_name(label)).get("production", "none")}
-        for label in missing
+        for label in labels
+        if label not in decided
     ]
     table = pd.DataFrame([*rows, *none], columns=list(RESULT))
-    order = {label: place for place, label in enumerate(LABELS)}
-    return table.sort_values("label", key=lambda column: column.map(order), ignore_index=True)
+    return table.sort_values("label", key=lambda column: column.map(LABELS.index), ignore_index=True)

@@ -57,6 +57,8 @@ class Member:
         The classifier itself.
     calibrator
         What makes its probabilities calibrated ones; None where they are not calibrated.
+    override
+        The reason with which a person let it pass although the gate refused it; empty where it passed.
     """
 
     label: str
@@ -66,9 +68,10 @@ class Member:
     reduction: "Reduction"
     classifier: "Classifier"
     calibrator: "Calibrator | None" = None
+    override: str = ""
 
     @classmethod
-    def load(cls, folder: Path, version: str = "") -> "Member":
+    def load(cls, folder: Path, version: str = "", override: str = "") -> "Member":
         """Read what a training run logged: `served.json` and the fitted classifier."""
         from hemo import families
         from hemo.evaluation.calibration import Calibrator
@@ -84,6 +87,7 @@ class Member:
             reduction=Reduction.from_json(facts["reduction"]),
             classifier=families.load(folder / "fitted"),
             calibrator=Calibrator.from_json(calibrator) if calibrator else None,
+            override=override,
         )
 
     def probability(self, images: "Images") -> NDArray[np.float64]:
@@ -123,10 +127,19 @@ class ServedPanel(PythonModel):
         folder = Path(context.artifacts["panel"])
         facts = json.loads((folder / "panel.json").read_text())
         self.members = [
-            Member.load(folder / member["label"], member["version"])
+            Member.load(folder / member["label"], member["version"], member["override"])
             for member in sorted(facts["members"], key=lambda member: LABELS.index(member["label"]))
         ]
         self.missing: list[str] = facts["missing"]
+
+    @property
+    def overridden(self) -> list[str]:
+        """A sentence for each member that is in production against the gate."""
+        return [
+            f"{member.label} version {member.version} is in production against the gate: {member.override}"
+            for member in self.members
+            if member.override
+        ]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return a row an image: probability and decision of each label, and the study's."""

@@ -27,6 +27,8 @@ def predict(files: tuple[Path, ...], model: str, out: str) -> None:
     served = panel.load(model or panel.URI)
     result = prediction.predict(served, files)
     _show(result)
+    for sentence in served.overridden:
+        console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if out:
         prediction.write(result, served, Path(out))
         console.err.print(f"written: {out}", soft_wrap=True)

@@ -30,12 +30,15 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     labels = config.label_names(label)
     settings = config.load(experiment)
     found = tracking.find_experiment(settings.name)
-    table = registry.promote(settings, found, labels=labels, dry_run=dry_run, override=override)
-    console.out.print(gate_report.terminal(table))
-    where = f" --experiment {experiment}" if experiment else ""
     if dry_run:
-        console.next_commands(f"hemo promote{where}")
+        table, cases = registry.rehearse(settings, found, labels)
+        for case in cases:
+            console.out.print(gate_report.conditions(case.run.info.run_name, case.verdict))
+        console.out.print(gate_report.terminal(table))
+        console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
         return
+    table = registry.promote(settings, found, labels=labels, override=override)
+    console.out.print(gate_report.terminal(table))
     first = table["label"].iloc[0]
     console.next_commands(
         "hemo registry", f"hemo history {first}", "hemo predict FILES... --out predictions.html"

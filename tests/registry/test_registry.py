@@ -49,7 +49,9 @@ def test_promoting_again_keeps_what_is_there_and_adds_no_record(store):
 
 def test_a_dry_run_shows_the_verdict_and_writes_nothing(store):
     runs = len(mlflow.search_runs(search_all_experiments=True))
-    assert promote(dry_run=True).loc["any", "decision"] == "would pass"
+    table, cases = registry.rehearse(settings(), experiment())
+    assert table.set_index("label").loc["any", "decision"] == "would pass"
+    assert [case.label for case in cases] == ["any", "epidural"]
     assert len(mlflow.search_runs(search_all_experiments=True)) == runs
     assert aliases.current(ANY) == {}
 
