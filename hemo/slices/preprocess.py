@@ -115,7 +115,7 @@ def preprocess(
             replace_text(store / "store.json", _json(basis))
         done = _finished(store, shards)
         seen = set(pc.unique(read_records(done)["source"]).to_pylist()) if done else set()
-        fresh = [source for source in sources if keyed_hash(secret, source.state) not in seen]
+        fresh = [source for source in sources if keyed_hash(secret, source.state.hex()) not in seen]
         first = 1 + max((int(path.stem) for path in done), default=-1)
         tasks = [
             Task(first + number, shards, tuple(chunk), chosen, secret)

@@ -139,7 +139,7 @@ def _record(source: Source, raw: RawSlice, digest: str, key: bytes) -> dict[str,
 def _rows(task: Task) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
     """Yield a record for each slice of a task, with its image unless it is excluded."""
     for source in task.sources:
-        base = {"source": keyed_hash(task.key, source.state)}
+        base = {"source": keyed_hash(task.key, source.state.hex())}
         file = source.name + os.path.basename(source.paths[0])[len(source.slice_name) :]
         try:
             parts, digest = _read(source, task.reduction)

@@ -3,6 +3,7 @@
 Paths are texts here: a folder may hold a million files, and path objects would take minutes.
 """
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ FOLDERS_THAT_NAME: Final = 4
 """How many of the folders above a file may be what a table of volumes calls it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file, or the files that show one slice in several windows.
 
@@ -43,14 +44,14 @@ class Source:
     patient
         What the folders say of the patient, "" where nothing.
     state
-        Place, size and time of change of every file: another state is another source.
+        Digest of place, size and time of change of every file: another state is another source.
     """
 
     paths: tuple[str, ...]
     channels: tuple[str, ...]
     name: str
     patient: str
-    state: str
+    state: bytes
 
     @property
     def slice_name(self) -> str:
@@ -102,7 +103,7 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
         raise HemoError(f"{images}: no such folder of images: give one with --images")
     images = images.resolve()
     root = str(images.parent if images.is_file() else images)
-    groups: dict[tuple[str, str], dict[str, str]] = {}
+    groups: dict[tuple[str, str], tuple[str, ...]] = {}
     for folder, name in _files(images):
         window = os.path.basename(folder) if folder != root else ""
         below = folder[len(root) + 1 :]
@@ -110,21 +111,22 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
             below = os.path.dirname(below)
         else:
             window = ""
-        groups.setdefault((below, name), {})[window] = os.path.join(folder, name)
+        groups[below, name] = (*groups.get((below, name), ()), window)
     if not groups:
         raise HemoError(f"{images}: no DICOM, NIfTI, JPEG, PNG or TIFF files in it: give another folder")
     parents = {below for below, _ in groups}
     shared = os.path.commonpath(parents) if "" not in parents else ""
     depth = len(shared.split(os.sep)) if shared and len(groups) > 1 else 0
     sources = []
-    for (below, name), shown in sorted(groups.items(), key=lambda group: group[0]):
+    for below, name in sorted(groups):
+        shown = groups.pop((below, name))
         patient = _patient(below.split(os.sep)[depth:])
         if "" in shown:
-            sources.append(_source({"": shown.pop("")}, below, name, patient))
-        if shown:
-            asked = [window for window in windows if window in shown]
-            asked = asked or ["brain" if "brain" in shown else min(shown)]
-            sources.append(_source({window: shown[window] for window in asked}, below, name, patient))
+            sources.append(_source(root, below, ("",), name, patient))
+        if named := [window for window in shown if window]:
+            asked = [window for window in windows if window in named]
+            asked = asked or ["brain" if "brain" in named else min(named)]
+            sources.append(_source(root, below, tuple(asked), name, patient))
     return sources
 
 
@@ -132,9 +134,10 @@ def _patient(folders: Sequence[str]) -> str:
     return next((folder for folder in folders if folder.lower() not in NOT_A_PATIENT), "")
 
 
-def _source(shown: dict[str, str], below: str, name: str, patient: str) -> Source:
+def _source(root: str, below: str, windows: tuple[str, ...], name: str, patient: str) -> Source:
+    paths = tuple(os.path.join(root, below, window, name) for window in windows)
     states = []
-    for path in shown.values():
+    for path in paths:
         try:
             facts = os.stat(path)
             states.append(f"{path}:{facts.st_size}:{facts.st_mtime_ns}")
@@ -142,9 +145,9 @@ def _source(shown: dict[str, str], below: str, name: str, patient: str) -> Sourc
             states.append(path)
     place = stem(name)
     return Source(
-        paths=tuple(shown.values()),
-        channels=tuple(window for window in shown if window),
+        paths=paths,
+        channels=tuple(window for window in windows if window),
         name=f"{below}/{place}" if below else place,
         patient=patient,
-        state="\n".join(states),
+        state=hashlib.blake2b("\n".join(states).encode(), digest_size=16).digest(),
     )
