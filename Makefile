@@ -19,7 +19,7 @@ demo: .venv/done ## the environment, then the whole way on the phantom through m
 	$(BIN)/mlflow run . --env-manager local
 
 test: .venv/done ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .
