@@ -1,0 +1,149 @@
+"""What a reader of head CT looks for, as numbers: dense spots, their place, differences of sides.
+
+All sizes are in fractions of the slice, so that they mean the same at any resolution.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.families.base import Images
+
+Gray = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+BONE = 235
+"""Gray level from which a pixel counts as bone: the brain window ends below bone."""
+
+AIR = 12
+"""Gray level up to which a pixel counts as air."""
+
+LEVELS = (2.0, 3.0, 4.5)
+"""Robust deviations above the brain's median, from which a pixel counts as dense."""
+
+DEPTHS = (0.0, 0.02, 0.05, 0.1, 0.18, 1.0)
+"""Borders of the bands of depth under the skull, in fractions of the slice."""
+
+QUANTILES = (1, 5, 25, 50, 75, 90, 95, 98, 99, 99.7)
+
+
+def radiological_features(images: Images) -> NDArray[np.float32]:
+    """Return the features of slices, float32 (n, k): k features for each channel."""
+    channels = images.shape[-1]
+    rows = [np.concatenate([_features(image[..., c]) for c in range(channels)]) for image in images]
+    width = len(_features(np.zeros(images.shape[1:3], np.uint8))) * channels
+    return np.array(rows, np.float32).reshape(len(images), width)
+
+
+def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    import cv2
+
+    size = max(image.shape)
+    gray = cv2.GaussianBlur(image, (0, 0), size / 200).astype(np.float32)
+    head, brain = _head_and_brain(image)
+    depth = cv2.distanceTransform(np.pad(brain, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1] / size
+    inside = gray[brain] if brain.any() else np.zeros(1, np.float32)
+    median = float(np.median(inside))
+    # 1.4826 makes the median absolute deviation of a normal distribution its standard deviation.
+    spread = max(1.4826 * float(np.median(np.abs(inside - median))), 2.0)
+    score = np.where(brain, (gray - median) / spread, 0).astype(np.float32)
+    axis = float(np.nonzero(head)[1].mean()) if head.any() else (image.shape[1] - 1) / 2
+    difference = _left_right(score, brain, axis, size)
+    parts: list[Any] = [
+        [head.mean(), brain.mean(), (image >= BONE).mean(), median, spread, inside.std(), inside.mean()],
+        (np.percentile(inside, QUANTILES) - median) / spread,
+        np.histogram(inside, 16, (0, 256))[0] / inside.size,
+        _bands(score, depth, brain),
+        _bands(np.abs(difference), depth, brain),
+        np.percentile(difference[brain], (90, 97, 99.5)) if brain.any() else np.zeros(3),
+    ]
+    parts += [_spots(score, level, depth, brain, axis, size) for level in LEVELS]
+    parts.append(_spots(difference, 3.0, depth, brain, axis, size))
+    return np.concatenate([np.asarray(part, np.float64) for part in parts])
+
+
+def _head_and_brain(image: NDArray[np.uint8]) -> tuple[Mask, Mask]:
+    """Return the head, and what lies within its skull; without a closed skull, within its outer tenth."""
+    import cv2
+
+    size = max(image.shape)
+    head = _filled(_largest(image > AIR))
+    width = 2 * max(size // 64, 1) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    bone = cv2.morphologyEx((image >= BONE).astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    skull = _largest(bone > 0)
+    brain = _largest(_filled(skull) & ~skull & (image > AIR))
+    if brain.mean() < 0.3 * head.mean():
+        margin = cv2.distanceTransform(np.pad(head, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        brain = (margin > 0.1 * size) & (image < BONE)
+    return head, brain
+
+
+def _largest(mask: Mask) -> Mask:
+    import cv2
+
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    if count < 2:
+        return mask
+    return labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+
+
+def _filled(mask: Mask) -> Mask:
+    import cv2
+
+    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
+    cv2.floodFill(outside, None, (0, 0), 2)
+    return outside[1:-1, 1:-1] != 2
+
+
+def _left_right(score: Gray, brain: Mask, axis: float, size: int) -> Gray:
+    """Return how much more a place scores than its mirror image, blurred for the head is not quite even."""
+    import cv2
+
+    mirror = np.array([[-1, 0, 2 * axis], [0, 1, 0]], np.float32)
+    smooth = cv2.GaussianBlur(score, (0, 0), size / 50)
+    other = cv2.warpAffine(smooth, mirror, score.shape[::-1])
+    both = brain & (cv2.warpAffine(brain.astype(np.uint8), mirror, score.shape[::-1]) > 0)
+    return np.where(both, smooth - other, 0).astype(np.float32)
+
+
+def _bands(values: Gray, depth: Gray, brain: Mask) -> list[float]:
+    """Return the mean and the 95th percentile of values in each band of depth under the skull."""
+    result: list[float] = []
+    for low, high in pairwise(DEPTHS):
+        band = values[brain & (depth > low) & (depth <= high)]
+        result += [band.mean(), float(np.percentile(band, 95))] if band.size else [0.0, 0.0]
+    return result
+
+
+def _spots(score: Gray, level: float, depth: Gray, brain: Mask, axis: float, size: int) -> list[float]:
+    """Describe the dense places: their share, their number, and the largest one's form and place."""
+    import cv2
+
+    mask = (brain & (score > level)).astype(np.uint8)
+    count, labels, stats, centers = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    area = max(int(brain.sum()), 1)
+    if count < 2:
+        return [0.0] * 12
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    number = 1 + int(areas.argmax())
+    spot = labels == number
+    height, width = stats[number, cv2.CC_STAT_HEIGHT], stats[number, cv2.CC_STAT_WIDTH]
+    rows, columns = np.nonzero(spot)
+    spreads = np.sqrt(np.maximum(np.linalg.eigvalsh(np.cov(rows, columns, bias=True) + np.eye(2) / 12), 0))
+    return [
+        mask.sum() / area,
+        float((areas > size**2 / 4000).sum()),
+        areas.max() / area,
+        areas.max() / (height * width),
+        float(spreads[0] / spreads[1]),
+        spreads[1] / size,
+        float(score[spot].mean()),
+        float(score[spot].max()),
+        float(depth[spot].mean()),
+        float(depth[spot].max()),
+        abs(centers[number][0] - axis) / size,
+        centers[number][1] / size,
+    ]
