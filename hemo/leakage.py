@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.evaluation import intervals, paired
-from hemo.slices.split import Round, make_split, rounds
+from hemo.slices.split import Round, Rows, make_split, rounds
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, train
 
@@ -48,11 +48,32 @@ class Inflation:
     figures: pd.DataFrame
 
 
-def strangers(store: SliceStore) -> SliceStore:
-    """Return a store as if each slice were of a patient of its own: its splits by patient are by slice."""
-    view = SliceStore(store.folder, store.facts)
-    view.index = store.index.assign(patient=store.index["slice_id"])
-    return view
+class View(SliceStore):
+    """Some rows of a store, or all.
+
+    Parameters
+    ----------
+    store
+        The store that is looked at.
+    rows
+        Row numbers of its index; None for all.
+    strangers
+        Whether to see each slice as of a patient of its own: splits by patient are then by slice.
+    """
+
+    def __init__(self, store: SliceStore, rows: Rows | None = None, *, strangers: bool = False) -> None:
+        super().__init__(store.folder, store.facts)
+        self._store = store
+        self._rows = np.arange(len(store)) if rows is None else rows
+        index = store.index.iloc[self._rows].reset_index(drop=True)
+        self.index = index.assign(patient=index["slice_id"]) if strangers else index
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def images(self, rows: Sequence[int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
+        """Return images of rows of the view's index."""
+        return self._store.images(self._rows if rows is None else self._rows[np.asarray(rows, np.intp)])
 
 
 def inflation(
@@ -61,6 +82,7 @@ def inflation(
     label: str,
     params: Mapping[str, Any],
     *,
+    rows: Rows | None = None,
     sampling: str = "balanced",
     rule: str = "sensitivity_at_least:0.85",
     folds: int = 5,
@@ -75,6 +97,8 @@ def inflation(
         With patients of at least `folds`, two of them or more with the label.
     family, label, params
         What is trained (see `hemo.training.train`).
+    rows
+        Slices to train and test on; all where None.
     sampling, rule
         Slices learned from, and the rule of the operating point.
     folds
@@ -85,7 +109,8 @@ def inflation(
         The one seed all others come from.
     """
     tables = []
-    for view in (strangers(store), store):
+    for strangers in (True, False):
+        view = View(store, rows, strangers=strangers)
         split = make_split(view.index, "cv", seed, folds=folds)
         plan = Plan(split, sampling, rule, positives=0, seed=seed)
         tables.append(train(view, plan, family, label, params, refit=False).predictions)
@@ -142,7 +167,7 @@ def both_splits(store: SliceStore, folds: int, seed: int) -> dict[str, list[Roun
     """Return the rounds of the two splits that are compared: `by slice` and `by patient`."""
     return {
         name: rounds(make_split(view.index, "cv", seed, folds=folds), view.index)
-        for name, view in (("by slice", strangers(store)), ("by patient", store))
+        for name, view in (("by slice", View(store, strangers=True)), ("by patient", store))
     }
 
 

@@ -14,7 +14,7 @@ from hemo import console, executors, families, leakage, leakage_report, tracking
 from hemo.config import Experiment
 from hemo.leakage import FEWEST_PATIENTS, UNAUDITED
 from hemo.leakage_report import SPLITS, Audit
-from hemo.slices import duplicates
+from hemo.slices import duplicates, paper
 from hemo.slices.store import SliceStore
 
 
@@ -102,36 +102,42 @@ def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: 
 
 def _train_pair(job: _Job) -> pd.DataFrame:
     """Train a family on a label under both splits, inside a run of its own; return its figures."""
-    config = job.config
+    config, store = job.config, SliceStore.open(job.store)
     family, variant = families.variant(job.word)
     tags = {"stage": "audit pair", "family": family, "label": job.label, "dataset": config.name}
+    tags |= {"data_digest": store.digest, "protocol": config.protocol}
     tags |= {"variant": variant} if variant else {}
-    store = SliceStore.open(job.store)
     with (
         tracking.start_run(job.experiment, job.name, tags, job.parent),
         tempfile.TemporaryDirectory() as scratch,
     ):
         found = leakage.inflation(
-            store, family, job.label, job.params, sampling=config.sampling, rule=config.operating_point,
+            store, family, job.label, job.params, **_learned_from(config, store, job.label),
             folds=config.folds, draws=config.draws, seed=config.seed,
         )  # fmt: skip
-        defaults = families.get(family).defaults
-        mlflow.log_params({"family": family, "label": job.label} | {
-            f"hp.{name}": str(value) for name, value in {**defaults, **job.params}.items()
-        })  # fmt: skip
+        params = {**families.get(family).defaults, **job.params}
+        mlflow.log_params(
+            {"family": family, "label": job.label} | {f"hp.{n}": str(v) for n, v in params.items()}
+        )
         metrics = {
-            f"{column.removesuffix('_low').removesuffix('_high')}/{row['metric']}"
-            + ("_low" if column.endswith("_low") else "_high" if column.endswith("_high") else ""): row[
-                column
-            ]
+            f"{name}/{row['metric']}{suffix}": row[name + suffix]
             for row in found.figures.to_dict("records")
-            for column in found.figures.columns[1:]
+            for name in (*SPLITS, "inflation")
+            for suffix in ("", "_low", "_high")
         }
         mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
         for name in SPLITS:
             getattr(found, name).to_parquet(Path(scratch) / f"{name}.parquet", index=False)
         mlflow.log_artifacts(scratch, "predictions")
     return found.figures.assign(family=job.word, label=job.label)
+
+
+def _learned_from(config: Experiment, store: SliceStore, label: str) -> dict[str, Any]:
+    """Return slices, sampling and operating point; the set of `paper` is balanced already."""
+    if config.protocol == "paper":
+        rows = paper.paper_set(store.index, label, config.seed, config.positives)
+        return {"rows": rows, "sampling": "natural", "rule": "fixed:0.5"}
+    return {"sampling": config.sampling, "rule": config.operating_point}
 
 
 def _ordered(figures: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:

@@ -89,6 +89,14 @@ def test_both_splits_predict_the_same_slices_of_the_same_patients_once(store):
     assert found.by_patient.groupby("patient")["fold"].nunique().max() == 1
 
 
+def test_a_view_of_some_rows_is_a_store_of_its_own(store):
+    view = leakage.View(store, np.array([5, 100, 7]), strangers=True)
+    assert len(view) == 3
+    assert view.index["patient"].tolist() == view.index["slice_id"].tolist() == ["s00005", "s00100", "s00007"]
+    assert np.array_equal(view.images([2, 0]), store.images([7, 5]))
+    assert np.array_equal(view.images(), store.images([5, 100, 7]))
+
+
 def test_every_patient_is_on_both_sides_of_a_split_by_slice_and_none_of_one_by_patient(store):
     splits = leakage.both_splits(store, folds=4, seed=0)
     patient = store.index["patient"]

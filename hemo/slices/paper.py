@@ -49,11 +49,32 @@ def paper_sample(index: pd.DataFrame, seed: int, positives: int = POSITIVES) -> 
     return np.unique(np.concatenate(drawn))
 
 
-def paper_round(index: pd.DataFrame, label: str, seed: int, positives: int = POSITIVES) -> Round:
-    """Draw the paper's balanced set for one label from the sample and split it by slice.
+def paper_set(index: pd.DataFrame, label: str, seed: int, positives: int = POSITIVES) -> Rows:
+    """Draw the paper's balanced set for one label from the sample.
 
     Half of the set is positive; the negatives are drawn at random from the sample's others: slices with
     another hemorrhage and slices with none.
+
+    Parameters
+    ----------
+    index, label, seed, positives
+        See `paper_round`.
+
+    Returns
+    -------
+    intp array
+        Chosen rows, in rising order.
+    """
+    sample = paper_sample(index, seed, positives)
+    y = index[label].to_numpy()
+    groups = sample[y[sample] == 1], sample[y[sample] == 0]
+    size = min(positives, *map(len, groups))
+    rng = np.random.default_rng([seed, LABELS.index(label)])
+    return np.sort(np.concatenate([rng.choice(group, size, replace=False) for group in groups]))
+
+
+def paper_round(index: pd.DataFrame, label: str, seed: int, positives: int = POSITIVES) -> Round:
+    """Draw the paper's set for one label (see `paper_set`) and split it by slice.
 
     Parameters
     ----------
@@ -71,12 +92,9 @@ def paper_round(index: pd.DataFrame, label: str, seed: int, positives: int = POS
     HemoError
         If there are too few slices to fill train, validation and test.
     """
-    sample = paper_sample(index, seed, positives)
-    rng = np.random.default_rng([seed, LABELS.index(label)])
+    rng = np.random.default_rng([seed, LABELS.index(label), 1])
     y = index[label].to_numpy()
-    groups = sample[y[sample] == 1], sample[y[sample] == 0]
-    size = min(positives, *map(len, groups))
-    rows = np.concatenate([rng.choice(group, size, replace=False) for group in groups])
+    rows = paper_set(index, label, seed, positives)
     train, test = _apart(rows, y, TEST_SHARE, rng)
     train, validation = _apart(train, y, VALIDATION_SHARE, rng)
     if min(len(np.unique(y[part])) for part in (train, validation, test)) < 2:
