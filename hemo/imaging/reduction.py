@@ -60,9 +60,10 @@ class Reduction:
     def least(self) -> int:
         """Height and width of a picture that are enough for it: twice the result's, as the head is cut out.
 
-        0 where nothing less than the whole will do.
+        And 256 at least: the head's box is found to a pixel of what is decoded. 0 where nothing less than
+        the whole will do.
         """
-        return 2 * self.size if self.resampling == "area" else 0
+        return max(2 * self.size, 256) if self.resampling == "area" else 0
 
     @property
     def channels(self) -> int:
