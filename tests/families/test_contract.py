@@ -65,7 +65,7 @@ def test_a_saved_and_loaded_classifier_gives_the_same(family: Family, fitted: Fi
     classifier = fitted[family.name]
     families.save(classifier, family.name, tmp_path / "model")
     loaded = families.load(tmp_path / "model")
-    images, _ = toy(7, seed=2)
+    images, _ = toy(3, seed=2)
     np.testing.assert_array_equal(loaded.predict_proba(images), classifier.predict_proba(images))
     np.testing.assert_array_equal(loaded.attribution(images), classifier.attribution(images))
     assert loaded.convergence_ == classifier.convergence_
@@ -112,10 +112,10 @@ def test_a_wrong_truth_is_refused(family: Family) -> None:
 def test_an_attribution_is_a_map_of_the_slice_and_points_at_the_square(
     family: Family, fitted: Fitted
 ) -> None:
-    images, truth = toy(40, seed=2)
+    images, truth = toy(12, seed=2)
     maps = fitted[family.name].attribution(images[truth == 1])
     assert maps.dtype == np.float32
-    assert maps.shape == (20, 24, 24)
+    assert maps.shape == (6, 24, 24)
     assert np.isfinite(maps).all()
     inside = np.zeros((24, 24), bool)
     inside[6:14, 6:14] = True
