@@ -1,13 +1,8 @@
 """From scans and a label table to a slice store: in parallel, resumable, incremental."""
 
 import fcntl
-import multiprocessing
-import multiprocessing.connection
-import os
-import threading
+import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +16,10 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import read_labels
 from hemo.slices.assemble import assemble, label_counts, read_records, replace_text, write_assembled
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
-from hemo.slices.shards import Task, shard_path, sync_folder, write_shard
+from hemo.slices.shards import Task, shard_path, sync_folder
 from hemo.slices.sources import Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
+from hemo.slices.workers import locked, write_shards
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128
@@ -112,7 +108,7 @@ def preprocess(
     with _alone(store, shards):
         basis = {"schema": SCHEMA, "reduction": chosen.to_json(), "key": fingerprint(secret)}
         if facts is None:
-            replace_text(store / "store.json", _json(basis))
+            replace_text(store / "store.json", json.dumps(basis, indent=2) + "\n")
         done = _finished(store, shards)
         seen = set(pc.unique(read_records(done)["source"]).to_pylist()) if done else set()
         fresh = [source for source in sources if keyed_hash(secret, source.state.hex()) not in seen]
@@ -121,7 +117,7 @@ def preprocess(
             Task(first + number, shards, tuple(chunk), chosen, secret)
             for number, chunk in enumerate(_chunks(fresh))
         ]
-        ticks = _run(tasks, workers)
+        ticks = write_shards(tasks, workers)
         for _ in progress(ticks, len(fresh)) if progress else ticks:
             pass
         done = _finished(store, shards)
@@ -159,12 +155,6 @@ def preprocess(
     )
 
 
-def _json(value: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(value, indent=2) + "\n"
-
-
 def _agreed(store: Path, facts: dict[str, Any] | None, reduction: Reduction | None) -> Reduction:
     """Return the reduction that store and caller agree on."""
     if facts is None:
@@ -180,28 +170,11 @@ def _agreed(store: Path, facts: dict[str, Any] | None, reduction: Reduction | No
 
 
 @contextmanager
-def _locked(folder: Path, kind: int) -> Iterator[None]:
-    """Hold a lock on a folder; it ends with the process, whatever ends that.
-
-    Raises
-    ------
-    BlockingIOError
-        If `kind` says not to wait, and another process holds the lock.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, kind)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def _alone(store: Path, shards: Path) -> Iterator[None]:
     """Keep other builds out, and wait for the workers of a killed one to end."""
     try:
-        with _locked(store, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            with _locked(shards, fcntl.LOCK_EX):
+        with locked(store, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with locked(shards, fcntl.LOCK_EX):
                 pass
             yield
     except BlockingIOError:
@@ -226,59 +199,3 @@ def _chunks(sources: list[Source]) -> Iterator[list[Source]]:
     size = min(max(-(-len(sources) // SHARDS), SMALLEST_SHARD), LARGEST_SHARD)
     for start in range(0, len(sources), size):
         yield sources[start : start + size]
-
-
-def _orphaned() -> bool:
-    parent = multiprocessing.parent_process()
-    return parent is not None and os.getppid() != parent.pid
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent is gone, even killed: nobody else would read what it makes."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-
-        def watch() -> None:
-            multiprocessing.connection.wait([sentinel])
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()
-
-
-def _work(task: Task) -> None:
-    """Write a shard as a worker: never one that a later build may be writing too."""
-    with _locked(task.folder, fcntl.LOCK_SH):
-        if _orphaned():
-            os._exit(1)
-        write_shard(task)
-
-
-def _run(tasks: list[Task], workers: int) -> Iterator[None]:
-    """Write all shards, and yield once for each file done."""
-    try:
-        if workers <= 1 or len(tasks) <= 1:
-            for task in tasks:
-                write_shard(task)
-                yield from (None for _ in task.sources)
-            return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent) as pool:
-            futures = {pool.submit(_work, task): task for task in tasks}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    yield from (None for _ in futures[future].sources)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    except BrokenProcessPool as error:
-        raise HemoError(
-            "a worker process died (out of memory?): run the same command again with fewer --workers; "
-            "finished shards are kept"
-        ) from error
-    except OSError as error:
-        raise HemoError(
-            f"{error.filename or 'store'}: cannot be written ({error.strerror}): free the disk or check "
-            "permissions, then run the same command again; finished shards are kept"
-        ) from error

@@ -14,7 +14,7 @@ from folders import dicom_folder, everything, write_rsna
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
 from hemo.slices import preprocess as module
-from hemo.slices import shards
+from hemo.slices import shards, workers
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 
@@ -91,7 +91,7 @@ def test_two_builds_of_one_store_do_not_mix(scans, tmp_path):
     folder, labels, key, _ = scans
     (tmp_path / "s").mkdir()
     with (
-        module._locked(tmp_path / "s", fcntl.LOCK_EX),
+        workers.locked(tmp_path / "s", fcntl.LOCK_EX),
         pytest.raises(HemoError, match="another process builds this store"),
     ):
         preprocess(folder / "images", labels, tmp_path / "s", SMALL, key=key)

@@ -1,0 +1,91 @@
+"""Processes that write shards in parallel, and end when nobody wants their work any more.
+
+Apart from `preprocess`, so that a worker imports nothing but what decoding needs.
+"""
+
+import fcntl
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+from hemo.errors import HemoError
+from hemo.slices.shards import Task, write_shard
+
+
+@contextmanager
+def locked(folder: Path, kind: int) -> Iterator[None]:
+    """Hold a lock on a folder; it ends with the process, whatever ends that.
+
+    Raises
+    ------
+    BlockingIOError
+        If `kind` says not to wait, and another process holds the lock.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _orphaned() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and os.getppid() != parent.pid
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone, even killed: nobody else would read what it makes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def watch() -> None:
+            multiprocessing.connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(task: Task) -> None:
+    """Write a shard as a worker: never one that a later build may be writing too."""
+    with locked(task.folder, fcntl.LOCK_SH):
+        if _orphaned():
+            os._exit(1)
+        write_shard(task)
+
+
+def write_shards(tasks: Sequence[Task], workers: int) -> Iterator[None]:
+    """Write all shards, and yield once for each file done."""
+    try:
+        if workers <= 1 or len(tasks) <= 1:
+            for task in tasks:
+                write_shard(task)
+                yield from (None for _ in task.sources)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent) as pool:
+            futures = {pool.submit(_work, task): task for task in tasks}
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    yield from (None for _ in futures[future].sources)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool as error:
+        raise HemoError(
+            "a worker process died (out of memory?): run the same command again with fewer --workers; "
+            "finished shards are kept"
+        ) from error
+    except OSError as error:
+        raise HemoError(
+            f"{error.filename or 'store'}: cannot be written ({error.strerror}): free the disk or check "
+            "permissions, then run the same command again; finished shards are kept"
+        ) from error
