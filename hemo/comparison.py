@@ -1,7 +1,8 @@
 """Training runs side by side: a leaderboard per label, averages, and the best family of each label."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,16 @@ CHOOSE_BY = ("recall_at_specificity_80", "auc")
 At equal specificity no classifier wins by calling everything positive.
 """
 
+STUDY = ("recall", "specificity", "auc")
+"""Figures of studies in the leaderboard, as `study_recall` and so on."""
+
+NEARLY_ALL = 0.8
+"""A classifier that calls this share of negative slices positive, or misses it of positive ones, is flagged.
+
+Between them lies the seed paper's best recall: 0.95 for subarachnoid at a precision of 0.52 on balanced
+slices, which is a specificity of 0.12.
+"""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -33,6 +44,8 @@ class Comparison:
         One row a family: the mean of each figure over its labels.
     left_out
         One row a run that was not compared: `run`, `reason`.
+    experiment
+        Id of the experiment in MLflow.
     """
 
     leaderboard: pd.DataFrame
@@ -41,22 +54,33 @@ class Comparison:
     protocol: str
     data_digest: str
     split_digest: str
+    experiment: str
 
 
-def compare(experiment: str) -> Comparison:
+def compare(experiment: str, only: Sequence[str] = ()) -> Comparison:
     """Compare the newest training run of each family (variants count as families) and label of an experiment.
 
     Runs on other data, or on another split, than the newest run are left out and named: their figures
     are of other patients.
 
+    Parameters
+    ----------
+    experiment
+        Its id.
+    only
+        Ids of the runs to compare, or beginnings of them; without, those described above.
+
     Raises
     ------
     HemoError
-        If the experiment has no finished training run.
+        If the experiment has no finished training run; or if `only` names an unknown run, two of one family
+        and label, or runs on different data or splits.
     """
     runs = tracking.training_runs(experiment)
     if not runs:
         raise HemoError("the experiment has no finished training run: train first, for example `hemo logreg`")
+    if only:
+        runs = _chosen(runs, only)
     digests = _digests(runs[0])
     kept: dict[tuple[str, str], Run] = {}
     left_out = []
@@ -80,7 +104,35 @@ def compare(experiment: str) -> Comparison:
     averages.insert(1, "labels", board.groupby("family")["label"].nunique().to_numpy())
     left = pd.DataFrame(left_out, columns=["run", "reason"]).drop_duplicates(ignore_index=True)
     protocol, data, split = digests
-    return Comparison(board, averages, left, protocol, data, split)
+    return Comparison(board, averages, left, protocol, data, split, experiment)
+
+
+def _chosen(runs: Sequence[Run], only: Sequence[str]) -> list[Run]:
+    """Return the runs named, which have to be comparable."""
+    found: list[Run] = []
+    for word in only:
+        matching = [run for run in runs if run.info.run_id.startswith(word)]
+        if len(matching) != 1:
+            what = "several training runs" if matching else "no finished training run of the experiment"
+            raise HemoError(f"{word}: {what}: give the ids of training runs")
+        found += matching
+    first = found[0]
+    for run in found[1:]:
+        if _digests(run) != _digests(first):
+            raise HemoError(
+                f"{_named(run)}, {_named(first)}: not of the same patients: the first is of "
+                f"{_difference(_digests(run), _digests(first))}: compare runs of one store and split"
+            )
+    named: dict[str, Run] = {}
+    for run in found:
+        other = named.setdefault(run.info.run_name, run)
+        if other is not run:
+            raise HemoError(f"{_named(other)}, {_named(run)}: of one family and label: name one")
+    return found
+
+
+def _named(run: Run) -> str:
+    return f"{run.info.run_name} ({run.info.run_id[:8]})"
 
 
 def best_per_label(board: pd.DataFrame) -> list[int]:
@@ -100,10 +152,14 @@ def _row(run: Run) -> dict[str, object]:
     for name in (*FIGURES, CHOOSE_BY[0]):
         for suffix in ("", "_low", "_high"):
             row[name + suffix] = metrics.get(f"test/{name}{suffix}", np.nan)
+    for name in STUDY:
+        for suffix in ("", "_low", "_high"):
+            row[f"study_{name}{suffix}"] = metrics.get(f"study/{name}{suffix}", np.nan)
     row |= {f"choose_{name}": metrics.get(f"{part}/{name}", np.nan) for name in CHOOSE_BY}
     for name in ("slices", "positive_slices", "patients", "positive_patients"):
         row[name] = int(metrics.get(f"test/{name}", 0))
-    row["threshold"] = metrics.get("threshold", np.nan)
+    for suffix in ("", "_low", "_high"):
+        row[f"threshold{suffix}"] = metrics.get(f"threshold{suffix}", np.nan)
     row["seconds"] = metrics.get("time/fit_s", np.nan)
     row["degenerate"] = degenerate(row)
     row["run_id"] = run.info.run_id
@@ -115,13 +171,20 @@ def family_word(tags: Mapping[str, str]) -> str:
     return f"{tags['family']}@{tags['variant']}" if tags.get("variant") else tags["family"]
 
 
-def degenerate(row: dict[str, object]) -> str:
-    """Say so if a classifier calls nearly everything positive, or nearly nothing; else return ''."""
-    recall, specificity = row["recall"], row["specificity"]
-    if isinstance(specificity, float) and specificity < 0.1:
+def degenerate(row: Mapping[str, Any]) -> str:
+    """Name a classifier that wins by no merit, for what it does; else return ''.
+
+    Parameters
+    ----------
+    row
+        `recall` and `specificity` at the operating point, and `auc_low`, the lower bound of its interval.
+    """
+    if row["specificity"] <= 1 - NEARLY_ALL:
         return "calls nearly everything positive"
-    if isinstance(recall, float) and recall < 0.1:
+    if row["recall"] <= 1 - NEARLY_ALL:
         return "calls nearly nothing positive"
+    if row["auc_low"] <= 0.5:
+        return "not told from chance"
     return ""
 
 

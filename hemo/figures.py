@@ -1,5 +1,7 @@
 """A training's figures under the names they are logged by."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -87,7 +89,7 @@ def _counts(prefix: str, rows: str, table: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def ranged(found: dict[str, float], name: str) -> str:
+def ranged(found: Mapping[str, float], name: str) -> str:
     """Return a figure with its interval as Markdown for a note: `**0.84** (0.74 to 0.91)`."""
     value, low, high = (found.get(f"{name}{suffix}", np.nan) for suffix in ("", "_low", "_high"))
     return f"**{value:.3f}** ({low:.2f} to {high:.2f})"

@@ -90,7 +90,9 @@ def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> str:
     HemoError
         If the logged model, loaded back, does not give the classifier's own probabilities.
     """
-    run_id = mlflow.active_run().info.run_id
+    active = mlflow.active_run()
+    assert active is not None
+    run_id = active.info.run_id
     test = trained.predictions[trained.predictions["part"] == "test"]
     finals = figures.finals(trained, plan, work.draws)
     curves = trained.epochs[trained.epochs["fold"] == -1] if len(trained.epochs) else trained.epochs

@@ -1,14 +1,16 @@
 """The comparison for people: a table in the terminal, a run in MLflow with CSV, figures and one HTML page."""
 
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 
-from hemo import comparison, console, families, tracking
+from hemo import comparison, console, differences, families, report_sections, report_tables, tracking, views
 from hemo.comparison import CHOOSE_BY, FIGURES, Comparison
 from hemo.config import Experiment
 from hemo.evaluation import overview, style
@@ -32,10 +34,56 @@ CAVEAT = {
 }
 """What the figures of each protocol mean."""
 
+SPLIT = {
+    "cv": "Patients were dealt to folds; positive slices of each label, their patients in brackets.",
+    "holdout": "Patients were dealt to parts; positive slices of each label, their patients in brackets.",
+    "paper": "Slices, not patients, were dealt: for each label a balanced sample of its own.",
+}
 
-def log_comparison(config: Experiment, experiment: str, parent: str | None = None) -> Comparison:
-    """Compare an experiment's runs and log the result as a run named `comparison`."""
-    found = comparison.compare(experiment)
+LEADERBOARD = (
+    "Figures of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
+    "`study` figures are of whole studies, called positive as soon as any slice is, at the slices' "
+    "threshold. The column `degenerate` names classifiers whose figures are no merit: those that call "
+    "nearly everything or nothing positive, and those not told from chance."
+)
+
+AVERAGES = (
+    "Means over labels, without intervals. `rsna log loss` is the weighted log loss of the RSNA 2019 "
+    "competition over the six labels, of families that have all six; it judges probabilities, so that "
+    "uncalibrated ones from balanced samples fare badly."
+)
+
+
+DIFFERENCES = (
+    "Paired over patients: every family is drawn on the same patients, so that what is hard for all cancels "
+    "out. p is corrected by Holm's method for all pairs of families on the label. The table shows the best "
+    "family less each other one; all pairs are in tables/differences.csv. An interval that holds 0 means "
+    "that the data cannot tell the two apart."
+)
+
+
+def log_comparison(
+    config: Experiment,
+    experiment: str,
+    parent: str | None = None,
+    *,
+    only: Sequence[str] = (),
+    out: Path | None = None,
+) -> Comparison:
+    """Compare an experiment's runs and log the result as a run named `comparison`.
+
+    Parameters
+    ----------
+    config, experiment
+        The experiment's file, and its id in MLflow.
+    parent
+        Run below which it is logged.
+    only
+        Ids of the runs to compare (see `hemo.comparison.compare`).
+    out
+        Where tables, figures and page are written as well.
+    """
+    found = comparison.compare(experiment, only)
     tags = {
         "stage": "comparison",
         "protocol": found.protocol,
@@ -48,123 +96,162 @@ def log_comparison(config: Experiment, experiment: str, parent: str | None = Non
     with opened(experiment, "comparison", tags, **words), tempfile.TemporaryDirectory() as scratch:
         write(found, config, Path(scratch))
         mlflow.log_artifacts(scratch)
+        if out:
+            shutil.copytree(scratch, out, dirs_exist_ok=True)
         mlflow.set_tag("mlflow.note.content", note(found))
+    views.note_figures(experiment, report_tables.markdown(found))
     return found
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a comparison's page, tables and figures are made of.
+
+    Attributes
+    ----------
+    found, config
+        The comparison, and the experiment's file.
+    pairs
+        Differences between the families of each label.
+    averages
+        A row a family, with its RSNA log loss.
+    source, split
+        The data, and how its patients were dealt.
+    pictures, galleries
+        Figures by name, and failure galleries by label, as PNG.
+    settings, digests
+        Caption to table.
+    """
+
+    found: Comparison
+    config: Experiment
+    pairs: pd.DataFrame
+    averages: pd.DataFrame
+    source: report_sections.Source
+    split: pd.DataFrame
+    pictures: dict[str, bytes]
+    galleries: dict[str, bytes]
+    settings: dict[str, pd.DataFrame]
+    digests: dict[str, pd.DataFrame]
+
+
+def gather(found: Comparison, config: Experiment) -> Contents:
+    """Compute and collect what a comparison's page shows."""
+    predicted = differences.load(found.leaderboard)
+    averages = found.averages
+    if found.protocol != "paper":  # there each label has slices of its own
+        loss = differences.rsna_loss(found.leaderboard, predicted, config.draws, config.seed)
+        averages = averages.merge(loss.drop(columns="slices"), how="left", on="family")
+    named = found.leaderboard.assign(family=[families.title(word) for word in found.leaderboard["family"]])
+    drawn = {
+        "recall_by_family_and_label": overview.recall_heatmap(named, config.name),
+        f"{CHOOSE_BY[0]}_by_family_and_label": overview.recall_heatmap(named, config.name, CHOOSE_BY[0]),
+        "recall_by_family": overview.recall_by_family(named, config.name),
+    }
+    source = report_sections.source(found, config)
+    return Contents(
+        found=found,
+        config=config,
+        pairs=differences.differences(found.leaderboard, predicted, config.draws, config.seed),
+        averages=averages,
+        source=source,
+        split=report_sections.split(found, predicted, source.index),
+        pictures={name: style.png(figure) for name, figure in drawn.items()},
+        galleries=report_sections.failures(report_tables.best(found)),
+        settings=report_sections.settings(found, config),
+        digests=report_sections.digests(found),
+    )
 
 
 def write(found: Comparison, config: Experiment, folder: Path) -> Path:
     """Write a comparison's tables (CSV), figures (PNG) and page (HTML) into a folder; return the page."""
+    contents = gather(found, config)
+    tables = {
+        "leaderboard": found.leaderboard,
+        "averages": contents.averages,
+        "best": report_tables.best(found),
+        "differences": contents.pairs,
+        "left_out": found.left_out,
+        "split": contents.split,
+        "labels": contents.source.labels,
+        "exclusions": contents.source.exclusions,
+        "experiment": contents.settings[report_sections.EXPERIMENT],
+        "runs": contents.digests["Runs"],
+    }
+    galleries = {f"failures_{label}": png for label, png in contents.galleries.items()}
+    for kind in ("tables", "plots", "report"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+    for name, png in {**contents.pictures, **galleries}.items():
+        (folder / "plots" / f"{name}.png").write_bytes(png)
     page = folder / REPORT
-    page.parent.mkdir(parents=True, exist_ok=True)
-    tables, pictures = folder / "tables", folder / "plots"
-    tables.mkdir(exist_ok=True)
-    pictures.mkdir(exist_ok=True)
-    found.leaderboard.to_csv(tables / "leaderboard.csv", index=False)
-    found.averages.to_csv(tables / "averages.csv", index=False)
-    best(found).to_csv(tables / "best.csv", index=False)
-    named = found.leaderboard.assign(family=[families.title(word) for word in found.leaderboard["family"]])
-    heatmap = overview.recall_heatmap(named, config.name)
-    bars = overview.recall_by_family(named, config.name)
-    for name, figure in {"recall_by_family_and_label": heatmap, "recall_by_family": bars}.items():
-        (pictures / f"{name}.png").write_bytes(style.png(figure))
-    sections = [
-        Section("What was compared", text=CAVEAT[found.protocol], tables={"Facts": facts(found, config)}),
-        Section(
-            "Best family of each label",
-            text=f"Chosen {HOW_CHOSEN[found.protocol]}: at equal specificity no classifier wins by calling "
-            "everything positive.",
-            tables={"Best": readable(best(found))},
-        ),
-        Section(
-            "Recall by family and label", figures={"Recall with 95% intervals": heatmap, "By family": bars}
-        ),
-        Section("Leaderboard", tables={label: readable(part) for label, part in by_label(found.leaderboard)}),
-        Section("Averages over labels", tables={"Averages": readable(found.averages)}),
-    ]
-    if len(found.left_out):
-        sections.append(
-            Section("Left out", text="Runs of other data or splits.", tables={"Runs": found.left_out})
-        )
-    page.write_text(render(f"Comparison: {config.name}", sections), encoding="utf-8")
+    page.write_text(render(f"Comparison: {config.name}", sections(contents)), encoding="utf-8")
     return page
 
 
-def by_label(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Return the leaderboard in parts, one a label, in the order of labels."""
-    return [(str(label), part) for label, part in board.groupby("label", observed=True)]
-
-
-def best(found: Comparison) -> pd.DataFrame:
-    """Return the rows of the best family of each label."""
-    return found.leaderboard[found.leaderboard["best"]].reset_index(drop=True)
-
-
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table for people: titles of families, figures with their intervals in one cell."""
-    result: dict[str, Any] = {}
-    for name in table.columns:
-        if name.endswith(("_low", "_high")) or name.startswith("choose_") or name in ("best", "run_id"):
-            continue
-        column = table[name]
-        if name == "family":
-            result[name] = [families.title(family) for family in column]
-        elif f"{name}_low" in table.columns:
-            result[name] = [
-                f"{value:.3f} ({low:.2f} to {high:.2f})"
-                for value, low, high in zip(column, table[f"{name}_low"], table[f"{name}_high"], strict=True)
-            ]
-        elif column.dtype.kind == "f":
-            result[name] = [f"{value:.3f}" for value in column]
-        else:
-            result[name] = column.astype(str)
-    return pd.DataFrame(result).rename(columns=lambda name: name.replace("_", " "))
-
-
-def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
-    """Return the facts that a reader needs before the figures."""
-    board = found.leaderboard
-    rows = {
-        "experiment": config.name,
-        "description": config.description or "none given",
-        "protocol": found.protocol,
-        "patients tested": board["patients"].max(),
-        "slices tested": board["slices"].max(),
-        "positive slices (patients)": ", ".join(
-            f"{row.label} {row.positive_slices} ({row.positive_patients})"
-            for row in board.drop_duplicates("label").itertuples()
+def sections(contents: Contents) -> list[Section]:
+    """Return the page's sections in the order of reading."""
+    found = contents.found
+    protocol = found.protocol
+    best = report_tables.best(found)
+    against = differences.against_best(
+        contents.pairs, dict(zip(best["label"].astype(str), best["family"], strict=True))
+    )
+    text, data = report_sections.data(contents.source)
+    titles = ("Recall at the operating point", "Recall at a specificity of 0.80", "Recall by family")
+    boards = report_tables.by_label(found.leaderboard)
+    parts = [
+        Section(
+            "What was compared", CAVEAT[protocol], {"Facts": report_tables.facts(found, contents.config)}
         ),
-        "runs compared": len(board),
-        "data digest": found.data_digest,
-        "split digest": found.split_digest,
-        "seed": config.seed,
-        "code": tracking.git_commit(),
-        "versions": ", ".join(f"{name} {number}" for name, number in tracking.versions().items()),
-    }
-    return pd.DataFrame({"fact": rows.keys(), "value": [str(value) for value in rows.values()]})
+        Section("Data and exclusions", text, data),
+        Section("Split", SPLIT[protocol], {"Patients": contents.split} if len(contents.split) else {}),
+        Section(
+            "Best family of each label",
+            f"Chosen {HOW_CHOSEN[protocol]}: at equal specificity no classifier wins by calling everything "
+            "positive.",
+            {"Best": report_tables.readable(best)},
+        ),
+        Section(
+            "Recall by family and label",
+            "At the operating point a recall has to be read with its specificity; at a specificity of 0.80 "
+            "recalls compare as they are.",
+            figures=dict(zip(titles, contents.pictures.values(), strict=True)),
+        ),
+        Section(
+            "Leaderboard", LEADERBOARD, {label: report_tables.readable(board) for label, board in boards}
+        ),
+        Section("Averages over labels", AVERAGES, {"Averages": report_tables.readable(contents.averages)}),
+        Section("Differences", DIFFERENCES, report_tables.differences(against)),
+        Section(
+            "Failures",
+            "Worst misses and false alarms of each label's best family, and where it looked.",
+            figures=contents.galleries,
+        ),
+        Section("Settings", tables=contents.settings),
+        Section("Digests and runs", tables=contents.digests),
+    ]
+    if len(found.left_out):
+        parts.append(Section("Left out", "Runs of other data or splits.", {"Runs": found.left_out}))
+    return parts
 
 
 def note(found: Comparison) -> str:
     """Return the comparison in Markdown, for the run's page in the UI."""
-    lines = ["| label | best family | recall | specificity | AUC |", "|---|---|---|---|---|"]
-    for row in best(found).to_dict("records"):
-        cells = [
-            f"{row[name]:.3f} ({row[f'{name}_low']:.2f} to {row[f'{name}_high']:.2f})"
-            for name in ("recall", "specificity", "auc")
-        ]
-        lines.append(f"| {row['label']} | {families.title(row['family'])} | {' | '.join(cells)} |")
     how = f"Best family {HOW_CHOSEN[found.protocol]}. {CAVEAT[found.protocol]} Research use only."
-    return "\n".join([*lines, "", how, "", f"The whole page: artifact `{REPORT}`."])
+    return f"{report_tables.markdown(found)}\n\n{how}\n\nThe whole page: artifact `{REPORT}`."
 
 
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
     figures = (*FIGURES, "recall at spec. 0.80")
     board = console.table("Leaderboard (95% intervals by patient)", ("label", "family", *figures, ""), [])
-    for label, part in by_label(found.leaderboard):
+    for label, part in report_tables.by_label(found.leaderboard):
         for position, row in enumerate(part.to_dict("records")):
-            remark = "best" if row["best"] else row["degenerate"]
-            style = "bold green" if row["best"] else ""
-            board.add_row("" if position else label, row["family"], *_cells(row), remark, style=style)
+            remark = ", ".join(word for word in ("best" if row["best"] else "", row["degenerate"]) if word)
+            look = "bold green" if row["best"] else ""
+            board.add_row("" if position else label, row["family"], *_cells(row), remark, style=look)
         board.add_section()
     means = console.table("Averages over labels", ("family", *figures), [])
     for row in found.averages.to_dict("records"):

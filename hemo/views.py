@@ -64,6 +64,15 @@ def prepare(experiment_id: str) -> None:
             client.set_experiment_tag(experiment_id, key, value)
 
 
+def note_figures(experiment_id: str, table: str) -> None:
+    """Put the newest comparison's figures below an experiment's note, unless people wrote their own."""
+    client = MlflowClient()
+    present = client.get_experiment(experiment_id).tags.get("mlflow.note.content", NOTE)
+    if present.startswith(NOTE):
+        note = f"{NOTE}\n\nBest family of each label in the newest comparison:\n\n{table}"
+        client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
+
+
 def _is_ours(key: str, value: str) -> bool:
     """Say whether a tag is a saved view that nobody edited: the UI notes the time of an edit in it."""
     return key.startswith(SAVED_VIEW) and "updatedAt" not in json.loads(value)

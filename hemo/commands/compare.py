@@ -14,21 +14,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.experiment
+@click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-def compare(experiment: str, out: str, show: bool) -> None:
+def compare(experiment: str, runs: str, out: str, show: bool) -> None:
     """Compare the newest training run of every family and label of an experiment.
 
     Prints the leaderboard, the averages and the best family of each label; logs them to MLflow as the run
-    `comparison`, with CSV tables, figures and one self-contained HTML page.
+    `comparison`, with CSV tables, figures and one self-contained HTML page. Runs of other data or splits
+    are left out; among runs that you name they are refused.
     """
     from hemo import config, report, tracking
 
     settings = config.load(experiment)
-    found = report.log_comparison(settings, tracking.find_experiment(settings.name))
+    folder = Path(out or settings.folder / "comparison") if out or show else None
+    only = [word.strip() for word in runs.split(",") if word.strip()]
+    found = report.log_comparison(settings, tracking.find_experiment(settings.name), only=only, out=folder)
     report.print_comparison(found)
-    if out or show:
-        page = report.write(found, settings, Path(out or settings.folder / "comparison"))
+    if folder:
+        page = folder / report.REPORT
         click.echo(f"page: {page}", err=True)
         if show:
             click.launch(str(page))

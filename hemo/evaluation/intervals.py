@@ -81,6 +81,29 @@ def draw(table: pd.DataFrame, draws: int, seed: int) -> tuple[dict[str, float], 
     return values, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in METRICS}
 
 
+def bootstrap_mean(
+    values: NDArray[np.float64], table: pd.DataFrame, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the mean of a loss a slice, with its 95% interval by cluster bootstrap over patients.
+
+    Parameters
+    ----------
+    values
+        Not negative, one a row of the table, (n,).
+    table
+        `patient` and `truth` of each slice, sorted by slice id.
+    draws, seed
+        As in `bootstrap`.
+    """
+    code, positive = codes(table)
+    sums, slices = np.bincount(code, values), np.bincount(code).astype(np.float64)
+    drawn = [
+        counts @ sums / (counts @ slices) for counts in patient_counts(positive, len(table), draws, seed)
+    ]
+    value = float(values.mean())
+    return value, *interval(value, np.concatenate(drawn), len(positive), "positive")
+
+
 def basis(table: pd.DataFrame) -> dict[str, int]:
     """Return how many patients carry each figure of `METRICS`."""
     number = {

@@ -208,8 +208,8 @@ def cumulated(counts: NDArray[np.int32], patient: NDArray[np.int64]) -> NDArray[
     return result
 
 
-def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
-    """Return the weighted log loss of the RSNA 2019 intracranial hemorrhage competition.
+def rsna_slice_losses(truth: ArrayLike, probability: ArrayLike) -> NDArray[np.float64]:
+    """Return each slice's share in the weighted log loss of the RSNA 2019 competition, float64 (n,).
 
     Parameters
     ----------
@@ -218,9 +218,9 @@ def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
 
     Returns
     -------
-    float
-        Mean over slices of the labels' log losses, weighted: `any` counts 2, the others 1, divided by 7.
-        Probabilities are clipped to [1e-15, 1 - 1e-15].
+    array
+        Mean of the labels' log losses, in which `any` counts 2 and each other 1, of 7. Probabilities are
+        clipped to [1e-15, 1 - 1e-15].
 
     Raises
     ------
@@ -238,4 +238,9 @@ def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
     clipped = np.clip(probability, 1e-15, 1 - 1e-15)
     losses = -np.log(np.where(truth, clipped, 1 - clipped))
     weights = np.where(np.array(LABELS) == "any", 2.0, 1.0)
-    return float(np.average(losses.mean(axis=0), weights=weights))
+    return np.average(losses, axis=1, weights=weights)
+
+
+def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
+    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`."""
+    return float(rsna_slice_losses(truth, probability).mean())

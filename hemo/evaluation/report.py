@@ -26,13 +26,13 @@ class Section:
         Caption to table. Numbers are rounded to three decimals, undefined ones are dashes; the index is not
         shown.
     figures
-        Caption to figure.
+        Caption to figure, or to one that is PNG already.
     """
 
     title: str
     text: str = ""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)
 
 
 def render(title: str, sections: Sequence[Section]) -> str:
@@ -60,7 +60,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
             "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
             "tables": [(caption, _cells(table)) for caption, table in section.tables.items()],
             "figures": [
-                (caption, base64.b64encode(style.png(figure)).decode(), _is_wide(figure))
+                (caption, base64.b64encode(_png(figure)).decode(), _is_wide(figure))
                 for caption, figure in section.figures.items()
             ],
         }
@@ -70,9 +70,13 @@ def render(title: str, sections: Sequence[Section]) -> str:
     return template.render(title=title, sections=parts, style=_STYLE)
 
 
-def _is_wide(figure: Figure) -> bool:
-    """Return whether a figure, over 8 inches, needs the page's width; others stand side by side."""
-    return bool(figure.get_size_inches()[0] > 8)
+def _png(figure: Figure | bytes) -> bytes:
+    return figure if isinstance(figure, bytes) else style.png(figure)
+
+
+def _is_wide(figure: Figure | bytes) -> bool:
+    """Return whether a figure, over 8 inches or of unknown size, needs the page's width."""
+    return isinstance(figure, bytes) or bool(figure.get_size_inches()[0] > 8)
 
 
 def _cells(table: pd.DataFrame) -> dict[str, list]:
