@@ -127,7 +127,7 @@ class ServedPanel(PythonModel):
         folder = Path(context.artifacts["panel"])
         facts = json.loads((folder / "panel.json").read_text())
         self.members = [
-            Member.load(folder / member["label"], member["version"], member["override"])
+            Member.load(folder / member["label"], member["version"], member.get("override", ""))
             for member in sorted(facts["members"], key=lambda member: LABELS.index(member["label"]))
         ]
         self.missing: list[str] = facts["missing"]

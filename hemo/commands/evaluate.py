@@ -1,0 +1,48 @@
+"""`evaluate`: a registered version, or the panel, on another data set."""
+
+from pathlib import Path
+
+import click
+
+from hemo.labels import FORMATS
+
+
+@click.command()
+@click.argument("model")
+@click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
+@click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
+@click.option("--dataset", metavar="NAME", default="", help="Name of the data; default: the folder's.")
+@click.option(
+    "--labels-format",
+    type=click.Choice(["auto", *FORMATS]),
+    default="auto",
+    show_default=True,
+    help="Form of the label table; auto tells it from the header.",
+)
+@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
+def evaluate(
+    model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int
+) -> None:
+    """Evaluate MODEL (such as models:/hemo-panel@production) on data that it was not made of.
+
+    A label table that has only some of the six labels is enough. Everything is logged as a run
+    (`stage=external`) with one below it for each label, beside the figures of the training run.
+    """
+    from hemo import console, external
+
+    form = None if labels_format == "auto" else labels_format
+    found = external.evaluate(
+        model, images, labels, dataset=dataset, labels_format=form, workers=workers, draws=draws
+    )
+    shown = external.readable(found.figures)
+    console.out.print(
+        console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
+    )
+    if found.unlabelled:
+        console.err.print(f"[yellow]no labels for:[/yellow] {', '.join(found.unlabelled)}")
+    if found.seen:
+        console.err.print(
+            f"[bold red]made of these very data, nothing is external:[/bold red] {', '.join(found.seen)}"
+        )
+    console.next_commands("hemo ui", "hemo registry")

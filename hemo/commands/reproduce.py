@@ -1,0 +1,35 @@
+"""`reproduce`: a training run once more, and whether it gives the same predictions."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The run's slice store, where it lies elsewhere now.",
+)
+def reproduce(run: str, store: Path | None) -> None:
+    """Train RUN (an MLflow run id) again from its commit, data, parameters and seed; compare predictions.
+
+    Exit status 1 if they differ.
+    """
+    from hemo import console
+    from hemo import reproduce as actions
+
+    found = actions.reproduce(run, store)
+    words = f"{found.slices} slices, largest difference of probability {found.largest:.2g}, of threshold"
+    console.out.print(f"{words} {found.threshold_gap:.2g}; code {found.commit[:12]}")
+    if not found.same_slices:
+        console.out.print("[red]the two did not predict the same slices in the same folds[/red]")
+    if found.caveat:
+        console.err.print(f"[yellow]note:[/yellow] {found.caveat}")
+    verdict = "[green]reproduced[/green]" if found.reproduced else "[bold red]not reproduced[/bold red]"
+    console.out.print(verdict)
+    console.next_commands("hemo compare", "hemo registry")
+    if not found.reproduced:
+        raise SystemExit(1)

@@ -1,0 +1,269 @@
+"""External validation: a registered version, or the panel, on data that it was not made of."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from hemo import families, tracking, views
+from hemo.errors import HemoError
+from hemo.evaluation import intervals, metrics, plots, predictions, style
+from hemo.evaluation.report import Section, render
+from hemo.labels import LABELS
+from hemo.panel import PANEL, model_name
+from hemo.serving import Member, ServedPanel
+from hemo.slices.preprocess import preprocess
+from hemo.slices.store import SliceStore
+
+EXPERIMENT = "hemo-external"
+"""The MLflow experiment of external validations."""
+
+SHOWN = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
+"""Figures that are set beside the internal ones."""
+
+_AT_ONCE = 2048
+"""Slices predicted at once: bounds memory."""
+
+
+@dataclass(frozen=True)
+class External:
+    """The outcome of an external validation.
+
+    Attributes
+    ----------
+    figures
+        A row a label and figure: `label`, `family`, `version`, `figure`, `value`, `low`, `high`, `internal`,
+        `internal_low`, `internal_high`, `slices`, `positive_patients`.
+    unlabelled
+        Labels of the model that the label table says nothing of.
+    seen
+        Labels whose classifier was made of these very data: then nothing here is external.
+    run_id
+        The run that holds it.
+    """
+
+    figures: pd.DataFrame
+    unlabelled: list[str]
+    seen: list[str]
+    run_id: str
+
+
+def evaluate(
+    uri: str,
+    images: Path,
+    labels: Path,
+    *,
+    dataset: str = "",
+    labels_format: str | None = None,
+    workers: int = 1,
+    draws: int = 2000,
+    seed: int = 0,
+) -> External:
+    """Evaluate a model on images with labels, and log it as a run with one below it for each label.
+
+    Members of a panel are judged by their own probabilities and operating points; a label table that has
+    only some of the six is enough.
+
+    Parameters
+    ----------
+    uri : str
+        MLflow model URI of the panel or of one classifier.
+    images, labels : Path
+        The data; read by the code of `hemo preprocess` into temporary stores.
+    dataset : str
+        Name of the data for people; the folder's name where empty.
+    labels_format : str, optional
+        Form of the label table; told from its header where None.
+    workers : int
+        Processes that decode.
+    draws, seed : int
+        Of the bootstrap over patients.
+
+    Raises
+    ------
+    HemoError
+        If the model or data cannot be read, or no label of the model has labels in the table.
+    """
+    members = load_members(uri)
+    dataset = dataset or images.resolve().name
+    experiment = tracking.experiment_id(EXPERIMENT)
+    with tempfile.TemporaryDirectory() as scratch:
+        stores = {}
+        for number, reduction in enumerate(dict.fromkeys(member.reduction for member, _ in members)):
+            folder = Path(scratch) / f"store-{number}"
+            summary = preprocess(
+                images, labels, folder, reduction, labels_format=labels_format, workers=workers
+            )
+            stores[reduction] = summary.store
+        tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
+        known = [(member, run_id) for member, run_id in members if len(tables[member.label])]
+        if not known:
+            raise HemoError(
+                f"{labels}: no labels for {', '.join(tables)}: give a table that has some of them"
+            )
+        store = next(iter(stores.values()))
+        tags = {
+            "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
+            "patients_known": str(store.patients_known).lower(), "git_commit": tracking.git_commit(),
+        }  # fmt: skip
+        with tracking.root_run(experiment, f"external {dataset}", tags) as parent:
+            rows = []
+            for member, run_id in known:
+                rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
+            found = pd.DataFrame(rows)
+            _record_all(found, store, [tables[member.label] for member, _ in known], uri, dataset)
+    unlabelled = [label for label, table in tables.items() if not len(table)]
+    seen = [member.label for member, run_id in known if _made_of(run_id, stores[member.reduction].digest)]
+    return External(found, unlabelled, seen, parent)
+
+
+def load_members(uri: str) -> list[tuple[Member, str]]:
+    """Return the classifiers of a model with the training run of each (empty where unknown).
+
+    Raises
+    ------
+    HemoError
+        If there is no such model, or it is none of hemo's.
+    """
+    try:
+        loaded = mlflow.pyfunc.load_model(uri)
+    except mlflow.MlflowException as fault:
+        raise HemoError(
+            f"{uri}: no such model ({fault.message}): give one like models:/{PANEL}@production"
+        ) from None
+    model = loaded.unwrap_python_model()
+    if isinstance(model, ServedPanel):
+        client = tracking.client()
+        return [
+            (one, client.get_model_version(model_name(one.label), one.version).run_id or "")
+            for one in model.members
+        ]
+    if not hasattr(model, "member"):
+        raise HemoError(f"{uri}: not a model of hemo: give one like models:/{PANEL}@production")
+    return [(model.member, loaded.metadata.run_id or "")]
+
+
+def predict(member: Member, store: SliceStore) -> pd.DataFrame:
+    """Return the prediction table of a member on the slices of a store that have its label."""
+    rows = np.flatnonzero(store.index[member.label].to_numpy() >= 0)
+    parts = [
+        member.probability(store.images(rows[start : start + _AT_ONCE]))
+        for start in range(0, len(rows), _AT_ONCE)
+    ]
+    table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
+    return predictions.validate(
+        table.assign(
+            part="test",
+            fold=np.int16(-1),
+            truth=store.index[member.label].to_numpy()[rows],
+            probability=np.concatenate([np.zeros(0), *parts]),
+            threshold=member.threshold,
+        )
+    )
+
+
+def _made_of(run_id: str, digest: str) -> bool:
+    return bool(run_id) and tracking.client().get_run(run_id).data.tags.get("data_digest") == digest
+
+
+def _record(
+    member: Member,
+    table: pd.DataFrame,
+    run_id: str,
+    parent: str,
+    tags: Mapping[str, str],
+    draws: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Log one member's evaluation as a run; return its figures beside the internal ones."""
+    found = intervals.bootstrap(table, draws=draws, seed=seed).set_index("metric")
+    internal = tracking.client().get_run(run_id).data.metrics if run_id else {}
+    counts = {
+        "slices": len(table),
+        "patients": table["patient"].nunique(),
+        "positive_slices": int(table["truth"].sum()),
+        "positive_patients": table.loc[table["truth"] == 1, "patient"].nunique(),
+    }
+    logged: dict[str, float] = {f"test/{name}": float(number) for name, number in counts.items()}
+    logged["threshold"] = member.threshold
+    for name, row in found.iterrows():
+        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high")):
+            logged[f"test/{name}{suffix}"] = float(row[column])
+            logged[f"internal/{name}{suffix}"] = internal.get(f"test/{name}{suffix}", np.nan)
+    title = f"{families.title(member.family)}: {member.label}, {tags['dataset']}"
+    figures = {
+        "roc": plots.roc(table, title),
+        "precision_recall": plots.precision_recall(table, title),
+        "confusion_matrix": plots.confusion_matrix(table, title),
+        "reliability": plots.reliability(table, title),
+        "patients": plots.patient_strip(table, title),
+    }
+    own = {**tags, "family": member.family, "label": member.label, "version": member.version, "run": run_id}
+    experiment = tracking.client().get_run(parent).info.experiment_id
+    with (
+        tracking.start_run(experiment, f"{member.family}/{member.label}", own, parent),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
+        for part in ("plots", "predictions"):
+            (Path(scratch) / part).mkdir()
+        for name, figure in figures.items():
+            (Path(scratch) / "plots" / f"{name}.png").write_bytes(style.png(figure))
+        predictions.write(table, Path(scratch) / tracking.PREDICTIONS)
+        mlflow.log_artifacts(scratch)
+    return [
+        {
+            "label": member.label, "family": member.family, "version": member.version, "figure": name,
+            "value": logged[f"test/{name}"], "low": logged[f"test/{name}_low"],
+            "high": logged[f"test/{name}_high"], "internal": logged[f"internal/{name}"],
+            "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
+            "slices": counts["slices"], "positive_patients": counts["positive_patients"],
+        }
+        for name in SHOWN
+    ]  # fmt: skip
+
+
+def _record_all(
+    found: pd.DataFrame, store: SliceStore, tables: list[pd.DataFrame], uri: str, dataset: str
+) -> None:
+    """Log what concerns all labels to the active run: figures outside and inside, exclusions."""
+    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
+        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
+        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
+    shown = readable(found)
+    unaudited = "" if store.patients_known else (
+        " The data does not name its patients: slices without one count as patients of their own, and the "
+        "intervals are too narrow."
+    )  # fmt: skip
+    sections = [
+        Section("What was evaluated", text=f"{uri} on {dataset}: {len(store)} slices.{unaudited}"),
+        Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
+        Section("Excluded files", tables={"Files": store.exclusions}),
+    ]
+    mlflow.log_text(found.to_csv(index=False), "tables/external.csv")
+    mlflow.log_text(store.exclusions.to_csv(index=False), "tables/exclusions.csv")
+    mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
+    rows = shown.itertuples(index=False)
+    mlflow.set_tag("mlflow.note.content", views.markdown_table(tuple(shown.columns), rows))
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the figures for people: one row a label and figure, intervals in one cell."""
+    rows = found.to_dict("records")
+    return pd.DataFrame(
+        {
+            "label": found["label"],
+            "model": [f"{row['family']} {row['version']}".strip() for row in rows],
+            "figure": found["figure"].str.replace("_", " "),
+            "outside": [style.ranged(row["value"], row["low"], row["high"]) for row in rows],
+            "inside": [
+                style.ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows
+            ],
+            "positive patients outside": found["positive_patients"],
+        }
+    )
