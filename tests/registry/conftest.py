@@ -1,6 +1,6 @@
 import mlflow
 import pytest
-from registry_world import classifier, empty_store, table, train
+from registry_world import case, classifier, decide, empty_store, table, train
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +28,21 @@ def store(trained, tmp_path, monkeypatch):
     folder, runs = trained
     empty_store(folder / "mlflow.db", tmp_path, monkeypatch)
     return runs
+
+
+@pytest.fixture(scope="session")
+def promoted_once(trained, tmp_path_factory):
+    """A copy of `trained` with a panel: `any` promoted, `epidural` against the gate. Returns its folder."""
+    folder = tmp_path_factory.mktemp("promoted")
+    with pytest.MonkeyPatch.context() as patch:
+        empty_store(trained[0] / "mlflow.db", folder, patch)
+        decide(case(trained[1], "any"))
+        decide(case(trained[1], "epidural", sound=False), "for the <b>demonstration</b>")
+    return folder
+
+
+@pytest.fixture
+def promoted(promoted_once, trained, tmp_path, monkeypatch):
+    """A copy of the store with a panel as the tracking store in use; returns the runs."""
+    empty_store(promoted_once / "mlflow.db", tmp_path, monkeypatch)
+    return trained[1]

@@ -16,7 +16,7 @@ import mlflow
 import numpy as np
 import pydicom.data
 import pytest
-from registry_world import case, decide, empty_store
+from registry_world import empty_store
 
 from hemo import imaging, panel
 from hemo.serving import Member
@@ -45,13 +45,11 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def served(trained, tmp_path_factory):
+def served(promoted_once, tmp_path_factory):
     """The panel of `any` and `epidural`, served by MLflow; returns its address and the loaded panel."""
     folder = tmp_path_factory.mktemp("served")
     monkeypatch = pytest.MonkeyPatch()
-    empty_store(trained[0] / "mlflow.db", folder, monkeypatch)
-    for label in ("any", "epidural"):
-        decide(case(trained[1], label))
+    empty_store(promoted_once / "mlflow.db", folder, monkeypatch)
     port = free_port()
     words = [
         "models",
