@@ -243,10 +243,10 @@ def _record_all(
     sections = [
         Section("What was evaluated", text=f"{uri} on {dataset}: {len(store)} slices.{unaudited}"),
         Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
-        Section("Excluded files", tables={"Files": store.exclusions}),
+        Section("Excluded files", tables={"Files by reason": store.exclusion_counts()}),
     ]
     mlflow.log_text(found.to_csv(index=False), "tables/external.csv")
-    mlflow.log_text(store.exclusions.to_csv(index=False), "tables/exclusions.csv")
+    mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
     rows = shown.itertuples(index=False)
     mlflow.set_tag("mlflow.note.content", views.markdown_table(tuple(shown.columns), rows))

@@ -16,6 +16,7 @@ from mlflow.entities import Metric, Param
 import hemo
 from hemo import families, figures, leakage, logged_model, tracking, views
 from hemo.evaluation import explain, plots, predictions, style
+from hemo.labels import LABELS
 from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Trained
@@ -109,6 +110,20 @@ def record(trained: Trained, work: Work, plan: Plan, store: SliceStore) -> str:
     )
 
 
+def note_group(root: str, family: str, dataset: str) -> None:
+    """Give the run above a family's trainings a note with the figures of each label."""
+    experiment = tracking.client().get_run(root).info.experiment_id
+    children = tracking.training_runs(experiment, **{"mlflow.parentRunId": root})
+    names = ("recall", "specificity", "auc")
+    rows = [
+        (run.data.tags["label"], *(figures.ranged(run.data.metrics, f"test/{name}") for name in names))
+        for run in sorted(children, key=lambda run: LABELS.index(run.data.tags["label"]))
+    ]
+    note = views.markdown_table(("label", "recall", "specificity", "AUC"), rows)
+    title = f"**{families.title(family)}** on each label ({dataset})"
+    tracking.client().set_tag(root, "mlflow.note.content", f"{title}.\n\n{note}")
+
+
 def record_store(store: SliceStore) -> None:
     """Log a slice store to the active run: counts, options, exclusions and a contact sheet."""
     counts = store.counts().set_index("label")
@@ -121,7 +136,7 @@ def record_store(store: SliceStore) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         counts.to_csv(folder / "labels.csv")
-        store.exclusions.to_csv(folder / "exclusions.csv", index=False)
+        store.exclusion_counts().to_csv(folder / "exclusions.csv", index=False)
         write_sheet(store, folder / "contact_sheet.png")
         mlflow.log_artifacts(scratch, "store")
     rows = [(label, row["positive"], row["patients"]) for label, row in counts.iterrows()]

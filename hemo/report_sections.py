@@ -60,7 +60,6 @@ def source(found: Comparison, config: Experiment) -> Source:
         return _from_run(found)
     if store.digest != found.data_digest:
         return _from_run(found)
-    excluded = store.facts["excluded"]
     facts = {
         "slices": len(store),
         "patients": store.facts["patients"],
@@ -68,8 +67,7 @@ def source(found: Comparison, config: Experiment) -> Source:
         "every slice names its patient": "yes" if store.patients_known else "no",
         **{f"reduction: {word}": value for word, value in store.reduction.to_json().items()},
     }
-    exclusions = pd.DataFrame({"reason": list(excluded), "files": list(excluded.values())})
-    return Source(_facts(facts), store.counts(), exclusions, store.index[["patient", *LABELS]])
+    return Source(_facts(facts), store.counts(), store.exclusion_counts(), store.index[["patient", *LABELS]])
 
 
 def _from_run(found: Comparison) -> Source:
@@ -85,11 +83,13 @@ def _from_run(found: Comparison) -> Source:
     facts = {name: f"{value:.0f}" for name, value in run.data.metrics.items() if name.startswith("store/")}
     facts |= {name: value for name, value in run.data.params.items() if name.startswith("reduction.")}
     labels = artifact(run.info.run_id, "store/labels.csv", pd.read_csv)
-    files = artifact(run.info.run_id, "store/exclusions.csv", pd.read_csv)
-    exclusions = nothing[1]
-    if files is not None and len(files):
-        exclusions = files["reason"].value_counts().rename_axis("reason").reset_index(name="files")
-    return Source(_facts(facts), nothing[0] if labels is None else labels, exclusions, None)
+    exclusions = artifact(run.info.run_id, "store/exclusions.csv", pd.read_csv)
+    return Source(
+        _facts(facts),
+        nothing[0] if labels is None else labels,
+        nothing[1] if exclusions is None else exclusions,
+        None,
+    )
 
 
 def data(known: Source) -> tuple[str, Mapping[str, pd.DataFrame]]:

@@ -1,6 +1,7 @@
 """The whole way on a small store, and what its runs hold."""
 
 import json
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from stores import bright_blood, write_store
 
-from hemo import families, tracking
+from hemo import config, families, pipeline, tracking
 from hemo.cli import main
 from hemo.labels import LABELS
 
@@ -194,3 +195,27 @@ def test_an_unknown_command_is_refused_with_status_2():
     outcome = CliRunner().invoke(main, ["forest"])
     assert outcome.exit_code == 2
     assert "No such command 'forest'" in outcome.output
+
+
+def test_names_of_excluded_files_do_not_reach_mlflow(tmp_path, monkeypatch):
+    import cv2
+
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    for name in ("one", "two", "three"):
+        cv2.imwrite(str(scans / f"{name}.png"), picture + len(name))
+    (scans / "Jane Doe.dcm").write_text("no scan")
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    settings = config.load("", images=str(scans), reduction={"size": 16, "windows": ["gray"]})
+    experiment = tracking.experiment_id("private")
+    with tracking.root_run(experiment, "private", {}) as root:
+        store = pipeline.prepare_store(settings, root)
+    assert "Jane Doe.dcm" in set(store.exclusions["file"])
+    assert store.exclusion_counts()["files"].sum() == 1
+    (run,) = [r for r in tracking.client().search_runs([experiment]) if r.info.run_name == "preprocess"]
+    logged = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=str(tmp_path / "logged"))
+    texts = [file.read_text() for file in Path(logged).rglob("*.csv")]
+    assert texts
+    assert not any("Jane" in text for text in [*texts, str(run.data)])

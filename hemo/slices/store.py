@@ -104,6 +104,14 @@ class SliceStore:
         """Every excluded file (or slice of one) with its `reason`; `file` is below the images' folder."""
         return pd.read_csv(self.folder / "exclusions.csv", dtype=str, keep_default_na=False)
 
+    def exclusion_counts(self) -> pd.DataFrame:
+        """Return `reason` and number of `files` of the exclusions, for eyes that may not see file names.
+
+        The name of a file can hold a patient's: `exclusions` stays with the store.
+        """
+        excluded = self.facts["excluded"]
+        return pd.DataFrame({"reason": list(excluded), "files": list(excluded.values())})
+
     def counts(self) -> pd.DataFrame:
         """Return a row a label: positive, negative and unlabelled slices, and positive patients."""
         return pd.DataFrame(self.facts["labels"]).T.rename_axis("label").reset_index()
