@@ -21,6 +21,8 @@ COMMANDS = {
     "registry": "hemo.commands.registry:registry",
     "history": "hemo.commands.registry:history",
     "predict": "hemo.commands.predict:predict",
+    "evaluate": "hemo.commands.evaluate:evaluate",
+    "reproduce": "hemo.commands.reproduce:reproduce",
     "ui": "hemo.commands.ui:ui",
 }
 """Where each command is defined; every registered family is a command too."""
