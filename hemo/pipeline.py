@@ -121,7 +121,8 @@ def train_in_run(job: Job) -> str:
     """Train one family on one label inside a run of its own; return its figures in a line."""
     store = SliceStore.open(job.store)
     tags = recording.run_tags(job.work, job.plan, store)
-    with tracking.start_run(job.experiment, job.work.name, tags, job.parent):
+    long = families.get(job.work.family).neural
+    with tracking.start_run(job.experiment, job.work.name, tags, job.parent, system_metrics=long):
         return train_and_record(job.work, job.plan, store)
 
 
@@ -144,7 +145,9 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> list
         return []
     tags = {"stage": "group", "family": family, "dataset": dataset_name(config)}
     with tracking.root_run(experiment, f"{family}/all labels", tags) as root:
-        return train_all(config, store, {family: params}, labels, experiment, root)
+        failed = train_all(config, store, {family: params}, labels, experiment, root)
+        recording.note_group(root, family, dataset_name(config))
+    return failed
 
 
 def run_experiment(config: Experiment, file: str | None) -> Outcome:

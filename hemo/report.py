@@ -99,6 +99,9 @@ def log_comparison(
         if out:
             shutil.copytree(scratch, out, dirs_exist_ok=True)
         mlflow.set_tag("mlflow.note.content", note(found))
+    if parent:
+        about = f"{config.description}\n\n{note(found)}".strip()
+        tracking.client().set_tag(parent, "mlflow.note.content", about)
     views.note_figures(experiment, report_tables.markdown(found))
     return found
 

@@ -32,6 +32,10 @@ logging.getLogger("alembic").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+# Processor, memory, disk and network of runs that ask for it: once a minute, so that SQLite is left in peace.
+os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "10")
+os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "6")
+
 PREDICTIONS = "predictions/predictions.parquet"
 """Where a training run keeps its prediction table."""
 
@@ -92,15 +96,16 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
 
     Inside `mlflow run` this is the run that it made, renamed; but where that one was put into MLflow's
     default experiment, the root is a new run in `experiment`, and the launching run says where it is.
+    Its system metrics are logged.
     """
     launched = _launched_run()
     with _released_launch():
         if launched and launched.info.experiment_id == experiment:
-            with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=False):
+            with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True):
                 mlflow.set_tags({"mlflow.runName": name, **tags, **_process_tags()})
                 yield launched.info.run_id
             return
-        with start_run(experiment, name, tags) as run_id:
+        with start_run(experiment, name, tags, system_metrics=True) as run_id:
             if launched:
                 _point_to_root(launched, name, experiment, run_id)
             yield run_id
@@ -108,16 +113,24 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
 
 @contextmanager
 def start_run(
-    experiment: str, name: str, tags: Mapping[str, str], parent: str | None = None
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+    *,
+    system_metrics: bool = False,
 ) -> Iterator[str]:
-    """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED."""
+    """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED.
+
+    With `system_metrics`, which are for long runs, the machine's load is logged as `system/...` each minute.
+    """
     with mlflow.start_run(
         experiment_id=experiment,
         run_name=name,
         parent_run_id=parent,
         nested=parent is not None,
         tags={**tags, **_process_tags()},
-        log_system_metrics=False,
+        log_system_metrics=system_metrics,
     ) as run:
         yield run.info.run_id
 

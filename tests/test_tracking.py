@@ -1,5 +1,7 @@
 """Runs: where they are put, how they are found again, and what becomes of those whose process died."""
 
+import time
+
 import mlflow
 import pytest
 
@@ -42,6 +44,23 @@ def test_a_child_run_knows_its_parent(experiment):
     run = tracking.client().get_run(child)
     assert run.data.tags["mlflow.parentRunId"] == root
     assert (run.info.run_name, run.info.status) == ("child", "FINISHED")
+
+
+def test_the_machine_s_load_is_logged_during_a_root_run(experiment, monkeypatch):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")
+    with tracking.root_run(experiment, "root", {}) as root:
+        until = time.monotonic() + 60
+        while not load(root) and time.monotonic() < until:
+            time.sleep(0.1)
+        with tracking.start_run(experiment, "short", {}, root) as short:
+            time.sleep(0.3)
+    assert any("cpu" in name for name in load(root))
+    assert not load(short)
+
+
+def load(run):
+    return [name for name in tracking.client().get_run(run).data.metrics if name.startswith("system/")]
 
 
 def test_a_failure_ends_the_run_as_failed(experiment):
