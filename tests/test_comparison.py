@@ -194,7 +194,7 @@ def test_without_the_store_data_and_split_are_told_from_the_runs(experiment, con
     with tracking.start_run(experiment, "preprocess", tags):
         mlflow.log_metric("store/slices", 360)
         mlflow.log_text("label,positive\nany,90\n", "store/labels.csv")
-        mlflow.log_text(f"file,reason\na,{EVIL}\nb,{EVIL}\n", "store/exclusions.csv")
+        mlflow.log_text(f"reason,files\n{EVIL},2\n", "store/exclusions.csv")
     report.write(comparison.compare(experiment), away, tmp_path / "written")
     excluded = pd.read_csv(tmp_path / "written" / "tables" / "exclusions.csv")
     assert excluded.to_dict("records") == [{"reason": EVIL, "files": 2}]

@@ -23,6 +23,7 @@ def world(tmp_path_factory):
     write_store(folder / "store", images, patients, labels)
     (folder / "small.yaml").write_text(
         f"name: small\\nstore: {folder}/store\\nfolds: 3\\nworkers: 1\\ndraws: 200\\n"
+        "calibration: sigmoid\\n"
         "gate: {min_positive_patients: 3}\\n"
         "families:\\n  logreg: {}\\n  ann: {layers: [16], epochs: 6}\\n".replace("\\n", "\n")
     )
@@ -63,6 +64,8 @@ def test_a_training_run_holds_what_the_design_names(runs):
     names = set(run.data.metrics)
     for metric in ("recall", "precision", "accuracy", "specificity", "auc", "average_precision"):
         assert {f"test/{metric}", f"test/{metric}_low", f"test/{metric}_high"} <= names
+        assert {f"study/{metric}", f"study/{metric}_low", f"study/{metric}_high"} <= names
+    assert {"threshold_low", "threshold_high"} <= names
     assert {"time/fit_s", "threshold", "fit/converged", "epoch/loss", "epoch/val_loss"} <= names
     tags = {
         "family",
@@ -123,12 +126,36 @@ def test_the_prediction_table_of_a_run_is_found_again(runs):
     assert runs["logreg/any"].data.metrics["test/positive_slices"] == table["truth"].sum()
 
 
+def test_what_is_served_gives_calibrated_probabilities(runs):
+    run = runs["logreg/any"].info.run_id
+    model = tracking.client().search_logged_models(
+        [runs["logreg/any"].info.experiment_id], f"source_run_id = '{run}'"
+    )[0]
+    member = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model().member
+    assert member.calibrator is not None
+    raw = member.classifier.predict_proba(np.zeros((1, 16, 16, 1), np.uint8))[:, 1]
+    served = member.probability(np.zeros((1, 16, 16, 1), np.uint8))
+    np.testing.assert_array_equal(served, member.calibrator(raw))
+    assert runs["logreg/any"].data.params["train.calibration"] == "sigmoid"
+
+
+def test_notes_tell_the_figures(runs):
+    for name in ("small", "comparison"):
+        note = runs[name].data.tags["mlflow.note.content"]
+        assert "best family" in note
+        assert all(label in note for label in LABELS)
+    assert "studies, positive where any slice is" in runs["logreg/any"].data.tags["mlflow.note.content"]
+
+
 def test_the_comparison_run_holds_the_leaderboard_and_one_page(world, runs, tmp_path):
     run = runs["comparison"].info.run_id
     folder = mlflow.artifacts.download_artifacts(run_id=run, dst_path=str(tmp_path))
     board = pd.read_csv(f"{folder}/tables/leaderboard.csv")
     assert len(board) == 12
     assert board.groupby("label")["best"].sum().eq(1).all()
+    differences = pd.read_csv(f"{folder}/tables/differences.csv")
+    assert set(differences["label"]) == set(LABELS)
+    assert set(differences["metric"]) == {"auc", "recall_at_specificity_80"}
     page = (tmp_path / "report" / "comparison.html").read_text()
     assert "http://" not in page
     assert "https://" not in page
