@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from hemo import families
 from hemo.errors import HemoError
 from hemo.labels import LABELS
+from hemo.tuning.settings import Tuning
 
 Protocol = Literal["holdout", "cv", "paper"]
 GateFigure = Literal[
@@ -105,6 +106,8 @@ class Experiment(Part):
         classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking
         are right without, and under `cv` calibrating fold by fold lowers pooled ranking figures where few
         patients have a label (see `hemo.evaluation.decisions`). Under `holdout` it costs nothing.
+    tuning
+        What `hemo tune` seeks and for how long (see `hemo.tuning.settings`).
     families
         Families by name, each with the parameters that differ from its defaults. A family may be there
         several times, as variants: `logreg@saga: {solver: saga}`.
@@ -127,6 +130,7 @@ class Experiment(Part):
         default_factory=lambda: {name: dict[str, Any]() for name in PAPER_FAMILIES}
     )
     gate: Gate = Gate()
+    tuning: Tuning = Tuning()
     draws: int = Field(2000, ge=100)
     seed: int = Field(0, ge=0)
     workers: int = Field(2, ge=1)

@@ -40,10 +40,13 @@ def run_all(
         with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
             futures = {pool.submit(function, task): task for task in tasks}
             for future in as_completed(futures):
-                fault = future.exception()
-                if fault is not None and not isinstance(fault, Exception):
-                    raise fault
-                yield futures[future], fault if fault is not None else future.result()
+                failure = future.exception()
+                if failure is None:
+                    yield futures[future], future.result()
+                elif isinstance(failure, Exception):
+                    yield futures[future], failure
+                else:
+                    raise failure
 
 
 @contextmanager

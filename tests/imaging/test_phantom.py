@@ -58,7 +58,7 @@ def test_an_epidural_lies_between_skull_and_brain_and_crosses_no_suture(seed):
     assert blood.sum() > 10
     assert at.vault.min() > -1
     assert (at.vault <= sample(one.thickness, at.x, at.y, SURFACE_PIXEL) + 0.5).all()
-    # Sutures are of the skull: below it the plane of one bounds nothing. The map of depths has pixels of 0.75 mm.
+    # Sutures are of the skull: below it the plane of one bounds nothing.
     near = at.vault < 3
     for side in (suture_coronal(at.v, at.w), suture_lambdoid(at.v, at.w), at.u):
         across = side[near] * np.sign(np.median(side[near]))
