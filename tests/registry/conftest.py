@@ -1,6 +1,11 @@
+import sys
+from pathlib import Path
+
 import mlflow
 import pytest
 from registry_world import case, classifier, decide, empty_store, table, train
+
+sys.path.append(str(Path(__file__).parents[1]))  # for `stores`
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,49 @@
+import numpy as np
+from registry_world import table
+
+from hemo import card
+
+
+def facts(**words):
+    known = {
+        "label": "any", "family": "Logistic regression", "threshold": 0.5, "run_id": "r1",
+        "tags": {"protocol": "cv", "dataset": "made <up>", "seed": "7", "split_digest": "s1"},
+        "params": {"hp.C": "1.0", "train.operating_point": "youden"},
+        "data": {"slices": 80, "excluded: localizer": 3}, "versions": {"mlflow": "3"},
+    }  # fmt: skip
+    return card.Facts(**(known | words))
+
+
+def test_a_card_says_what_a_reader_must_know(tmp_path):
+    card.write(tmp_path, facts(), table(), draws=100)
+    text = (tmp_path / "card.md").read_text()
+    for words in (
+        "Research use only", "excluded: localizer | 3", "youden", "out-of-fold", "hemo reproduce r1", "hp.C",
+        "By study", "Subgroups", "positive slices of", "seed | 7",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_the_page_escapes_what_it_is_told(tmp_path):
+    card.write(tmp_path, facts(), table(), draws=100)
+    assert "made &lt;up&gt;" in (tmp_path / "card.html").read_text()
+
+
+def test_every_section_of_the_page_is_in_the_text(tmp_path):
+    card.write(tmp_path, facts(), table(), draws=100)
+    text, page = ((tmp_path / name).read_text() for name in ("card.md", "card.html"))
+    for section in card.sections(facts(), table(), 100, 0):
+        assert f"## {section.title}" in text
+        assert section.title in page
+
+
+def test_subgroups_are_parts_of_the_patients():
+    found = card.subgroups(table(patients=20), draws=100).set_index("subgroup")
+    assert found.loc["slices of patients without it", "patients"] == 10
+    few = found[found["figure"] == "recall"]["patients"].sum()
+    assert few == 10
+
+
+def test_a_table_without_positives_still_has_a_card(tmp_path):
+    card.write(tmp_path, facts(), table().assign(truth=np.int8(0)), draws=100)
+    assert "undefined" in (tmp_path / "card.md").read_text()
