@@ -1,11 +1,21 @@
+import sqlite3
 import sys
 from pathlib import Path
 
 import mlflow
 import pytest
 from registry_world import case, classifier, decide, empty_store, table, train
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 sys.path.append(str(Path(__file__).parents[1]))  # for `stores`
+
+
+@event.listens_for(Engine, "connect")
+def _without_waiting_for_the_disk(connection, _record):
+    """Tests kill processes, never the machine."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session")

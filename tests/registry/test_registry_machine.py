@@ -147,7 +147,7 @@ def test_the_registry_tells_the_truth_whatever_is_done(trained, tmp_path_factory
     run_state_machine_as_test(
         machine(trained, tmp_path_factory),
         settings=settings(
-            max_examples=8, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=7, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
     mlflow.set_tracking_uri(None)
