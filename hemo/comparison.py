@@ -21,7 +21,7 @@ CHOOSE_BY = ("recall_at_specificity_80", "auc")
 At equal specificity no classifier wins by calling everything positive.
 """
 
-STUDY = ("recall", "specificity", "auc")
+STUDY = ("recall", "specificity", "auc", "recall_at_specificity_80")
 """Figures of studies in the leaderboard, as `study_recall` and so on."""
 
 NEARLY_ALL = 0.8

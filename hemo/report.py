@@ -42,9 +42,9 @@ SPLIT = {
 
 LEADERBOARD = (
     "Figures of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
-    "`study` figures are of whole studies, called positive as soon as any slice is, at the slices' "
-    "threshold. The column `degenerate` names classifiers whose figures are no merit: those that call "
-    "nearly everything or nothing positive, and those not told from chance."
+    "Figures of studies: a study is called positive as soon as any slice is, at the slices' threshold. "
+    "Beside its name stands what speaks against a family: that it calls nearly everything or nothing "
+    "positive, or is not told from chance. tables/leaderboard.csv has all figures."
 )
 
 AVERAGES = (
@@ -203,7 +203,6 @@ def sections(contents: Contents) -> list[Section]:
     )
     text, data = report_sections.data(contents.source)
     titles = ("Recall at the operating point", "Recall at a specificity of 0.80", "Recall by family")
-    boards = report_tables.by_label(found.leaderboard)
     parts = [
         Section(
             "What was compared", CAVEAT[protocol], {"Facts": report_tables.facts(found, contents.config)}
@@ -214,7 +213,7 @@ def sections(contents: Contents) -> list[Section]:
             "Best family of each label",
             f"Chosen {HOW_CHOSEN[protocol]}: at equal specificity no classifier wins by calling everything "
             "positive.",
-            {"Best": report_tables.readable(best)},
+            {"Best": report_tables.readable(best, report_tables.BEST)},
         ),
         Section(
             "Recall by family and label",
@@ -222,9 +221,7 @@ def sections(contents: Contents) -> list[Section]:
             "recalls compare as they are.",
             figures=dict(zip(titles, contents.pictures.values(), strict=True)),
         ),
-        Section(
-            "Leaderboard", LEADERBOARD, {label: report_tables.readable(board) for label, board in boards}
-        ),
+        Section("Leaderboard", LEADERBOARD, report_tables.boards(found)),
         Section("Averages over labels", AVERAGES, {"Averages": report_tables.readable(contents.averages)}),
         Section("Differences", DIFFERENCES, report_tables.differences(against)),
         Section(

@@ -1,5 +1,6 @@
 """The comparison's tables for people."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,16 @@ import pandas as pd
 from hemo import families, tracking, views
 from hemo.comparison import Comparison
 from hemo.config import Experiment
+
+SLICES = (
+    "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision", "accuracy",
+)  # fmt: skip
+STUDIES = (
+    "family", "study_recall", "study_specificity", "study_auc", "study_recall_at_specificity_80", "threshold",
+    "seconds",
+)  # fmt: skip
+BEST = ("label", "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision")
+"""Columns of the page's tables; the CSV files have all."""
 
 
 def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -21,10 +32,10 @@ def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
                 "best": [families.title(word) for word in rows["first"]],
                 "less": [families.title(word) for word in rows["second"]],
                 "difference": [
-                    f"{d:+.3f} ({low:+.3f} to {high:+.3f})"
+                    f"{round(d, 3) + 0:+.3f} ({low:+.3f} to {high:+.3f})"  # no -0.000
                     for d, low, high in zip(rows["difference"], rows["low"], rows["high"], strict=True)
                 ],
-                "p, corrected": [f"{p:.3f}" for p in rows["p_holm"]],
+                "p, corrected": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in rows["p_holm"]],
             }
         )
     return tables
@@ -40,16 +51,27 @@ def best(found: Comparison) -> pd.DataFrame:
     return found.leaderboard[found.leaderboard["best"]].reset_index(drop=True)
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table for people: titles of families, figures with their intervals in one cell."""
+def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a table for people: families by title, with what has to be said against them, in one cell.
+
+    Parameters
+    ----------
+    table
+        Rows of a leaderboard or of averages.
+    columns
+        Those to show, figures with their intervals in the same cell; all but bounds, where none are named.
+        Those without any value are left out.
+    """
+    shown = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
     result: dict[str, Any] = {}
-    for name in table.columns:
+    for name in [name for name in shown if not table[name].isna().all()]:
         column = table[name]
-        inner = name.endswith(("_low", "_high")) or name.startswith("choose_") or name in ("best", "run_id")
-        if inner or column.isna().all():
-            continue
         if name == "family":
-            result[name] = [families.title(family) for family in column]
+            remarks = table["degenerate"] if "degenerate" in table else [""] * len(table)
+            result[name] = [
+                families.title(family) + (f": {remark}" if remark else "")
+                for family, remark in zip(column, remarks, strict=True)
+            ]
         elif f"{name}_low" in table.columns:
             result[name] = [
                 ranged(value, low, high)
@@ -59,7 +81,22 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             result[name] = [f"{value:.3f}" if np.isfinite(value) else "–" for value in column]
         else:
             result[name] = column.astype(str)
-    return pd.DataFrame(result).rename(columns=lambda name: name.replace("_", " "))
+    return pd.DataFrame(result).rename(columns=_word)
+
+
+def boards(found: Comparison) -> dict[str, pd.DataFrame]:
+    """Return the leaderboard for people, two tables a label: of slices, and of studies."""
+    tables = {}
+    for label, part in by_label(found.leaderboard):
+        tables[label] = readable(part, SLICES)
+        if not part["study_recall"].isna().all():
+            tables[f"{label}: studies, and the threshold"] = readable(part, STUDIES)
+    return tables
+
+
+def _word(name: str) -> str:
+    word = name.removeprefix("study_").replace("_", " ").replace("auc", "AUC").replace("rsna", "RSNA")
+    return word.replace("specificity 80", "spec. 0.80")
 
 
 def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
@@ -98,5 +135,5 @@ def markdown(found: Comparison) -> str:
 
 
 def ranged(value: float, low: float, high: float) -> str:
-    """Return a figure with its interval: `0.842 (0.74 to 0.91)`; a dash where it is undefined."""
-    return f"{value:.3f} ({low:.2f} to {high:.2f})" if np.isfinite(value) else "–"
+    """Return a figure with its interval, which no line breaks: `0.842 (0.74–0.91)`; a dash if undefined."""
+    return f"{value:.3f}\u00a0({low:.2f}\u2060–\u2060{high:.2f})" if np.isfinite(value) else "–"

@@ -135,6 +135,9 @@ figure.wide { flex-basis: 100%; max-width: 72rem; }
 figure img { display: block; width: 100%; height: auto; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .88rem; }
+@media (max-width: 85rem) {
+  .page { grid-template-columns: 11.5rem minmax(0, 1fr); gap: 1.5rem; padding: 2rem 1.25rem 4rem; }
+}
 @media (max-width: 60rem) {
   .page { grid-template-columns: minmax(0, 1fr); gap: 1rem; padding: 1rem; }
   nav { position: static; max-height: none; }
