@@ -146,9 +146,10 @@ def gather(found: Comparison, config: Experiment) -> Contents:
         loss = differences.rsna_loss(found.leaderboard, predicted, config.draws, config.seed)
         averages = averages.merge(loss.drop(columns="slices"), how="left", on="family")
     named = found.leaderboard.assign(family=[families.title(word) for word in found.leaderboard["family"]])
+    at_equal = named.drop(columns="specificity")  # that of the operating point says nothing there
     drawn = {
         "recall_by_family_and_label": overview.recall_heatmap(named, config.name),
-        f"{CHOOSE_BY[0]}_by_family_and_label": overview.recall_heatmap(named, config.name, CHOOSE_BY[0]),
+        f"{CHOOSE_BY[0]}_by_family_and_label": overview.recall_heatmap(at_equal, config.name, CHOOSE_BY[0]),
         "recall_by_family": overview.recall_by_family(named, config.name),
     }
     source = report_sections.source(found, config)

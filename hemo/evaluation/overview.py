@@ -35,7 +35,7 @@ def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall"
     """
     families = list(dict.fromkeys(leaderboard["family"]))
     labels = [label for label in LABELS if label in set(leaderboard["label"])]
-    figure = Figure(figsize=(2.2 + 1.65 * max(len(labels), 2), 1.5 + 0.95 * max(len(families), 2)))
+    figure = Figure(figsize=(2.2 + 1.65 * max(len(labels), 5), 1.5 + 0.95 * max(len(families), 2)))
     axes = figure.subplots()
     colors = matplotlib.colormaps["Blues"]
     for column, label in enumerate(labels):
