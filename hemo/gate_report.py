@@ -11,6 +11,7 @@ from rich.text import Text
 
 from hemo import families, page
 from hemo.gate import Condition, Verdict
+from hemo.views import markdown_table
 
 DECISIONS = {
     "promoted": "Promoted: it is in production now.",
@@ -73,10 +74,11 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     """Return the Markdown description of a registered version."""
     tags = run.data.tags
     experiment = run.info.experiment_id
-    figures = {name: verdict.figure(name) for name in ("recall", "specificity", "precision", "auc")}
-    rows = "\n".join(
-        f"| {name} | {value:.3f} | {low:.3f} to {high:.3f} |" for name, (value, low, high) in figures.items()
-    )
+    rows = []
+    for name in ("recall", "specificity", "precision", "auc"):
+        value, low, high = verdict.figure(name)
+        rows.append((name.replace("auc", "AUC"), f"{value:.3f}", f"{low:.3f} to {high:.3f}"))
+    figures = markdown_table(("figure", "value", "95% interval"), rows)
     red = f"🔴 **Gate overridden:** {override}\n\n" if decision == "overridden" else ""
     links = (
         f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
@@ -84,21 +86,20 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
     return (
-        f"{red}**{families.get(tags['family']).title}** for **{label}**, trained on "
-        f"{tags.get('dataset', 'unknown data')}, protocol {tags['protocol']}.\n\n"
-        f"| | value | 95% interval |\n|---|---|---|\n{rows}\n\n"
+        f"{red}{families.get(tags['family']).title} for {label}, trained on "
+        f"{tags.get('dataset', 'unknown data')}, protocol {tags['protocol']}.\n\n{figures}\n\n"
         f"{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\nResearch use only."
     )
 
 
 def summary(table: pd.DataFrame) -> str:
     """Return the decisions of a promotion in Markdown."""
-    lines = ["| label | family | decision | production | why |", "|---|---|---|---|---|"]
+    rows = []
     for row in table.to_dict("records"):
         red = "🔴 " if row["decision"] == "overridden" else ""
-        cells = (row["label"], row["family"], red + row["decision"], row["production"], row["reason"])
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        reason = row["reason"].replace("|", "/")
+        rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
+    return markdown_table(("label", "family", "decision", "production", "why"), rows)
 
 
 def terminal(table: pd.DataFrame) -> Table:

@@ -18,6 +18,7 @@ from hemo import aliases, audit, tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel
+from hemo.views import markdown_table
 
 PANEL = "hemo-panel"
 URI = f"models:/{PANEL}@production"
@@ -159,16 +160,15 @@ def _release(number: str) -> Version:
 
 def _note(members: Mapping[str, ModelVersion]) -> str:
     rows = [
-        f"| {label} | {members[label].version} | {members[label].tags.get('family', '')} "
-        f"| {_overridden(members[label])} |"
-        if label in members
-        else f"| {label} | none in production | | |"
+        (label, one.version, one.tags.get("family", ""), _overridden(one))
+        if (one := members.get(label))
+        else (label, "none in production", "", "")
         for label in LABELS
     ]
-    table = "\n".join(["| label | version | family | |", "|---|---|---|---|", *rows])
+    table = markdown_table(("label", "version", "family", ""), rows)
     return f"{table}\n\n{ANY_RULE} {STUDY_RULE} Research use only."
 
 
 def _overridden(version: ModelVersion) -> str:
     reason = version.tags.get("override", "")
-    return f"🔴 gate overridden: {reason}" if reason else ""
+    return f"🔴 gate overridden: {reason.replace('|', '/')}" if reason else ""

@@ -132,7 +132,7 @@ def _as_html(prediction: Prediction, panel: ServedPanel) -> str:
     parts = [
         page.table(("label", "version", "family", "operating point"), versions),
         *(page.text(sentence, "red") for sentence in panel.overridden),
-        page.text(f"{ANY_RULE} {STUDY_RULE}", "quiet"),
+        page.text(f"{ANY_RULE} {STUDY_RULE}".replace("`", ""), "quiet"),
     ]
     if prediction.missing:
         parts.append(page.text(f"Without a production version: {', '.join(prediction.missing)}.", "no"))

@@ -217,11 +217,12 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     if aliases.registered(model) is None:
         what = f"Probability of hemorrhage ({case.label}) on a head-CT slice. Research use only."
         client.create_registered_model(model, description=what)
-    tags = {name: run.data.tags[name] for name in CARRIED if name in run.data.tags}
-    tags |= {"threshold": f"{run.data.metrics['threshold']:.6g}", "gate": decision, "decided_in": deciding}
+    tags = {"gate": decision, "threshold": f"{run.data.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
         figure, low, high = case.verdict.figure(name)
         tags[name] = f"{figure:.3f} ({low:.3f} to {high:.3f})"
+    tags |= {name: run.data.tags[name] for name in CARRIED if name in run.data.tags}
+    tags["decided_in"] = deciding
     if override:
         tags["override"] = override
     _attach_card(case)
@@ -233,6 +234,8 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
         for name, value in tags.items():
             if newest.tags.get(name) != value:
                 client.set_model_version_tag(model, number, name, value)
+        if decision == "promoted" and "override" in newest.tags:
+            client.delete_model_version_tag(model, number, "override")
         client.update_model_version(model, number, description)
         return number
     uri = model_uri(run)

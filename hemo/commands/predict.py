@@ -50,11 +50,14 @@ def _show(result: "Prediction") -> None:
     for row in result.table.to_dict("records"):
         cells = [Text(str(row["slice"]))]
         for label in labels:
-            style = "bold red" if row[f"{label}_decision"] else ""
-            cells.append(Text(f"{row[f'{label}_probability']:.3f}", style=style))
+            positive = row[f"{label}_decision"]
+            text = f"{row[f'{label}_probability']:.3f}{' +' if positive else '  '}"
+            cells.append(Text(text, style="bold red" if positive else ""))
         shown.add_row(*cells)
     console.out.print(shown)
-    console.out.print("red: positive, at or above the operating point. Research use only.")
+    console.out.print(
+        "+ positive: at or above the operating point (see the rule for any). Research use only."
+    )
     for row in result.skipped.to_dict("records"):
         console.err.print(f"[yellow]skipped[/yellow] {row['file']}: {row['reason']}", soft_wrap=True)
     if result.missing:

@@ -155,3 +155,13 @@ def test_a_decision_under_way_elsewhere_is_not_disturbed(store):
     tracking.client().set_tag(record.audit_id, "owner", "another-machine|1|1.0")
     with pytest.raises(HemoError, match="another rollback is under way"):
         aliases.settle(ANY)
+
+
+def test_a_version_that_passes_the_gate_later_is_red_no_more(store):
+    decide(case(store, "any", "good", sound=False), "for now")
+    decide(case(store, "any", "better"))
+    decide(case(store, "any", "good"))
+    version = tracking.client().get_model_version_by_alias(ANY, "production")
+    assert (str(version.version), version.tags["gate"]) == ("1", "promoted")
+    assert "override" not in version.tags
+    assert "🔴" not in version.description
