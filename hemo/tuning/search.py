@@ -219,7 +219,11 @@ def _exists(run_id: str, experiment: str) -> bool:
 def _refit(
     work: Work, job: Job, best: FrozenTrial, plan: Plan, store: SliceStore, experiment: str, parent: str
 ) -> str:
-    """Train with the best parameters as an ordinary run, unless an earlier start did; return its figures."""
+    """Train with the best parameters as an ordinary run, unless an earlier start did; return its figures.
+
+    Where that cannot be done (no positive patient to fit the operating point on, say), return the reason:
+    the study stands without it.
+    """
     known = tracking.training_runs(experiment, study=job.study, trial=str(best.number))
     if known:
         return _line(known[0].data.metrics)
@@ -228,8 +232,12 @@ def _refit(
     work = Work(work.family, work.label, result.params, work.dataset, work.draws)
     tags = recording.run_tags(work, plan, store)
     tags |= {"tuned": "true", "study": job.study, "trial": str(best.number)}
-    with tracking.start_run(experiment, work.name, tags, parent) as run_id:
-        pipeline.train_and_record(work, plan, store)
+    try:
+        with tracking.start_run(experiment, work.name, tags, parent) as run_id:
+            pipeline.train_and_record(work, plan, store)
+    except HemoError as fault:
+        console.err.print(f"[red]{job.study}: the best was not trained:[/red] {fault}", soft_wrap=True)
+        return f"none: {fault}"
     return _line(tracking.client().get_run(run_id).data.metrics)
 
 

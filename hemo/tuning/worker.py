@@ -2,8 +2,11 @@
 
 import hashlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,8 +79,17 @@ def work(job: Job, number: int) -> None:
         Of the worker, from 0; sets its sampler's seed apart.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(HemoError):  # the parent comes upon it too, and says it
         run_trials(job, number)
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, even killed: its trials would be mirrored by nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def run_trials(job: Job, number: int) -> None:
@@ -91,8 +103,7 @@ def run_trials(job: Job, number: int) -> None:
     study = load(job, number)
     folds = make_folds(job.plan, SliceStore.open(job.store), job.task.family, job.label)
     me = storages.process_name()
-    parent = multiprocessing.parent_process()
-    while parent is None or parent.is_alive():
+    while True:
         with Turn(job.study + job.url) as turn:
             trials = study.get_trials(deepcopy=False)
             if finished(trials, job.budget):

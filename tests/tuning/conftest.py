@@ -1,0 +1,65 @@
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import optuna
+import pytest
+from threadpoolctl import threadpool_limits
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from stores import bright_blood, write_store
+
+from hemo.config import Experiment
+from hemo.slices.store import SliceStore
+from hemo.tuning import search
+from hemo.tuning import storage as storages
+from hemo.tuning.settings import Tuning
+from hemo.tuning.worker import Job
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Small matrices are not worth threads, which wait for each other on a busy machine."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def blood(tmp_path_factory) -> SliceStore:
+    """Forty patients with six slices of 16x16, too noisy to be told apart without fault."""
+    images, patients, labels = bright_blood(40, 6)
+    noisy = images + np.random.default_rng(0).integers(-100, 101, images.shape)
+    return write_store(tmp_path_factory.mktemp("tuning") / "store", np.clip(noisy, 0, 255), patients, labels)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory) -> Path:
+    """A migrated, empty MLflow database: making one takes seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def world(blood, migrated, tmp_path, monkeypatch) -> Experiment:
+    """An experiment on the store, in a folder of its own with its own databases."""
+    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    return Experiment(name="bleeding", store=str(blood.folder), workers=1, draws=100)
+
+
+def job_of(world: Experiment, family: str = "logreg", label: str = "any", **words) -> Job:
+    """Return the job of a study, and make the study."""
+    tuning = Tuning.model_validate({"budget": {"trials": 6}, **words})
+    store = SliceStore.open(world.store)
+    url = storages.default_url(mlflow.get_tracking_uri())
+    plan = search.holdout_plan(world, store)
+    job = search.make_job(world, tuning, store, plan, url, family, label)
+    search.begin(job, storages.open_storage(url), store)
+    return job

@@ -1,0 +1,86 @@
+import os
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from test_tuning_search import SLOW, check_survived, kill_workers
+
+from hemo.tuning import search
+from hemo.tuning import storage as storages
+from hemo.tuning.settings import Tuning
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path(shutil.which("pg_ctl") or "/no").parent]
+
+
+class Server:
+    """A PostgreSQL server of its own, that can be killed and started again."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.url = f"postgresql+psycopg://hemo@127.0.0.1:{port}/postgres"
+
+    def control(self, program: str, *words: str) -> None:
+        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
+        subprocess.run([*user, str(BINARIES[-1] / program), *words], check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
+        log = str(self.folder / "log")
+        self.control("pg_ctl", "-D", str(self.folder / "data"), "-o", options, "-l", log, "-w", "start")
+
+    def kill(self) -> None:
+        self.control("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def server(tmp_path_factory):
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+    if not (BINARIES[-1] / "initdb").exists():
+        pytest.skip("PostgreSQL is not installed")
+    import socket
+    import tempfile
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="hemo-pg-"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    server = Server(folder, port)
+    server.control("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "hemo", "--no-sync")
+    server.start()
+    yield server
+    server.kill()
+    shutil.rmtree(folder)
+
+
+def test_a_study_outlives_its_workers_and_its_databases_restart(world, server):
+    world = world.model_copy(update={"workers": 2, "families": SLOW})
+    name = "bleeding/sgd/any"
+
+    storage = storages.open_storage(server.url)
+
+    def restart() -> None:
+        while name not in optuna.get_all_study_names(storage):
+            time.sleep(0.1)
+        study = optuna.load_study(study_name=name, storage=storage)
+        while len(study.get_trials(deepcopy=False)) < 4:
+            time.sleep(0.1)
+        server.kill()
+        time.sleep(1)
+        server.start()
+
+    restarting = threading.Thread(target=restart, daemon=True)
+    restarting.start()
+    search.tune(world, Tuning(budget={"trials": 15}, storage=server.url), ["sgd"], ["any"])
+    restarting.join()
+    ended = threading.Event()
+    kill_workers(name, server.url, 1, ended)
+    search.tune(world, Tuning(budget={"trials": 18}, storage=server.url), ["sgd"], ["any"])
+    ended.set()
+    storage = storages.open_storage(server.url)
+    check_survived(optuna.load_study(study_name=name, storage=storage), 18)
