@@ -168,3 +168,12 @@ def test_whatever_passes_has_the_figures_that_were_asked(quality, least, seed, p
         assert patients // 2 >= 5
     else:
         assert found.reason
+
+
+@pytest.mark.parametrize("name", ["recall", "specificity"])
+def test_the_lower_bound_is_what_counts_not_the_value(name):
+    value, low, _ = verdict(table(quality=2.0)).figure(name)
+    between = GATE.model_copy(update={f"min_{name}_low": (value + low) / 2})
+    assert failed(verdict(table(quality=2.0), between)) == [name]
+    exactly = GATE.model_copy(update={f"min_{name}_low": low})
+    assert verdict(table(quality=2.0), exactly).passed
