@@ -48,10 +48,7 @@ def move(model: str, action: str, after: Aliases, history: Sequence[Record], **w
     """Move aliases to `after`, with a record around it; the history has to be settled."""
     before = audit.replay(history)
     ordered = {alias: after[alias] for alias in ALIASES if alias in after}
-    record = audit.write(model, action, before, ordered, history, **words)
-    _apply(model, record.after)
-    audit.close(record)
-    return record
+    return _carry_out(audit.write(model, action, before, ordered, history, **words))
 
 
 def settle(model: str) -> list[Record]:
@@ -67,7 +64,10 @@ def settle(model: str) -> list[Record]:
     history = audit.records(model)
     for record in history:
         if record.state == "open":
-            _finish(record)
+            if audit.has_rival(record, history) and not audit.alive(record):
+                audit.withdraw(record)
+            else:
+                _finish(record)
     history = audit.records(model) if any(r.state == "open" for r in history) else history
     expected, found = audit.replay(history), current(model)
     if found != expected:
@@ -101,6 +101,16 @@ def _apply(model: str, after: Aliases) -> None:
             client.delete_registered_model_alias(model, alias)
 
 
+def _carry_out(record: Record) -> Record:
+    """Move the aliases of a record just written, unless another process wrote one at the same time."""
+    if audit.has_rival(record, audit.records(record.model)):
+        audit.withdraw(record)
+        raise HemoError(f"{record.model}: another decision was made at the same time: try again")
+    _apply(record.model, record.after)
+    audit.close(record)
+    return record
+
+
 def _finish(record: Record) -> None:
     """Complete an open record whose process is dead; undo it where that is not possible any more."""
     if audit.alive(record) and not audit.mine(record):
@@ -130,9 +140,7 @@ def _adopt(model: str, expected: Aliases, found: Aliases, history: Sequence[Reco
         after["previous"] = was
     since = f" after {when(history[-1].at)}" if history else ""
     audit_words = {"version": now or "", "reason": f"outside hemo{since}: {_changes(expected, found)}"}
-    record = audit.write(model, "by hand", expected, after, history, **audit_words)
-    _apply(model, after)
-    audit.close(record)
+    _carry_out(audit.write(model, "by hand", expected, after, history, **audit_words))
 
 
 def _changes(before: Aliases, after: Aliases) -> str:

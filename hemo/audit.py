@@ -120,7 +120,8 @@ def _search(narrower: str) -> dict[str, list[Record]]:
         if not token:
             break
     histories: dict[str, list[Record]] = {}
-    for record in sorted((_from_run(run) for run in runs), key=lambda record: record.number):
+    kept = (_from_run(run) for run in runs if "withdrawn" not in run.data.tags)
+    for record in sorted(kept, key=lambda record: record.number):
         histories.setdefault(record.model, []).append(record)
     return histories
 
@@ -160,6 +161,17 @@ def close(record: Record, undone: str = "") -> None:
     if undone:
         tracking.client().set_tag(record.audit_id, "undone", undone)
     tracking.client().set_terminated(record.audit_id, "FAILED" if undone else "FINISHED")
+
+
+def withdraw(record: Record) -> None:
+    """Take back a record written at the same time as another, before anything moved."""
+    tracking.client().set_tag(record.audit_id, "withdrawn", "another record was written at the same time")
+    tracking.client().set_terminated(record.audit_id, "FAILED")
+
+
+def has_rival(record: Record, history: Sequence[Record]) -> bool:
+    """Tell whether another record has the same place in a history."""
+    return any(one.number == record.number and one.audit_id != record.audit_id for one in history)
 
 
 def alive(record: Record) -> bool:

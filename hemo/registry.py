@@ -57,11 +57,13 @@ def promote(
     words = {"parent": parent} if parent else {}
     rows = []
     with opened(experiment, "promotion", tags, **words) as deciding:
-        for label, run_id in chosen.items():
-            aliases.settle(model_name(label))
-            case = judge(config, label, run_id)
-            rows.append(_row(case, decide(case, deciding, override), override))
-        panel.update(deciding)
+        try:
+            for label, run_id in chosen.items():
+                aliases.settle(model_name(label))
+                case = judge(config, label, run_id)
+                rows.append(_row(case, decide(case, deciding, override), override))
+        finally:
+            panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
         mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
         mlflow.set_tag("mlflow.note.content", gate_report.summary(table))

@@ -165,3 +165,26 @@ def test_a_version_that_passes_the_gate_later_is_red_no_more(store):
     assert (str(version.version), version.tags["gate"]) == ("1", "promoted")
     assert "override" not in version.tags
     assert "🔴" not in version.description
+
+
+def test_of_two_decisions_at_the_same_time_none_is_made_on_what_is_no_longer_so(store, monkeypatch):
+    decide(case(store, "any", "good"))
+    decide(case(store, "any", "better"))
+    stale = audit.records(ANY)
+    aliases.move(ANY, "rollback", {"production": "1", "previous": "2"}, stale)
+    with pytest.raises(HemoError, match="at the same time"):
+        aliases.move(ANY, "rollback", {"production": "1"}, stale)
+    history = audit.records(ANY)
+    assert audit.faults(history) == []
+    assert audit.replay(history) == aliases.current(ANY) == {"production": "1", "previous": "2"}
+
+
+def test_a_process_killed_beside_another_decision_leaves_nothing_behind(store):
+    decide(case(store, "any", "good"))
+    stale = audit.records(ANY)
+    record = audit.write(ANY, "rollback", {"production": "1"}, {}, stale[:-1])
+    gone = "|".join([record.owner.split("|")[0], "1", "0.0"])
+    tracking.client().set_tag(record.audit_id, "owner", gone)
+    history = aliases.settle(ANY)
+    assert [one.state for one in history] == ["done"]
+    assert aliases.current(ANY) == {"production": "1"}
