@@ -34,7 +34,7 @@ class Mirror:
     parent
         Id of the study's run.
     tags
-        Tags that all trials of the study share; `study` names it.
+        Tags that all trials of the study share; `study_id` is the study's.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Mirror:
         Two come about where two parents work on one study.
         """
         self._done, self._started = set(), {}
-        filter_ = f"tags.study = '{self._tags['study']}' and tags.stage = 'trial'"
+        filter_ = f"tags.study_id = '{self._tags['study_id']}' and tags.stage = 'trial'"
         token: str | None = None
         seen: dict[int, str] = {}
         while True:

@@ -116,8 +116,7 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 def _note(study: Study, job: Job, best: FrozenTrial, found: Result, both: Values, refitted: str) -> str:
     rows = "\n".join(
         f"| {name} | {value} | {job.task.base.get(name)} |"
-        for name, value in found.params.items()
-        if value != job.task.base.get(name)
+        for name, value in found.changed(job.task.base).items()
     )
     table = f"\n\n| parameter | best | first |\n|---|---|---|\n{rows}" if rows else ""
     return (

@@ -1,5 +1,6 @@
 """Tune families on labels: a study each, its runs in MLflow, and the best parameters refitted."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from hemo import console, families, pipeline, recording, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.recording import Work
-from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
 from hemo.training import Plan
 from hemo.tuning import objectives, processes, record
@@ -49,6 +49,18 @@ class Outcome:
     refitted: str
 
 
+@dataclass(frozen=True)
+class Place:
+    """What the studies of one command share: settings, slices, databases, and the run they hang below."""
+
+    config: Experiment
+    tuning: Tuning
+    store: SliceStore
+    storage: RDBStorage
+    experiment: str
+    root: str
+
+
 def tune(
     config: Experiment, tuning: Tuning, chosen: Sequence[str], labels: Sequence[str]
 ) -> tuple[list[Outcome], list[tuple[str, str]]]:
@@ -77,19 +89,18 @@ def tune(
     title = f"tune {', '.join(chosen)} on {', '.join(labels)}"
     tags = {"stage": "tuning", "dataset": pipeline.dataset_name(config), "protocol": "holdout"}
     with tracking.root_run(experiment, title, tags) as root:
+        place = Place(config, tuning, store, storage, experiment, root)
         for family in chosen:
             shared: list[tuple[str, FrozenTrial]] = []
             for label in labels:
                 name = study_name(config, family, label)
                 try:
-                    study, outcome = tune_one(
-                        config, tuning, store, storage, family, label, experiment, root, shared
-                    )
+                    best, outcome = tune_one(place, family, label, shared)
                 except HemoError as fault:
                     failed.append((name, str(fault)))
                     console.err.print(f"[red]{name} failed:[/red] {fault}", soft_wrap=True)
                     continue
-                shared.insert(0, (label, record.best_trial(study)))
+                shared.insert(0, (label, best))
                 outcomes.append(outcome)
     return outcomes, failed
 
@@ -100,46 +111,39 @@ def study_name(config: Experiment, family: str, label: str) -> str:
 
 
 def tune_one(
-    config: Experiment,
-    tuning: Tuning,
-    store: SliceStore,
-    storage: RDBStorage,
-    family: str,
-    label: str,
-    experiment: str,
-    root: str,
-    shared: Sequence[tuple[str, FrozenTrial]] = (),
-) -> tuple[Study, Outcome]:
-    """Run (or go on with) one study, mirror it below `root`, and train with its best parameters."""
+    place: Place, family: str, label: str, shared: Sequence[tuple[str, FrozenTrial]] = ()
+) -> tuple[FrozenTrial, Outcome]:
+    """Run (or go on with) one study, mirror it, and train with its best parameters; return the best trial."""
+    config, store = place.config, place.store
     plan = holdout_plan(config, store)
     check_learnable(plan, store, label)
-    job = make_job(config, tuning, store, plan, storage.url, family, label)
-    study = begin(job, storage, store, shared)
+    job = make_job(config, place.tuning, store, plan, place.storage.url, family, label)
+    study = begin(job, place.storage, store, shared)
     work = Work(family, label, {}, pipeline.dataset_name(config), config.draws)
-    tags = recording.run_tags(work, plan, store) | {"study": job.study, "objective": tuning.objective}
-    with _study_run(study, experiment, f"{work.name} study", {**tags, "stage": "study"}, root) as run_id:
-        mirror = Mirror(experiment, run_id, tags)
-        console.err.print(f"{job.study}: {storage.url}", soft_wrap=True)
-        best: FrozenTrial | None = None
+    # The id tells the runs of a study from those of a deleted one of the same name.
+    tags = recording.run_tags(work, plan, store)
+    tags |= {"study": job.study, "study_id": study.user_attrs["id"]}
+    with _study_run(study, place, f"{work.name} study", {**tags, "stage": "study"}) as run_id:
+        mirror = Mirror(place.experiment, run_id, tags)
+        console.err.print(f"{job.study}: {place.storage.url}", soft_wrap=True)
+        found: FrozenTrial | None = None
         ended = processes.run(job, study, mirror)
         for trial in console.track(ended, job.study, job.budget.trials or 0):
-            best = _say(trial, best, job)
+            found = _say(trial, found, job)
         done = storages.patiently(lambda: storages.snapshot(study))
         mirror.look()
         mirror.sync(done.get_trials(deepcopy=False))
-        refitted = _refit(work, job, record.best_trial(done), plan, store, experiment, run_id)
+        best = record.best_trial(done)
+        refitted = _refit(place, plan, work, tags, best, run_id)
         record.log_study(done, job, mirror, run_id, refitted)
     values = record.values(done)
     states = record.counts(done.get_trials(deepcopy=False))
-    return done, Outcome(job.study, values.first, values.best, states, refitted)
+    return best, Outcome(job.study, values.first, values.best, states, refitted)
 
 
 def holdout_plan(config: Experiment, store: SliceStore) -> Plan:
     """Return the plan whose test patients tuning never sees, and by which the best is trained."""
-    split = make_split(store.index, "holdout", config.seed)
-    return Plan(
-        split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration
-    )
+    return pipeline.make_plan(config.model_copy(update={"protocol": "holdout"}), store)
 
 
 def make_job(
@@ -194,17 +198,17 @@ def _own_parameters(job: Job) -> bool:
 
 
 @contextmanager
-def _study_run(study: Study, experiment: str, name: str, tags: Mapping[str, str], root: str) -> Iterator[str]:
+def _study_run(study: Study, place: Place, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open a study's run again below the new root, or make it."""
     known = study.user_attrs.get("run_id")
-    if known is None or not _exists(known, experiment):
-        with tracking.start_run(experiment, name, tags, root) as run_id:
+    if known is None or not _exists(known, place.experiment):
+        with tracking.start_run(place.experiment, name, tags, place.root) as run_id:
             study.set_user_attr("run_id", run_id)
             yield run_id
         return
     host, _, process = storages.process_name().rpartition(":")
     with mlflow.start_run(run_id=known, nested=True, log_system_metrics=False):
-        mlflow.set_tags({**tags, "host": host, "process": process, "mlflow.parentRunId": root})
+        mlflow.set_tags({**tags, "host": host, "process": process, "mlflow.parentRunId": place.root})
         yield known
 
 
@@ -217,26 +221,27 @@ def _exists(run_id: str, experiment: str) -> bool:
 
 
 def _refit(
-    work: Work, job: Job, best: FrozenTrial, plan: Plan, store: SliceStore, experiment: str, parent: str
+    place: Place, plan: Plan, work: Work, study: Mapping[str, str], best: FrozenTrial, parent: str
 ) -> str:
     """Train with the best parameters as an ordinary run, unless an earlier start did; return its figures.
 
     Where that cannot be done (no positive patient to fit the operating point on, say), return the reason:
     the study stands without it.
     """
-    known = tracking.training_runs(experiment, study=job.study, trial=str(best.number))
+    trial = str(best.number)
+    known = tracking.training_runs(place.experiment, study_id=study["study_id"], trial=trial)
     if known:
         return _line(known[0].data.metrics)
     result = Result.of(best)
     assert result is not None
-    work = Work(work.family, work.label, result.params, work.dataset, work.draws)
-    tags = recording.run_tags(work, plan, store)
-    tags |= {"tuned": "true", "study": job.study, "trial": str(best.number)}
+    work = dataclasses.replace(work, params=result.params)
+    tags = {**recording.run_tags(work, plan, place.store), "tuned": "true", "trial": trial}
+    tags |= {name: study[name] for name in ("study", "study_id")}
     try:
-        with tracking.start_run(experiment, work.name, tags, parent) as run_id:
-            pipeline.train_and_record(work, plan, store)
+        with tracking.start_run(place.experiment, work.name, tags, parent) as run_id:
+            pipeline.train_and_record(work, plan, place.store)
     except HemoError as fault:
-        console.err.print(f"[red]{job.study}: the best was not trained:[/red] {fault}", soft_wrap=True)
+        console.err.print(f"[red]{study['study']}: the best was not trained:[/red] {fault}", soft_wrap=True)
         return f"none: {fault}"
     return _line(tracking.client().get_run(run_id).data.metrics)
 
@@ -251,13 +256,15 @@ def _say(trial: FrozenTrial, best: FrozenTrial | None, job: Job) -> FrozenTrial 
     result = Result.of(trial)
     if trial.state != TrialState.COMPLETE or result is None or len(job.task.objectives) > 1:
         return best
-    name = job.task.objectives[0]
-    sign = -1 if objectives.RANKING[name] == "maximize" else 1
+    objective = job.task.objectives[0]
+    sign = -1 if objectives.RANKING[objective] == "maximize" else 1
     if best is not None and sign * trial.values[0] >= sign * best.values[0]:
         return best
-    changed = [f"{n}={v}" for n, v in result.params.items() if v != job.task.base.get(n)]
+    changed = [f"{name}={value}" for name, value in result.changed(job.task.base).items()]
     words = " ".join(changed) or "the first settings"
     console.err.print(
-        f"  trial {trial.number}: {name} {trial.values[0]:.4f} with {words}", markup=False, soft_wrap=True
+        f"  trial {trial.number}: {objective} {trial.values[0]:.4f} with {words}",
+        markup=False,
+        soft_wrap=True,
     )
     return trial

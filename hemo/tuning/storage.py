@@ -8,6 +8,7 @@ killed.
 import datetime
 import socket
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -158,6 +159,7 @@ def open_study(
     )  # fmt: skip
     known = study.user_attrs.get("facts")
     if known is None:
+        study.set_user_attr("id", uuid.uuid4().hex)
         study.set_user_attr("facts", dict(facts))
         study.set_metric_names(facts["objective"].split(","))
     elif known != dict(facts):

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,6 +69,10 @@ class Result:
     def write(self, trial: "optuna.Trial") -> None:
         """Keep it with the trial."""
         trial.set_user_attr(RESULT, json.dumps(self.__dict__, default=_plain))
+
+    def changed(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters that differ from the base ones; JSON has lists for tuples."""
+        return {name: value for name, value in self.params.items() if _key(value) != _key(base.get(name))}
 
     @classmethod
     def of(cls, trial: FrozenTrial) -> "Result | None":
@@ -140,7 +143,8 @@ def run_trial(
         raise
     finally:
         result.write(trial)
-        _release_graphs()
+        if families.get(task.family).tensorflow:
+            _release_graphs()
 
 
 def drawn_params(trial: "optuna.Trial", task: Task) -> dict[str, Any]:
@@ -258,7 +262,7 @@ def _positive(classifier: Classifier, fold: Fold) -> NDArray[np.float64]:
     return classifier.predict_proba(fold.tested)[:, 1]
 
 
-def _key(params: Mapping[str, Any]) -> str:
+def _key(params: Any) -> str:
     return json.dumps(params, sort_keys=True, default=_plain)
 
 
@@ -268,8 +272,8 @@ def _plain(value: Any) -> Any:
 
 
 def _release_graphs() -> None:
-    """Let go of a trial's networks and their compiled graphs, where Keras is in use."""
-    keras = sys.modules.get("keras")
-    if keras is not None:
-        keras.backend.clear_session()
-        gc.collect()
+    """Let go of a trial's networks and their compiled graphs."""
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()

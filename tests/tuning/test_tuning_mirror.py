@@ -11,7 +11,7 @@ from hemo import tracking
 from hemo.tuning.mirror import STATUS, Mirror
 from hemo.tuning.trial import FAULT, RESULT
 
-TAGS = {"study": "bleeding/ann/any", "family": "ann", "label": "any"}
+TAGS = {"study": "bleeding/ann/any", "study_id": "1", "family": "ann", "label": "any"}
 STATES = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -112,6 +112,12 @@ def test_runs_of_an_earlier_start_hang_below_the_present_one(place):
     mirror = Mirror(place[0], later, TAGS)
     assert mirror.sync(trials) == []
     assert runs_of(place[0])[0].data.tags["mlflow.parentRunId"] == later
+
+
+def test_runs_of_a_deleted_study_of_the_same_name_are_left_alone(place):
+    trials = [trial_of(0, TrialState.COMPLETE)]
+    Mirror(*place, TAGS).sync(trials)
+    assert Mirror(*place, {**TAGS, "study_id": "2"}).sync(trials) == trials
 
 
 def test_of_two_runs_for_one_trial_one_is_kept(place):

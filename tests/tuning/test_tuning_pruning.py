@@ -4,7 +4,7 @@ from optuna.trial import TrialState
 
 from hemo import families
 from hemo.tuning import folds as folds_
-from hemo.tuning.pruning import FIRST_RUNG, FOLD_STEP, RUNGS, FoldAndEpochPruner
+from hemo.tuning.pruning import FIRST_RUNG, FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
 from hemo.tuning.trial import SETTINGS, Result, Task, run_trial
 
 
@@ -53,14 +53,20 @@ def test_epochs_of_the_best_trial_do_not_count_as_folds():
         assert not trial.should_prune()
 
 
-def test_after_the_first_rung_only_the_best_third_goes_on():
-    study = study_of(*({FIRST_RUNG: value, **folds(value)} for value in (0.9, 0.8, 0.7)))
-    trial = study.ask()
-    trial.report(0.75, FIRST_RUNG)
-    assert trial.should_prune()
-    trial = study.ask()
-    trial.report(0.95, FIRST_RUNG)
-    assert not trial.should_prune()
+def test_after_the_first_rung_only_the_better_half_goes_on():
+    study = study_of(*({FIRST_RUNG: value, **folds(value)} for value in (0.9, 0.8, 0.7, 0.6)))
+    for value, goes_on in ((0.65, False), (0.95, True)):
+        trial = study.ask()
+        trial.report(value, FIRST_RUNG)
+        assert trial.should_prune() is not goes_on
+
+
+def test_the_first_few_trials_all_pass_the_first_rung():
+    study = study_of({FIRST_RUNG: 0.9, **folds(0.9)})
+    for value in (0.1, 0.2, 0.3):
+        trial = study.ask()
+        trial.report(value, FIRST_RUNG)
+        assert not trial.should_prune()
 
 
 def test_with_no_trial_ended_nothing_is_pruned():
@@ -73,7 +79,7 @@ def test_with_no_trial_ended_nothing_is_pruned():
 
 @pytest.fixture(scope="module")
 def network(blood):
-    """A study of tiny networks: the first settings, and one that cannot learn."""
+    """A study of tiny networks: four of the first settings, and one that cannot learn."""
     from test_tuning_trial import RULE, plan
 
     base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": 4}
@@ -81,15 +87,18 @@ def network(blood):
     made = folds_.make_folds(plan(blood, "natural"), blood, "ann", "any")
     study = optuna.create_study(direction="maximize", pruner=FoldAndEpochPruner())
     study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
+    for _ in range(STARTUP - 1):  # taken over from the first, not run
+        study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
     study.enqueue_trial({**families.get("ann").first, "depth": 1, "width": 64, "sgd_rate": 1e-4})
-    study.optimize(lambda trial: run_trial(trial, task, made, float("inf")), 2)
+    study.optimize(lambda trial: run_trial(trial, task, made, float("inf")), STARTUP + 1)
     return study
 
 
 def test_a_network_that_starts_badly_is_pruned_within_its_first_fold(network):
-    assert [trial.state for trial in network.trials] == [TrialState.COMPLETE, TrialState.PRUNED]
-    assert max(network.trials[1].intermediate_values) < FOLD_STEP
-    assert Result.of(network.trials[1]).reason == f"worse after {FIRST_RUNG} epochs"
+    bad = network.trials[-1]
+    assert bad.state == TrialState.PRUNED
+    assert max(bad.intermediate_values) < FOLD_STEP
+    assert Result.of(bad).reason == f"worse after {FIRST_RUNG} epochs"
 
 
 def test_the_epochs_of_a_networks_first_fold_are_kept(network):

@@ -1,0 +1,142 @@
+"""Tuning by `hemo tune` beside a plain script: trials a minute, time to the plain script's best, tracking.
+
+    python -m benchmarks.bench_tuning [STORE] [FAMILY:TRIALS ...]
+
+Both run as processes of their own, one after the other, each from its first import to its last trial. Without
+a store, phantom slices are drawn straight into one. Trials are all that ended: completed and pruned.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import optuna
+
+from hemo.console import out, table
+from hemo.tuning import storage as storages
+
+WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def plain(place: Path, store: Path, family: str, trials: int) -> tuple[float, list[tuple[float, float]]]:
+    """Run the plain script; return its seconds, and seconds and value of each trial."""
+    lines = place / "plain.jsonl"
+    words = ["-m", "benchmarks.plain_tuning", store, family, "any", trials, lines]
+    seconds = _run(place, words)
+    return seconds, [tuple(json.loads(line)) for line in lines.read_text().splitlines()]
+
+
+def tuned(place: Path, store: Path, family: str, trials: int) -> tuple[float, optuna.Study, float]:
+    """Run `hemo tune` until as many trials have ended; return seconds, study, tracking a trial."""
+    words = ["-m", "benchmarks.bench_tuning", "--study", store, family, trials]
+    began = time.time()
+    seconds = _run(place, words)
+    storage = storages.open_storage(f"sqlite:///{place / 'optuna.db'}")
+    study = optuna.load_study(study_name=f"bench/{family}/any", storage=storage)
+    facts = json.loads((place / "tracking.json").read_text())
+    study.set_user_attr("began", began)
+    return seconds, study, facts["ms"]
+
+
+def _run(place: Path, words: list[object]) -> float:
+    start = time.perf_counter()
+    root = str(Path(__file__).parents[1])
+    subprocess.run(
+        [sys.executable, *(str(word) for word in words)],
+        cwd=place,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((root, os.environ.get("PYTHONPATH", "")))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - start
+
+
+def run_study(folder: str, family: str, trials: int) -> None:
+    """Tune until `trials` trials have ended, as `hemo tune` does, without the refit of the best."""
+    import mlflow
+
+    from hemo import recording, tracking
+    from hemo.config import Experiment
+    from hemo.recording import Work
+    from hemo.slices.store import SliceStore
+    from hemo.tuning import processes, search
+    from hemo.tuning.mirror import Mirror
+    from hemo.tuning.settings import Tuning
+
+    config = Experiment(name="bench", store=folder, workers=WORKERS)
+    experiment = tracking.experiment_id("bench")
+    store = SliceStore.open(folder)
+    url = storages.default_url(mlflow.get_tracking_uri())
+    plan = search.holdout_plan(config, store)
+    tuning = Tuning.model_validate({"budget": {"trials": trials}})
+    job = search.make_job(config, tuning, store, plan, url, family, "any")
+    study = search.begin(job, storages.open_storage(url), store)
+    tags = recording.run_tags(Work(family, "any", {}, "bench", 100), plan, store)
+    tags |= {"study": job.study, "study_id": study.user_attrs["id"]}
+    with tracking.start_run(experiment, "study", {**tags, "stage": "study"}) as run_id:
+        mirror = Mirror(experiment, run_id, tags)
+        for ended, _ in enumerate(processes.run(job, study, mirror), 1):
+            if ended >= trials:
+                break
+    Path("tracking.json").write_text(json.dumps({"ms": 1000 * mirror.seconds / mirror.written}))
+
+
+def compare(place: Path, store: Path, family: str, trials: int) -> tuple[str, ...]:
+    """Run both and return a row of figures."""
+    place.mkdir()
+    plain_seconds, lines = plain(place, store, family, trials)
+    seconds, study, tracking_ms = tuned(place, store, family, trials)
+    frame = study.trials_dataframe(("value", "state", "datetime_complete", "duration"))
+    frame = frame.rename(columns={"auc": "value"})  # named by its objective
+    ended = frame[frame["state"].isin(("COMPLETE", "PRUNED"))]
+    complete = ended[ended["state"] == "COMPLETE"]
+    best, plain_best = complete["value"].max(), max(value for _, value in lines)
+    when = min(moment for moment, value in lines if value == plain_best)
+    good = complete[complete["value"] >= plain_best - 0.005]["datetime_complete"]
+    first = good.min().to_pydatetime().timestamp() if len(good) else float("nan")
+    spent = ended["duration"].dt.total_seconds().mean()
+    return (
+        f"{family}, {trials} trials",
+        f"{60 * len(lines) / plain_seconds:.1f}",
+        f"{60 * len(ended) / seconds:.1f}",
+        f"{len(ended) / seconds * plain_seconds / len(lines):.1f}",
+        f"{60 * len(complete) / seconds:.1f}",
+        f"{plain_best:.4f}",
+        f"{best:.4f}",
+        f"{(first - study.user_attrs['began']) / when:.2f}",
+        f"{tracking_ms:.0f} ms of {1000 * spent:.0f}",
+    )
+
+
+def main(words: list[str]) -> None:
+    """Compare both for each family and print a table."""
+    with tempfile.TemporaryDirectory(prefix="hemo-bench-") as scratch:
+        place = Path(scratch)
+        given = [word for word in words if ":" not in word]
+        store = Path(given[0]).resolve() if given else make_store(place / "store")
+        pairs = [word.split(":") for word in words if ":" in word] or [["logreg", "60"], ["cnn", "12"]]
+        rows = [compare(place / family, store, family, int(trials)) for family, trials in pairs]
+    header = (
+        "study", "plain /min", "hemo /min", "ratio", "complete /min", "plain best", "hemo best",
+        "time to plain's best, ratio", "tracking a trial",
+    )  # fmt: skip
+    out.print(table(f"Tuning, {WORKERS} workers", header, rows))
+
+
+def make_store(folder: Path) -> Path:
+    """Draw phantom slices straight into a store."""
+    from benchmarks.phantom_store import build
+
+    return build(folder, 60, size=128, slices=16, workers=WORKERS).folder
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--study"]:
+        run_study(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    else:
+        main(sys.argv[1:])
