@@ -13,8 +13,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from hemo.console import out, table
 from hemo.tuning import storage as storages
@@ -86,29 +88,42 @@ def run_study(folder: str, family: str, trials: int) -> None:
     Path("tracking.json").write_text(json.dumps({"ms": 1000 * mirror.seconds / mirror.written}))
 
 
+class Ended(NamedTuple):
+    """Value of a trial (of a pruned one, its last), seconds that it took, and time at which it ended."""
+
+    value: float
+    seconds: float
+    end: float
+
+
+def _ended(trial: FrozenTrial) -> Ended:
+    assert trial.value is not None
+    assert trial.duration is not None
+    assert trial.datetime_complete is not None
+    return Ended(trial.value, trial.duration.total_seconds(), trial.datetime_complete.timestamp())
+
+
 def compare(place: Path, store: Path, family: str, trials: int) -> tuple[str, ...]:
     """Run both and return a row of figures."""
     place.mkdir()
     plain_seconds, lines = plain(place, store, family, trials)
     seconds, study, tracking_ms = tuned(place, store, family, trials)
-    frame = study.trials_dataframe(("value", "state", "datetime_complete", "duration"))
-    frame = frame.rename(columns={"auc": "value"})  # named by its objective
-    ended = frame[frame["state"].isin(("COMPLETE", "PRUNED"))]
-    complete = ended[ended["state"] == "COMPLETE"]
-    best, plain_best = complete["value"].max(), max(value for _, value in lines)
+    complete = [_ended(trial) for trial in study.get_trials(states=(TrialState.COMPLETE,))]
+    pruned = [_ended(trial) for trial in study.get_trials(states=(TrialState.PRUNED,))]
+    best, plain_best = max(one.value for one in complete), max(value for _, value in lines)
     when = min(moment for moment, value in lines if value == plain_best)
-    good = complete[complete["value"] >= plain_best - 0.005]["datetime_complete"]
-    first = good.min().to_pydatetime().timestamp() if len(good) else float("nan")
-    spent = ended["duration"].dt.total_seconds().mean()
+    reached = min((one.end for one in complete if one.value >= plain_best - 0.005), default=float("nan"))
+    ended = len(complete) + len(pruned)
+    spent = sum(one.seconds for one in (*complete, *pruned)) / ended
     return (
         f"{family}, {trials} trials",
         f"{60 * len(lines) / plain_seconds:.1f}",
-        f"{60 * len(ended) / seconds:.1f}",
-        f"{len(ended) / seconds * plain_seconds / len(lines):.1f}",
+        f"{60 * ended / seconds:.1f}",
+        f"{ended / seconds * plain_seconds / len(lines):.1f}",
         f"{60 * len(complete) / seconds:.1f}",
         f"{plain_best:.4f}",
         f"{best:.4f}",
-        f"{(first - study.user_attrs['began']) / when:.2f}",
+        f"{(reached - study.user_attrs['began']) / when:.2f}",
         f"{tracking_ms:.0f} ms of {1000 * spent:.0f}",
     )
 

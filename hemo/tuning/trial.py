@@ -143,7 +143,7 @@ def run_trial(
         raise
     finally:
         result.write(trial)
-        if families.get(task.family).tensorflow:
+        if families.get(task.family).neural:
             _release_graphs()
 
 
