@@ -72,6 +72,7 @@ def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, refitted: str
     }
     if mirror.written:
         metrics["time/tracking_ms_per_trial"] = 1000 * mirror.seconds / mirror.written
+        metrics["time/tracking_processor_ms_per_trial"] = 1000 * mirror.processor_seconds / mirror.written
     tags = {
         "best_trial": str(best.number),
         **{f"best.{name}": str(value) for name, value in found.params.items()},
