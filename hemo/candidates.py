@@ -55,11 +55,7 @@ def judge(config: Experiment, label: str, run_id: str) -> Case:
     tags = run.data.tags
     table = tracking.load_predictions(run_id)
     candidate = Candidate(
-        label=label,
-        family=tags["family"],
         protocol=tags["protocol"],
-        split_digest=tags["split_digest"],
-        data_digest=tags["data_digest"],
         loaded_back_gap=run.data.metrics.get("model/loaded_back_gap", float("nan")),
         fault=_load_fault(run),
         patients_known=tags.get("patients_known", "true") == "true",

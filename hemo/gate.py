@@ -4,105 +4,17 @@ Fails closed: a figure that is undefined, or an incumbent that cannot be compare
 Knows nothing of MLflow, so that every verdict can be repeated from the files that a run left.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from hemo import conditions
+from hemo.conditions import Candidate, Condition, Incumbent
 from hemo.config import Gate
-from hemo.errors import HemoError
-from hemo.evaluation import intervals, paired
+from hemo.evaluation import intervals
 from hemo.evaluation.predictions import sort
 
-BY_PATIENT = ("cv", "holdout")
-"""Protocols under which no tested patient was learned from."""
-
-LOADED_BACK_TOLERANCE = 1e-6
-"""Largest difference of probability between the registered model and the run's own classifier."""
-
-_NEARLY_ALL = 0.95
-"""A classifier that calls more than this share of positive and of negative slices alike is degenerate."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One condition of the gate with what was found.
-
-    Attributes
-    ----------
-    name
-        Short name: `positive patients`, `recall`, `incumbent`, ...
-    figure, required
-        What was found and what is asked, as text.
-    passed
-        The verdict.
-    words
-        The verdict as a sentence.
-    override
-        Whether a person may override a refusal: not where serving would break.
-    """
-
-    name: str
-    figure: str
-    required: str
-    passed: bool
-    words: str
-    override: bool = True
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What the gate is told of a candidate beside its predictions.
-
-    Attributes
-    ----------
-    label, family
-        What was trained on what.
-    protocol
-        `cv`, `holdout` or `paper`.
-    split_digest, data_digest
-        Which split of which data it was tested on.
-    loaded_back_gap
-        Largest difference between the probabilities of the logged model, loaded back, and the run's own;
-        NaN where that was never compared.
-    fault
-        Why the model cannot be loaded now; empty where it can.
-    patients_known
-        Whether every slice named its patient: where not, no split by patient can vouch for itself.
-    """
-
-    label: str
-    family: str
-    protocol: str
-    split_digest: str
-    data_digest: str
-    loaded_back_gap: float
-    fault: str = ""
-    patients_known: bool = True
-
-
-@dataclass(frozen=True)
-class Incumbent:
-    """The version in production that a candidate would replace.
-
-    Attributes
-    ----------
-    version, family
-        Which one it is.
-    table
-        Its predictions for the candidate's test slices; None where there are none.
-    how
-        Where they come from, in words; or why there are none.
-    same_run
-        Whether it is the candidate itself.
-    """
-
-    version: str
-    family: str
-    table: pd.DataFrame | None
-    how: str
-    same_run: bool = False
+__all__ = ["Candidate", "Condition", "Incumbent", "Verdict", "judge"]
 
 
 @dataclass(frozen=True)
@@ -154,7 +66,7 @@ class Verdict:
 
     def figure(self, name: str) -> tuple[float, float, float]:
         """Return a figure with the bounds of its interval."""
-        return _row(self.figures, name)
+        return conditions.row(self.figures, name)
 
 
 def judge(
@@ -184,170 +96,15 @@ def judge(
     test = sort(table[table["part"] == "test"])
     figures = intervals.bootstrap(test, draws=draws, seed=seed)
     own = (
-        _protocol(candidate),
-        _positive_patients(test, gate),
-        _lower_bound(figures, "recall", gate.min_recall_low),
-        _lower_bound(figures, "specificity", gate.min_specificity_low),
-        _discriminates(test, figures, gate),
-        _calibration(test, figures, gate),
-        _loaded_back(candidate),
+        conditions.protocol(candidate),
+        conditions.positive_patients(test, gate),
+        conditions.lower_bound(figures, "recall", gate.min_recall_low),
+        conditions.lower_bound(figures, "specificity", gate.min_specificity_low),
+        conditions.discriminates(test, figures, gate),
+        conditions.calibration(test, figures, gate),
+        conditions.loaded_back(candidate),
     )
     against: tuple[Condition, ...] = ()
     if incumbent is not None:
-        against = (_incumbent(test, incumbent, gate, draws, seed),)
+        against = (conditions.better_than_incumbent(test, incumbent, gate, draws, seed),)
     return Verdict(own, against, figures)
-
-
-def _protocol(candidate: Candidate) -> Condition:
-    by_patient = candidate.protocol in BY_PATIENT
-    passed = by_patient and candidate.patients_known
-    if not by_patient:
-        words = f"protocol {candidate.protocol} splits by slice: its figures do not hold for new patients"
-    elif not passed:
-        words = "the data does not name its patients: nobody can tell whether some were learned from"
-    else:
-        words = f"tested by patient ({candidate.protocol})"
-    return Condition("protocol", candidate.protocol, f"by patient ({' or '.join(BY_PATIENT)})", passed, words)
-
-
-def _positive_patients(test: pd.DataFrame, gate: Gate) -> Condition:
-    count = test.loc[test["truth"] == 1, "patient"].nunique()
-    least = gate.min_positive_patients
-    return Condition(
-        "positive patients",
-        str(count),
-        f"at least {least}",
-        count >= least,
-        f"{count} positive patients tested" + ("" if count >= least else f", {least} asked"),
-    )
-
-
-def _lower_bound(figures: pd.DataFrame, name: str, least: float) -> Condition:
-    value, low, high = _row(figures, name)
-    passed = bool(low >= least)
-    found = f"{value:.3f} ({low:.3f} to {high:.3f})"
-    if np.isnan(low):
-        found = words = f"{name} is undefined"
-    elif passed:
-        words = f"{name} {found}"
-    else:
-        words = f"{name} may be as low as {low:.2f}, {least:.2f} asked"
-    return Condition(name, found, f"lower bound at least {least:.2f}", passed, words)
-
-
-def _discriminates(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condition:
-    called = (test["probability"] >= test["threshold"]).to_numpy()
-    truth = test["truth"].to_numpy() == 1
-    shares = [part.mean() if len(part) else np.nan for part in (called[truth], called[~truth])]
-    value, low, high = _row(figures, "auc")
-    found = f"calls {called.mean():.0%} positive, AUC {value:.3f} ({low:.3f} to {high:.3f})"
-    if min(shares) > _NEARLY_ALL:
-        passed, words = False, f"degenerate: calls {called.mean():.0%} of all slices positive"
-    elif max(shares) < 1 - _NEARLY_ALL:
-        passed, words = False, f"degenerate: calls {called.mean():.1%} of all slices positive"
-    elif not low > gate.min_auc_low:
-        passed, words = False, f"AUC may be as low as {low:.2f}, over {gate.min_auc_low:.2f} asked"
-        if np.isnan(low):
-            words = "AUC is undefined"
-    else:
-        passed, words = not any(np.isnan(shares)), found
-    return Condition(
-        "not degenerate",
-        found,
-        f"tells positive from negative: lower bound of AUC over {gate.min_auc_low:.2f}",
-        passed,
-        words,
-    )
-
-
-def _calibration(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condition:
-    """Judge the slope; where a threshold separates the classes there is none: then the Brier score."""
-    slope, low, high = _row(figures, "calibration_slope")
-    least, most = gate.min_calibration_slope, gate.max_calibration_slope
-    required = f"slope between {least:g} and {most:g}"
-    if np.isfinite(slope):
-        passed = bool(least <= slope <= most)
-        found = f"slope {slope:.2f} ({low:.2f} to {high:.2f})"
-        what = {True: "", False: f", {least:g} to {most:g} asked"}[passed]
-        return Condition("calibration", found, required, passed, f"calibration {found}{what}")
-    if _row(figures, "auc")[0] < 1:
-        words = "calibration slope is undefined"
-        return Condition("calibration", words, required, False, words)
-    brier = _row(figures, "brier")[0]
-    share = test["truth"].mean()
-    reference = share * (1 - share)
-    passed = bool(brier <= reference)
-    return Condition(
-        "calibration",
-        f"no slope (a threshold separates the classes), Brier score {brier:.3f}",
-        f"{required}; for separated classes a Brier score of at most {reference:.3f} (the prevalence's)",
-        passed,
-        f"Brier score {brier:.3f}, that of the prevalence {reference:.3f}",
-    )
-
-
-def _loaded_back(candidate: Candidate) -> Condition:
-    gap = candidate.loaded_back_gap
-    passed = not candidate.fault and bool(gap <= LOADED_BACK_TOLERANCE)
-    if candidate.fault:
-        words = f"the model cannot be loaded: {candidate.fault}"
-    elif np.isnan(gap):
-        words = "the model was never loaded back and compared"
-    else:
-        words = f"loaded back, its probabilities differ by {gap:.1g} at most"
-    return Condition(
-        "loaded back",
-        candidate.fault or f"{gap:.1g}",
-        f"the run's own probabilities within {LOADED_BACK_TOLERANCE:g}",
-        passed,
-        words,
-        override=False,
-    )
-
-
-def _incumbent(test: pd.DataFrame, incumbent: Incumbent, gate: Gate, draws: int, seed: int) -> Condition:
-    first, second, margin = gate.figure, gate.second_figure, gate.margin
-    required = (
-        f"better in {_name(first)}, or not worse by more than {margin:g} and better in {_name(second)} "
-        f"(paired over patients, lower bounds)"
-    )
-    who = f"version {incumbent.version} ({incumbent.family})"
-
-    def condition(figure: str, passed: bool, words: str) -> Condition:
-        return Condition("incumbent", figure, required, passed, words)
-
-    if incumbent.same_run:
-        return condition("the same run", False, f"it is {who} already")
-    if incumbent.table is None:
-        return condition("not comparable", False, f"{who} cannot be compared with: {incumbent.how}")
-    other = incumbent.table[incumbent.table["part"] == "test"]
-    try:
-        both = {"candidate": test, "incumbent": other}
-        differences = paired.compare(both, draws, seed, (first, second), reference="incumbent")
-    except HemoError as fault:
-        return condition("not comparable", False, f"{who} cannot be compared with: {fault}")
-    one, two = (tuple(row) for row in differences[["difference", "low", "high"]].to_numpy(float)[[0, -1]])
-    figure = f"{_name(first)} {_signed(one)}, {_name(second)} {_signed(two)}; {incumbent.how}"
-    if one[1] > 0:
-        return condition(figure, True, f"better than {who} in {_name(first)} by {_signed(one)}")
-    if one[1] > -margin and two[1] > 0:
-        words = f"not inferior to {who} in {_name(first)} ({_signed(one)})"
-        return condition(figure, True, f"{words}, better in {_name(second)} by {_signed(two)}")
-    found = f"{_name(first)} {_signed(one)}, {_name(second)} {_signed(two)}"
-    return condition(figure, False, f"not shown to be better than {who}: {found}")
-
-
-def _row(figures: pd.DataFrame, name: str) -> tuple[float, float, float]:
-    row = figures.set_index("metric")[["value", "low", "high"]].loc[name].to_numpy(float)
-    return float(row[0]), float(row[1]), float(row[2])
-
-
-def _signed(three: Sequence[float]) -> str:
-    value, low, high = three
-    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
-
-
-def _name(figure: str) -> str:
-    """Return a figure's name for people: `recall_at_specificity_80` is `recall at specificity 0.80`."""
-    words = figure.replace("_", " ").replace("auc", "AUC")
-    return words[:-2] + f"0.{words[-2:]}" if words[-2:].isdigit() else words

@@ -14,7 +14,8 @@ from hemo import console, page
 from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice
 from hemo.imaging.reader import SUFFIXES, read_parts
-from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel, study_word
+from hemo.inputs import study_word
+from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel
 
 FORMATS = (".csv", ".json", ".html")
 

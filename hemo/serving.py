@@ -4,9 +4,7 @@ Preprocessing is the code of `hemo preprocess` (`hemo.imaging.read_reduced` and 
 is decoded once and reduced once for each distinct reduction, however many members look at it.
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel
 from numpy.typing import NDArray
 
+from hemo.inputs import read_inputs, reduced
 from hemo.labels import LABELS, SUBTYPES
 
 if TYPE_CHECKING:
@@ -34,9 +32,6 @@ ANY_RULE = (
 
 STUDY_RULE = "A study's probability is the largest of its slices'; it is positive where any of its slices is."
 """How slices are summed up to studies."""
-
-MAX_IMAGES = 2000
-"""Images of one request: more than the largest head study has slices."""
 
 
 @dataclass(frozen=True)
@@ -213,99 +208,3 @@ def tabulate(
             known = (table["study"] != "").to_numpy()
             table[f"study_{label}_{what}"] = largest.where(known, table[f"{label}_{what}"])
     return table
-
-
-def reduced(slices: Sequence["RawSlice"], reduction: "Reduction") -> "Images":
-    """Reduce slices as the store does; slices of one study are each other's neighbours where asked for.
-
-    Returns
-    -------
-    ndarray
-        uint8 (n, size, size, channels).
-    """
-    from hemo import imaging
-
-    try:
-        images = np.stack([imaging.reduce(one, reduction) for one in slices])
-    except imaging.Excluded as fault:
-        raise bad_request(str(fault)) from None
-    return _with_neighbours(images, slices, reduction.neighbours) if reduction.neighbours else images
-
-
-def read_inputs(table: pd.DataFrame) -> list["RawSlice"]:
-    """Read the images of a request, each to one slice.
-
-    Raises
-    ------
-    MlflowException
-        INVALID_PARAMETER_VALUE, which the scoring server answers with status 400, naming the row.
-    """
-    if "image" not in table.columns:
-        raise bad_request("no column 'image': send the bytes of one DICOM, PNG or JPEG file a row")
-    if not 0 < len(table) <= MAX_IMAGES:
-        raise bad_request(f"{len(table)} images: send between 1 and {MAX_IMAGES}")
-    studies = table["study"] if "study" in table.columns else [None] * len(table)
-    return [
-        _read_one(row, image, study)
-        for row, (image, study) in enumerate(zip(table["image"], studies, strict=True))
-    ]
-
-
-def bad_request(message: str) -> MlflowException:
-    """Return the exception that the scoring server answers with status 400 and this message."""
-    return MlflowException.invalid_parameter_value(message)
-
-
-def study_word(identifier: str) -> str:
-    """Return what a study is called in results: never the identifier of the file itself."""
-    return f"study-{hashlib.sha256(identifier.encode()).hexdigest()[:10]}" if identifier else ""
-
-
-def _read_one(row: int, image: Any, study: Any) -> "RawSlice":
-    from dataclasses import replace
-
-    from hemo import imaging
-
-    try:
-        if isinstance(image, np.ndarray):
-            slices = [_from_array(image)]
-        elif isinstance(image, bytes | bytearray):
-            if not image:
-                raise imaging.Excluded("empty")
-            slices = imaging.read(bytes(image), f"row {row}")
-        elif isinstance(image, str | Path) and not os.environ.get("_MLFLOW_IS_IN_SERVING_ENVIRONMENT"):
-            slices = imaging.read(Path(image))
-        else:
-            raise imaging.Excluded("neither bytes nor an array (over HTTP: base64)")
-    except imaging.Excluded as fault:
-        raise bad_request(f"row {row}: image {fault}") from None
-    if len(slices) != 1:
-        raise bad_request(f"row {row}: the file holds {len(slices)} slices: send one slice a row")
-    given = study if isinstance(study, str) else ""
-    return replace(slices[0], study=given or study_word(slices[0].study))
-
-
-def _from_array(array: NDArray[Any]) -> "RawSlice":
-    from hemo import imaging
-    from hemo.imaging.raster import LARGEST
-
-    if array.ndim != 2 or min(array.shape) < 2 or max(array.shape) > LARGEST:
-        raise imaging.Excluded(f"is an array of shape {array.shape}: give (height, width)")
-    if array.dtype == np.uint8:
-        return imaging.RawSlice(array, hu=False)
-    if array.dtype.kind not in "if" or not np.isfinite(array).all():
-        raise imaging.Excluded(f"is an array of {array.dtype}: give uint8 gray or finite float32 HU")
-    return imaging.RawSlice(array.astype(np.float32), hu=True)
-
-
-def _with_neighbours(images: "Images", slices: Sequence["RawSlice"], reach: int) -> "Images":
-    """Join neighbouring slices as channels, as `hemo.slices.store` does; a slice of no study stands alone."""
-    from hemo.slices.context import neighbour_rows
-
-    study = [one.study or f"alone {row}" for row, one in enumerate(slices)]
-    position = [one.position if np.isfinite(one.position) else row for row, one in enumerate(slices)]
-    order = np.array(sorted(range(len(slices)), key=lambda row: (study[row], position[row])))
-    index = pd.DataFrame({"study": [study[row] for row in order]})
-    around = order[neighbour_rows(index, np.argsort(order), reach)]
-    stacked = np.moveaxis(images[around], 1, 3)
-    return np.ascontiguousarray(stacked).reshape(*images.shape[:3], -1)

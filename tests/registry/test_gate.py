@@ -12,11 +12,7 @@ DRAWS = 200
 
 
 def candidate(**words):
-    known = {
-        "label": "any", "family": "logreg", "protocol": "cv", "split_digest": "s", "data_digest": "d",
-        "loaded_back_gap": 0.0,
-    }  # fmt: skip
-    return Candidate(**(known | words))
+    return Candidate(**({"protocol": "cv", "loaded_back_gap": 0.0} | words))
 
 
 def verdict(predictions, gate=GATE, incumbent=None, **words):

@@ -14,8 +14,9 @@ from registry_world import REDUCTION
 
 from hemo import imaging, panel
 from hemo.imaging import RawSlice, Reduction
+from hemo.inputs import reduced
 from hemo.labels import LABELS, SUBTYPES
-from hemo.serving import Member, reduced, tabulate
+from hemo.serving import Member, tabulate
 
 
 def members(*labels, threshold=0.5):
