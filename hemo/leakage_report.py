@@ -1,6 +1,6 @@
 """The leakage audit for people: a page, a note and a table in the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,18 @@ class Audit:
     skipped: pd.DataFrame
 
 
-def headline(found: Audit) -> pd.DataFrame:
-    """Return the inflation of AUC and of recall at equal specificity, as text, a row a training."""
+def headline(figures: pd.DataFrame, metrics: Sequence[str] = tuple(HEADLINE)) -> pd.DataFrame:
+    """Return the inflation of AUC, and of recall at equal specificity, as text, a row a training.
+
+    Parameters
+    ----------
+    figures
+        See `Audit.figures`.
+    metrics
+        Out of `HEADLINE`.
+    """
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for row in found.figures[found.figures["metric"].isin(HEADLINE)].to_dict("records"):
+    for row in figures[figures["metric"].isin(metrics)].to_dict("records"):
         cells = rows.setdefault((row["label"], row["family"]), {})
         for name, word in {**SPLITS, "inflation": "inflation"}.items():
             text = style.ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
@@ -141,7 +149,7 @@ def _sections(found: Audit, pictures: Mapping[str, Any]) -> list[Section]:
                 "The same family, parameters, slices, sampling, folds and seed: only what is dealt to folds, "
                 "slices or patients, differs. Intervals are by patient; that of the inflation is of the "
                 "paired difference.",
-                {"By slice and by patient": headline(found)},
+                {"By slice and by patient": headline(found.figures)},
                 {HEADLINE[name]: figure for name, figure in pictures.items() if name in HEADLINE},
             )
         )
@@ -157,7 +165,7 @@ def _spoken(table: pd.DataFrame) -> pd.DataFrame:
 
 def note(found: Audit) -> str:
     """Return the audit in Markdown, for the run's page in the UI."""
-    table = headline(found)
+    table = headline(found.figures)
     lines = [verdict(found), ""]
     if len(table):
         lines += [f"| {' | '.join(table.columns)} |", "|---" * len(table.columns) + "|"]
@@ -167,7 +175,10 @@ def note(found: Audit) -> str:
 
 def print_audit(found: Audit) -> None:
     """Print the audit: what crosses the splits, the inflation, what was left out, and the verdict."""
-    for title, table in (("Across the splits", _spoken(found.crossings)), ("Inflation", headline(found))):
+    for title, table in (
+        ("Across the splits", _spoken(found.crossings)),
+        ("Inflation", headline(found.figures, ["auc"])),
+    ):
         if len(table):
             console.out.print(console.table(title, list(table.columns), table.to_numpy().tolist()))
     for row in found.skipped.to_dict("records"):

@@ -158,7 +158,7 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
     HemoError
         If no training succeeded.
     """
-    from hemo import registry
+    from hemo import paper_page, paper_report, registry
     from hemo.report import log_comparison, print_comparison
 
     experiment = tracking.experiment_id(config.name)
@@ -172,6 +172,8 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
         comparison = log_comparison(config, experiment, root)
         print_comparison(comparison)
+        if config.protocol == "paper":
+            paper_page.print_paper(paper_report.log_paper(config, experiment, root))
         decisions = registry.promote_and_print(config, experiment, root)
     return Outcome(failed, bool((decisions["production"] != "none").any()))
 

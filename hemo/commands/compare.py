@@ -16,23 +16,30 @@ if TYPE_CHECKING:
 @options.experiment
 @click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
+@click.option("--paper", is_flag=True, help="Set them beside the seed paper's Tables 1 to 6.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-def compare(experiment: str, runs: str, out: str, show: bool) -> None:
+def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> None:
     """Compare the newest training run of every family and label of an experiment.
 
     Prints the leaderboard, the averages and the best family of each label; logs them to MLflow as the run
     `comparison`, with CSV tables, figures and one self-contained HTML page. Runs of other data or splits
     are left out; among runs that you name they are refused.
+
+    With --paper the same runs are set beside the seed paper's tables, with the differences, the averages
+    recomputed, what its figures imply of specificity, and times to convergence, as the run `paper`.
     """
-    from hemo import config, report, tracking
+    from hemo import config, paper_page, paper_report, report, tracking
 
     settings = config.load(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
     only = [word.strip() for word in runs.split(",") if word.strip()]
-    found = report.log_comparison(settings, tracking.find_experiment(settings.name), only=only, out=folder)
-    report.print_comparison(found)
+    where = tracking.find_experiment(settings.name)
+    if paper:
+        paper_page.print_paper(paper_report.log_paper(settings, where, out=folder))
+    else:
+        report.print_comparison(report.log_comparison(settings, where, only=only, out=folder))
     if folder:
-        page = folder / report.REPORT
+        page = folder / (paper_page.REPORT if paper else report.REPORT)
         click.echo(f"page: {page}", err=True)
         if show:
             click.launch(str(page))
