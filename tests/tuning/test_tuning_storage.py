@@ -120,7 +120,7 @@ def test_a_study_ends_when_nothing_new_is_drawn():
     assert finished(trials, Budget(trials=50)) == "settings"
 
 
-@pytest.mark.parametrize("worker", [GONE, None])
+@pytest.mark.parametrize("worker", [GONE, None], ids=["named", "unnamed"])
 def test_a_trial_whose_worker_is_gone_fails_and_is_queued_again_once(study, worker):
     number = running(study, worker)
     assert storages.recover(study) == 1
@@ -152,7 +152,9 @@ def test_a_trial_that_failed_by_itself_is_not_run_again(study):
 
 
 @pytest.mark.parametrize(
-    ("worker", "age"), [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0), (GONE, 0)]
+    ("worker", "age"),
+    [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0), (GONE, 0)],
+    ids=["this process", "another machine", "begun without a name", "begun by one that is gone"],
 )
 def test_a_trial_that_runs_or_has_just_begun_is_left_alone(study, worker, age):
     running(study, worker, age)
