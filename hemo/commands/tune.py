@@ -17,11 +17,28 @@ storage = click.option(
 families_ = click.option(
     "--family", metavar="WORDS", default="", help="One family or more, by commas; default: the experiment's."
 )
+
+
+class OrEmpty(click.ParamType):
+    """A type whose value may be an empty text, which means: not given (MLproject's parameters)."""
+
+    def __init__(self, type_: click.ParamType) -> None:
+        self.type = type_
+        self.name = type_.name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return None for an empty text."""
+        return None if value == "" else self.type.convert(value, param, ctx)
+
+
 trials_ = click.option(
-    "--trials", type=click.IntRange(1), default=None, help="End a study after so many trials with a value."
+    "--trials",
+    type=OrEmpty(click.IntRange(1)),
+    default=None,
+    help="End a study after so many trials with a value.",
 )
 seconds_ = click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), default=None, help="End it after so long."
+    "--seconds", type=OrEmpty(click.FloatRange(0, min_open=True)), default=None, help="End it after so long."
 )
 objective_ = click.option(
     "--objective",
