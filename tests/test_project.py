@@ -45,7 +45,15 @@ def test_an_entry_point_calls_the_command_of_its_name_with_words_it_knows(name):
     assert words[:4] == ["python", "-m", "hemo", name]
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
-    assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry["parameters"])
+    assert set(re.findall(r"{(\w+)}", entry["command"])) == set(entry.get("parameters", {}))
+    named = set(re.findall(r"--\S+ {(\w+)}", entry["command"]))
+    assert {word.replace("_", "-") for word in named} == {word[2:] for word in words if word[:2] == "--"}
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    assert len(entry.get("parameters", {})) - len(named) == len(arguments)
+
+
+def test_every_decision_of_the_registry_is_an_entry_point():
+    assert {"promote", "rollback", "registry", "history", "reproduce"} <= set(MLPROJECT["entry_points"])
 
 
 def test_every_family_is_a_command_and_an_entry_point():

@@ -29,6 +29,11 @@ seed = click.option("--seed", type=int, default=None, help="The one seed all oth
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
 
 
+def switch(word: str, *, help: str) -> Callable[[Command], Command]:
+    """Return an option that is given alone (`--dry-run`), or with a value, as MLproject has to."""
+    return click.option(word, type=bool, is_flag=False, flag_value=True, default=False, metavar="", help=help)
+
+
 def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Put several options on a command, in the order given."""
 

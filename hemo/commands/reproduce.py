@@ -8,12 +8,9 @@ import click
 @click.command()
 @click.argument("run")
 @click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="The run's slice store, where it lies elsewhere now.",
+    "--store", metavar="DIR", default="", help="The run's slice store, where it lies elsewhere now."
 )
-def reproduce(run: str, store: Path | None) -> None:
+def reproduce(run: str, store: str) -> None:
     """Train RUN (an MLflow run id) again from its commit, data, parameters and seed; compare predictions.
 
     Exit status 1 if they differ.
@@ -21,7 +18,7 @@ def reproduce(run: str, store: Path | None) -> None:
     from hemo import console
     from hemo import reproduce as actions
 
-    found = actions.reproduce(run, store)
+    found = actions.reproduce(run, Path(store) if store else None)
     words = f"{found.slices} slices, largest difference of probability {found.largest:.2g}, of threshold"
     console.out.print(f"{words} {found.threshold_gap:.2g}; code {found.commit[:12]}")
     if not found.same_slices:
