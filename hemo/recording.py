@@ -150,6 +150,7 @@ def record_store(store: SliceStore) -> None:
 
 def _params(work: Work, plan: Plan) -> dict[str, Any]:
     resolved = {**families.get(work.family).defaults, **work.params}
+    sample = {"train.positives": plan.positives} if plan.protocol == "paper" else {}
     return {
         "family": work.family,
         "label": work.label,
@@ -158,6 +159,7 @@ def _params(work: Work, plan: Plan) -> dict[str, Any]:
         "train.operating_point": "fixed:0.5" if plan.protocol == "paper" else plan.rule,
         "train.calibration": "none" if plan.protocol == "paper" else plan.calibration,
         "train.seed": plan.seed,
+        **sample,
         **{f"hp.{name}": value for name, value in resolved.items()},
     }
 
