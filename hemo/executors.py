@@ -1,7 +1,9 @@
 """Run independent tasks in this process or in several: one that fails takes no other with it."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -37,7 +39,7 @@ def run_all(
         return
     with _threads_shared_by(workers):
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=end_with_parent) as pool:
             futures = {pool.submit(function, task): task for task in tasks}
             for future in as_completed(futures):
                 failure = future.exception()
@@ -47,6 +49,19 @@ def run_all(
                     yield futures[future], failure
                 else:
                     raise failure
+
+
+def end_with_parent() -> None:
+    """End this worker when its parent is gone, even killed: nobody else would read what it makes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def watch() -> None:
+            multiprocessing.connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

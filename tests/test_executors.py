@@ -1,7 +1,13 @@
 """A task that fails takes no other with it."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from hemo.executors import run_all
@@ -33,3 +39,31 @@ def test_the_environment_is_as_before_after_workers_ran(monkeypatch):
     list(run_all(halve, [1, 2], 2))
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
+
+
+def sleep_long(file: str) -> None:
+    with Path(file).open("a") as lines:
+        lines.write(f"{os.getpid()}\n")
+    time.sleep(600)
+
+
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
+def test_workers_end_with_the_process_that_wanted_their_work(kill, tmp_path):
+    file = tmp_path / "pids"
+    program = f"from test_executors import *; list(run_all(sleep_long, [{str(file)!r}] * 2, 2))"
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
+    )
+    pids = wait_for(lambda: file.exists() and file.read_text().split(), lambda found: len(found or []) == 2)
+    parent.send_signal(kill)
+    parent.wait()
+    assert wait_for(lambda: [pid for pid in pids if psutil.pid_exists(int(pid))], lambda left: not left) == []
+
+
+def wait_for(look, enough, seconds=60):
+    """Look until it is enough, at most so long; return what was seen last."""
+    end = time.monotonic() + seconds
+    while not enough(found := look()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found

@@ -5,9 +5,7 @@ Apart from `preprocess`, so that a worker imports nothing but what decoding need
 
 import fcntl
 import multiprocessing
-import multiprocessing.connection
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hemo.errors import HemoError
+from hemo.executors import end_with_parent
 from hemo.slices.shards import Task, write_shard
 
 
@@ -40,19 +39,6 @@ def _orphaned() -> bool:
     return parent is not None and os.getppid() != parent.pid
 
 
-def _end_with_parent() -> None:
-    """End this worker when its parent is gone, even killed: nobody else would read what it makes."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-
-        def watch() -> None:
-            multiprocessing.connection.wait([sentinel])
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()
-
-
 def _work(task: Task) -> None:
     """Write a shard as a worker: never one that a later build may be writing too."""
     with locked(task.folder, fcntl.LOCK_SH):
@@ -70,7 +56,7 @@ def write_shards(tasks: Sequence[Task], workers: int) -> Iterator[None]:
                 yield from (None for _ in task.sources)
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_end_with_parent) as pool:
+        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=end_with_parent) as pool:
             futures = {pool.submit(_work, task): task for task in tasks}
             try:
                 for future in as_completed(futures):

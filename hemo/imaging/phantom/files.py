@@ -13,6 +13,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from hemo import __version__
 from hemo.console import track
+from hemo.executors import end_with_parent
 from hemo.imaging.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
 from hemo.labels import LABELS, SUBTYPES
 
@@ -128,14 +129,15 @@ def write(out: Path, *, patients: int, slices: int, size: int, seed: int, worker
     out.mkdir(parents=True, exist_ok=True)
     tasks = [(seed, index, size, slices, out) for index in range(patients)]
     # Spawned, not forked: the caller may hold threads of MLflow or TensorFlow.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
         batches = pool.map(write_patient, *zip(*tasks, strict=True))
         found = list(track(batches, "phantom: patients", total=patients))
     _write_labels([row for rows in found for row in rows], out / "labels.csv")
     return found
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    end_with_parent()
     cv2.setNumThreads(1)
 
 
