@@ -62,18 +62,16 @@ def judge(config: Experiment, label: str, run_id: str) -> Case:
     )
     incumbent = _incumbent(config, label, run, table)
     verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
-    return Case(label, run, verdict, incumbent, _data(config, tags["data_digest"]))
+    return Case(label, run, verdict, incumbent, _data(config, run))
 
 
-def _data(config: Experiment, digest: str) -> dict[str, Any]:
+def _data(config: Experiment, run: Run) -> dict[str, Any]:
     """Return what a model card says of the data: counts, and exclusions with their reasons."""
-    from hemo.slices.store import SliceStore
+    from hemo import trained_on
 
     try:
-        store = SliceStore.open(config.store_folder)
+        store = trained_on.find(run, config.store_folder)
     except HemoError:
-        return {"slice store": "not at hand when this was written"}
-    if store.digest != digest:
         return {"slice store": "not at hand when this was written"}
     facts = store.facts
     counts: dict[str, Any] = {
@@ -123,11 +121,9 @@ def _evaluate_again(
     config: Experiment, version: ModelVersion, run: Run, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
     """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
-    from hemo.slices.store import SliceStore
+    from hemo import trained_on
 
-    store = SliceStore.open(config.store_folder)
-    if store.digest != run.data.tags["data_digest"]:
-        raise HemoError(f"{store.folder}: not the store of the candidate: give its experiment file")
+    store = trained_on.find(run, config.store_folder)
     uri = f"models:/{version.name}/{version.version}"
     member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
     if member.reduction != store.reduction:

@@ -12,13 +12,12 @@ import pandas as pd
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from hemo import families, tracking
+from hemo import families, tracking, trained_on
 from hemo.comparison import Comparison
 from hemo.config import Experiment
 from hemo.differences import Tables
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.slices.store import SliceStore
 
 GALLERY = "plots/failures.png"
 """Where a training run keeps its failure gallery."""
@@ -54,11 +53,10 @@ class Source:
 
 def source(found: Comparison, config: Experiment) -> Source:
     """Describe the data from the store itself where it is at hand, else from the run that made it."""
+    one = tracking.client().get_run(found.leaderboard["run_id"].iloc[0])
     try:
-        store = SliceStore.open(config.store_folder)
+        store = trained_on.find(one, config.store_folder)
     except HemoError:
-        return _from_run(found)
-    if store.digest != found.data_digest:
         return _from_run(found)
     facts = {
         "slices": len(store),

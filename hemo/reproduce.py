@@ -1,7 +1,6 @@
 """Run a training run again from its recorded commit, data, parameters and seed, and compare predictions."""
 
 import ast
-import json
 import os
 import shutil
 import subprocess
@@ -19,10 +18,9 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from hemo import tracking
+from hemo import tracking, trained_on
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
-from hemo.slices.store import SliceStore
 
 TOLERANCE = 1e-6
 """Largest difference of probability that counts as the same."""
@@ -80,7 +78,8 @@ def reproduce(run_id: str, store: Path | None = None) -> Reproduction:
         If it is no training run, its store or commit is not at hand, or the repetition fails.
     """
     run = _training_run(run_id)
-    folder = _store(run, store)
+    found = trained_on.opened(run, store) if store else trained_on.find(run)
+    folder = found.folder.resolve()
     with _code(run.data.tags["git_commit"]) as (package, commit), tempfile.TemporaryDirectory() as scratch:
         again = _train(run, folder, package, Path(scratch))
     return _compare(run, again, commit)
@@ -120,22 +119,6 @@ def _training_run(run_id: str) -> Run:
     if run.data.tags.get("stage") != "train":
         raise HemoError(f"{run_id}: not a training run: give one with the tag stage=train")
     return run
-
-
-def _store(run: Run, given: Path | None) -> Path:
-    """Return the run's slice store, checked to hold what it held."""
-    folder = given
-    if folder is None:
-        inputs = run.inputs.dataset_inputs if run.inputs else []
-        if not inputs:
-            raise HemoError(f"{run.info.run_id}: does not say where its store is: give --store")
-        folder = Path(json.loads(inputs[0].dataset.source)["uri"])
-    opened = SliceStore.open(folder)
-    if opened.digest != run.data.tags["data_digest"]:
-        raise HemoError(
-            f"{folder}: holds other data than the run was trained on: give its store with --store"
-        )
-    return folder.resolve()
 
 
 @contextmanager

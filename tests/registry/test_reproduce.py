@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 from stores import bright_blood, write_store
 
-from hemo import config, pipeline, reproduce, tracking
+from hemo import config, pipeline, reproduce, tracking, trained_on
 from hemo.commands import reproduce as command
 from hemo.errors import HemoError
 
@@ -67,3 +67,11 @@ def test_a_run_that_is_none_is_one_line_with_the_remedy(run):
 def test_a_commit_that_is_not_here_is_refused(run, monkeypatch):
     with pytest.raises(HemoError, match="is not at hand"), reproduce._code("f" * 40):
         pass
+
+
+def test_the_store_of_a_run_is_found_where_it_lay_when_it_is_not_where_one_looks(run, tmp_path):
+    assert trained_on.find(run[0], tmp_path).folder == run[1]
+    moved = tracking.client().get_run(run[0].info.run_id)
+    moved.data.tags["data_digest"] = "e" * 32
+    with pytest.raises(HemoError, match="holds other data"):
+        trained_on.find(moved)

@@ -1,0 +1,49 @@
+"""The slice store that a training run was made of, found again by its digest."""
+
+import json
+from pathlib import Path
+
+from mlflow.entities import Run
+
+from hemo.errors import HemoError
+from hemo.slices.store import SliceStore
+
+
+def find(run: Run, *folders: Path) -> SliceStore:
+    """Return the store that a training run was made of.
+
+    Parameters
+    ----------
+    run : Run
+        It recorded the store's digest, and where the store lay.
+    folders : Path
+        Where to look before that.
+
+    Raises
+    ------
+    HemoError
+        If the run's data is in none of these places.
+    """
+    recorded = run.inputs.dataset_inputs if run.inputs else []
+    places = [*folders, *(Path(json.loads(one.dataset.source)["uri"]) for one in recorded[:1])]
+    fault = HemoError(f"{run.info.run_id}: does not say where its store is: give its folder")
+    for folder in places:
+        try:
+            return opened(run, folder)
+        except HemoError as here:
+            fault = here
+    raise fault
+
+
+def opened(run: Run, folder: Path) -> SliceStore:
+    """Return the store in a folder, checked to hold what a training run was made of.
+
+    Raises
+    ------
+    HemoError
+        If there is none, or it holds other data.
+    """
+    store = SliceStore.open(folder)
+    if store.digest != run.data.tags["data_digest"]:
+        raise HemoError(f"{folder}: holds other data than {run.info.run_name} was trained on: give its store")
+    return store
