@@ -122,6 +122,7 @@ def _evaluate_again(
 ) -> tuple[pd.DataFrame, str]:
     """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
     from hemo import trained_on
+    from hemo.slices.context import study_numbers
 
     store = trained_on.find(run, config.store_folder)
     uri = f"models:/{version.name}/{version.version}"
@@ -130,7 +131,9 @@ def _evaluate_again(
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test = table[table["part"] == "test"]
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
-    again = test.assign(probability=member.probability(store.images(rows)), threshold=member.threshold)
+    study = study_numbers(store.index, rows)
+    probability = member.probability(store.images(rows), study)
+    again = test.assign(probability=probability, threshold=member.threshold)
     how = "evaluated again on the candidate's test slices, some of which it may have learned from"
     return again, how
 

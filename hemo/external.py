@@ -17,6 +17,7 @@ from hemo.evaluation.report import Section, render
 from hemo.labels import LABELS
 from hemo.panel import PANEL, model_name
 from hemo.serving import Member, ServedPanel
+from hemo.slices.context import study_numbers, whole_studies
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 
@@ -27,7 +28,7 @@ SHOWN = ("recall", "specificity", "precision", "auc", "brier", "calibration_slop
 """Figures that are set beside the internal ones."""
 
 _AT_ONCE = 2048
-"""Slices predicted at once: bounds memory."""
+"""Slices predicted at once, or a whole study: bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -150,18 +151,19 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
 
 def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
-    rows = np.flatnonzero(store.index[member.label].to_numpy() >= 0)
-    parts = [
-        member.probability(store.images(rows[start : start + _AT_ONCE]))
-        for start in range(0, len(rows), _AT_ONCE)
-    ]
+    truth = store.index[member.label].to_numpy()
+    probability = np.full(len(store), np.nan)
+    for rows in whole_studies(store.index, _AT_ONCE):
+        if (truth[rows] >= 0).any():
+            probability[rows] = member.probability(store.images(rows), study_numbers(store.index, rows))
+    rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return predictions.validate(
         table.assign(
             part="test",
             fold=np.int16(-1),
-            truth=store.index[member.label].to_numpy()[rows],
-            probability=np.concatenate([np.zeros(0), *parts]),
+            truth=truth[rows],
+            probability=probability[rows],
             threshold=member.threshold,
         )
     )

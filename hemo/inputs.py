@@ -56,6 +56,24 @@ def read_inputs(table: pd.DataFrame) -> list["RawSlice"]:
     ]
 
 
+def in_study_order(slices: Sequence["RawSlice"]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return an order of slices in which studies are whole and sorted by position, and each one's study.
+
+    A slice that names no study is one of its own; slices without a position keep the order they came in.
+
+    Returns
+    -------
+    order : (n,)
+        Rows of `slices`.
+    study : (n,)
+        In that order, the study as a number.
+    """
+    study = [one.study or f"alone {row}" for row, one in enumerate(slices)]
+    position = [one.position if np.isfinite(one.position) else row for row, one in enumerate(slices)]
+    order = np.array(sorted(range(len(slices)), key=lambda row: (study[row], position[row])), np.intp)
+    return order, np.asarray(pd.factorize(np.array(study, object)[order])[0], np.intp)
+
+
 def bad_request(message: str) -> MlflowException:
     """Return the exception that the scoring server answers with status 400 and this message."""
     return MlflowException.invalid_parameter_value(message)
@@ -105,10 +123,7 @@ def _with_neighbours(images: "Images", slices: Sequence["RawSlice"], reach: int)
     """Join neighbouring slices as channels, as `hemo.slices.store` does; a slice of no study stands alone."""
     from hemo.slices.context import neighbour_rows
 
-    study = [one.study or f"alone {row}" for row, one in enumerate(slices)]
-    position = [one.position if np.isfinite(one.position) else row for row, one in enumerate(slices)]
-    order = np.array(sorted(range(len(slices)), key=lambda row: (study[row], position[row])))
-    index = pd.DataFrame({"study": [study[row] for row in order]})
-    around = order[neighbour_rows(index, np.argsort(order), reach)]
+    order, study = in_study_order(slices)
+    around = order[neighbour_rows(pd.DataFrame({"study": study}), np.argsort(order), reach)]
     stacked = np.moveaxis(images[around], 1, 3)
     return np.ascontiguousarray(stacked).reshape(*images.shape[:3], -1)

@@ -13,6 +13,7 @@ from mlflow.types import ColSpec, DataType, Schema
 import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
+from hemo.slices.context import study_numbers
 from hemo.slices.store import SliceStore
 from hemo.training import Trained
 
@@ -21,7 +22,9 @@ IMAGING_REQUIREMENTS = (
     "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls", "nibabel",
     "opencv-python-headless", "imagecodecs", "simplejpeg", "pillow", "scipy", "pyarrow", "xxhash",
 )  # fmt: skip
-ROUNDTRIP_SLICES = 32
+ROUNDTRIP_SLICES = 16
+"""Slices from all over the store, and as many that follow each other, by which a logged model is checked."""
+
 ROUNDTRIP_TOLERANCE = 1e-6
 
 
@@ -82,10 +85,12 @@ def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
     HemoError
         If it does not give the classifier's own probabilities.
     """
-    rows = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
-    images = store.images(rows)
+    spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
+    together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
+    rows = np.union1d(spread, together)
+    images, study = store.images(rows), study_numbers(store.index, rows)
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
-    gap = np.abs(served.probability(images) - trained.probability(images)).max()
+    gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
     mlflow.log_metric("model/loaded_back_gap", float(gap))
     if gap > ROUNDTRIP_TOLERANCE:
         raise HemoError(f"{model.model_uri}: loaded back, its probabilities differ by {gap:.2g}: not kept")

@@ -155,7 +155,7 @@ def _params(work: Work, plan: Plan) -> dict[str, Any]:
         "family": work.family,
         "label": work.label,
         "train.protocol": plan.protocol,
-        "train.sampling": plan.sampling,
+        "train.sampling": plan.sampled(work.family),
         "train.operating_point": "fixed:0.5" if plan.protocol == "paper" else plan.rule,
         "train.calibration": "none" if plan.protocol == "paper" else plan.calibration,
         "train.seed": plan.seed,

@@ -15,12 +15,12 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 from numpy.typing import NDArray
 
-from hemo.inputs import read_inputs, reduced
+from hemo.inputs import in_study_order, read_inputs, reduced
 from hemo.labels import LABELS, SUBTYPES
 
 if TYPE_CHECKING:
     from hemo.evaluation.calibration import Calibrator
-    from hemo.families.base import Classifier, Images
+    from hemo.families.base import Classifier, Images, Studies
     from hemo.imaging import RawSlice, Reduction
 
 ANY_RULE = (
@@ -85,9 +85,14 @@ class Member:
             override=override,
         )
 
-    def probability(self, images: "Images") -> NDArray[np.float64]:
-        """Return the probability of the label for slices as stored, float64 (n,)."""
-        raw = np.asarray(self.classifier.predict_proba(images)[:, 1], np.float64)
+    def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+        """Return the probability of the label for slices as stored, float64 (n,).
+
+        `study` is the study of each, where known: its slices follow each other in the order of position.
+        """
+        from hemo import families
+
+        raw = families.positive(self.classifier, self.family, images, study)
         return self.calibrator(raw) if self.calibrator else raw
 
 
@@ -101,12 +106,14 @@ class ServedClassifier(PythonModel):
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return probability and decision of each image."""
         slices = read_inputs(model_input)
-        probability = self.probability(reduced(slices, self.member.reduction))
+        order, study = in_study_order(slices)
+        images = reduced([slices[row] for row in order], self.member.reduction)
+        probability = self.probability(images, study)[np.argsort(order)]
         return pd.DataFrame({"probability": probability, "decision": probability >= self.member.threshold})
 
-    def probability(self, images: "Images") -> NDArray[np.float64]:
-        """Return the probability of the label for slices as stored, float64 (n,)."""
-        return self.member.probability(images)
+    def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+        """Return the probability of the label for slices as stored (see `Member.probability`)."""
+        return self.member.probability(images, study)
 
 
 class ServedPanel(PythonModel):
@@ -146,10 +153,13 @@ class ServedPanel(PythonModel):
         """Return a row a slice; what `predict` does after reading."""
         probabilities = {}
         images: dict[Any, Images] = {}
+        order, study = in_study_order(slices)
+        ordered = [slices[row] for row in order]
+        back = np.argsort(order)
         for member in self.members:
             if member.reduction not in images:
-                images[member.reduction] = reduced(slices, member.reduction)
-            probabilities[member.label] = member.probability(images[member.reduction])
+                images[member.reduction] = reduced(ordered, member.reduction)
+            probabilities[member.label] = member.probability(images[member.reduction], study)[back]
         return tabulate(probabilities, self.members, [one.study for one in slices])
 
     def attribution(

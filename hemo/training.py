@@ -13,9 +13,10 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.evaluation import decisions, predictions
 from hemo.evaluation.calibration import Calibrator
-from hemo.families.base import Classifier, Images
+from hemo.families.base import Classifier, Images, Studies
 from hemo.labels import LABELS
 from hemo.slices import paper
+from hemo.slices.context import label_table, study_numbers
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, Split, rounds, set_apart
 from hemo.slices.store import SliceStore
@@ -58,6 +59,10 @@ class Plan:
         """Digest of where patients were dealt; under `paper`, what its splits by slice were drawn with."""
         return self.split.digest if self.split else f"by slice, seed {self.seed}, {self.positives} positives"
 
+    def sampled(self, family: str) -> str:
+        """Return which slices a family learns from: of whole studies none can be left out."""
+        return "natural" if families.get(family).study else self.sampling
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -80,6 +85,8 @@ class Trained:
         One row an epoch of neural families: `fold` (-1: the classifier to keep), `epoch`, `loss`, ...
     facts
         Figures of the training: `time/fit_s`, `fit/converged`, `fit/iterations`, `fit/slices`, ...
+    family
+        The classifier's.
     """
 
     classifier: Classifier
@@ -89,10 +96,11 @@ class Trained:
     fitted_on: pd.DataFrame
     epochs: pd.DataFrame
     facts: dict[str, float]
+    family: str
 
-    def probability(self, images: Images) -> NDArray[np.float64]:
+    def probability(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the calibrated probability of the label for slices as stored, float64 (n,)."""
-        raw = np.asarray(self.classifier.predict_proba(images)[:, 1], np.float64)
+        raw = families.positive(self.classifier, self.family, images, study)
         return raw if self.calibrator is None else self.calibrator(raw)
 
 
@@ -123,7 +131,6 @@ def train(
         If the store holds too few patients with the label to learn from or to test on.
     """
     index = store.index
-    y = index[label].to_numpy()
     _check_learnable(index, label, plan)
     one_for_all = plan.protocol != "cv"
     if plan.split is None:
@@ -138,8 +145,7 @@ def train(
         fit_seconds += seconds
         for part, rows in (("validation", one.validation), ("test", one.test)):
             if part == "test" or plan.protocol == "holdout":
-                known = rows[y[rows] >= 0]
-                tables.append(_predict(store, classifier, label, known, part, one.fold))
+                tables.append(_predict(store, plan, classifier, family, label, rows, part, one.fold))
     raw = pd.concat(tables, ignore_index=True)
     decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
     if refit and not one_for_all:
@@ -153,7 +159,7 @@ def train(
         facts |= paper.counts(index, label, trainings[0], plan.seed, plan.positives)
     return Trained(
         classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
-        decided.fitted_on, pd.DataFrame(epochs), facts,
+        decided.fitted_on, pd.DataFrame(epochs), facts, family,
     )  # fmt: skip
 
 
@@ -178,43 +184,67 @@ def _fit(
         train_rows = np.sort(np.concatenate([one.train, one.validation]))
     # The sample depends on label and fold alone, so that families learn from the same slices.
     seeds = np.random.default_rng([plan.seed, LABELS.index(label), one.fold + 1])
-    x, y = _slices(store, plan, label, train_rows, seeds)
+    rows = _learned(store, plan, family, label, train_rows, seeds)
+    x, y = _slices(store, label, rows)
     if len(np.unique(y)) < 2:
         raise HemoError(
             f"{label}: fold {one.fold} has no slices of both classes to learn from: use fewer folds"
         )
-    validation = _slices(store, plan, label, one.validation, seeds) if neural else None
-    if validation is not None and not len(validation[1]):
-        validation = None
+    stop_rows = _learned(store, plan, family, label, one.validation, seeds) if neural else np.arange(0)
+    validation = _slices(store, label, stop_rows) if len(stop_rows) else None
 
     def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
         epochs.append({"fold": -1 if final else one.fold, "epoch": epoch, **figures})
 
     classifier = families.build(family, params, int(seeds.integers(2**31)))
+    told = families.told(family, _studies(store, plan, rows), label_table(store.index, rows))
     start = time.perf_counter()
-    classifier.fit(x, y, validation=validation, on_epoch=on_epoch)
+    classifier.fit(x, y, validation=validation, on_epoch=on_epoch, **told)
     return classifier, time.perf_counter() - start
 
 
-def _slices(
-    store: SliceStore, plan: Plan, label: str, rows: Rows, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+def _learned(
+    store: SliceStore, plan: Plan, family: str, label: str, rows: Rows, rng: np.random.Generator
+) -> Rows:
+    """Return those of the rows that a classifier is shown."""
+    if plan.protocol == "paper":  # there the sample is drawn before the split
+        return rows
     y = store.index[label].to_numpy()
-    if plan.protocol != "paper":  # there the sample is drawn before the split
-        rows = SAMPLINGS[plan.sampling](rows, y, store.index["any"].to_numpy(), rng)
-    return store.images(rows), y[rows].astype(np.int8)
+    return SAMPLINGS[plan.sampled(family)](rows, y, store.index["any"].to_numpy(), rng)
+
+
+def _slices(store: SliceStore, label: str, rows: Rows) -> tuple[NDArray[np.uint8], NDArray[np.int8]]:
+    return store.images(rows), store.index[label].to_numpy()[rows].astype(np.int8)
+
+
+def _studies(store: SliceStore, plan: Plan, rows: Rows) -> Studies | None:
+    """Return the study of each row; a sample by slice leaves no whole studies."""
+    return None if plan.protocol == "paper" else study_numbers(store.index, rows)
 
 
 def _predict(
-    store: SliceStore, classifier: Classifier, label: str, rows: Rows, part: str, fold: int
+    store: SliceStore,
+    plan: Plan,
+    classifier: Classifier,
+    family: str,
+    label: str,
+    rows: Rows,
+    part: str,
+    fold: int,
 ) -> pd.DataFrame:
+    """Return predictions of the labelled rows; the others are shown where they are a study's."""
+    truth = store.index[label].to_numpy()[rows]
+    if not families.get(family).study:
+        rows, truth = rows[truth >= 0], truth[truth >= 0]
+    study = _studies(store, plan, rows)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    return table.assign(
+    table = table.assign(
         part=part,
         fold=np.int16(fold),
-        truth=store.index[label].to_numpy()[rows].astype(np.int8),
-        probability=classifier.predict_proba(store.images(rows))[:, 1].astype(float),
+        truth=truth.astype(np.int8),
+        probability=families.positive(classifier, family, store.images(rows), study),
     )
+    return table[truth >= 0]
 
 
 def _check_learnable(index: pd.DataFrame, label: str, plan: Plan) -> None:

@@ -44,7 +44,9 @@ def log(
 ) -> str:
     """Log one training run, and return its id."""
     plan = Plan(split, "balanced", "fixed:0.5", 10, 0)
-    trained = Trained(None, None, 0.5, rows, rows, pd.DataFrame(), {"threshold": 0.5, "time/fit_s": 1.0})
+    trained = Trained(
+        None, None, 0.5, rows, rows, pd.DataFrame(), {"threshold": 0.5, "time/fit_s": 1.0}, family
+    )
     about = {
         "stage": "train", "family": family, "label": label, "protocol": "cv", "seed": "0",
         "data_digest": store.digest, "split_digest": split.digest, "git_commit": "c0ffee",

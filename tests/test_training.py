@@ -1,5 +1,7 @@
 """Training learns nothing from the patients it is judged on."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from stores import bright_blood, write_store
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.labels import LABELS
 from hemo.slices.split import make_split, rounds
 from hemo.training import Plan, train
 
@@ -147,3 +150,43 @@ def test_a_label_that_one_patient_has_cannot_be_trained(tmp_path):
     store = write_store(tmp_path / "store", images, patients, labels)
     with pytest.raises(HemoError, match="subdural: 1 patients of the store have it"):
         train(store, plan(store), "logreg", "subdural", {})
+
+
+class StudySpy(Spy):
+    """A classifier that also remembers what it is told of studies and other labels."""
+
+    def fit(self, images, y, validation=None, on_epoch=None, study=None, labels=None):
+        self.shown.append((images, y, study, labels))
+        return self
+
+    def predict_proba(self, images, study=None):
+        self.shown.append((images, None, study, None))
+        return super().predict_proba(images)
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """What a classifier that learns from whole studies was shown."""
+    seen = []
+    asking = dataclasses.replace(families.get("logreg"), study=True, labels=True)
+    monkeypatch.setattr(families, "get", lambda _: asking)
+    monkeypatch.setattr(families, "build", lambda *_: StudySpy(seen))
+    return seen
+
+
+def test_a_family_that_learns_from_whole_studies_is_shown_whole_studies_in_order(store, whole):
+    train(store, plan(store, sampling="balanced"), "logreg", "epidural", {})
+    place = {image.tobytes(): row for row, image in enumerate(store.images())}
+    for images, y, study, labels in whole:
+        rows = np.array([place[image.tobytes()] for image in images])
+        codes = store.index["study"].iloc[rows]
+        assert len(rows) == store.index["study"].isin(codes).sum()
+        np.testing.assert_array_equal(pd.factorize(codes)[0], pd.factorize(study)[0])
+        assert (np.diff(rows) > 0).all()
+        if y is not None:
+            np.testing.assert_array_equal(labels, store.index[list(LABELS)].to_numpy()[rows])
+
+
+def test_under_the_papers_split_by_slice_every_slice_stands_alone(store, whole):
+    train(store, plan(store, "paper"), "logreg", "any", {})
+    assert all(study is None for _, _, study, _ in whole)

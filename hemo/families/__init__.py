@@ -15,8 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hemo.errors import HemoError
-from hemo.families.base import Classifier, Family
+from hemo.families.base import Classifier, Family, Images, LabelTable, Studies
 
 __all__ = [
     "Classifier",
@@ -27,8 +30,10 @@ __all__ = [
     "get",
     "load",
     "names",
+    "positive",
     "save",
     "title",
+    "told",
     "variant",
 ]
 
@@ -82,6 +87,36 @@ def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> 
     check_params(name, params or {})
     family = get(name)
     return family.build({**family.defaults, **(params or {})}, seed)
+
+
+def told(name: str, study: Studies | None, labels: LabelTable | None) -> dict[str, Any]:
+    """Return what `fit` of a family is told of slices, beside images and truth: what it asks for."""
+    family = get(name)
+    facts: dict[str, Any] = {}
+    if family.study:
+        facts["study"] = study
+    if family.labels:
+        facts["labels"] = labels
+    return facts
+
+
+def positive(
+    classifier: Classifier, name: str, images: Images, study: Studies | None = None
+) -> NDArray[np.float64]:
+    """Return the probability of class 1 of slices, float64 (n,), by a fitted classifier of a family.
+
+    Parameters
+    ----------
+    classifier, name
+        The classifier and its family.
+    images
+        Slices, uint8 (n, height, width, channels).
+    study
+        The study of each slice, told to a classifier whose family learns from whole studies; None: each slice
+        stands alone.
+    """
+    context: dict[str, Any] = {"study": study} if get(name).study else {}
+    return np.asarray(classifier.predict_proba(images, **context)[:, 1], np.float64)
 
 
 def save(classifier: Classifier, name: str, folder: Path) -> None:

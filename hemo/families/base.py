@@ -17,12 +17,21 @@ Images = NDArray[np.uint8]
 Truth = NDArray[np.integer]
 """One label of each slice: 0 or 1, (n,)."""
 
+Studies = NDArray[np.integer]
+"""The study of each slice as a number, (n,): slices of a study follow each other in the order of position."""
+
+LabelTable = NDArray[np.int8]
+"""All labels of each slice, (n, 6) in the order of `hemo.labels.LABELS`: 0, 1, or -1 where unknown."""
+
 OnEpoch = Callable[[int, Mapping[str, float]], None]
 """Called after each epoch with its number (from 0) and `loss`, `val_loss`, ... ."""
 
 
 class Classifier(Protocol):
     """A binary classifier of slices, in the style of scikit-learn; scaling and flattening are inside.
+
+    Where its family asks for them, `fit` and `predict_proba` take `study`, and `fit` takes `labels`, by name
+    (see `Family.study`, `Family.labels`); None: slices stand alone, their other labels are not known.
 
     Attributes
     ----------
@@ -85,6 +94,10 @@ class Family:
         Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
     tensorflow
         Predicts with TensorFlow, as every neural family does: a served model needs it installed.
+    study
+        Learns from whole studies at natural prevalence, and judges a slice by those around it too.
+    labels
+        Learns from the slices' other labels too.
     tiny
         Parameters under which the contract tests train in a second.
     """
@@ -98,4 +111,6 @@ class Family:
     first: Mapping[str, Any]
     neural: bool = False
     tensorflow: bool = False
+    study: bool = False
+    labels: bool = False
     tiny: Mapping[str, Any] = field(default_factory=dict)

@@ -1,8 +1,45 @@
-"""Neighbouring slices of a study, in the order of their positions."""
+"""What is around a slice: its study, its neighbours in the order of positions, its other labels."""
+
+from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from hemo.labels import LABELS
+
+
+def study_numbers(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return the study of some rows of a store's index as a number, (n,)."""
+    return pd.factorize(index["study"])[0][rows]
+
+
+def label_table(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.int8]:
+    """Return all labels of some rows of a store's index, (n, 6) in the order of `LABELS`; -1: unknown."""
+    return index[list(LABELS)].to_numpy(np.int8)[rows]
+
+
+def whole_studies(index: pd.DataFrame, at_most: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of a store's index in order, whole studies at a time.
+
+    Parameters
+    ----------
+    index
+        A study's slices follow each other.
+    at_most
+        Rows at a time; a study that has more comes by itself.
+    """
+    rows = np.arange(len(index))
+    code = study_numbers(index, rows)
+    borders = np.r_[np.flatnonzero(np.r_[True, code[1:] != code[:-1]])[: len(index)], len(index)]
+    start = 0
+    for border, following in pairwise(borders):
+        if following - start > at_most and border > start:
+            yield rows[start:border]
+            start = border
+    if start < len(index):
+        yield rows[start:]
 
 
 def neighbour_rows(index: pd.DataFrame, rows: NDArray[np.integer], reach: int) -> NDArray[np.intp]:

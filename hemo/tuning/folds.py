@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families.base import Images, Truth
+from hemo.families.base import Images, LabelTable, Studies, Truth
 from hemo.labels import LABELS
+from hemo.slices.context import label_table, study_numbers
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, Split, check_disjoint, deal, set_apart
 from hemo.slices.store import SliceStore
@@ -38,6 +39,10 @@ class Fold:
         Of the classifier: the same for every trial, so that trials differ by their parameters alone.
     memory
         What classifiers of this fold keep for each other (see `hemo.families.base.Classifier`).
+    study, labels
+        The study of each slice learned from, and all its labels.
+    tested_study
+        The study of each slice that is tested.
     """
 
     number: int
@@ -48,6 +53,9 @@ class Fold:
     truth: Truth
     seed: int
     memory: dict[Any, Any] = field(default_factory=dict)
+    study: Studies | None = None
+    labels: LabelTable | None = None
+    tested_study: Studies | None = None
 
 
 def tuning_rows(split: Split, store: SliceStore) -> Rows:
@@ -92,26 +100,34 @@ def check_learnable(plan: Plan, store: SliceStore, label: str) -> None:
 
 def make_folds(plan: Plan, store: SliceStore, family: str, label: str) -> list[Fold]:
     """Return the folds of a study (see `check_learnable`)."""
-    neural = families.get(family).neural
     y = store.index[label].to_numpy()
-    return [_make_fold(plan, store, label, y, neural, one) for one in tuning_rounds(plan, store)]
+    return [_make_fold(plan, store, family, label, y, one) for one in tuning_rounds(plan, store)]
 
 
 def _make_fold(
-    plan: Plan, store: SliceStore, label: str, y: NDArray[np.int8], neural: bool, one: Round
+    plan: Plan, store: SliceStore, family: str, label: str, y: NDArray[np.int8], one: Round
 ) -> Fold:
+    neural = families.get(family).neural
     # Drawn as in training: the sample depends on label and fold alone.
     rng = np.random.default_rng([plan.seed, LABELS.index(label), one.fold + 1])
     any_hemorrhage = store.index["any"].to_numpy()
 
-    def sampled(rows: Rows) -> tuple[Images, Truth]:
-        rows = SAMPLINGS[plan.sampling](rows, y, any_hemorrhage, rng)
-        return store.images(rows), y[rows]
+    def sampled(rows: Rows) -> Rows:
+        return SAMPLINGS[plan.sampled(family)](rows, y, any_hemorrhage, rng)
 
-    learned = one.train if neural else np.sort(np.concatenate([one.train, one.validation]))
-    x, truth = sampled(learned)
-    validation = sampled(one.validation) if neural else None
-    if validation is not None and len(np.unique(validation[1])) < 2:
-        validation = None
+    learned = sampled(one.train if neural else np.sort(np.concatenate([one.train, one.validation])))
+    stopped_by = sampled(one.validation) if neural else np.arange(0)
+    both = len(np.unique(y[stopped_by])) == 2
     known = one.test[y[one.test] >= 0]
-    return Fold(one.fold, x, truth, validation, store.images(known), y[known], int(rng.integers(2**31)))
+    return Fold(
+        number=one.fold,
+        x=store.images(learned),
+        y=y[learned],
+        validation=(store.images(stopped_by), y[stopped_by]) if both else None,
+        tested=store.images(known),
+        truth=y[known],
+        seed=int(rng.integers(2**31)),
+        study=study_numbers(store.index, learned),
+        labels=label_table(store.index, learned),
+        tested_study=study_numbers(store.index, known),
+    )

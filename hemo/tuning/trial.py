@@ -208,11 +208,11 @@ def _run_folds(
                 return
             result.epochs.append({name: float(value) for name, value in figures.items()})
             if prunes and epoch + 1 in RUNGS:
-                value = objectives.fold_figure(main, fold.truth, _positive(classifier, fold))
+                value = objectives.fold_figure(main, fold.truth, _positive(task, classifier, fold))
                 _report(trial, value, epoch + 1, f"after {epoch + 1} epochs")
 
         start = time.perf_counter()
-        probabilities.append(_fit_predict(classifier, fold, on_epoch))
+        probabilities.append(_fit_predict(task, classifier, fold, on_epoch))
         seconds += time.perf_counter() - start
         if main in objectives.RANKING:
             result.folds[fold.number] = objectives.fold_figure(main, fold.truth, probabilities[-1])
@@ -249,17 +249,20 @@ def _check_time(deadline: float) -> None:
         raise TrialPruned(OUT_OF_TIME)
 
 
-def _fit_predict(classifier: Classifier, fold: Fold, on_epoch: Callable[..., None]) -> NDArray[np.float64]:
+def _fit_predict(
+    task: Task, classifier: Classifier, fold: Fold, on_epoch: Callable[..., None]
+) -> NDArray[np.float64]:
     """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
     shared = getattr(classifier, "fit_predict", None)
     if shared is not None:
         return shared(fold.x, fold.y, fold.tested, fold.memory)
-    classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch)
-    return _positive(classifier, fold)
+    told = families.told(task.family, fold.study, fold.labels)
+    classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch, **told)
+    return _positive(task, classifier, fold)
 
 
-def _positive(classifier: Classifier, fold: Fold) -> NDArray[np.float64]:
-    return classifier.predict_proba(fold.tested)[:, 1]
+def _positive(task: Task, classifier: Classifier, fold: Fold) -> NDArray[np.float64]:
+    return families.positive(classifier, task.family, fold.tested, fold.tested_study)
 
 
 def _key(params: Any) -> str:
