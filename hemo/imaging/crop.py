@@ -1,5 +1,6 @@
 """Find the head in a slice and leave table and headrest out."""
 
+from functools import cache
 from typing import Any, Final
 
 import cv2
@@ -14,8 +15,13 @@ TISSUE_HU: Final = -300
 TISSUE_GRAY: Final = 12
 """In a windowed image the air is black; a few levels are the noise of JPEG."""
 
-GRID: Final = 128
-"""The head is looked for on about this many rows: thin table tops vanish under a 3x3 opening there."""
+GRID_HU: Final = 64
+GRID_GRAY: Final = 128
+"""The head is looked for on about this many rows: tables and headrests vanish under a 3x3 opening there."""
+
+GAP: Final = 5
+"""Pieces of a windowed image are joined over gaps of less than this on the grid: fat and air between a face
+and the rest of its head are black there, and would part them on one slice and not on the next."""
 
 SMALLEST: Final = 0.02
 """A component below this part of the image is no head."""
@@ -29,24 +35,34 @@ Box = tuple[int, int, int, int]
 """Top, left, bottom and right in pixels; it may reach beyond the image."""
 
 
+@cache
+def _square(side: int) -> NDArray[np.uint8]:
+    return np.ones((side, side), np.uint8)
+
+
 def head_box(raw: RawSlice) -> Box:
     """Return the square that holds the head.
 
-    The largest connected piece of tissue, after an opening that removes thin things. The square may reach
+    The largest connected piece of tissue, after an opening that removes thin things and, in windowed images,
+    joining what lies close together. The square may reach
     beyond the image. Where no head is found, the whole image is returned.
     """
     height, width = raw.pixels.shape[:2]
     whole = (0, 0, height, width)
     plane = raw.pixels if raw.pixels.ndim == 2 else raw.pixels[..., 0]
-    step = max(1, round(height / GRID))
+    step = max(1, round(height / (GRID_HU if raw.hu else GRID_GRAY)))
     coarse = plane[step // 2 :: step, step // 2 :: step]
     tissue = (coarse > (TISSUE_HU if raw.hu else TISSUE_GRAY)).view(np.uint8)
-    opened = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    outlines, _ = cv2.findContours(opened, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    tissue = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, _square(3))
+    grown = 0 if raw.hu else GAP // 2
+    if grown:
+        tissue = cv2.dilate(tissue, _square(GAP))
+    outlines, _ = cv2.findContours(tissue, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     areas = [cv2.contourArea(outline) for outline in outlines]
     if not areas or max(areas) < SMALLEST * tissue.size:
         return whole
-    left, top, columns, rows = cv2.boundingRect(outlines[int(np.argmax(areas))])
+    left, top, columns, rows = cv2.boundingRect(outlines[areas.index(max(areas))])
+    left, top, columns, rows = left + grown, top + grown, columns - 2 * grown, rows - 2 * grown
     shortest = SHORTEST_MM / raw.spacing[0] if raw.spacing else SHORTEST_PART * min(height, width)
     half = round(max(max(rows, columns) * step * MARGIN, shortest) / 2)
     if 2 * half >= max(height, width):

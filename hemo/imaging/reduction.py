@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from hemo.errors import HemoError
 from hemo.imaging.crop import cut, head_box
 from hemo.imaging.raster import decode_jpeg
 from hemo.imaging.raw import AIR, Excluded, RawSlice
+from hemo.imaging.shrink import shrink
 from hemo.imaging.windows import GRAY, clipped, to_uint8, window
 
 RESAMPLINGS: Final = ("area", "paper")
@@ -104,18 +104,6 @@ def _pillow(gray: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(gray).resize((size, size)))
 
 
-def shrink(values: NDArray[Any], size: int) -> NDArray[Any]:
-    """Return the mean over each target pixel's area, (size, size).
-
-    Squares of 2x2 are averaged first where there are enough, in half the time or less: the same mean where
-    the factor is even, else one that shares out the pixels at the borders by twos.
-    """
-    side = values.shape[0]
-    if side % 2 == 0 and side >= 2 * size:
-        values = cv2.resize(values, (side // 2, side // 2), interpolation=cv2.INTER_AREA)
-    return cv2.resize(values, (size, size), interpolation=cv2.INTER_AREA)
-
-
 def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
     """Reduce one slice to uint8 (size, size, number of windows).
 
@@ -142,6 +130,8 @@ def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
                 image[..., channel] = to_uint8(shrink(values, size), top)
         else:
             gray = cut(_plane(raw, name, reduction.windows), box, 0)
-            resize = _pillow if reduction.resampling == "paper" else shrink
-            image[..., channel] = resize(np.ascontiguousarray(gray), size)
+            if reduction.resampling == "paper":
+                image[..., channel] = _pillow(np.ascontiguousarray(gray), size)
+            else:
+                image[..., channel] = to_uint8(shrink(gray, size), 255)
     return image

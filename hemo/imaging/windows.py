@@ -60,10 +60,9 @@ def clipped(hu: NDArray[Any], level: float, width: float) -> tuple[NDArray[Any],
 
 def to_uint8(values: NDArray[Any], top: float) -> NDArray[np.uint8]:
     """Return values from 0 to `top` as 0 to 255, rounded to nearest."""
-    scaled = values.astype(np.float32)
-    scaled *= np.float32(255 / top)
+    scaled = np.multiply(values, np.float32(255 / top), dtype=np.float32)
     scaled += np.float32(0.5)
-    return np.minimum(scaled, 255).astype(np.uint8)
+    return scaled.astype(np.uint8)
 
 
 def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uint8]:

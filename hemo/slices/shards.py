@@ -38,6 +38,9 @@ RECORD: Final = pa.schema(
     ]
 )
 
+RECORDS: Final = 1024
+"""Records kept as Python's objects before they are written."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -83,7 +86,8 @@ def _read(source: Source, reduction: Reduction) -> tuple[list[Part], str]:
     contents = []
     for path in source.paths:
         try:
-            contents.append(Path(path).read_bytes())
+            with open(path, "rb", buffering=0) as stream:
+                contents.append(stream.read())
         except OSError as error:
             raise Excluded(f"cannot be opened ({error.strerror})") from error
     hasher = xxhash.xxh3_128()
@@ -182,22 +186,25 @@ def write_shard(task: Task) -> None:
     record_path = final.with_suffix(".parquet")
     partial, partial_record = (p.with_name(f"{p.name}.{os.getpid()}.tmp") for p in (final, record_path))
     shape = (task.reduction.size, task.reduction.size, len(task.reduction.windows))
-    records = []
-    with partial.open("wb") as stream:
+    with partial.open("wb") as stream, partial_record.open("wb") as record_stream:
         stream.write(npy_header(0, shape))
         count = 0
-        for record, image in _rows(task):
-            if image is not None:
-                stream.write(image.data)
-                record["row"] = count
-                count += 1
-            records.append(record)
+        records: list[dict[str, Any]] = []
+        with pq.ParquetWriter(record_stream, RECORD) as writer:
+            for record, image in _rows(task):
+                if image is not None:
+                    stream.write(image.data)
+                    record["row"] = count
+                    count += 1
+                records.append(record)
+                if len(records) == RECORDS:
+                    writer.write_batch(pa.RecordBatch.from_pylist(records, RECORD))
+                    records.clear()
+            writer.write_batch(pa.RecordBatch.from_pylist(records, RECORD))
         stream.seek(0)
         stream.write(npy_header(count, shape))
         durable(stream)
-    with partial_record.open("wb") as stream:
-        pq.write_table(pa.Table.from_pylist(records, schema=RECORD), stream)
-        durable(stream)
+        durable(record_stream)
     os.replace(partial_record, record_path)
     os.replace(partial, final)
     sync_folder(task.folder)
