@@ -9,18 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
-from hemo.families._feature_cache import remembered
-from hemo.families._radiology import radiological_features
+from hemo.families._occlusion import falls
+from hemo.families._radiology import radiological_features, remembered_features
 from hemo.families.base import Family, Images, OnEpoch, Truth
 
 if TYPE_CHECKING:
     import optuna
-
-STEPS = 8
-"""Steps along each side of a slice at which windows are covered to see what they change."""
-
-WINDOWS = (1, 2, 4)
-"""Sides of the windows in steps. Trees answer to thresholds: a small window alone may change nothing."""
 
 NODE = (("feature", "feature_idx"), ("threshold", "num_threshold"), ("left", "left"), ("right", "right"))
 """What is kept of a tree's nodes, and its name in scikit-learn; beside these, `value` and `leaf`."""
@@ -82,7 +76,7 @@ class Boosted:
             early_stopping=False,
             random_state=self.seed,
         )
-        model.fit(_features(images), truth)
+        model.fit(remembered_features(images), truth)
         # scikit-learn offers its trees for pickling only; their arrays are all that prediction needs.
         trees = [step[0].nodes for step in model._predictors]
         self.roots_ = np.cumsum([0, *(len(tree) for tree in trees)])[:-1].astype(np.int64)
@@ -113,40 +107,13 @@ class Boosted:
         from scipy.special import expit
 
         check_images(images, self.image_shape_)
-        positive = expit(self._logit(_features(images)))
+        positive = expit(self._logit(remembered_features(images)))
         return np.column_stack((1 - positive, positive))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
-        """Return how much the logit falls when a place is covered, float32 (n, height, width).
-
-        Windows of an eighth, a quarter and a half of the slice are painted, one by one, in the median gray
-        level of what is not air in it; a place has the mean fall over the windows of each size that hold it,
-        averaged over the sizes.
-        """
+        """Return how much the logit falls when a place is covered, float32 (n, height, width)."""
         check_images(images, self.image_shape_)
-        height, width = self.image_shape_[:2]
-        tops = np.linspace(0, height, STEPS + 1).astype(int)
-        lefts = np.linspace(0, width, STEPS + 1).astype(int)
-        maps = np.zeros((len(images), height, width), np.float32)
-        for index, image in enumerate(images):
-            seen = image[image.max(axis=-1) > 0]
-            paint = np.median(seen, axis=0) if len(seen) else 0
-            whole = self._logit(radiological_features(image[None]))[0]
-            for side in WINDOWS:
-                places = [
-                    (slice(tops[row], tops[row + side]), slice(lefts[column], lefts[column + side]))
-                    for row, column in np.ndindex(STEPS - side + 1, STEPS - side + 1)
-                ]
-                covered = np.repeat(image[None], len(places), axis=0)
-                for number, place in enumerate(places):
-                    covered[number][place] = paint
-                falls = whole - self._logit(radiological_features(covered))
-                total, times = np.zeros((2, height, width))
-                for place, fall in zip(places, falls, strict=True):
-                    total[place] += fall
-                    times[place] += 1
-                maps[index] += total / times / len(WINDOWS)
-        return maps
+        return falls(images, lambda covered: self._logit(radiological_features(covered)))
 
     def save(self, folder: Path) -> None:
         """Write the trees, as NumPy arrays and JSON."""
@@ -173,10 +140,6 @@ class Boosted:
         classifier.image_shape_ = tuple(state["image_shape"])
         classifier.convergence_ = state["convergence"]
         return classifier
-
-
-def _features(images: Images) -> NDArray[np.float32]:
-    return remembered(images, "radiology", radiological_features)
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

@@ -1,0 +1,262 @@
+"""Several families as one classifier, which judges a slice together with those around it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo import families
+from hemo.errors import HemoError
+from hemo.families import _study
+from hemo.families._checks import check_choices, check_images, check_truth
+from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Studies, Truth
+
+if TYPE_CHECKING:
+    import optuna
+
+FOLDS = 4
+"""Folds by study in which stacking learns what each member is worth."""
+
+SHARES = ("any", "study")
+"""Parameters that are shares, from 0 to 1."""
+
+
+class Ensemble:
+    """A vote of families on the label and on `any`, then of the slice, its neighbours and its study.
+
+    A slice's score is a mean of the members' logits. For a subtype it is mixed with the same members' score
+    for `any`: blood of a rare kind is first of all blood, and of that there is far more to learn from.
+    The score is then averaged with the neighbouring slices', and with that of the whole study.
+
+    Parameters
+    ----------
+    params
+        The family's parameters, defaults included.
+    seed
+        The members' seeds come from it.
+
+    Attributes
+    ----------
+    groups_ : dict
+        The members fitted on the label (`own`), and for subtypes on `any`: lists of classifiers, in the order
+        of the parameter `members`.
+    weights_ : dict
+        For each group the members' weights and an intercept at the end.
+    image_shape_ : tuple of int
+        Height, width and channels of the training slices.
+    convergence_ : dict
+        `converged`: whether all members are; `iterations`: of all together.
+    """
+
+    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
+        self.params = dict(params)
+        self.seed = seed
+        check_choices(params, {"how": ("mean", "stack")})
+        members = params["members"]
+        if not isinstance(members, Mapping) or not members:
+            raise HemoError(f"parameter members: '{members}' names no family: give some, like boosted: {{}}")
+        for name, given in members.items():
+            families.check_params(name, given or {})
+        for name in SHARES:
+            _check_number(name, params[name], 1)
+        _check_number("neighbours", params["neighbours"], np.inf)
+
+    def fit(
+        self,
+        images: Images,
+        y: Truth,
+        validation: tuple[Images, Truth] | None = None,
+        on_epoch: OnEpoch | None = None,
+        study: Studies | None = None,
+        labels: LabelTable | None = None,
+    ) -> Self:
+        """Fit the members on slices of whole studies; without `labels`, on the label alone.
+
+        `validation` is passed on for early stopping; the members' epochs are not told.
+        """
+        check_images(images)
+        targets = {"own": check_truth(y, len(images)).astype(int)}
+        if labels is not None and self.params["any"] > 0:
+            hemorrhage = np.asarray(labels)[:, 0].astype(int)
+            if len(np.unique(hemorrhage[hemorrhage >= 0])) == 2 and (hemorrhage != y).any():
+                targets["any"] = hemorrhage
+        self.groups_: dict[str, list[Classifier]] = {}
+        self.weights_: dict[str, NDArray[np.float64]] = {}
+        for group, truth in targets.items():
+            known = np.flatnonzero(truth >= 0)
+            data = (images[known], truth[known], _part(study, known), _part(labels, known))
+            stops = validation if group == "own" else None
+            self.groups_[group] = self._fit_members(*data, stops)
+            self.weights_[group] = self._weights(*data)
+        fitted = [one.convergence_ for members in self.groups_.values() for one in members]
+        self.image_shape_ = tuple(images.shape[1:])
+        self.convergence_ = {
+            "converged": min(one["converged"] for one in fitted),
+            "iterations": sum(one["iterations"] for one in fitted),
+        }
+        return self
+
+    @property
+    def _names(self) -> list[str]:
+        return list(self.params["members"])
+
+    def _fit_members(
+        self,
+        images: Images,
+        y: Truth,
+        study: Studies | None,
+        labels: LabelTable | None,
+        validation: tuple[Images, Truth] | None,
+    ) -> list[Classifier]:
+        result = []
+        for name, given in self.params["members"].items():
+            member = families.build(name, given or {}, self.seed)
+            told = families.told(name, study, labels)
+            result.append(member.fit(images, y, validation=validation, **told))
+        return result
+
+    def _weights(
+        self, images: Images, y: Truth, study: Studies | None, labels: LabelTable | None
+    ) -> NDArray[np.float64]:
+        """Return the members' weights and an intercept: equal ones, or as learned on held-out studies."""
+        members = len(self._names)
+        if self.params["how"] == "mean":
+            return np.r_[np.full(members, 1 / members), 0.0]
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        logits = np.empty((len(y), members))
+        groups = _study.numbers(study, len(y))
+        for learn, rest in StratifiedGroupKFold(FOLDS).split(logits, y, groups):
+            if len(np.unique(y[learn])) < 2:
+                raise HemoError("how: too few studies have the label to stack members: give how: mean")
+            data = (images[learn], y[learn], _part(study, learn), _part(labels, learn))
+            fitted = self._fit_members(*data, None)
+            logits[rest] = self._member_logits(fitted, images[rest], _part(study, rest))
+        model = LogisticRegression().fit(logits, y)
+        return np.r_[model.coef_[0], model.intercept_]
+
+    def _member_logits(
+        self, members: list[Classifier], images: Images, study: Studies | None
+    ) -> NDArray[np.float64]:
+        """Return the members' logits, (n, members)."""
+        from scipy.special import logit
+
+        columns = [
+            families.positive(member, name, images, study)
+            for name, member in zip(self._names, members, strict=True)
+        ]
+        return logit(np.clip(np.stack(columns, axis=1), 1e-9, 1 - 1e-9))
+
+    def _share(self, group: str) -> float:
+        if len(self.groups_) == 1:
+            return 1.0
+        share = float(self.params["any"])
+        return share if group == "any" else 1 - share
+
+    def predict_proba(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
+        """Return the probability of class 0 and 1, float64 (n, 2)."""
+        from scipy.special import expit
+
+        check_images(images, self.image_shape_)
+        score = np.zeros(len(images))
+        for group, members in self.groups_.items():
+            *weights, intercept = self.weights_[group]
+            voted = self._member_logits(members, images, study) @ np.array(weights) + intercept
+            score += self._share(group) * voted
+        numbers = _study.numbers(study, len(images))
+        score = _study.smoothed(score, numbers, self.params["neighbours"])
+        share = self.params["study"]
+        score = (1 - share) * score + share * _study.of_study(score, numbers)
+        positive = expit(score)
+        return np.column_stack((1 - positive, positive))
+
+    def attribution(self, images: Images) -> NDArray[np.float32]:
+        """Return the weighted mean of where the members look, float32 (n, height, width)."""
+        check_images(images, self.image_shape_)
+        maps = np.zeros(images.shape[:3], np.float32)
+        for group, members in self.groups_.items():
+            for weight, member in zip(self.weights_[group], members, strict=False):
+                maps += np.float32(self._share(group) * weight) * member.attribution(images)
+        return maps
+
+    def save(self, folder: Path) -> None:
+        """Write the members into folders of their own, and how they are put together."""
+        for group, members in self.groups_.items():
+            for number, (name, member) in enumerate(zip(self._names, members, strict=True)):
+                families.save(member, name, folder / group / str(number))
+        state = {
+            "params": self.params,
+            "seed": self.seed,
+            "weights": {group: weights.tolist() for group, weights in self.weights_.items()},
+            "image_shape": self.image_shape_,
+            "convergence": self.convergence_,
+        }
+        (folder / "ensemble.json").write_text(json.dumps(state, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        state = json.loads((folder / "ensemble.json").read_text())
+        classifier = cls(state["params"], state["seed"])
+        classifier.weights_ = {group: np.array(weights) for group, weights in state["weights"].items()}
+        numbers = range(len(classifier._names))
+        classifier.groups_ = {
+            group: [families.load(folder / group / str(number)) for number in numbers]
+            for group in state["weights"]
+        }
+        classifier.image_shape_ = tuple(state["image_shape"])
+        classifier.convergence_ = state["convergence"]
+        return classifier
+
+
+def _part(values: Any, rows: NDArray[np.intp]) -> Any:
+    return None if values is None else np.asarray(values)[rows]
+
+
+def _check_number(name: str, value: Any, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        limit = f" to {most}" if np.isfinite(most) else " or more"
+        raise HemoError(f"parameter {name}: '{value}' is out of range: give 0{limit}")
+
+
+def suggest(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw how members are put together, and what `any`, neighbours and study weigh."""
+    return {
+        "how": trial.suggest_categorical("how", ("mean", "stack")),
+        "any": trial.suggest_float("any", 0.0, 1.0),
+        "neighbours": trial.suggest_float("neighbours", 0.0, 1.0),
+        "study": trial.suggest_float("study", 0.0, 0.6),
+    }
+
+
+DEFAULTS = {
+    "members": {"boosted": {}, "sequence": {}, "transfer": {}},
+    "how": "mean",
+    "any": 0.5,
+    # 0.6 against the slice's 1.8, as in a public solution of the RSNA 2019 challenge.
+    "neighbours": 1 / 3,
+    "study": 0.3,
+}
+
+FAMILY = Family(
+    name="ensemble",
+    title="Ensemble",
+    defaults=DEFAULTS,
+    build=Ensemble,
+    suggest=suggest,
+    classifier=lambda: Ensemble,
+    first={name: value for name, value in DEFAULTS.items() if name != "members"},
+    tensorflow=True,
+    study=True,
+    labels=True,
+    tiny={
+        "members": {
+            "boosted": {"trees": 20, "learning_rate": 0.2, "samples_in_leaf": 5},
+            "logreg": {},
+        }
+    },
+)
