@@ -1,4 +1,4 @@
-"""Transfer learning: a backbone trained on photographs, frozen, with a linear head for blood."""
+"""Transfer learning: a backbone trained on photographs, frozen, with a linear or dense head for blood."""
 
 import json
 import warnings
@@ -9,32 +9,39 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.errors import HemoError
+from hemo.families._backbones import ARCHITECTURES, backbone, load_backbone, save_backbone
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
-from hemo.families._embedding import backbone, embed, load_backbone, save_backbone
+from hemo.families._embedding import embed
 from hemo.families.base import Family, Images, OnEpoch, Truth
 
 if TYPE_CHECKING:
     import optuna
 
 
+Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+LEAST_SIZE = 32
+"""Pixels a side, of which the backbones leave one position."""
+
+
 class Transfer:
-    """Logistic regression on standardised features of EfficientNet-Lite0.
+    """Logistic regression, or a network of one hidden layer, on standardised features of a frozen backbone.
 
     Parameters
     ----------
     params
         The family's parameters, defaults included.
     seed
-        Of the backbone's weights, where none are given.
+        Of the backbone's weights, where none are given, and of the hidden layer's first weights.
 
     Attributes
     ----------
     backbone_ : Backbone
         The frozen network.
-    weights_ : ndarray of float64, (2 k,)
-        Change of the logit per unit of each feature: the means of the k maps, then their maxima.
-    intercept_ : float
-        The logit where all features are zero.
+    layers_ : list of (weights, bias), ndarrays of float64
+        From the features (the means of the k maps, then their maxima) to the logit: one layer, or two with
+        rectified units between them.
     image_shape_ : tuple of int
         Height, width and channels of the training slices.
     n_parameters : int
@@ -46,13 +53,18 @@ class Transfer:
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
-        check_choices(params, {"class_weight": ("none", "balanced")})
+        check_choices(params, {"class_weight": ("none", "balanced"), "backbone": tuple(ARCHITECTURES)})
         check_positive(params, ("size", "C", "tol", "max_iter"))
+        if params["size"] < LEAST_SIZE:
+            raise HemoError(f"parameter size: {params['size']} is too small: give {LEAST_SIZE} or more")
+        if type(params["hidden"]) is not int or params["hidden"] < 0:
+            raise HemoError(f"parameter hidden: '{params['hidden']}': give units, 0 for a linear head")
 
     @property
     def n_parameters(self) -> int:
         """Number of weights, known once fitted."""
-        return self.backbone_.network.count_params() + len(self.weights_) + 1
+        head = sum(weights.size + bias.size for weights, bias in self.layers_)
+        return self.backbone_.network.count_params() + head
 
     def fit(
         self,
@@ -62,41 +74,67 @@ class Transfer:
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Fit the head on slices; `validation` and `on_epoch` are not used: there are no epochs to stop."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-
         check_images(images)
         truth = check_truth(y, len(images))
         p = self.params
-        self.backbone_ = backbone(p["weights"], self.seed)
+        self.backbone_ = backbone(p["backbone"], p["weights"], self.seed)
         # Slices that are only predicted, in service say, leave no file.
         features = embed(self.backbone_, images, p["size"], on_disk=p["weights"] != "none").astype(float)
         center, deviation = features.mean(axis=0), features.std(axis=0)
         # What varies by rounding alone must not be enlarged.
         deviation[deviation <= 1e-6 * np.abs(center)] = 1
-        head = LogisticRegression(
-            C=p["C"],
-            tol=p["tol"],
-            max_iter=p["max_iter"],
-            class_weight=None if p["class_weight"] == "none" else p["class_weight"],
-        )
+        layers, iterations, converged = self._fit_head((features - center) / deviation, truth)
+        self.convergence_ = {"converged": float(converged), "iterations": float(iterations)}
+        self.image_shape_ = tuple(images.shape[1:])
+        weights, bias = layers[0][0] / deviation[:, None], layers[0][1]
+        self.layers_ = [(weights, bias - center @ weights), *layers[1:]]
+        return self
+
+    def _fit_head(self, x: NDArray[np.float64], truth: NDArray[np.int8]) -> tuple[list[Layer], int, bool]:
+        """Return layers, iterations and whether they sufficed."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.neural_network import MLPClassifier
+        from sklearn.utils.class_weight import compute_sample_weight
+
+        p = self.params
+        weight = None if p["class_weight"] == "none" else p["class_weight"]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            head.fit((features - center) / deviation, truth)
+            if p["hidden"]:
+                # alpha / 2 times the squared weights stand against the sum of losses: as 1 / C below.
+                dense = MLPClassifier(
+                    (p["hidden"],), solver="lbfgs", alpha=1 / p["C"], tol=p["tol"], max_iter=p["max_iter"],
+                    random_state=self.seed,
+                )  # fmt: skip
+                dense.fit(x, truth, sample_weight=compute_sample_weight(weight, truth))
+                layers = list(zip(dense.coefs_, dense.intercepts_, strict=True))
+                iterations = dense.n_iter_
+            else:
+                linear = LogisticRegression(
+                    C=p["C"], tol=p["tol"], max_iter=p["max_iter"], class_weight=weight
+                )
+                linear.fit(x, truth)
+                layers, iterations = [(linear.coef_.T, linear.intercept_)], int(linear.n_iter_.max())
         stopped = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-        self.convergence_ = {"converged": float(not stopped), "iterations": float(head.n_iter_.max())}
-        self.image_shape_ = tuple(images.shape[1:])
-        self.weights_ = head.coef_[0] / deviation
-        self.intercept_ = float(head.intercept_[0] - self.weights_ @ center)
-        return self
+        return layers, iterations, not stopped
+
+    def _logit(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the logit of each row of features, (n,), and its slopes along the features, (n, 2 k)."""
+        weights, bias = self.layers_[0]
+        first = features @ weights + bias
+        if len(self.layers_) == 1:
+            return first[:, 0], np.broadcast_to(weights[:, 0], features.shape)
+        output, last = self.layers_[1]
+        active = first > 0
+        return (first * active) @ output[:, 0] + last[0], (active * output[:, 0]) @ weights.T
 
     def predict_proba(self, images: Images) -> NDArray[np.float64]:
         """Return the probability of class 0 and 1, float64 (n, 2)."""
         from scipy.special import expit
 
         check_images(images, self.image_shape_)
-        features = embed(self.backbone_, images, self.params["size"]).astype(float)
-        positive = expit(features @ self.weights_ + self.intercept_)
+        positive = expit(self._logit(embed(self.backbone_, images, self.params["size"]).astype(float))[0])
         return np.column_stack((1 - positive, positive))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
@@ -108,10 +146,12 @@ class Transfer:
         import tensorflow as tf
 
         check_images(images, self.image_shape_)
-        mean_weights, max_weights = np.split(self.weights_.astype(np.float32), 2)
+        features = embed(self.backbone_, images, self.params["size"]).astype(float)
+        slopes = self._logit(features)[1].astype(np.float32)
         result = np.empty((len(images), *self.image_shape_[:2]), np.float32)
         for index in range(len(images)):
             maps = self.backbone_.maps(images[index : index + 1], self.params["size"])
+            mean_weights, max_weights = np.split(slopes[index], 2)
             peak = tf.cast(maps == tf.reduce_max(maps, (1, 2), keepdims=True), tf.float32)
             peak /= tf.reduce_sum(peak, (1, 2), keepdims=True)
             share = maps * (mean_weights / (maps.shape[1] * maps.shape[2]) + max_weights * peak)
@@ -122,11 +162,10 @@ class Transfer:
     def save(self, folder: Path) -> None:
         """Write head and backbone, as NumPy arrays and JSON."""
         save_backbone(self.backbone_, folder / "backbone.npz")
-        np.savez(folder / "head.npz", weights=self.weights_)
+        np.savez(folder / "head.npz", *(array for layer in self.layers_ for array in layer))
         state = {
             "params": self.params,
             "seed": self.seed,
-            "intercept": self.intercept_,
             "image_shape": self.image_shape_,
             "convergence": self.convergence_,
         }
@@ -137,18 +176,19 @@ class Transfer:
         """Read what `save` wrote."""
         state = json.loads((folder / "transfer.json").read_text())
         classifier = cls(state["params"], state["seed"])
-        classifier.backbone_ = load_backbone(folder / "backbone.npz")
+        classifier.backbone_ = load_backbone(state["params"]["backbone"], folder / "backbone.npz")
         with np.load(folder / "head.npz", allow_pickle=False) as arrays:
-            classifier.weights_ = arrays["weights"]
-        classifier.intercept_ = state["intercept"]
+            parts = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
+        classifier.layers_ = list(zip(parts[::2], parts[1::2], strict=True))
         classifier.image_shape_ = tuple(state["image_shape"])
         classifier.convergence_ = state["convergence"]
         return classifier
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
-    """Draw the size at which the backbone sees slices, and the head's strength and weights of the classes."""
+    """Draw the size at which the backbone sees slices, the head's units and penalty, and classes' weights."""
     return {
+        "hidden": trial.suggest_categorical("hidden", (0, 16, 64)),
         "size": trial.suggest_categorical("size", (128, 192, 256)),
         "C": trial.suggest_float("C", 1e-6, 1.0, log=True),
         "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
@@ -157,10 +197,12 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
 
 FAMILY = Family(
     name="transfer",
-    title="Frozen EfficientNet-Lite0",
+    title="Frozen backbone",
     defaults={
-        "weights": "published",
+        "backbone": "lite0",
+        "weights": "imagenet",
         "size": 256,
+        "hidden": 0,
         "C": 1e-3,
         "class_weight": "none",
         "tol": 1e-4,
@@ -170,6 +212,6 @@ FAMILY = Family(
     suggest=suggest,
     classifier=lambda: Transfer,
     tensorflow=True,
-    first={"size": 256, "C": 1e-3, "class_weight": "none"},
+    first={"hidden": 0, "size": 256, "C": 1e-3, "class_weight": "none"},
     tiny={"weights": "none", "size": 96, "C": 1.0},
 )

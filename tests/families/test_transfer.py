@@ -128,3 +128,37 @@ def test_memory_of_kept_features_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_feature_cache, "KEPT_BYTES", 4 * 10)
     remembered(slices(30, seed=3), "bound", means)
     assert len(_feature_cache._kept) <= 10
+
+
+def test_a_dense_head_learns_what_a_linear_one_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hemo import families
+    from hemo.families import transfer
+
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 4)).astype(np.float32)
+    truth = (features[:, 0] * features[:, 1] > 0).astype(int)
+    monkeypatch.setattr(transfer, "embed", lambda part, images, *_, **__: features)
+    images = np.zeros((200, 8, 8, 1), np.uint8)
+    right = {}
+    for hidden in (0, 16):
+        tiny = {"weights": "none", "size": 32, "C": 10.0, "hidden": hidden}
+        classifier = families.build("transfer", tiny).fit(images, truth)
+        right[hidden] = ((classifier.predict_proba(images)[:, 1] > 0.5) == truth).mean()
+    assert right[0] < 0.7
+    assert right[16] > 0.95
+
+
+def test_what_a_dense_head_says_of_its_features_is_its_gradient() -> None:
+    from hemo import families
+
+    classifier = families.build("transfer", {"hidden": 3})
+    rng = np.random.default_rng(1)
+    classifier.layers_ = [
+        (rng.normal(size=(5, 3)), rng.normal(size=3)),
+        (rng.normal(size=(3, 1)), np.ones(1)),
+    ]
+    x = rng.normal(size=(2, 5))
+    logit, slopes = classifier._logit(x)
+    step = np.zeros((1, 5))
+    step[0, 2] = 1e-6
+    np.testing.assert_allclose((classifier._logit(x + step)[0] - logit) / 1e-6, slopes[:, 2], rtol=1e-4)
