@@ -14,14 +14,15 @@ from hemo.labels import LABELS
 from hemo.recording import Work
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, train
+from hemo.training import Plan, Trained, train
+from hemo.training_together import train_together
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training for a worker process: everything it needs to know."""
+    """One training for a worker process: everything it needs to know, and what comes of it."""
 
-    work: Work
+    works: tuple[Work, ...]
     plan: Plan
     store: Path
     experiment: str
@@ -93,21 +94,27 @@ def train_all(
 ) -> list[tuple[str, str]]:
     """Train families on labels, each in a run below `parent`; return names and faults of failed ones."""
     plan = make_plan(config, store)
-    jobs = [
-        Job(make_work(config, word, label, params), plan, store.folder, experiment, parent)
+    together = [word for word in chosen if families.get(word).together]
+    works: list[tuple[Work, ...]] = [
+        (make_work(config, word, label, params),)
         for label in labels  # linear families share the decomposition of a label's slices
         for word, params in chosen.items()
+        if word not in together
     ]
+    works += [tuple(make_work(config, word, label, chosen[word]) for label in labels) for word in together]
+    jobs = [Job(some, plan, store.folder, experiment, parent) for some in works]
     # The slow families first, so that no worker is left alone with one at the end.
-    jobs.sort(key=lambda job: not families.get(job.work.family).neural)
+    jobs.sort(key=lambda job: not families.get(job.works[0].family).neural)
     failed = []
-    outcomes = executors.run_all(train_in_run, jobs, config.workers)
+    outcomes = executors.run_all(train_in_runs, jobs, config.workers)
     for job, outcome in console.track(outcomes, "training", len(jobs)):
-        if isinstance(outcome, Exception):
-            failed.append((job.work.name, str(outcome) or type(outcome).__name__))
-            console.err.print(f"[red]{job.work.name} failed:[/red] {outcome}")
-        else:
-            console.err.print(f"{job.work.name}: {outcome}")
+        results = [outcome] * len(job.works) if isinstance(outcome, Exception) else outcome
+        for work, result in zip(job.works, results, strict=True):
+            if isinstance(result, Exception):
+                failed.append((work.name, str(result) or type(result).__name__))
+                console.err.print(f"[red]{work.name} failed:[/red] {result}")
+            else:
+                console.err.print(f"{work.name}: {result}")
     return failed
 
 
@@ -117,18 +124,33 @@ def make_work(config: Experiment, word: str, label: str, params: Mapping[str, An
     return Work(family, label, params, dataset_name(config), config.draws, variant)
 
 
-def train_in_run(job: Job) -> str:
-    """Train one family on one label inside a run of its own; return its figures in a line."""
+def train_in_runs(job: Job) -> list[str | HemoError]:
+    """Train one family on one label, or on all together, inside a run for each; return their figures."""
     store = SliceStore.open(job.store)
-    tags = recording.run_tags(job.work, job.plan, store)
-    long = families.get(job.work.family).neural
-    with tracking.start_run(job.experiment, job.work.name, tags, job.parent, system_metrics=long):
-        return train_and_record(job.work, job.plan, store)
+    first = job.works[0]
+    family = families.get(first.family)
+    learnt = train_together(store, job.plan, first.family, first.params) if family.together else {}
+    results: list[str | HemoError] = []
+    for work in job.works:
+        trained = learnt.get(work.label)
+        if isinstance(trained, HemoError):
+            results.append(trained)
+            continue
+        tags = recording.run_tags(work, job.plan, store)
+        with tracking.start_run(job.experiment, work.name, tags, job.parent, system_metrics=family.neural):
+            results.append(train_and_record(work, job.plan, store, trained))
+    return results
 
 
-def train_and_record(work: Work, plan: Plan, store: SliceStore) -> str:
-    """Train and log to the active run; return the figures in a line."""
-    trained = train(store, plan, work.family, work.label, work.params)
+def train_and_record(work: Work, plan: Plan, store: SliceStore, trained: Trained | None = None) -> str:
+    """Train, where that is not done, and log to the active run; return the figures in a line."""
+    if trained is None and families.get(work.family).together:
+        learnt = train_together(store, plan, work.family, work.params)[work.label]
+        if isinstance(learnt, HemoError):
+            raise learnt
+        trained = learnt
+    if trained is None:
+        trained = train(store, plan, work.family, work.label, work.params)
     return recording.record(trained, work, plan, store)
 
 

@@ -1,7 +1,7 @@
 """Train one family on one label under a protocol: predictions, operating point and a classifier to keep."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,18 +145,36 @@ def train(
         fit_seconds += seconds
         for part, rows in (("validation", one.validation), ("test", one.test)):
             if part == "test" or plan.protocol == "holdout":
-                tables.append(_predict(store, plan, classifier, family, label, rows, part, one.fold))
+                tables.append(predict(store, plan, classifier, family, label, rows, part, one.fold))
+    if refit and not one_for_all:
+        whole = everything(store, plan)
+        classifier, seconds = _fit(store, plan, family, label, params, whole, epochs, final=True)
+        fit_seconds += seconds
+    trained = conclude(plan, family, tables, classifier, epochs, fit_seconds)
+    if plan.split is None:
+        trained.facts.update(paper.counts(index, label, trainings[0], plan.seed, plan.positives))
+    return trained
+
+
+def everything(store: SliceStore, plan: Plan) -> Round:
+    """Return the round that learns from all patients, some of whom are set apart for early stopping."""
+    learn, validation = set_apart(store.index, np.arange(len(store)), plan.seed)
+    return Round(-1, learn, validation, np.arange(0))
+
+
+def conclude(
+    plan: Plan,
+    family: str,
+    tables: Sequence[pd.DataFrame],
+    classifier: Classifier,
+    epochs: Sequence[Mapping[str, float]],
+    fit_seconds: float,
+) -> Trained:
+    """Fit operating point and calibration to the predictions of all rounds; put together what was trained."""
     raw = pd.concat(tables, ignore_index=True)
     decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
-    if refit and not one_for_all:
-        learn, validation = set_apart(index, np.arange(len(index)), plan.seed)
-        everything = Round(-1, learn, validation, np.arange(0))
-        classifier, seconds = _fit(store, plan, family, label, params, everything, epochs, final=True)
-        fit_seconds += seconds
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
     facts |= {"time/fit_s": fit_seconds, "threshold": decided.threshold}
-    if plan.split is None:
-        facts |= paper.counts(index, label, trainings[0], plan.seed, plan.positives)
     return Trained(
         classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
         decided.fitted_on, pd.DataFrame(epochs), facts, family,
@@ -222,7 +240,7 @@ def _studies(store: SliceStore, plan: Plan, rows: Rows) -> Studies | None:
     return None if plan.protocol == "paper" else study_numbers(store.index, rows)
 
 
-def _predict(
+def predict(
     store: SliceStore,
     plan: Plan,
     classifier: Classifier,

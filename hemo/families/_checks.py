@@ -28,8 +28,11 @@ def check_images(images: Images, shape: tuple[int, ...] | None = None) -> None:
         )
 
 
-def check_truth(y: Truth, n: int) -> NDArray[np.int8]:
-    """Return the truth as int8; refuse another length than `n`, other values than 0 and 1, and one class."""
+def check_truth(y: Truth, n: int, least: int = 2) -> NDArray[np.int8]:
+    """Return the truth as int8; refuse another length than `n`, and other values than 0 and 1.
+
+    Fewer classes than `least` are refused too: learning takes two, early stopping does with one.
+    """
     array = np.asarray(y)
     if array.shape != (n,):
         raise HemoError(f"truth: expected shape ({n},), got {array.shape}: give one value a slice")
@@ -38,9 +41,25 @@ def check_truth(y: Truth, n: int) -> NDArray[np.int8]:
         raise HemoError(
             f"truth: expected only 0 and 1, got {classes.tolist()[:5]}: leave unlabelled slices out"
         )
-    if len(classes) < 2:
+    if len(classes) < least:
         only = f"all {n} are {classes[0]}" if n else "there are none"
         raise HemoError(f"truth: two classes are needed, but {only}: add slices of the other class")
+    return array.astype(np.int8)
+
+
+def check_truths(y: Truth, n: int, least: int = 2) -> NDArray[np.int8]:
+    """Return the truth of several labels, (n, labels), as int8; refuse a label that has too few classes.
+
+    -1 stands where a label is not known.
+    """
+    array = np.asarray(y)
+    if len(array) != n or not array.size:
+        raise HemoError(f"truth: expected shape ({n}, labels), got {array.shape}: give one row a slice")
+    if not np.isin(array, (-1, 0, 1)).all():
+        raise HemoError("truth: expected only 0, 1, and -1 where a label is not known")
+    for number, column in enumerate(array.T):
+        if len(np.unique(column[column >= 0])) < least:
+            raise HemoError(f"truth: label {number} has one class only: add slices of the other")
     return array.astype(np.int8)
 
 

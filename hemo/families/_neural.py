@@ -4,18 +4,17 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._augment import augmentation
-from hemo.families._checks import check_choices, check_images, check_positive, check_truth
+from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
+from hemo.families._losses import masked_cross_entropy
 from hemo.families._rowspace import SCALES, pixel_moments
+from hemo.families._training_options import ACTIVATIONS, RATES
 from hemo.families.base import Images, OnEpoch, Truth
-
-if TYPE_CHECKING:
-    import optuna
 
 # Read when Keras and TensorFlow are first imported, which happens inside the methods below.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -24,74 +23,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 BATCH = 64
 """Slices at a time in prediction: the paper's convolutional network needs 2 MB of maps for each."""
 
-RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.001}
-"""The optimizers and their learning rates in Keras, which stand where none is given."""
-
-ACTIVATIONS = ("relu", "gelu", "silu", "elu", "tanh")
-
-TRAINING_DEFAULTS: Mapping[str, Any] = {
-    "activation": "relu",
-    "dropout": 0.0,
-    "batch_norm": False,
-    "l1": 0.0,
-    "l2": 0.0,
-    "augmentation": 0.0,
-    "optimizer": "sgd",
-    "learning_rate": None,
-    "momentum": 0.0,
-    "batch_size": 32,
-    "epochs": 50,
-    "patience": 3,
-    "scale": "standardise",
-    "class_weight": "none",
-}
-"""The seed paper's training: plain SGD at Keras' rate (0.01), early stopping with patience 3, no penalties.
-
-The paper names neither batch size nor scaling: 32 is Keras' default; standardising here is by one mean and
-deviation a channel.
-"""
-
-FIRST_TRAINING: Mapping[str, Any] = {
-    "activation": "relu",
-    "dropout": 0.0,
-    "batch_norm": False,
-    "penalty": "none",
-    "augmentation": 0.0,
-    "optimizer": "sgd",
-    "sgd_rate": 0.01,
-    "momentum": 0.0,
-    "batch_size": 32,
-    "scale": "standardise",
-    "class_weight": "none",
-}
-"""The trial parameters for which `suggest_training` gives the defaults."""
-
-
-def suggest_training(trial: "optuna.Trial") -> dict[str, Any]:
-    """Draw what every network has: layers' furniture, penalties, augmentation, optimizer and batch size."""
-    params: dict[str, Any] = {
-        "activation": trial.suggest_categorical("activation", ("relu", "gelu", "elu")),
-        "dropout": trial.suggest_float("dropout", 0.0, 0.6, step=0.1),
-        "batch_norm": trial.suggest_categorical("batch_norm", (False, True)),
-        "augmentation": trial.suggest_float("augmentation", 0.0, 1.0, step=0.25),
-        "batch_size": trial.suggest_categorical("batch_size", (16, 32, 64, 128)),
-        "scale": trial.suggest_categorical("scale", ("standardise", "unit")),
-        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
-    }
-    penalty = trial.suggest_categorical("penalty", ("none", "l1", "l2"))
-    if penalty != "none":
-        params[penalty] = trial.suggest_float(f"{penalty}_strength", 1e-7, 1e-2, log=True)
-    params["optimizer"] = trial.suggest_categorical("optimizer", ("sgd", "adam", "adamw"))
-    if params["optimizer"] == "sgd":
-        params["learning_rate"] = trial.suggest_float("sgd_rate", 1e-4, 1e-1, log=True)
-        params["momentum"] = trial.suggest_float("momentum", 0.0, 0.95)
-    else:
-        params["learning_rate"] = trial.suggest_float("adam_rate", 1e-5, 1e-2, log=True)
-    return params
-
 
 class NeuralClassifier:
-    """A network with one sigmoid output, trained on binary cross-entropy.
+    """A network with a sigmoid output for each label it learns, trained on binary cross-entropy.
 
     Parameters
     ----------
@@ -103,7 +37,7 @@ class NeuralClassifier:
     Attributes
     ----------
     network_ : keras.Model
-        From gray levels (n, height, width, channels) to the probability (n, 1); scaling is inside.
+        From gray levels (n, height, width, channels) to probabilities (n, labels); scaling is inside.
     n_parameters : int
         Weights of the network, trainable or not.
     image_shape_ : tuple of int
@@ -120,15 +54,14 @@ class NeuralClassifier:
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
-        check_choices(
-            params,
-            {
-                "scale": SCALES,
-                "optimizer": tuple(RATES),
-                "activation": ACTIVATIONS,
-                "class_weight": ("none", "balanced"),
-            },
-        )
+        self.n_labels = 1
+        choices = {
+            "scale": SCALES,
+            "optimizer": tuple(RATES),
+            "activation": ACTIVATIONS,
+            "class_weight": ("none", "balanced"),
+        }
+        check_choices(params, {name: allowed for name, allowed in choices.items() if name in params})
         if params["learning_rate"] is None:
             self.params["learning_rate"] = RATES[params["optimizer"]]
         check_positive(self.params, ("learning_rate", "batch_size", "epochs", "patience"))
@@ -150,7 +83,7 @@ class NeuralClassifier:
         scale = 1 / np.asarray(divisor, float)
         offset = -np.asarray(shift, float) * scale
         x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")(inputs)
-        logit = keras.layers.Dense(1, name="logit", **self._penalty())(self._body(x))
+        logit = keras.layers.Dense(self.n_labels, name="logit", **self._penalty())(self._body(x))
         probability = keras.layers.Activation("sigmoid", name="probability")(logit)
         self.network_ = keras.Model(inputs, probability)
 
@@ -168,17 +101,36 @@ class NeuralClassifier:
         import keras
 
         check_images(images)
-        truth = check_truth(y, len(images))
+        truth = _checked(y, len(images))
         if validation is not None:
             check_images(validation[0], images.shape[1:])
-            validation = (validation[0], check_truth(validation[1], len(validation[0])))
-        p = self.params
+            known = _checked(validation[1], len(validation[0]), least=1)
+            validation = (validation[0], known)
+        self.n_labels = truth.shape[1] if truth.ndim == 2 else 1
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.seed)
         self.image_shape_ = tuple(images.shape[1:])
+        self._prepare(images, truth)
+        self._train(images, truth, validation, on_epoch)
+        return self
+
+    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+        """Make the network to be trained."""
         shift, divisor = self._moments(images)
         self.build_network(self.image_shape_, shift, divisor)
-        trainer = self._trainer()
+
+    def _train(
+        self,
+        images: Any,
+        truth: NDArray[np.int8],
+        validation: tuple[Any, NDArray[np.int8]] | None,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        """Train on what the trainer takes in: slices, or a `keras.utils.PyDataset` of batches with truth."""
+        import keras
+
+        p = self.params
+        trainer = self._trainer(truth)
         stopping = keras.callbacks.EarlyStopping(
             "val_loss", patience=p["patience"], restore_best_weights=True
         )
@@ -187,13 +139,14 @@ class NeuralClassifier:
             callbacks.append(
                 keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch, dict(logs)))
             )
+        own = isinstance(images, keras.utils.PyDataset)
         history = trainer.fit(
             images,
-            truth,
-            batch_size=p["batch_size"],
+            None if own else truth,
+            batch_size=None if own else p["batch_size"],
             epochs=p["epochs"],
             validation_data=validation,
-            class_weight=self._class_weight(truth),
+            class_weight=self._class_weight(truth) if truth.ndim == 1 else None,
             callbacks=callbacks,
             verbose=0,
         )
@@ -203,7 +156,6 @@ class NeuralClassifier:
             "iterations": float(epochs),
             "best_epoch": float(stopping.best_epoch if validation else epochs - 1),
         }
-        return self
 
     def _moments(self, images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         channels = images.shape[-1]
@@ -217,24 +169,50 @@ class NeuralClassifier:
         square = (center**2 + deviation**2).reshape(-1, channels).mean(axis=0)
         return mean, np.maximum(np.sqrt(square - mean**2), 1)
 
-    def _trainer(self) -> Any:
+    def _trainer(self, truth: NDArray[np.int8]) -> Any:
         """Return the compiled model: augmentation before the network, which itself stays uncompiled."""
         import keras
 
         p = self.params
         inputs = keras.Input(self.image_shape_)
         trainer = keras.Model(inputs, self.network_(augmentation(inputs, p["augmentation"], self.seed)))
-        settings = {"learning_rate": p["learning_rate"]}
-        if p["optimizer"] in ("sgd", "rmsprop"):
-            settings["momentum"] = p["momentum"]
-        optimizer = keras.optimizers.get({"class_name": p["optimizer"], "config": settings})
-        metrics = [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.AUC(name="auc")]
         # Compiling fuses the update of an optimizer's moments; it takes seconds, which small networks, SGD
         # without moments and convolutions do not win back. XLA cannot compile the augmentation.
         large = self.n_parameters > 10_000_000
         jit = self.jit and large and p["optimizer"] != "sgd" and not p["augmentation"]
-        trainer.compile(optimizer, "binary_crossentropy", metrics=metrics, jit_compile=jit)
+        self._compile(trainer, truth, jit)
         return trainer
+
+    def _compile(self, trainer: Any, truth: NDArray[np.int8], jit: bool = False) -> None:
+        import keras
+
+        p = self.params
+        settings = {"learning_rate": p["learning_rate"]}
+        if p["optimizer"] in ("sgd", "rmsprop"):
+            settings["momentum"] = p["momentum"]
+        optimizer = keras.optimizers.get({"class_name": p["optimizer"], "config": settings})
+        if truth.ndim == 2:
+            loss = masked_cross_entropy(truth if p["class_weight"] == "balanced" else None)
+            trainer.compile(optimizer, loss, jit_compile=jit)
+            return
+        metrics = [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.AUC(name="auc")]
+        trainer.compile(optimizer, "binary_crossentropy", metrics=metrics, jit_compile=jit)
+
+    def only(self, index: int) -> Self:
+        """Return a classifier of one of the labels that were learnt together, number `index`."""
+        one = type(self)(self.params, self.seed)
+        one.image_shape_, one.convergence_ = self.image_shape_, self.convergence_
+        one.mean_image_ = self.mean_image_
+        one._rebuild(self.network_)
+        *trunk, kernel, bias = self.network_.get_weights()
+        one.network_.set_weights([*trunk, kernel[:, [index]], bias[[index]]])
+        return one
+
+    def _rebuild(self, network: Any) -> None:
+        """Make the network anew for one label, scaled as the given one."""
+        scaling = network.get_layer("scaling")
+        scale = np.asarray(scaling.scale, float)
+        self.build_network(self.image_shape_, -np.asarray(scaling.offset, float) / scale, 1 / scale)
 
     def _penalty(self) -> dict[str, Any]:
         import keras
@@ -277,3 +255,8 @@ class NeuralClassifier:
             classifier.mean_image_ = arrays["mean_image"]
         classifier.image_shape_ = tuple(classifier.mean_image_.shape)
         return classifier
+
+
+def _checked(y: Truth, n: int, least: int = 2) -> NDArray[np.int8]:
+    """Return the truth of one label, (n,), or of several, (n, labels)."""
+    return check_truths(y, n, least) if np.ndim(y) == 2 else check_truth(y, n, least)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_images
-from hemo.families._neural import FIRST_TRAINING, TRAINING_DEFAULTS, NeuralClassifier, suggest_training
+from hemo.families._neural import NeuralClassifier
+from hemo.families._training_options import FIRST_TRAINING, TRAINING_DEFAULTS, suggest_training
 from hemo.families.base import Family, Images
 
 if TYPE_CHECKING:

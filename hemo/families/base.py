@@ -92,6 +92,8 @@ class Family:
         Returns the class that `build` gives, for loading a saved one (imports lazily).
     neural
         Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
+    together
+        One fit learns all labels (see `hemo.training_together`), and each gets a classifier of it.
     tensorflow
         Predicts with TensorFlow, as every neural family does: a served model needs it installed.
     study
@@ -110,6 +112,7 @@ class Family:
     classifier: Callable[[], type[Classifier]]
     first: Mapping[str, Any]
     neural: bool = False
+    together: bool = False
     tensorflow: bool = False
     study: bool = False
     labels: bool = False

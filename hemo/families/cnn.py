@@ -1,6 +1,7 @@
 """Convolutional network, as the seed paper's: 3×3 convolutions with pooling between them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_images
-from hemo.families._neural import BATCH, FIRST_TRAINING, TRAINING_DEFAULTS, NeuralClassifier, suggest_training
+from hemo.families._grad_cam import grad_cam
+from hemo.families._neural import NeuralClassifier
+from hemo.families._training_options import FIRST_TRAINING, TRAINING_DEFAULTS, suggest_training
 from hemo.families.base import Family, Images
 
 if TYPE_CHECKING:
@@ -25,6 +28,27 @@ class ConvolutionalNetwork(NeuralClassifier):
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         super().__init__(params, seed)
         check_choices(params, {"pooling": POOLINGS})
+
+    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+        super()._prepare(images, truth)
+        if self.params["pretrained"]:
+            self._take_trunk(Path(self.params["pretrained"]))
+
+    def _take_trunk(self, folder: Path) -> None:
+        """Start from the convolutions of another network of this family, trained on the phantom say."""
+        import keras
+
+        files = sorted(folder.rglob("network.keras"))
+        if not files:
+            raise HemoError(f"pretrained '{folder}': no network.keras in it: give a folder of a saved model")
+        other = keras.saving.load_model(files[0], compile=False, safe_mode=True)
+        theirs = [array for layer in other.layers if layer.name != "logit" for array in layer.get_weights()]
+        ours = [layer for layer in self.network_.layers if layer.name != "logit" and layer.weights]
+        shapes = [array.shape for layer in ours for array in layer.get_weights()]
+        if shapes != [array.shape for array in theirs]:
+            raise HemoError(f"pretrained '{folder}': another network: give one with the same layers")
+        for layer in ours:
+            layer.set_weights([theirs.pop(0) for _ in layer.weights])
 
     def _body(self, x: Any) -> Any:
         from keras import layers
@@ -50,27 +74,13 @@ class ConvolutionalNetwork(NeuralClassifier):
         return layers.Dropout(p["dropout"])(x) if p["dropout"] else x
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
-        """Return Grad-CAM of the logit at the last convolution, float32 (n, height, width).
-
-        Gradient times activation, summed over filters, where it speaks for blood, enlarged to the slice.
-        The gradient is not averaged over positions first (HiResCAM; R. Draelos and L. Carin, 2020): with
-        flattened maps before the output, the average would say where nothing was seen.
-        """
-        import keras
-        import tensorflow as tf
-
+        """Return Grad-CAM of the logit at the last convolution (see `hemo.families._grad_cam`)."""
         check_images(images, self.image_shape_)
-        last = self.network_.get_layer(f"maps_{len(self.params['filters']) - 1}").output
-        network = keras.Model(self.network_.input, [last, self.network_.get_layer("logit").output])
-        maps = np.empty((len(images), *self.image_shape_[:2]), np.float32)
-        for start in range(0, len(images), BATCH):
-            with tf.GradientTape() as tape:
-                activation, logits = network(images[start : start + BATCH].astype(np.float32), training=False)
-            evidence = tf.nn.relu(
-                tf.reduce_sum(activation * tape.gradient(logits, activation), axis=-1, keepdims=True)
-            )
-            maps[start : start + BATCH] = tf.image.resize(evidence, self.image_shape_[:2])[..., 0]
-        return maps
+        maps, logit = (
+            self.network_.get_layer(name).output
+            for name in (f"maps_{len(self.params['filters']) - 1}", "logit")
+        )
+        return grad_cam(self.network_.input, maps, logit, images)
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:
@@ -88,7 +98,7 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
 FAMILY = Family(
     name="cnn",
     title="Convolutional network",
-    defaults={"filters": (32, 64, 128), "pooling": "flatten", **TRAINING_DEFAULTS},
+    defaults={"filters": (32, 64, 128), "pooling": "flatten", "pretrained": "", **TRAINING_DEFAULTS},
     build=ConvolutionalNetwork,
     suggest=suggest,
     first={"depth": 3, "filters": 32, "growth": 2, "pooling": "flatten", **FIRST_TRAINING},

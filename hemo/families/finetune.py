@@ -1,0 +1,241 @@
+"""Fine-tuning: the last blocks of a pretrained backbone learn to see blood.
+
+What stays frozen is run once for each slice and each augmented copy of it; only the tail is trained, on the
+maps that this gives. The head starts as logistic regression on the frozen features, since training the blocks
+below a head drawn at random would spoil them first (A. Kumar et al., "Fine-tuning can distort pretrained
+features and underperform out-of-distribution", 2022); what does not lower the validation loss is not kept.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+from hemo.families._backbones import ARCHITECTURES, backbone, build, split
+from hemo.families._checks import check_choices, check_images, check_positive
+from hemo.families._copies import augmented_copies, stem_maps
+from hemo.families._grad_cam import grad_cam
+from hemo.families._neural import NeuralClassifier
+from hemo.families.base import Family, Images, OnEpoch
+
+if TYPE_CHECKING:
+    import optuna
+
+
+RATE = 1e-4
+"""Small: what photographs taught is to be bent, not replaced."""
+
+
+class FineTuned(NeuralClassifier):
+    """A backbone whose last blocks are trained, with a linear head on each map's mean and maximum.
+
+    Parameters
+    ----------
+    params
+        The family's parameters, defaults included.
+    seed
+        Of the backbone's weights where none are given, augmentation, dropout and the order of slices.
+    """
+
+    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
+        if params["learning_rate"] is None:
+            params = {**params, "learning_rate": RATE}
+        super().__init__(params, seed)
+        check_choices(params, {"backbone": tuple(ARCHITECTURES)})
+        check_positive(params, ("size", "C"))
+        for name in ("blocks", "copies"):
+            if type(params[name]) is not int or params[name] < 0:
+                raise HemoError(f"parameter {name}: '{params[name]}': give a whole number, 0 for none")
+
+    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+        p = self.params
+        self.mean_image_ = np.zeros(self.image_shape_, np.float32)
+        start = backbone(p["backbone"], p["weights"], self.seed)
+        self._assemble(start.network)
+        self._digest = start.digest
+
+    def _assemble(self, network: Any) -> None:
+        """Make the network from a backbone, whose last blocks are copied before they are trained."""
+        import keras
+
+        p = self.params
+        self.stem_, self.tail_ = split(p["backbone"], network, p["blocks"])
+        inputs = keras.Input(self.image_shape_, name="slices")
+        x = keras.ops.take(inputs, np.minimum(np.arange(3), self.image_shape_[-1] - 1), axis=-1)
+        if self.image_shape_[:2] != (p["size"], p["size"]):
+            x = keras.layers.Resizing(p["size"], p["size"])(x)
+        maps = self.stem_(x, training=False)
+        self.front_ = keras.Model(inputs, maps)
+        self._pooling = keras.layers.Concatenate(name="features")
+        self._logit = keras.layers.Dense(self.n_labels, name="logit", **self._penalty())
+        self._looked_at = self._head(maps)
+        self.network_ = keras.Model(inputs, self._looked_at[-1])
+
+    def _head(self, maps: Any) -> tuple[Any, Any, Any]:
+        """Return the last maps, the logit and the probability, from the maps of the frozen part."""
+        from keras import layers
+
+        # Batch normalisation goes on with its statistics of photographs: few slices have poor ones.
+        last = self.tail_(maps, training=False)
+        means, maxima = layers.GlobalAveragePooling2D()(last), layers.GlobalMaxPooling2D()(last)
+        x = self._pooling([means, maxima])
+        if self.params["dropout"]:
+            x = layers.Dropout(self.params["dropout"])(x)
+        logit = self._logit(x)
+        return last, logit, layers.Activation("sigmoid", name="probability")(logit)
+
+    def _trainer(self, truth: NDArray[np.int8]) -> Any:
+        import keras
+
+        inputs = keras.Input(self.front_.output.shape[1:])
+        trainer = keras.Model(inputs, self._head(inputs)[-1])
+        self._compile(trainer, truth)
+        return trainer
+
+    def _train(
+        self,
+        images: Any,
+        truth: NDArray[np.int8],
+        validation: tuple[Any, NDArray[np.int8]] | None,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        import keras
+
+        p = self.params
+        kind = f"{self._digest}-{p['size']}-{p['blocks']}"
+        maps = stem_maps(self.front_, images, kind)
+        self._start_head(keras.Model(self.tail_.input, self._pool()), maps, truth)
+        copies = [maps]
+        for number in range(p["copies"] if p["augmentation"] else 0):
+            copies.append(stem_maps(self.front_, images, "", p["augmentation"], self.seed + 1 + number))
+        stream = augmented_copies(copies, truth, p["batch_size"], self.seed)
+        if validation is None:
+            super()._train(stream, truth, None, on_epoch)
+            return
+        held = stem_maps(self.front_, validation[0], kind)
+        before, loss = self.network_.get_weights(), self._loss(held, validation[1])
+        super()._train(stream, truth, (held, validation[1]), on_epoch)
+        if loss <= self._loss(held, validation[1]):
+            self.network_.set_weights(before)
+            self.convergence_["best_epoch"] = -1.0
+
+    def _pool(self) -> Any:
+        from keras import layers
+
+        last = self.tail_.output
+        return self._pooling([layers.GlobalAveragePooling2D()(last), layers.GlobalMaxPooling2D()(last)])
+
+    def _loss(self, maps: NDArray[np.float32], truth: NDArray[np.int8]) -> float:
+        """Return the validation loss by which epochs are judged."""
+        trainer = self._trainer(truth)
+        return float(trainer.evaluate(maps, truth, batch_size=64, verbose=0, return_dict=True)["loss"])
+
+    def _start_head(self, features: Any, maps: NDArray[np.float32], truth: NDArray[np.int8]) -> None:
+        """Fit the head on the frozen features."""
+        from sklearn.linear_model import LogisticRegression
+
+        x = np.concatenate([features(maps[i : i + 64], training=False) for i in range(0, len(maps), 64)])
+        x = x.astype(float)
+        center, deviation = x.mean(axis=0), x.std(axis=0)
+        deviation[deviation <= 1e-6 * np.abs(center)] = 1
+        weight = None if self.params["class_weight"] == "none" else "balanced"
+        kernel, bias = np.zeros((x.shape[1], self.n_labels)), np.zeros(self.n_labels)
+        for label, column in enumerate(truth.reshape(len(truth), -1).T):
+            known = column >= 0
+            head = LogisticRegression(C=self.params["C"], max_iter=1000, class_weight=weight)
+            head.fit((x[known] - center) / deviation, column[known])
+            kernel[:, label] = head.coef_[0] / deviation
+            bias[label] = head.intercept_[0] - center @ kernel[:, label]
+        self._logit.set_weights([kernel, bias])
+
+    def _rebuild(self, network: Any) -> None:
+        self._assemble(build(self.params["backbone"]))
+
+    def attribution(self, images: Images) -> NDArray[np.float32]:
+        """Return Grad-CAM of the logit at the last maps (see `hemo.families._grad_cam`)."""
+        check_images(images, self.image_shape_)
+        maps, logit, _ = self._looked_at
+        return grad_cam(self.network_.input, maps, logit, images)
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as NumPy arrays, those of the whole backbone apart, and the rest as JSON.
+
+        `backbone.npz` can be the `weights` of another classifier: so one pretrained on the phantom serves.
+        """
+        weights = self.network_.get_weights()
+        np.savez(folder / "backbone.npz", *weights[:-2])
+        np.savez(folder / "head.npz", *weights[-2:])
+        state = {
+            "params": self.params,
+            "seed": self.seed,
+            "image_shape": self.image_shape_,
+            "convergence": self.convergence_,
+        }
+        (folder / "finetune.json").write_text(json.dumps(state, indent=1))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        state = json.loads((folder / "finetune.json").read_text())
+        classifier = cls(state["params"], state["seed"])
+        classifier.image_shape_ = tuple(state["image_shape"])
+        classifier.convergence_ = state["convergence"]
+        classifier._assemble(build(state["params"]["backbone"]))
+        weights = []
+        for name in ("backbone.npz", "head.npz"):
+            with np.load(folder / name, allow_pickle=False) as arrays:
+                weights += [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
+        classifier.network_.set_weights(weights)
+        return classifier
+
+
+def suggest(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw how many blocks are trained and how: rate, augmentation, dropout, and weights of the classes."""
+    return {
+        "blocks": trial.suggest_int("blocks", 1, 4),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-3, log=True),
+        "augmentation": trial.suggest_float("augmentation", 0.0, 1.0, step=0.25),
+        "dropout": trial.suggest_float("dropout", 0.0, 0.6, step=0.1),
+        "C": trial.suggest_float("C", 1e-5, 1e-1, log=True),
+        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
+    }
+
+
+DEFAULTS: Mapping[str, Any] = {
+    "backbone": "lite0",
+    "weights": "imagenet",
+    "size": 192,
+    "blocks": 3,
+    "copies": 4,
+    "augmentation": 0.5,
+    "dropout": 0.2,
+    "C": 1e-3,
+    "l1": 0.0,
+    "l2": 0.0,
+    "optimizer": "adam",
+    "learning_rate": None,
+    "momentum": 0.0,
+    "batch_size": 32,
+    "epochs": 12,
+    "patience": 3,
+    "class_weight": "none",
+}
+
+FAMILY = Family(
+    name="finetune",
+    title="Fine-tuned backbone",
+    defaults=DEFAULTS,
+    build=FineTuned,
+    suggest=suggest,
+    first={name: DEFAULTS[name] for name in ("blocks", "augmentation", "dropout", "C", "class_weight")}
+    | {"learning_rate": RATE},
+    classifier=lambda: FineTuned,
+    neural=True,
+    tensorflow=True,
+    # Maps of a network drawn at random are next to nothing: no block below the head could be trained on them.
+    tiny={"weights": "none", "size": 96, "blocks": 0, "copies": 1, "epochs": 2, "C": 1.0},
+)

@@ -1,0 +1,65 @@
+"""One network for all labels: what sees one type of hemorrhage helps with the others, in one training.
+
+The trunk is a small convolutional network on pixels, or a pretrained backbone (see `hemo.families.finetune`);
+each label has an output of its own. Labels that are not known of a slice do not count in its loss. Once
+trained, each label is a classifier of its own, like any family's.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hemo.families._checks import check_choices
+from hemo.families._neural import NeuralClassifier
+from hemo.families._training_options import TRAINING_DEFAULTS
+from hemo.families.base import Family
+from hemo.families.cnn import FAMILY as CNN
+from hemo.families.cnn import ConvolutionalNetwork
+from hemo.families.finetune import FAMILY as FINETUNE
+from hemo.families.finetune import FineTuned
+
+if TYPE_CHECKING:
+    import optuna
+
+TRUNKS = ("backbone", "cnn")
+
+
+def build(params: Mapping[str, Any], seed: int = 0) -> NeuralClassifier:
+    """Return the unfitted network of the trunk that `params` name."""
+    check_choices(params, {"trunk": TRUNKS})
+    return (ConvolutionalNetwork if params["trunk"] == "cnn" else FineTuned)(params, seed)
+
+
+class MultiLabel:
+    """Reads a label's classifier back, whatever its trunk."""
+
+    @classmethod
+    def load(cls, folder: Path) -> NeuralClassifier:
+        """Read what a network of this family wrote."""
+        return (FineTuned if (folder / "finetune.json").is_file() else ConvolutionalNetwork).load(folder)
+
+
+def suggest(trial: "optuna.Trial") -> dict[str, Any]:
+    """Draw what fine-tuning draws: the trunk is the backbone."""
+    return FINETUNE.suggest(trial)
+
+
+FAMILY = Family(
+    name="multilabel",
+    title="One network for all labels",
+    defaults={
+        **TRAINING_DEFAULTS,
+        **CNN.defaults,
+        **FINETUNE.defaults,
+        "trunk": "backbone",
+        "class_weight": "balanced",
+    },
+    build=build,  # type: ignore[arg-type]
+    suggest=suggest,
+    first={**FINETUNE.first, "class_weight": "balanced"},
+    classifier=lambda: MultiLabel,  # type: ignore[arg-type, return-value]
+    neural=True,
+    together=True,
+    tensorflow=True,
+    tiny={"trunk": "cnn", **CNN.tiny, "optimizer": "sgd", "dropout": 0.0, "augmentation": 0.0},
+)
