@@ -20,10 +20,15 @@ import psutil
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from hemo import tracking
+from hemo import tracking, views
 
 EXPERIMENT = "hemo-registry"
 """The MLflow experiment that holds the records."""
+
+NOTE = (
+    "What went into production, what was refused, and why: a run a decision, written by hemo and read by "
+    "`hemo registry` and `hemo history LABEL`. Add, change or delete nothing here."
+)
 
 ALIASES = ("production", "previous", "challenger")
 """The aliases that mean something here; others are left alone."""
@@ -146,9 +151,10 @@ def write(
         by=f"{getpass.getuser()}@{socket.gethostname()}", at=round(time.time(), 3),
         commit=tracking.git_commit(), chain=history[-1].digest if history else "",
     )  # fmt: skip
-    name = f"{action} {model.removeprefix('hemo-')}" + (f" v{version}" if version else "")
+    label = model.removeprefix("hemo-")
+    name = (label if action == label else f"{action} {label}") + (f" v{version}" if version else "")
     tags = {
-        "stage": "audit", "model": model, "label": model.removeprefix("hemo-"), "action": action,
+        "stage": "audit", "model": model, "label": label, "action": action,
         "version": version, "family": family, "reason": record.reason, "record": _to_json(record),
         "owner": _owner(), "mlflow.runName": name, "mlflow.note.content": _note(record),
     }  # fmt: skip
@@ -223,7 +229,7 @@ def experiment() -> str:
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(EXPERIMENT))
+        return str(client.create_experiment(EXPERIMENT, tags=views.kind(NOTE)))
     except MlflowException:
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:

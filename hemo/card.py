@@ -47,6 +47,8 @@ class Facts:
         The training run.
     versions
         Package to version.
+    override
+        The reason with which a person let it pass although the gate refused it; empty where it passed.
     """
 
     label: str
@@ -57,6 +59,7 @@ class Facts:
     threshold: float
     run_id: str
     versions: Mapping[str, str]
+    override: str = ""
 
 
 def write(folder: Path, facts: Facts, table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> None:
@@ -88,6 +91,9 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         "holdout": "Patients were dealt to train, validation and test; no test patient was learned from.",
     }.get(tags.get("protocol", ""), "Split by slice: the figures do not hold for new patients.")
     rule = params.get("train.operating_point", "unknown")
+    overridden = (
+        f"The gate refused it; a person overrode the gate: {facts.override}" if facts.override else ""
+    )
     split = {"protocol": tags.get("protocol", ""), "split digest": tags.get("split_digest", "")}
     source = {
         "training run": facts.run_id, "git commit": tags.get("git_commit", ""), "hemo": tags.get("hemo", ""),
@@ -95,7 +101,7 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         **{name: value for name, value in params.items() if name.startswith("hp.")}, **facts.versions,
     }  # fmt: skip
     return [
-        Section("Intended use", text=INTENDED),
+        Section("Intended use", text=INTENDED, warning=overridden),
         Section(
             "Data",
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
@@ -203,6 +209,8 @@ def _markdown(title: str, parts: Sequence[Section]) -> str:
     lines = [f"# {title}"]
     for part in parts:
         lines += ["", f"## {part.title}"]
+        if part.warning:
+            lines += ["", f"🔴 **{part.warning}**"]
         if part.text:
             lines += ["", part.text]
         for caption, table in part.tables.items():

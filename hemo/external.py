@@ -2,13 +2,14 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from hemo import families, tracking, views
 from hemo.errors import HemoError
@@ -44,6 +45,8 @@ class External:
         Labels of the model that the label table says nothing of.
     seen
         Labels whose classifier was made of these very data: then nothing here is external.
+    overridden
+        A sentence for each classifier that is registered against the gate.
     run_id
         The run that holds it.
     """
@@ -51,6 +54,7 @@ class External:
     figures: pd.DataFrame
     unlabelled: list[str]
     seen: list[str]
+    overridden: list[str]
     run_id: str
 
 
@@ -117,10 +121,14 @@ def evaluate(
             for member, run_id in known:
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
-            _record_all(found, store, [tables[member.label] for member, _ in known], uri, dataset)
+            overridden = [member.warning for member, _ in known if member.warning]
+            about = f"{uri} on {dataset}: {len(store)} slices."
+            _record_all(
+                found, store, [tables[member.label] for member, _ in known], dataset, about, overridden
+            )
     unlabelled = [label for label, table in tables.items() if not len(table)]
     seen = [member.label for member, run_id in known if _made_of(run_id, stores[member.reduction].digest)]
-    return External(found, unlabelled, seen, parent)
+    return External(found, unlabelled, seen, overridden, parent)
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:
@@ -146,7 +154,17 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
         ]
     if not hasattr(model, "member"):
         raise HemoError(f"{uri}: not a model of hemo: give one like models:/{PANEL}@production")
-    return [(model.member, loaded.metadata.run_id or "")]
+    return [(_as_registered(uri, model.member), loaded.metadata.run_id or "")]
+
+
+def _as_registered(uri: str, member: Member) -> Member:
+    """Return a classifier with its version, and the override that let it pass, where its URI names one."""
+    client = tracking.client()
+    name, *number = get_model_name_and_version(client, uri) if uri.startswith("models:/") else ("",)
+    if not number:
+        return member
+    version = client.get_model_version(name, number[0])
+    return replace(member, version=str(version.version), override=version.tags.get("override", ""))
 
 
 def predict(member: Member, store: SliceStore) -> pd.DataFrame:
@@ -231,7 +249,12 @@ def _record(
 
 
 def _record_all(
-    found: pd.DataFrame, store: SliceStore, tables: list[pd.DataFrame], uri: str, dataset: str
+    found: pd.DataFrame,
+    store: SliceStore,
+    tables: list[pd.DataFrame],
+    dataset: str,
+    about: str,
+    overridden: list[str],
 ) -> None:
     """Log what concerns all labels to the active run: figures outside and inside, exclusions."""
     if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
@@ -243,7 +266,7 @@ def _record_all(
         "intervals are too narrow."
     )  # fmt: skip
     sections = [
-        Section("What was evaluated", text=f"{uri} on {dataset}: {len(store)} slices.{unaudited}"),
+        Section("What was evaluated", text=about + unaudited, warning="; ".join(overridden)),
         Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
         Section("Excluded files", tables={"Files by reason": store.exclusion_counts()}),
     ]
@@ -251,7 +274,8 @@ def _record_all(
     mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
     rows = shown.itertuples(index=False)
-    mlflow.set_tag("mlflow.note.content", views.markdown_table(tuple(shown.columns), rows))
+    red = "".join(f"🔴 **{sentence}**\n\n" for sentence in overridden)
+    mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(shown.columns), rows))
 
 
 def readable(found: pd.DataFrame) -> pd.DataFrame:

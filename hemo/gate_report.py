@@ -70,6 +70,21 @@ def as_html(label: str, run_name: str, verdict: Verdict, decision: str, override
     return page.page(f"Gate: {run_name} for {label}", *parts)
 
 
+def about(label: str, model: str) -> str:
+    """Return the Markdown description of a registered model."""
+    kind = "intracranial hemorrhage of any type" if label == "any" else f"{label} hemorrhage"
+    return (
+        f"Probability of **{kind}** on a head-CT slice, and the decision at an operating point that was "
+        "fitted off-test. Research use only.\n\n"
+        "Aliases: `production` is what passed the gate and is in use, `previous` what was in use before, "
+        "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
+        f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
+        f'\n\nIn Python: `mlflow.pyfunc.load_model("models:/{model}@production")`, which takes a table with '
+        "the column `image` (the bytes of a DICOM, PNG or JPEG file, a path or an array). All labels in one: "
+        "`hemo-panel`."
+    )
+
+
 def description(label: str, run: Run, verdict: Verdict, decision: str, override: str, deciding: str) -> str:
     """Return the Markdown description of a registered version."""
     tags = run.data.tags

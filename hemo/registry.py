@@ -196,7 +196,7 @@ def _attach_report(case: Case, deciding: str, decision: str, override: str) -> N
             tracking.client().log_artifacts(run_id, scratch, "gate")
 
 
-def _attach_card(case: Case) -> None:
+def _attach_card(case: Case, override: str) -> None:
     run = case.run
     facts = card.Facts(
         label=case.label,
@@ -207,6 +207,7 @@ def _attach_card(case: Case) -> None:
         threshold=run.data.metrics["threshold"],
         run_id=run.info.run_id,
         versions=tracking.versions(),
+        override=override,
     )
     with tempfile.TemporaryDirectory() as scratch:
         card.write(Path(scratch), facts, tracking.load_predictions(run.info.run_id))
@@ -217,8 +218,7 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     """Return the version of a run's model, registered where it is not yet, with tags and description."""
     client, model, run = tracking.client(), model_name(case.label), case.run
     if aliases.registered(model) is None:
-        what = f"Probability of hemorrhage ({case.label}) on a head-CT slice. Research use only."
-        client.create_registered_model(model, description=what)
+        client.create_registered_model(model, description=gate_report.about(case.label, model))
     tags = {"gate": decision, "threshold": f"{run.data.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
         figure, low, high = case.verdict.figure(name)
@@ -227,7 +227,7 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     tags["decided_in"] = deciding
     if override:
         tags["override"] = override
-    _attach_card(case)
+    _attach_card(case, override)
     description = gate_report.description(case.label, run, case.verdict, decision, override, deciding)
     known = [v for v in aliases.versions(model).values() if v.run_id == run.info.run_id]
     if known:

@@ -85,6 +85,13 @@ class Member:
             override=override,
         )
 
+    @property
+    def warning(self) -> str:
+        """What a user must not miss: that it is in production against the gate; empty where it passed."""
+        if not self.override:
+            return ""
+        return f"{self.label} version {self.version} is in production against the gate: {self.override}"
+
     def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
         """Return the probability of the label for slices as stored, float64 (n,).
 
@@ -137,11 +144,7 @@ class ServedPanel(PythonModel):
     @property
     def overridden(self) -> list[str]:
         """A sentence for each member that is in production against the gate."""
-        return [
-            f"{member.label} version {member.version} is in production against the gate: {member.override}"
-            for member in self.members
-            if member.override
-        ]
+        return [member.warning for member in self.members if member.warning]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return a row an image: probability and decision of each label, and the study's."""

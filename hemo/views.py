@@ -92,8 +92,12 @@ def tags() -> dict[str, str]:
         SAVED_VIEW + key: json.dumps({"name": name, "createdAt": position, "state": json.dumps(view)})
         for position, (key, (name, view)) in enumerate(views.items())
     }
-    kind = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE}
-    return kind | saved
+    return kind(NOTE) | saved
+
+
+def kind(note: str) -> dict[str, str]:
+    """Return the tags of an experiment that the UI shows as one of model training, with a note."""
+    return {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": note}
 
 
 def color(family: str) -> str:

@@ -39,6 +39,8 @@ def evaluate(
     console.out.print(
         console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
+    for sentence in found.overridden:
+        console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if found.unlabelled:
         console.err.print(f"[yellow]no labels for:[/yellow] {', '.join(found.unlabelled)}")
     if found.seen:

@@ -27,12 +27,15 @@ class Section:
         shown.
     figures
         Caption to figure, or to one that is PNG already.
+    warning
+        What a reader must not miss: in red, before the text.
     """
 
     title: str
     text: str = ""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, Figure | bytes] = field(default_factory=dict)
+    warning: str = ""
 
 
 def render(title: str, sections: Sequence[Section]) -> str:
@@ -57,6 +60,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
         {
             "anchor": f"section-{number}",
             "title": section.title,
+            "warning": section.warning,
             "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
             "tables": [(caption, _cells(table)) for caption, table in section.tables.items()],
             "figures": [
@@ -121,6 +125,7 @@ h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 1.5rem; }
 h2 { font-size: 1.35rem; margin: 3rem 0 .8rem; padding-top: .8rem; border-top: 1px solid var(--line); }
 section:first-of-type h2 { margin-top: 0; }
 p { max-width: 50rem; margin: 0 0 .9rem; white-space: pre-line; }
+.warning { background: #b3261e; color: #fff; padding: .5rem .8rem; font-weight: 600; }
 .scroll { overflow-x: auto; margin: 1rem 0 1.8rem; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { caption-side: top; text-align: left; padding-bottom: .5rem; font-weight: 600; }
@@ -174,6 +179,9 @@ _TEMPLATE: Final = """<!doctype html>
 {% for section in sections %}
 <section id="{{ section.anchor }}">
 <h2>{{ section.title }}</h2>
+{% if section.warning %}
+<p class="warning">{{ section.warning }}</p>
+{% endif %}
 {% for paragraph in section.paragraphs %}
 <p>{{ paragraph }}</p>
 {% endfor %}

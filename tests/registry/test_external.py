@@ -63,6 +63,19 @@ def test_its_predictions_are_those_of_the_model_itself(promoted, data):
     assert runs[0].data.metrics["internal/auc"] > 0.5
 
 
+def test_a_version_that_is_there_against_the_gate_is_evaluated_in_red(promoted, data):
+    tracking.client().set_model_version_tag("hemo-any", "1", "override", "wanted for a talk")
+    words = ["models:/hemo-any@production", "--images", str(data[0]), "--labels", str(data[1])]
+    found = CliRunner().invoke(evaluate, [*words, "--draws", "100"], catch_exceptions=False)
+    assert "any version 1 is in production against the gate: wanted for a talk" in found.output
+    (run,) = tracking.client().search_runs(
+        [tracking.find_experiment(external.EXPERIMENT)], "tags.label = 'any'"
+    )
+    assert run.data.tags["version"] == "1"
+    page = mlflow.artifacts.load_text(f"runs:/{run.data.tags['mlflow.parentRunId']}/report/external.html")
+    assert 'class="warning">any version 1 is in production against the gate' in page
+
+
 @pytest.mark.parametrize(
     ("uri", "words"), [("models:/hemo-nothing/1", "no such model"), ("nowhere", "no such model")]
 )

@@ -31,6 +31,7 @@ def test_the_best_family_of_each_label_is_promoted_with_tags_description_and_rep
     assert version.tags["protocol"] == "cv"
     assert version.tags["recall"].startswith("0.")
     assert "95% interval" in version.description
+    assert "`hemo history any`" in aliases.registered(ANY).description
     report = json.loads(mlflow.artifacts.load_text(f"runs:/{version.run_id}/gate/any.json"))
     assert report["passed"]
     assert {c["name"] for c in report["conditions"]} >= {"protocol", "recall", "specificity", "calibration"}
@@ -74,6 +75,8 @@ def test_an_override_promotes_is_recorded_and_shown(store):
     assert audit.records(ANY)[-1].overridden
     rows = overview.rows()
     assert any("against the gate: wanted for a demonstration" in line for line in overview.warnings(rows))
+    card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/card/card.html")
+    assert 'class="warning">The gate refused it; a person overrode the gate: wanted for a' in card
     page = mlflow.artifacts.load_text(f"runs:/{version.tags['decided_in']}/gate/any.html")
     assert 'class="red">Gate overridden: wanted for a demonstration' in page
     assert "🔴" in tracking.client().get_model_version_by_alias("hemo-panel", "production").description
