@@ -82,7 +82,7 @@ def tune(
     from hemo import config, families
     from hemo.console import next_commands, out, table
     from hemo.errors import HemoError
-    from hemo.tuning import search
+    from hemo.tuning import search, show
 
     settings = config.load(experiment, **words)
     tuning = settings.tuning.overridden(trials=trials, seconds=seconds, objective=objective, storage=storage)
@@ -95,13 +95,16 @@ def tune(
         (
             outcome.study,
             *(outcome.trials[state] for state in ("complete", "pruned", "failed")),
-            f"{outcome.first:.3f}",
-            f"{outcome.best:.3f}",
-            outcome.refitted,
+            *show.figures(outcome.values),
+            outcome.tested.default,
+            outcome.tested.best,
         )
         for outcome in outcomes
     ]
-    header = ("study", "complete", "pruned", "failed", "first", "best", "AUC on test patients")
+    header = (
+        "study", "complete", "pruned", "failed", "default", "best", "gain",
+        "test AUC, default", "test AUC, best",
+    )  # fmt: skip
     if rows:
         out.print(table(f"Tuned by {tuning.objective}, out-of-fold", header, rows))
     where = f" --experiment {experiment}" if experiment else ""

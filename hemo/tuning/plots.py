@@ -1,96 +1,250 @@
-"""Optuna's plots of a study as files: PNG to look at in MLflow, one HTML page to explore."""
+"""Figures of a study: how it went, what mattered, where good values lie, how folds and epochs went."""
 
-import html
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import optuna
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial
 
-KINDS = ("optimization_history", "param_importances", "parallel_coordinate", "slice", "intermediate_values")
-PARETO = "pareto_front"
+from hemo.evaluation import style
+from hemo.tuning.shown import (
+    DEFAULT_COLOR,
+    OTHER_COLOR,
+    Shown,
+    by_epoch,
+    by_fold,
+    by_trial,
+    categories,
+    height,
+    shares,
+    ticks,
+)
+
+ACROSS = 4
+"""Panels of parameters beside each other."""
+
+UNUSED = -0.14
+"""Height on a parallel axis of a parameter that a trial does not have."""
 
 
-def write(study: Study, names: Sequence[str], folder: Path) -> list[Path]:
-    """Write `*.png` and, where Plotly is installed, `study.html`; return the files.
-
-    Plots that a study has too few trials or parameters for are left out.
+def draw(study: Study, objectives: Sequence[str]) -> dict[str, Figure]:
+    """Return the figures that a study is rich enough for, by name.
 
     Parameters
     ----------
     study : Study
-        With trials that ended.
-    names : sequence of str
+        With at least one trial that has a value.
+    objectives : sequence of str
         Names of its objectives.
-    folder : Path
-        An existing folder.
     """
-    import matplotlib as mpl
-
-    files = []
-    with mpl.rc_context():  # Optuna's plots set a style of their own
-        for kind, axes in _drawn(study, names, _matplotlib):
-            figure = getattr(axes, "figure", None) or axes.ravel()[0].figure
-            if kind == "parallel_coordinate":
-                figure.set_size_inches(14, 6)
-            files.append(folder / f"{kind}.png")
-            figure.savefig(files[-1], dpi=100, bbox_inches="tight")
-        _close_figures()
-    if optuna.visualization.is_available():
-        page = folder / "study.html"
-        parts = [f"<!doctype html><meta charset='utf-8'><title>{html.escape(study.study_name)}</title>"]
-        for _, figure in _drawn(study, names, _plotly):
-            parts.append(figure.to_html(full_html=False, include_plotlyjs=len(parts) == 1))
-        page.write_text("\n".join(parts), encoding="utf-8")
-        files.append(page)
-    return files
+    shown = Shown.of(study, objectives)
+    figures = {"history": history(shown)}
+    if len(objectives) > 1:
+        front = {trial.number for trial in study.best_trials}
+        figures["pareto_front"] = pareto_front(shown, front)
+    if len({trial.values[0] for trial in shown.complete if trial.params}) > 1:
+        figures |= {
+            "importances": importances(shown, shares(study)),
+            "parameters": parameters(shown),
+            "parallel_coordinates": parallel_coordinates(shown),
+        }
+    if any(by_fold(trial)[0] for trial in shown.complete):
+        figures["folds"] = folds(shown)
+    if any(by_epoch(trial)[0] for trial in shown.complete):
+        figures["epochs"] = epochs(shown)
+    return figures
 
 
-def _drawn(
-    study: Study, names: Sequence[str], plot: Callable[[str], Callable[..., Any]]
-) -> Iterator[tuple[str, Any]]:
-    """Yield name and figure of each plot that the study is rich enough for."""
-    drawn = _with_drawn_params(study)
-    complete = drawn.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    varied = len({tuple(trial.values) for trial in complete}) > 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if len(names) > 1:
-            if len(names) <= 3 and study.best_trials:
-                yield PARETO, plot(PARETO)(study, target_names=list(names))
-        else:
-            if complete:
-                yield KINDS[0], plot(KINDS[0])(study, target_name=names[0])
-            yield KINDS[4], plot(KINDS[4])(study)
-        if len(complete) < 2 or not varied:
-            return
-        for kind in KINDS[1:4]:
-            yield kind, plot(kind)(drawn, target=_first, target_name=names[0])
+@style.styled
+def history(shown: Shown) -> Figure:
+    """Draw the value of each trial in their order, and the best so far."""
+    figure = Figure(figsize=(9, 4.8))
+    axes = figure.subplots()
+    axes.plot(*by_trial(shown.others), "o", ms=5, mew=0, alpha=0.7, color=OTHER_COLOR, label="trial")
+    numbers, values = by_trial(shown.complete)
+    better = np.maximum if shown.larger else np.minimum
+    axes.step(numbers, better.accumulate(values), where="post", color=style.INK, lw=1.5, label="best so far")
+    if shown.pruned:
+        at = [trial.number for trial in shown.pruned]
+        bottom = axes.get_xaxis_transform()
+        label = f"pruned: {len(at)}"
+        axes.plot(at, np.full(len(at), 0.015), "|", color=style.GRAY, ms=7, transform=bottom, label=label)
+    _mark(axes, shown, lambda trial: (trial.number, trial.values[0]))
+    if shown.default:
+        axes.axhline(shown.default.values[0], color=DEFAULT_COLOR, lw=1, ls="--")
+    axes.set(xlabel="trial", ylabel=f"{shown.objective}, out-of-fold")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    style.heading(axes, f"{shown.name}: how it went", shown.gain)
+    return figure
 
 
-def _first(trial: optuna.trial.FrozenTrial) -> float:
-    return trial.values[0]
+@style.styled
+def importances(shown: Shown, found: Mapping[str, float]) -> Figure:
+    """Draw how much each parameter mattered (see `hemo.tuning.shown.shares`)."""
+    figure = Figure(figsize=(7, 1.4 + 0.36 * max(len(found), 2)))
+    axes = figure.subplots()
+    names = list(found)[::-1]
+    bars = axes.barh(names, [found[name] for name in names], color=OTHER_COLOR, height=0.65)
+    axes.bar_label(bars, [f"{found[name]:.2f}" for name in names], padding=4)
+    axes.set(
+        xlim=(0, 1.1 * max(found.values(), default=1)), xlabel="share of what tells the best tenth of trials"
+    )
+    axes.grid(False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    style.heading(axes, f"{shown.name}: what mattered", f"{len(shown.complete)} trials, by PED-ANOVA")
+    return figure
 
 
-def _with_drawn_params(study: Study) -> Study:
-    """Return a copy without trials that drew no parameter: with them, none is common to all trials."""
-    copy = optuna.create_study(study_name=study.study_name, directions=study.directions)
-    copy.add_trials([trial for trial in study.get_trials(deepcopy=False) if trial.params])
-    return copy
+@style.styled
+def parameters(shown: Shown) -> Figure:
+    """Draw the value of each trial over each parameter, a panel a parameter."""
+    kinds = shown.distributions
+    down = -(-len(kinds) // ACROSS)
+    figure = Figure(figsize=(3.3 * min(ACROSS, len(kinds)) + 1, 3.2 * down + 0.6))
+    panels = figure.subplots(down, min(ACROSS, len(kinds)), sharey=True, squeeze=False).ravel()
+    rng = np.random.default_rng(0)
+    for axes, (name, kind) in zip(panels, kinds.items(), strict=False):
+        words = categories(kind)
+        spread = 0.12 if words else 0.0
+        shift = {trial.number: rng.uniform(-spread, spread) for trial in shown.complete}
+
+        def place(
+            trial: FrozenTrial, name: str = name, words: Any = words, shift: Any = shift
+        ) -> tuple[float, float]:
+            value = trial.params.get(name, np.nan)
+            if words and name in trial.params:
+                value = words.index(str(value)) + shift[trial.number]
+            return value, trial.values[0]
+
+        x, y = zip(*(place(trial) for trial in shown.others), strict=True) if shown.others else ((), ())
+        axes.plot(x, y, "o", ms=5, mew=0, alpha=0.5, color=OTHER_COLOR)
+        _mark(axes, shown, place)
+        if words:
+            axes.set_xticks(range(len(words)), words, rotation=20 if len(words) > 3 else 0)
+            axes.set_xlim(-0.5, len(words) - 0.5)
+        elif getattr(kind, "log", False):
+            axes.set_xscale("log")
+        axes.set_xlabel(name)
+    for axes in panels[len(kinds) :]:
+        axes.set_visible(False)
+    for axes in panels[:: min(ACROSS, len(kinds))]:
+        axes.set_ylabel(shown.objective)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2)
+    style.heading(panels[0], f"{shown.name}: values over parameters", shown.gain)
+    # The heading is wider than the panel, which must not grow with it.
+    for text in (*panels[0].texts, panels[0]._left_title):  # type: ignore[attr-defined]
+        text.set_in_layout(False)
+    return figure
 
 
-def _matplotlib(kind: str) -> Callable[..., Any]:
-    return getattr(optuna.visualization.matplotlib, f"plot_{kind}")
+@style.styled
+def parallel_coordinates(shown: Shown) -> Figure:
+    """Draw each trial as a line over its parameters, the best tenth in color."""
+    kinds = shown.distributions
+    figure = Figure(figsize=(2.2 + 1.35 * len(kinds), 6))
+    axes = figure.subplots()
+    values = np.array([trial.values[0] for trial in shown.complete])
+    low, high = values.min(), values.max()
+    sign = 1 if shown.larger else -1
+    good = np.quantile(sign * values, 0.9)
+
+    def line(trial: FrozenTrial) -> list[float]:
+        return [
+            (trial.values[0] - low) / (high - low),
+            *(height(kind, trial.params[n]) if n in trial.params else UNUSED for n, kind in kinds.items()),
+        ]
+
+    x = np.arange(len(kinds) + 1)
+    for trial in sorted(shown.others, key=lambda trial: sign * trial.values[0]):
+        top = sign * trial.values[0] >= good
+        axes.plot(x, line(trial), color=OTHER_COLOR if top else style.GRAY, lw=1, alpha=0.75 if top else 0.18)
+    for trial, color, word in shown.marked:
+        axes.plot(x, line(trial), "-o", ms=4, color=color, lw=2.5, label=word)
+    axes.plot([], [], color=OTHER_COLOR, lw=1, label="best tenth")
+    axes.plot([], [], color=style.GRAY, lw=1, alpha=0.4, label="others")
+    _label(axes, 0, [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")])
+    for place, kind in enumerate(kinds.values(), 1):
+        _label(axes, place, ticks(kind))
+    axes.set_xticks(x, [shown.objective, *kinds], rotation=20, ha="right")
+    axes.set_yticks([UNUSED], ["not used"])
+    axes.set(ylim=(UNUSED - 0.06, 1.06), xlim=(-0.1, len(kinds) + 0.5))
+    axes.grid(False, axis="y")
+    axes.spines[["left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    style.heading(axes, f"{shown.name}: parameters together", shown.gain)
+    return figure
 
 
-def _plotly(kind: str) -> Callable[..., Any]:
-    return getattr(optuna.visualization, f"plot_{kind}")
+@style.styled
+def folds(shown: Shown) -> Figure:
+    """Draw the value of each trial on each fold, pruned ones as far as they got."""
+    figure = Figure(figsize=(8.6, 4.8))
+    axes = figure.subplots()
+    for trials, look in ((shown.pruned, ":"), (shown.others, "-")):
+        for trial in trials:
+            axes.plot(*by_fold(trial), look, color=style.GRAY, lw=0.8, alpha=0.35)
+    axes.plot([], [], color=style.GRAY, lw=0.8, label="trial")
+    if shown.pruned:
+        axes.plot([], [], ":", color=style.GRAY, lw=0.8, label="pruned")
+    for trial, color, word in shown.marked:
+        axes.plot(*by_fold(trial), "-o", color=color, lw=2.5, label=word)
+    axes.set(xlabel="fold", ylabel=f"{shown.objective} of the fold")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    style.heading(axes, f"{shown.name}: fold by fold", "a trial below the best one in two folds is pruned")
+    return figure
 
 
-def _close_figures() -> None:
-    import matplotlib.pyplot as plt
+@style.styled
+def epochs(shown: Shown) -> Figure:
+    """Draw the AUC of the first fold's validation slices, epoch by epoch."""
+    figure = Figure(figsize=(8.6, 4.8))
+    axes = figure.subplots()
+    for trials, look in ((shown.pruned, ":"), (shown.others, "-")):
+        for trial in trials:
+            axes.plot(*by_epoch(trial), look, color=style.GRAY, lw=0.8, alpha=0.5)
+    for trial, color, word in shown.marked:
+        axes.plot(*by_epoch(trial), color=color, lw=2.5, label=word)
+    axes.set(xlabel="epoch", ylabel="AUC, validation slices")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    detail = "trials in the worse half after 4, 8, 16, ... epochs are pruned (dotted)"
+    style.heading(axes, f"{shown.name}: first fold, epoch by epoch", detail)
+    return figure
 
-    plt.close("all")
+
+@style.styled
+def pareto_front(shown: Shown, front: set[int]) -> Figure:
+    """Draw the first two objectives of each trial, those that no other beats in all objectives in color."""
+    figure = Figure(figsize=(7.6, 5.6))
+    axes = figure.subplots()
+    for inside, color, word in ((False, style.GRAY, "dominated"), (True, OTHER_COLOR, "Pareto front")):
+        values = np.array([t.values[:2] for t in shown.complete if (t.number in front) == inside])
+        if len(values):
+            axes.plot(*values.T, "o", color=color, mew=0, alpha=0.8 if inside else 0.4, label=word)
+    _mark(axes, shown, lambda trial: (trial.values[0], trial.values[1]))
+    axes.set(xlabel=shown.objectives[0], ylabel=shown.objectives[1])
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    style.heading(axes, f"{shown.name}: what is traded", f"{len(front)} of {len(shown.complete)} trials")
+    return figure
+
+
+def _mark(axes: Axes, shown: Shown, place: Callable[[FrozenTrial], tuple[float, float]]) -> None:
+    """Draw the defaults' trial and the best one where they belong."""
+    for (trial, color, word), marker in zip(shown.marked, "D*"[-len(shown.marked) :], strict=True):
+        x, y = place(trial)
+        size = 15 if marker == "*" else 8
+        axes.plot([x], [y], marker, ms=size, color=color, mec="white", mew=0.8, label=word, ls="none")
+
+
+def _label(axes: Axes, x: int, marks: Sequence[tuple[float, str]]) -> None:
+    """Write words beside a parallel axis."""
+    for y, word in marks:
+        box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75}
+        axes.annotate(word, (x, y), (5, 0), "data", "offset points", va="center", size=9, bbox=box, zorder=9)

@@ -69,6 +69,7 @@ class _Crew:
                 continue
             if process is not None and process.exitcode:
                 self._deaths += 1
+            self._processes[number] = None  # counted once, also where it is not replaced
             if self._deaths > MOST_DEATHS:
                 raise HemoError(
                     f"study {self._job.study}: {self._deaths} workers died before a trial ended: "

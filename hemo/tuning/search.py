@@ -17,13 +17,16 @@ from hemo.errors import HemoError
 from hemo.recording import Work
 from hemo.slices.store import SliceStore
 from hemo.training import Plan
-from hemo.tuning import objectives, processes, record
+from hemo.tuning import objectives, processes, record, results
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import FOLDS, check_learnable
 from hemo.tuning.mirror import Mirror
 from hemo.tuning.settings import Tuning
-from hemo.tuning.trial import SETTINGS, Result, Task
+from hemo.tuning.trial import DEFAULT, EXPERIMENT, SETTINGS, Result, Task
 from hemo.tuning.worker import Job
+
+TUNED = "tuned"
+"""Variant under which the best parameters are trained: `compare` shows `cnn@tuned` beside `cnn`."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,18 @@ class Outcome:
     ----------
     study
         Its name.
-    first, best
-        Value of the experiment's own parameters and of the best trial, by the first objective.
+    values
+        First objective of the defaults and of the best trial.
     trials
-        Number of trials in each state (see `record.counts`).
-    refitted
-        Figures of the best parameters' training run, in a line.
+        Number of trials in each state (see `results.counts`).
+    tested
+        AUC on test patients of the defaults and of the best.
     """
 
     study: str
-    first: float
-    best: float
+    values: results.Values
     trials: Mapping[str, int]
-    refitted: str
+    tested: results.Tested
 
 
 @dataclass(frozen=True)
@@ -133,12 +135,14 @@ def tune_one(
         done = storages.patiently(lambda: storages.snapshot(study))
         mirror.look()
         mirror.sync(done.get_trials(deepcopy=False))
-        best = record.best_trial(done)
-        refitted = _refit(place, plan, work, tags, best, run_id)
-        record.log_study(done, job, mirror, run_id, refitted)
-    values = record.values(done)
-    states = record.counts(done.get_trials(deepcopy=False))
-    return best, Outcome(job.study, values.first, values.best, states, refitted)
+        best, default = results.best_trial(done), results.default_trial(done)
+        tested = results.Tested(
+            _refit(place, plan, work, tags, default, run_id) if default else "none",
+            _refit(place, plan, dataclasses.replace(work, variant=TUNED), tags, best, run_id),
+        )
+        record.log_study(done, job, mirror, run_id, tested)
+    states = results.counts(done.get_trials(deepcopy=False))
+    return best, Outcome(job.study, results.values(done), states, tested)
 
 
 def holdout_plan(config: Experiment, store: SliceStore) -> Plan:
@@ -161,8 +165,8 @@ def begin(
 ) -> Study:
     """Open or make a job's study.
 
-    A new one begins with the experiment's own parameters, where it has any, the seed paper's, and the best
-    ones of other labels.
+    A new one begins with the experiment's own parameters, where it has any, the family's defaults, and the
+    best ones of other labels.
     """
     assert job.plan.split is not None
     facts = {
@@ -176,8 +180,8 @@ def begin(
     study = storages.open_study(storage, job.study, objectives.directions(job.task.objectives), facts)
     if not any(_stands(trial) for trial in study.get_trials(deepcopy=False)):
         if _own_parameters(job):
-            study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
-        study.enqueue_trial(dict(families.get(job.task.family).first), user_attrs={SETTINGS: "paper"})
+            study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
+        study.enqueue_trial(dict(families.get(job.task.family).first), user_attrs={SETTINGS: DEFAULT})
         room = (job.budget.trials or len(shared) + 2) - len(study.get_trials(deepcopy=False))
         for label, trial in [one for one in shared if one[1].params][: max(room, 0)]:
             study.enqueue_trial(trial.params, user_attrs={"from": label}, skip_if_exists=True)
@@ -221,27 +225,27 @@ def _exists(run_id: str, experiment: str) -> bool:
 
 
 def _refit(
-    place: Place, plan: Plan, work: Work, study: Mapping[str, str], best: FrozenTrial, parent: str
+    place: Place, plan: Plan, work: Work, study: Mapping[str, str], trial: FrozenTrial, parent: str
 ) -> str:
-    """Train with the best parameters as an ordinary run, unless an earlier start did; return its figures.
+    """Train with a trial's parameters as an ordinary run, unless an earlier start did; return its test AUC.
 
     Where that cannot be done (no positive patient to fit the operating point on, say), return the reason:
     the study stands without it.
     """
-    trial = str(best.number)
-    known = tracking.training_runs(place.experiment, study_id=study["study_id"], trial=trial)
+    marks = {"study_id": study["study_id"], "trial": str(trial.number)}
+    marks["tuned"] = str(work.variant == TUNED).lower()
+    known = tracking.training_runs(place.experiment, **marks)
     if known:
         return _line(known[0].data.metrics)
-    result = Result.of(best)
+    result = Result.of(trial)
     assert result is not None
     work = dataclasses.replace(work, params=result.params)
-    tags = {**recording.run_tags(work, plan, place.store), "tuned": "true", "trial": trial}
-    tags |= {name: study[name] for name in ("study", "study_id")}
+    tags = {**recording.run_tags(work, plan, place.store), **marks, "study": study["study"]}
     try:
         with tracking.start_run(place.experiment, work.name, tags, parent) as run_id:
             pipeline.train_and_record(work, plan, place.store)
     except HemoError as fault:
-        console.err.print(f"[red]{study['study']}: the best was not trained:[/red] {fault}", soft_wrap=True)
+        console.err.print(f"[red]{study['study']}: {work.name} not trained:[/red] {fault}", soft_wrap=True)
         return f"none: {fault}"
     return _line(tracking.client().get_run(run_id).data.metrics)
 
@@ -261,7 +265,7 @@ def _say(trial: FrozenTrial, best: FrozenTrial | None, job: Job) -> FrozenTrial 
     if best is not None and sign * trial.values[0] >= sign * best.values[0]:
         return best
     changed = [f"{name}={value}" for name, value in result.changed(job.task.base).items()]
-    words = " ".join(changed) or "the first settings"
+    words = " ".join(changed) or "the defaults"
     console.err.print(
         f"  trial {trial.number}: {objective} {trial.values[0]:.4f} with {words}",
         markup=False,

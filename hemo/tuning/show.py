@@ -1,5 +1,6 @@
 """Studies in the terminal: how far they are, and their best trials."""
 
+import numpy as np
 import optuna
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
@@ -7,7 +8,7 @@ from optuna.trial import TrialState
 
 from hemo import console
 from hemo.tuning import storage as storages
-from hemo.tuning.record import best_trial, counts
+from hemo.tuning.results import Values, best_trial, counts, default_trial, values
 from hemo.tuning.trial import SETTINGS, Result
 
 MOST_SHOWN = 5
@@ -15,15 +16,25 @@ MOST_SHOWN = 5
 
 
 def print_studies(storage: RDBStorage) -> None:
-    """Print a line a study."""
-    rows = []
+    """Print a line a study: trials in each state, minutes, and the first objective of defaults and best."""
+    rows, gains = [], []
     for name in sorted(optuna.get_all_study_names(storage)):
         study = optuna.load_study(study_name=name, storage=storage)
-        states = counts(study.get_trials(deepcopy=False))
-        best = f"{best_trial(study).values[0]:.4f}" if states["complete"] else ""
-        rows.append((name, *states.values(), best))
+        trials = study.get_trials(deepcopy=False)
+        states = counts(trials)
+        found = values(study) if states["complete"] else None
+        minutes = f"{storages.spent_seconds(trials) / 60:.1f}"
+        rows.append((name, *states.values(), minutes, *(figures(found) if found else ("", "", ""))))
+        gains += [found.gain] if found and np.isfinite(found.gain) else []
     words = ("complete", "pruned", "failed", "running", "waiting", "repeated")
-    console.out.print(console.table("Studies", ("study", *words, "best"), rows))
+    console.out.print(console.table("Studies", ("study", *words, "minutes", "default", "best", "gain"), rows))
+    if len(gains) > 1:
+        console.out.print(f"gain on average: {np.mean(gains):+.4f}, least: {min(gains):+.4f}")
+
+
+def figures(found: Values) -> tuple[str, str, str]:
+    """Return default, best and gain for people."""
+    return f"{found.default:.4f}", f"{found.best:.4f}", f"{found.gain:+.4f}"
 
 
 def print_study(storage: RDBStorage, name: str) -> None:
@@ -45,6 +56,12 @@ def print_study(storage: RDBStorage, name: str) -> None:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         return
+    default, best, gain = figures(values(study))
+    console.out.print(
+        f"{objectives[0]}, out-of-fold on the same folds: {default} by the defaults, {best} by the best "
+        f"trial: a gain of {gain}",
+        soft_wrap=True,
+    )
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     several = len(study.directions) > 1
     shown = sorted(study.best_trials if several else complete, key=lambda t: (sign * t.values[0], t.number))
@@ -55,5 +72,10 @@ def print_study(storage: RDBStorage, name: str) -> None:
     title = "Pareto front" if several else "Best trials"
     console.out.print(console.table(title, ("trial", *objectives), rows))
     result = Result.of(best_trial(study))
-    params = result.params if result else {}
-    console.out.print(console.table("Best parameters", ("parameter", "value"), params.items()))
+    before = default_trial(study)
+    untuned = Result.of(before) if before else None
+    rows = [
+        (name, value, untuned.params.get(name, "") if untuned else "")
+        for name, value in (result.params if result else {}).items()
+    ]
+    console.out.print(console.table("Best parameters", ("parameter", "best", "default"), rows))

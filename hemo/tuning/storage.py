@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo.errors import HemoError
 from hemo.tuning.trial import FAULT, WORKER, Result
+from hemo.tuning.turn import Turn
 
 Answer = TypeVar("Answer")
 
@@ -32,9 +33,12 @@ warnings.filterwarnings("ignore", message=".*[Hh]eartbeat.*", category=UserWarni
 HEARTBEAT = 15
 """Seconds between signs of life of a trial."""
 
-GRACE = 60
-"""Seconds without one after which a trial on another machine counts as lost."""
+GRACE = 600
+"""Seconds without one after which a trial on another machine counts as lost.
 
+Of this machine's trials `recover` knows it at once, by their processes. On a machine that others keep busy,
+signs of life came minutes late, and trials counted as lost that were well.
+"""
 SETTLED = 5
 """Seconds after which a running trial has named its worker, unless it was lost before."""
 
@@ -72,13 +76,14 @@ def open_storage(url: str) -> RDBStorage:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            storage = RDBStorage(
-                url,
-                engine_kwargs=options,
-                heartbeat_interval=HEARTBEAT,
-                grace_period=GRACE,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
-            )
+            with Turn(url):
+                storage = RDBStorage(
+                    url,
+                    engine_kwargs=options,
+                    heartbeat_interval=HEARTBEAT,
+                    grace_period=GRACE,
+                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                )
             break
         except (ArgumentError, NoSuchModuleError):
             raise HemoError(f"{url}: no database URL: give sqlite:///FILE or {POSTGRESQL}") from None

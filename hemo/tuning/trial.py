@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     import optuna
 
 SETTINGS = "settings"
-"""User attribute of the first trials, which are never pruned: `paper` (the family's first trial), or
-`experiment` for the experiment's own parameters, of which none is drawn.
-"""
+"""User attribute of the first trials, which are never pruned: `DEFAULT` or `EXPERIMENT`."""
+
+DEFAULT = "default"
+"""The family's defaults, which are the seed paper's settings where it has the family."""
+
+EXPERIMENT = "experiment"
+"""The experiment's own parameters, of which none is drawn."""
 
 WORKER = "worker"
 """User attribute: the process that runs (or ran) the trial, `host:pid@start`."""
@@ -149,7 +153,7 @@ def run_trial(
 
 def drawn_params(trial: "optuna.Trial", task: Task) -> dict[str, Any]:
     """Return all parameters of a trial: what it draws, over the base."""
-    if trial.user_attrs.get(SETTINGS) == "experiment":
+    if trial.user_attrs.get(SETTINGS) == EXPERIMENT:
         return dict(task.base)
     return {**task.base, **families.get(task.family).suggest(trial)}
 

@@ -1,17 +1,14 @@
 """A process that runs trials of one study until the study's budget is used up."""
 
-import hashlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import tempfile
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import optuna
@@ -26,6 +23,7 @@ from hemo.tuning.folds import make_folds
 from hemo.tuning.pruning import FoldAndEpochPruner
 from hemo.tuning.settings import Budget
 from hemo.tuning.trial import FAULT, WORKER, Result, Task, run_trial
+from hemo.tuning.turn import Turn
 
 STARTUP_TRIALS = 10
 """Trials drawn at random before the sampler learns from them: Optuna's default."""
@@ -111,14 +109,26 @@ def run_trials(job: Job, number: int) -> None:
             if has_room(trials, job.budget):
                 deadline = time.time() + (job.budget.seconds or np.inf) - storages.spent_seconds(trials)
 
+                begun: list[optuna.Trial] = []
+
                 def objective(
-                    trial: optuna.Trial, turn: Turn = turn, deadline: float = deadline
+                    trial: optuna.Trial,
+                    turn: Turn = turn,
+                    deadline: float = deadline,
+                    begun: list[optuna.Trial] = begun,
                 ) -> float | tuple[float, ...]:
                     turn.release()
+                    begun.append(trial)
                     trial.set_user_attr(WORKER, me)
                     return run_trial(trial, job.task, folds, deadline)
 
-                study.optimize(objective, n_trials=1, catch=(Exception,))
+                try:
+                    study.optimize(objective, n_trials=1, catch=(Exception,))
+                except (AssertionError, ValueError):
+                    # A computer that slept misses signs of life: the trial was taken for lost, and is queued
+                    # again. Optuna takes its end for an error.
+                    if not begun or study.trials[begun[0].number].state != TrialState.FAIL:
+                        raise
                 continue
         time.sleep(WAIT)
 
@@ -181,31 +191,3 @@ def waits_again(trial: optuna.trial.FrozenTrial) -> bool:
     """Return whether a trial is a lost one's second run that has not started."""
     history = optuna.storages.RetryHeartbeatStaleTrialCallback.retry_history(trial)
     return trial.state == TrialState.WAITING and bool(history)
-
-
-class Turn:
-    """A lock that one worker holds while it looks at the budget and starts a trial.
-
-    Without it, N workers overshoot a budget by up to N - 1. The system lets go of it when its holder dies.
-    """
-
-    def __init__(self, name: str) -> None:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        self._path = Path(tempfile.gettempdir()) / f"hemo-{digest}.lock"
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> "Turn":
-        import fcntl
-
-        self._file = self._path.open("a")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        return self
-
-    def release(self) -> None:
-        """Let the next worker have its turn."""
-        if self._file:
-            self._file.close()
-            self._file = None
-
-    def __exit__(self, *fault: object) -> None:
-        self.release()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from test_tuning_search import SLOW, check_survived, kill_workers
+from test_tuning_search import KILLS, SLOW, check_survived, kill_workers
 
 from hemo.tuning import search
 from hemo.tuning import storage as storages
@@ -59,16 +59,15 @@ def server(tmp_path_factory):
 
 
 def test_a_study_outlives_its_workers_and_its_databases_restart(world, server):
-    world = world.model_copy(update={"workers": 2, "families": SLOW})
+    world = world.model_copy(update={"workers": 2 if KILLS < 10 else 3, "families": SLOW})
     name = "bleeding/sgd/any"
-
     storage = storages.open_storage(server.url)
 
     def restart() -> None:
         while name not in optuna.get_all_study_names(storage):
             time.sleep(0.1)
         study = optuna.load_study(study_name=name, storage=storage)
-        while len(study.get_trials(deepcopy=False)) < 4:
+        while len(study.get_trials(deepcopy=False)) < KILLS + 1:
             time.sleep(0.1)
         server.kill()
         time.sleep(1)
@@ -76,11 +75,10 @@ def test_a_study_outlives_its_workers_and_its_databases_restart(world, server):
 
     restarting = threading.Thread(target=restart, daemon=True)
     restarting.start()
-    search.tune(world, Tuning(budget={"trials": 15}, storage=server.url), ["sgd"], ["any"])
-    restarting.join()
     ended = threading.Event()
-    kill_workers(name, server.url, 1, ended)
-    search.tune(world, Tuning(budget={"trials": 18}, storage=server.url), ["sgd"], ["any"])
+    killed = kill_workers(name, server.url, KILLS, ended)
+    search.tune(world, Tuning(budget={"trials": 5 * KILLS}, storage=server.url), ["sgd"], ["any"])
     ended.set()
-    storage = storages.open_storage(server.url)
-    check_survived(optuna.load_study(study_name=name, storage=storage), 18)
+    restarting.join()
+    assert killed
+    check_survived(optuna.load_study(study_name=name, storage=storage), 5 * KILLS)

@@ -5,7 +5,7 @@ from optuna.trial import TrialState
 from hemo import families
 from hemo.tuning import folds as folds_
 from hemo.tuning.pruning import FIRST_RUNG, FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
-from hemo.tuning.trial import SETTINGS, Result, Task, run_trial
+from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, Task, run_trial
 
 
 def study_of(*trials: dict[int, float]) -> optuna.Study:
@@ -86,9 +86,9 @@ def network(blood):
     task = Task("ann", base, ("auc",), RULE)
     made = folds_.make_folds(plan(blood, "natural"), blood, "ann", "any")
     study = optuna.create_study(direction="maximize", pruner=FoldAndEpochPruner())
-    study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
+    study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     for _ in range(STARTUP - 1):  # taken over from the first, not run
-        study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
+        study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     study.enqueue_trial({**families.get("ann").first, "depth": 1, "width": 64, "sgd_rate": 1e-4})
     study.optimize(lambda trial: run_trial(trial, task, made, float("inf")), STARTUP + 1)
     return study

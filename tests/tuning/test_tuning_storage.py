@@ -2,6 +2,8 @@ import datetime
 import json
 import os
 import socket
+import subprocess
+import sys
 
 import optuna
 import pytest
@@ -13,9 +15,11 @@ from optuna.trial import TrialState, create_trial
 
 from hemo.errors import HemoError
 from hemo.tuning import storage as storages
+from hemo.tuning import worker
 from hemo.tuning.settings import Budget
-from hemo.tuning.trial import FAULT, RESULT, SETTINGS, WORKER
-from hemo.tuning.worker import MOST_FAULTS, MOST_REPEATS, Turn, finished, has_room, run_trials
+from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, RESULT, SETTINGS, WORKER
+from hemo.tuning.turn import Turn
+from hemo.tuning.worker import MOST_FAULTS, MOST_REPEATS, finished, has_room, run_trials
 
 FACTS = {"objective": "auc", "data": "one"}
 GONE = f"{socket.gethostname()}:999999@1.00"
@@ -184,13 +188,37 @@ def test_a_turn_is_free_when_its_holder_is_killed():
     os.waitpid(child, 0)
 
 
+def test_processes_that_open_a_fresh_database_at_once_are_not_in_each_others_way(tmp_path):
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    code = f"from hemo.tuning.storage import open_storage; open_storage({url!r})"
+    opening = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
+    assert [process.wait() for process in opening] == [0] * 4
+
+
+def test_a_worker_whose_trial_was_taken_for_lost_goes_on(world, monkeypatch):
+    job = job_of(world, budget={"trials": 3})
+    real = worker.run_trial
+
+    def sleeps(trial, *rest):
+        if trial.number == 1:
+            study = storages.load_study(storages.open_storage(job.url), job.study)
+            study.tell(trial.number, state=TrialState.FAIL)
+        return real(trial, *rest)
+
+    monkeypatch.setattr(worker, "run_trial", sleeps)
+    run_trials(job, 0)
+    study = storages.load_study(storages.open_storage(job.url), job.study)
+    assert study.trials[1].state == TrialState.FAIL
+    assert len(storages.counted(study.trials)) == 3
+
+
 def test_a_study_reaches_its_budget_exactly_and_goes_on_with_a_larger_one(world):
     job = job_of(world, budget={"trials": 3})
     run_trials(job, 0)
     run_trials(job, 0)
     study = storages.load_study(storages.open_storage(job.url), job.study)
     assert len(storages.counted(study.trials)) == 3
-    assert study.trials[0].user_attrs[SETTINGS] == "paper"
+    assert study.trials[0].user_attrs[SETTINGS] == DEFAULT
     job = job_of(world, budget={"trials": 5})
     run_trials(job, 0)
     study = storages.load_study(storages.open_storage(job.url), job.study)
@@ -209,7 +237,7 @@ def test_a_study_ends_with_its_seconds(world):
 def test_an_experiments_own_parameters_come_before_the_papers(world):
     job = job_of(world.model_copy(update={"families": {"logreg": {"C": 0.3}}}))
     study = storages.load_study(storages.open_storage(job.url), job.study)
-    assert [trial.user_attrs[SETTINGS] for trial in study.trials] == ["experiment", "paper"]
+    assert [trial.user_attrs[SETTINGS] for trial in study.trials] == [EXPERIMENT, DEFAULT]
 
 
 def test_optuna_finds_the_objectives_name(study):

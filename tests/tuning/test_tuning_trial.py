@@ -12,7 +12,7 @@ from hemo.slices.split import make_split, rounds
 from hemo.slices.store import SliceStore
 from hemo.training import Plan
 from hemo.tuning import folds as folds_
-from hemo.tuning.trial import FAULT, SETTINGS, Result, Task, run_trial
+from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, SETTINGS, Result, Task, run_trial
 
 RULE = "sensitivity_at_least:0.85"
 
@@ -144,7 +144,7 @@ def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, task):
 
 def test_the_first_settings_are_neither_pruned_nor_cut_short(folds, task):
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=2))
-    study.enqueue_trial(dict(families.get("logreg").first), user_attrs={SETTINGS: "paper"})
+    study.enqueue_trial(dict(families.get("logreg").first), user_attrs={SETTINGS: DEFAULT})
     study.optimize(lambda trial: run_trial(trial, task, folds, 0), 1)
     assert study.trials[0].state == TrialState.COMPLETE
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
@@ -176,7 +176,7 @@ def test_several_objectives_are_traded(folds):
 
 def test_an_experiments_own_parameters_are_drawn_from_no_distribution(folds, task):
     study = study_of()
-    study.enqueue_trial({}, user_attrs={SETTINGS: "experiment"})
+    study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     own = Task("logreg", {**task.base, "C": 0.5}, ("auc",), RULE)
     study.optimize(lambda trial: run_trial(trial, own, folds, np.inf), 1)
     assert study.trials[0].params == {}

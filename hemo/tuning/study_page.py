@@ -1,0 +1,79 @@
+"""A study as one page: what was gained, the best parameters, the figures, all trials."""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from hemo import page
+from hemo.tuning import storage as storages
+from hemo.tuning.results import Tested, best_trial, counts, default_trial, values
+from hemo.tuning.trial import SETTINGS, Result
+
+
+def as_html(study: Study, objectives: Sequence[str], tested: Tested, figures: Mapping[str, bytes]) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    study : Study
+        With at least one trial that has a value.
+    objectives : sequence of str
+        Names of its objectives.
+    tested : Tested
+        AUC of defaults and best on the test patients.
+    figures : mapping
+        From `hemo.tuning.plots.draw`, as PNG.
+    """
+    trials = study.get_trials(deepcopy=False)
+    found, best, default = values(study), best_trial(study), default_trial(study)
+    states = ", ".join(f"{n} {word}" for word, n in counts(trials).items() if n)
+    of_best, of_default = Result.of(best), Result.of(default) if default else None
+    params = of_best.params if of_best else {}
+    given = of_default.params if of_default else {}
+    parts = [
+        page.text(
+            f"Trials: {states}, in {storages.spent_seconds(trials) / 60:.1f} minutes. The best was chosen by "
+            "its out-of-fold figure, which flatters it; the test patients were seen by no trial."
+        ),
+        page.table(
+            ("", f"{objectives[0]}, out-of-fold", "AUC, test patients"),
+            [
+                ("defaults", f"{found.default:.4f}", tested.default),
+                (f"trial {best.number}, the best", f"{found.best:.4f}", tested.best),
+                ("gain", f"{found.gain:+.4f}", ""),
+            ],
+        ),
+        page.heading("Parameters"),
+        page.table(
+            ("parameter", "best", "default"),
+            [(name, value, given.get(name, "")) for name, value in params.items()],
+            ["yes" if value != given.get(name, value) else "" for name, value in params.items()],
+        ),
+        page.heading("Figures"),
+        *(_image(name, data) for name, data in figures.items()),
+        page.heading("Trials"),
+        page.table(
+            ("trial", "state", *objectives, "seconds", "remark", "parameters"),
+            [_row(trial, len(objectives)) for trial in trials],
+        ),
+    ]
+    return page.page(f"Study {study.study_name}", *parts)
+
+
+def _image(name: str, data: bytes) -> str:
+    source = base64.b64encode(data).decode()
+    return f'<p><img alt="{name}" style="max-width:100%" src="data:image/png;base64,{source}"></p>'
+
+
+def _row(trial: FrozenTrial, objectives: int) -> list[object]:
+    found = Result.of(trial)
+    figures = [f"{value:.4f}" for value in trial.values or ()] or [""] * objectives
+    seconds = f"{trial.duration.total_seconds():.1f}" if trial.duration else ""
+    remark = trial.user_attrs.get(SETTINGS, "") or (found.reason if found else "")
+    drawn = ", ".join(
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in trial.params.items()
+    )
+    return [trial.number, trial.state.name.lower(), *figures, seconds, remark, drawn]
