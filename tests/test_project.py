@@ -56,6 +56,13 @@ def test_every_decision_of_the_registry_is_an_entry_point():
     assert {"promote", "rollback", "registry", "history", "reproduce"} <= set(MLPROJECT["entry_points"])
 
 
+def test_every_word_of_tune_and_study_can_be_given_to_mlflow_run():
+    for name in ("tune", "study"):
+        command = main.get_command(click.Context(main), name)
+        words = [parameter for parameter in command.params if parameter.name != "help"]
+        assert len(words) == len(MLPROJECT["entry_points"][name]["parameters"])
+
+
 def test_every_family_is_a_command_and_an_entry_point():
     assert set(families.names()) <= set(MLPROJECT["entry_points"])
     assert set(families.names()) <= set(main.list_commands(click.Context(main)))

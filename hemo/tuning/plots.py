@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -76,7 +77,7 @@ def history(shown: Shown) -> Figure:
     if shown.default:
         axes.axhline(shown.default.values[0], color=DEFAULT_COLOR, lw=1, ls="--")
     axes.set(xlabel="trial", ylabel=f"{shown.objective}, out-of-fold")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     style.heading(axes, f"{shown.name}: how it went", shown.gain)
     return figure
@@ -137,7 +138,7 @@ def parameters(shown: Shown) -> Figure:
     figure.legend(handles, labels, loc="outside lower left", ncols=2)
     style.heading(panels[0], f"{shown.name}: values over parameters", shown.gain)
     # The heading is wider than the panel, which must not grow with it.
-    for text in (*panels[0].texts, panels[0]._left_title):  # type: ignore[attr-defined]
+    for text in (*panels[0].texts, panels[0]._left_title):
         text.set_in_layout(False)
     return figure
 
@@ -195,7 +196,7 @@ def folds(shown: Shown) -> Figure:
     for trial, color, word in shown.marked:
         axes.plot(*by_fold(trial), "-o", color=color, lw=2.5, label=word)
     axes.set(xlabel="fold", ylabel=f"{shown.objective} of the fold")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     style.heading(axes, f"{shown.name}: fold by fold", "a trial below the best one in two folds is pruned")
     return figure
@@ -212,7 +213,7 @@ def epochs(shown: Shown) -> Figure:
     for trial, color, word in shown.marked:
         axes.plot(*by_epoch(trial), color=color, lw=2.5, label=word)
     axes.set(xlabel="epoch", ylabel="AUC, validation slices")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     detail = "trials in the worse half after 4, 8, 16, ... epochs are pruned (dotted)"
     style.heading(axes, f"{shown.name}: first fold, epoch by epoch", detail)

@@ -17,7 +17,7 @@ from hemo.tuning import plots, study_page
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import FOLDS
 from hemo.tuning.mirror import Mirror
-from hemo.tuning.results import Tested, Values, best_trial, counts, values
+from hemo.tuning.results import Refits, Values, best_trial, counts, values
 from hemo.tuning.trial import Result
 from hemo.tuning.worker import Job
 from hemo.views import markdown_table
@@ -26,7 +26,7 @@ TABLE = ("number", "value", "state", "datetime_start", "datetime_complete", "dur
 """Columns of a study's table of trials."""
 
 
-def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Tested) -> None:
+def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Refits) -> None:
     """Log a study's state, best trial, plots and trials to its run."""
     trials = study.get_trials(deepcopy=False)
     best, found = best_trial(study), Result.of(best_trial(study))
@@ -78,7 +78,7 @@ def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Teste
         mlflow.log_artifacts(str(folder))
 
 
-def _note(study: Study, job: Job, best: FrozenTrial, found: Result, both: Values, tested: Tested) -> str:
+def _note(study: Study, job: Job, best: FrozenTrial, found: Result, both: Values, tested: Refits) -> str:
     objective = job.task.objectives[0]
     changed = [(name, value, job.task.base.get(name)) for name, value in found.changed(job.task.base).items()]
     parts = [

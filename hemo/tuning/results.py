@@ -30,7 +30,7 @@ class Values:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Refits:
     """AUC with interval on the test patients of defaults and best, or why there is none."""
 
     default: str

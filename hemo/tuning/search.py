@@ -48,7 +48,7 @@ class Outcome:
     study: str
     values: results.Values
     trials: Mapping[str, int]
-    tested: results.Tested
+    tested: results.Refits
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def tune_one(
         mirror.look()
         mirror.sync(done.get_trials(deepcopy=False))
         best, default = results.best_trial(done), results.default_trial(done)
-        tested = results.Tested(
+        tested = results.Refits(
             _refit(place, plan, work, tags, default, run_id) if default else "none",
             _refit(place, plan, dataclasses.replace(work, variant=TUNED), tags, best, run_id),
         )

@@ -8,11 +8,11 @@ from optuna.trial import FrozenTrial
 
 from hemo import page
 from hemo.tuning import storage as storages
-from hemo.tuning.results import Tested, best_trial, counts, default_trial, values
+from hemo.tuning.results import Refits, best_trial, counts, default_trial, values
 from hemo.tuning.trial import SETTINGS, Result
 
 
-def as_html(study: Study, objectives: Sequence[str], tested: Tested, figures: Mapping[str, bytes]) -> str:
+def as_html(study: Study, objectives: Sequence[str], tested: Refits, figures: Mapping[str, bytes]) -> str:
     """Return the page.
 
     Parameters
@@ -21,7 +21,7 @@ def as_html(study: Study, objectives: Sequence[str], tested: Tested, figures: Ma
         With at least one trial that has a value.
     objectives : sequence of str
         Names of its objectives.
-    tested : Tested
+    tested : Refits
         AUC of defaults and best on the test patients.
     figures : mapping
         From `hemo.tuning.plots.draw`, as PNG.
