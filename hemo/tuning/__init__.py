@@ -8,8 +8,10 @@ of them. Four folds of 20% beside a test part of 20% are the five folds of `cv` 
 itself all patients would be both those that chose the parameters and those that judge them, so it is not
 used here.
 
-**First trials.** The experiment's own parameters, where it sets any, and the seed paper's are the first
-trials of every study and are never pruned, so that no study ends below them.
+**First trials.** The experiment's own parameters, where it sets any, and the family's defaults (the seed
+paper's settings, where it has the family) are the first trials of every study and are never pruned, so that
+no study ends below them. What tuning gains is the best trial's value less the defaults', on the same folds;
+both are then trained and judged on the test patients.
 
 **Truth.** Optuna's storage is the truth about trials; MLflow's runs mirror it and are written by one process,
 the parent, from what the storage says. Workers may die at any moment.
@@ -22,9 +24,12 @@ the parent, from what the storage says. Workers may die at any moment.
     storage       the study in SQLite or PostgreSQL; budgets; lost trials
     worker        a process that runs trials
     processes     the worker processes, replaced when they die
+    turn          a lock between processes
     mirror        trials as MLflow runs
+    results       best, defaults, gain
+    shown, plots  figures of a study
+    study_page    a study as one HTML page
     record        what a study's own run holds
-    plots         Optuna's plots as files
     search        the parent: families x labels, the best parameters refitted
     show          studies in the terminal
 """
