@@ -6,18 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.shards import durable, sync_folder
+from hemo.slices.shards import RECORD, durable, sync_folder
 
 Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""
@@ -48,81 +49,113 @@ class Assembled:
     patients_known: bool
 
 
-def read_records(paths: Sequence[Path]) -> pa.Table:
-    """Return the records of all shards, with the column `shard`."""
-    tables = []
+@dataclass(frozen=True)
+class _Lookup:
+    """Rows of a label table by the keyed hashes of their ids, in rising order."""
+
+    hashes: NDArray[np.int64]
+    rows: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, labels: LabelTable, key: bytes) -> Self:
+        hashes = np.fromiter((keyed_hash(key, name) for name in labels.ids), np.int64, len(labels.ids))
+        order = np.argsort(hashes)
+        return cls(hashes[order], order)
+
+    def match(self, names: pa.ChunkedArray) -> NDArray[np.int32]:
+        """Return the row of the label table that each slice answers to, -1 for none."""
+        flat = names.combine_chunks()
+        values = flat.flatten().to_numpy(zero_copy_only=False)
+        place = np.searchsorted(self.hashes, values)
+        place[place == len(self.hashes)] = 0
+        result = np.full(len(flat), -1, np.int32)
+        slices = np.repeat(np.arange(len(flat)), np.diff(flat.offsets.to_numpy()))
+        # Backwards, so that a slice's first name has the last word.
+        hits = np.flatnonzero(self.hashes[place] == values)[::-1]
+        result[slices[hits]] = self.rows[place[hits]]
+        return result
+
+
+def _read(paths: Sequence[Path], labels: LabelTable | None, key: bytes) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the slices of all shards, with the row of the label table each answers to, and the excluded.
+
+    Shard by shard, since names that a slice may have take more room than all that is kept of it.
+    """
+    lookup = None if labels is None else _Lookup.of(labels, key)
+    columns = [name for name in RECORD.names if name != "source" and (name != "names" or lookup)]
+    slices, excluded = [], []
     for path in paths:
-        table = pq.read_table(path)
-        shard = pa.array(np.full(len(table), int(path.stem), np.int32))
-        tables.append(table.append_column("shard", shard))
-    return pa.concat_tables(tables)
-
-
-def _match(names: pa.ChunkedArray, labels: LabelTable, key: bytes) -> NDArray[np.intp]:
-    """Return the row of the label table that each slice answers to, -1 for none."""
-    hashes = np.fromiter((keyed_hash(key, name) for name in labels.ids), np.int64, len(labels.ids))
-    order = np.argsort(hashes)
-    flat = names.combine_chunks()
-    values = flat.values.to_numpy(zero_copy_only=False)
-    offsets = flat.offsets.to_numpy()
-    place = np.searchsorted(hashes, values, sorter=order)
-    place[place == len(order)] = 0
-    row = order[place]
-    hit = hashes[row] == values
-    result = np.full(len(flat), -1, np.intp)
-    slices = np.repeat(np.arange(len(flat)), np.diff(offsets))
-    hits = np.flatnonzero(hit)[::-1]  # backwards, so that a slice's first name has the last word
-    result[slices[hits]] = row[hits]
-    return result
+        table = pq.read_table(path, columns=columns, use_threads=False)
+        out = pc.less(table["row"], 0)
+        excluded.append(table.filter(out).select(["file", "reason"]))
+        table = table.filter(pc.invert(out))
+        rows = np.full(len(table), -1, np.int32) if lookup is None else lookup.match(table["names"])
+        shard = np.full(len(table), int(path.stem), np.int32)
+        table = table.select([name for name in columns if name not in ("names", "file", "reason")])
+        slices.append(
+            table.append_column("shard", pa.array(shard)).append_column("label_row", pa.array(rows))
+        )
+    frame = pa.concat_tables(slices).to_pandas(split_blocks=True)
+    del slices
+    return frame, pa.concat_tables(excluded).to_pandas()
 
 
 def _drop_doubles(frame: pd.DataFrame) -> tuple[pd.DataFrame, Reasons]:
     """Leave out the same slice met twice, and all slices that one label row may mean."""
     twice = frame.duplicated(["slice_id", "digest", "image"])
     reasons: Reasons = [(name, "the same slice once more") for name in frame.loc[twice, "slice_id"]]
-    frame = frame[~twice]
+    if twice.any():
+        frame = frame[~twice]
     labelled = frame["label_row"] >= 0
     ambiguous = labelled & frame.duplicated("label_row", keep=False)
     reasons += [
         (name, "its label row fits several different images") for name in frame.loc[ambiguous, "slice_id"]
     ]
-    frame = frame[~ambiguous].copy()
+    if ambiguous.any():
+        frame = frame[~ambiguous]
     same_name = frame.duplicated("slice_id", keep=False)
-    frame.loc[same_name, "slice_id"] += "~" + frame.loc[same_name, "digest"].str[:8]
+    if same_name.any():
+        frame = frame.copy()
+        frame.loc[same_name, "slice_id"] += "~" + frame.loc[same_name, "digest"].str[:8]
     return frame, reasons
 
 
-def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort slices by patient, study and position, in an order that no name, path or key decides.
+def _digests(images: NDArray[np.bytes_], codes: NDArray[np.intp]) -> NDArray[np.bytes_]:
+    """Return for each group the digest of its images; equal codes stand together."""
+    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]][: len(codes)])
+    result = np.empty(len(starts), "S32")
+    for start, end in zip(starts, np.append(starts, len(codes))[1:], strict=True):
+        result[codes[start]] = hashlib.blake2b(images[start:end].tobytes(), digest_size=16).hexdigest()
+    return result
+
+
+def _order(frame: pd.DataFrame, images: NDArray[np.bytes_]) -> NDArray[np.intp]:
+    """Return the order of slices by patient, study and position, that no name, path or key decides.
 
     Patients and studies follow the digest of their images.
     """
-    frame = frame.sort_values(["study", "position", "image"], na_position="last")
-    for group in ("study", "patient"):
-        if group == "patient":
-            frame = frame.sort_values(["patient", "study_order"], kind="stable")
-        digests = frame.groupby(group, sort=False)["image"].agg(
-            lambda images: hashlib.blake2b("".join(images).encode(), digest_size=16).hexdigest()
-        )
-        frame[f"{group}_order"] = frame[group].map(digests)
-    keys = ["patient_order", "patient", "study_order", "study", "position", "image"]
-    frame = frame.sort_values(keys, na_position="last")
-    return frame.drop(columns=["patient_order", "study_order"]).reset_index(drop=True)
+    position = frame["position"].to_numpy()
+    study, patient = pd.factorize(frame["study"])[0], pd.factorize(frame["patient"])[0]
+    order = np.lexsort((images, position, study))
+    by_study = _digests(images[order], study[order])[study]
+    order = order[np.lexsort((by_study[order], patient[order]))]
+    by_patient = _digests(images[order], patient[order])[patient]
+    return np.lexsort((images, position, study, by_study, patient, by_patient))
 
 
-def content_digest(frame: pd.DataFrame, reduction: Reduction) -> str:
-    """Return the digest of an ordered index with the column `image`: images, labels, grouping and options."""
+def content_digest(index: pd.DataFrame, images: NDArray[np.bytes_], reduction: Reduction) -> str:
+    """Return the digest of an ordered index and its images' digests: images, labels, grouping and options."""
     hasher = hashlib.blake2b(digest_size=16)
     hasher.update(json.dumps(reduction.to_json(), sort_keys=True).encode())
-    hasher.update("".join(frame["image"]).encode())
-    hasher.update(np.ascontiguousarray(frame[list(LABELS)].to_numpy(np.int8)).tobytes())
+    hasher.update(images.tobytes())
+    hasher.update(np.ascontiguousarray(index[list(LABELS)].to_numpy(np.int8)).tobytes())
     for group in ("patient", "study"):
-        hasher.update(pd.factorize(frame[group])[0].astype("<i4").tobytes())
+        hasher.update(pd.factorize(index[group])[0].astype("<i4").tobytes())
     return hasher.hexdigest()
 
 
 def assemble(
-    records: pa.Table,
+    paths: Sequence[Path],
     labels: LabelTable | None,
     previous: pd.DataFrame | None,
     reduction: Reduction,
@@ -132,8 +165,8 @@ def assemble(
 
     Parameters
     ----------
-    records
-        From `read_records`.
+    paths
+        The shards' records.
     labels
         The label table, if any.
     previous
@@ -141,12 +174,8 @@ def assemble(
     reduction, key
         The store's.
     """
-    excluded = records.filter(pa.compute.less(records["row"], 0)).select(["file", "reason"]).to_pandas()
-    records = records.filter(pa.compute.greater_equal(records["row"], 0))
-    kept = ["slice_id", "patient", "study", "known", "position", "digest", "image", "shard", "row"]
-    frame = records.select(kept).to_pandas()
+    frame, excluded = _read(paths, labels, key)
     values = np.full((len(frame), len(LABELS)), UNLABELLED, np.int8)
-    frame["label_row"] = -1
     unmatched: list[str] = []
     if previous is not None:
         before = previous.set_index(["shard", "row"]).reindex(
@@ -159,10 +188,9 @@ def assemble(
         for column in ("slice_id", "patient"):
             frame.loc[old, column] = before.loc[old, column].to_numpy()
     if labels is not None:
-        matched = _match(records["names"], labels, key)
+        matched = frame["label_row"].to_numpy()
         found = matched >= 0
         values[found] = labels.values[matched[found]]
-        frame["label_row"] = matched
         unmatched = labels.ids[np.setdiff1d(np.arange(len(labels.ids)), matched)].tolist()
         if labels.patients is not None:
             codes = [pseudonym(key, "patient", name) for name in labels.patients[matched[found]]]
@@ -173,17 +201,22 @@ def assemble(
         else:  # the table's own name holds the patient's: keep the number behind it
             numbers = [name.rpartition("/")[2] for name in labels.ids[matched[found]]]
             frame.loc[found, "slice_id"] = frame.loc[found, "patient"] + "/" + numbers
-    frame[list(LABELS)] = values
+    for number, label in enumerate(LABELS):
+        frame[label] = values[:, number].copy()
     frame, doubles = _drop_doubles(frame)
-    frame = _ordered(frame)
+    patients_known = bool(frame["known"].all())
+    column = pa.table({"image": frame.pop("image")})["image"].cast(pa.binary()).cast(pa.binary(32))
+    images = np.frombuffer(column.combine_chunks().buffers()[1], "S32", len(frame))
+    order = _order(frame, images)
     exclusions = pd.concat([excluded, pd.DataFrame(doubles, columns=["file", "reason"])])
-    columns = ["slice_id", "patient", "study", "position", "digest", *LABELS, "shard", "row"]
+    names = ["slice_id", "patient", "study", "position", "digest", *LABELS, "shard", "row"]
+    index = frame[names].take(order).reset_index(drop=True)
     return Assembled(
-        index=frame[columns],
+        index=index,
         exclusions=exclusions.sort_values(["file", "reason"]).reset_index(drop=True),
         unmatched=unmatched,
-        digest=content_digest(frame, reduction),
-        patients_known=bool(frame["known"].all()),
+        digest=content_digest(index, images[order], reduction),
+        patients_known=patients_known,
     )
 
 

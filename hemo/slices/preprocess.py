@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
 from hemo.labels import read_labels
-from hemo.slices.assemble import assemble, label_counts, read_records, replace_text, write_assembled
+from hemo.slices.assemble import assemble, label_counts, replace_text, write_assembled
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
 from hemo.slices.shards import Task, shard_path, sync_folder
 from hemo.slices.sources import Source, find_sources
@@ -110,21 +111,24 @@ def preprocess(
         if facts is None:
             replace_text(store / "store.json", json.dumps(basis, indent=2) + "\n")
         done = _finished(store, shards)
-        seen = set(pc.unique(read_records(done)["source"]).to_pylist()) if done else set()
-        fresh = [source for source in sources if keyed_hash(secret, source.state.hex()) not in seen]
+        fresh = _fresh(sources, done, secret)
+        del sources
         first = 1 + max((int(path.stem) for path in done), default=-1)
         tasks = [
             Task(first + number, shards, tuple(chunk), chosen, secret)
             for number, chunk in enumerate(_chunks(fresh))
         ]
+        decoded = len(fresh)
+        del fresh
         ticks = write_shards(tasks, workers)
-        for _ in progress(ticks, len(fresh)) if progress else ticks:
+        for _ in progress(ticks, decoded) if progress else ticks:
             pass
+        del tasks
         done = _finished(store, shards)
         previous = (
             None if facts is None or "digest" not in facts else pd.read_parquet(store / "index.parquet")
         )
-        result = assemble(read_records(done), table, previous, chosen, secret)
+        result = assemble(done, table, previous, chosen, secret)
         if len(result.index) == 0:
             reason = result.exclusions["reason"].iloc[0]
             raise HemoError(f"{images}: no usable slice ({len(result.exclusions)} excluded, first: {reason})")
@@ -147,7 +151,7 @@ def preprocess(
         )
     return Summary(
         store=SliceStore.open(store),
-        decoded=len(fresh),
+        decoded=decoded,
         excluded=excluded,
         unlabelled=counts["any"]["unlabelled"],
         unmatched=len(result.unmatched),
@@ -193,6 +197,17 @@ def _finished(store: Path, shards: Path) -> list[Path]:
             path.unlink()
     sync_folder(shards)
     return records
+
+
+def _fresh(sources: list[Source], done: list[Path], key: bytes) -> list[Source]:
+    """Return the sources that no finished shard was made from."""
+    if not done:
+        return sources
+    seen = np.concatenate([pq.read_table(path, columns=["source"])["source"].to_numpy() for path in done])
+    hashes = np.fromiter(
+        (keyed_hash(key, source.state().hex()) for source in sources), np.int64, len(sources)
+    )
+    return [source for source, known in zip(sources, np.isin(hashes, seen), strict=True) if not known]
 
 
 def _chunks(sources: list[Source]) -> Iterator[list[Source]]:

@@ -143,8 +143,8 @@ def _record(source: Source, raw: RawSlice, digest: str, key: bytes) -> dict[str,
 def _rows(task: Task) -> Iterator[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
     """Yield a record for each slice of a task, with its image unless it is excluded."""
     for source in task.sources:
-        base = {"source": keyed_hash(task.key, source.state.hex())}
-        file = source.name + os.path.basename(source.paths[0])[len(source.slice_name) :]
+        base = {"source": keyed_hash(task.key, source.state().hex())}
+        file = source.name + source.file[len(source.slice_name) :]
         try:
             parts, digest = _read(source, task.reduction)
         except Excluded as excluded:

@@ -35,28 +35,54 @@ class Source:
 
     Attributes
     ----------
-    paths
-        The files, one for each of `channels` (one where there are none).
-    channels
-        Windows by the folders' names; empty for a single file.
-    name
-        The path below the images' folder, without suffix and without the window's folder.
+    root
+        Where the images lie.
+    below
+        The folder below it, without the window's.
+    windows
+        Names of the folders that hold the slice's windows, one for each file; a single "" for none.
+    file
+        The file's name.
     patient
         What the folders say of the patient, "" where nothing.
-    state
-        Digest of place, size and time of change of every file: another state is another source.
     """
 
-    paths: tuple[str, ...]
-    channels: tuple[str, ...]
-    name: str
+    root: str
+    below: str
+    windows: tuple[str, ...]
+    file: str
     patient: str
-    state: bytes
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files, one for each of `channels` (one where there are none)."""
+        return tuple(os.path.join(self.root, self.below, window, self.file) for window in self.windows)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Windows by the folders' names; empty for a single file."""
+        return tuple(window for window in self.windows if window)
+
+    @property
+    def name(self) -> str:
+        """The path below the images' folder, without suffix and without the window's folder."""
+        return f"{self.below}/{self.slice_name}" if self.below else self.slice_name
 
     @property
     def slice_name(self) -> str:
         """The file's stem."""
-        return stem(os.path.basename(self.paths[0]))
+        return stem(self.file)
+
+    def state(self) -> bytes:
+        """Return a digest of every file's place, size and time of change: another state is another source."""
+        states = []
+        for path in self.paths:
+            try:
+                facts = os.stat(path)
+                states.append(f"{path}:{facts.st_size}:{facts.st_mtime_ns}")
+            except OSError:  # a dangling link: reading it gives the reason
+                states.append(path)
+        return hashlib.blake2b("\n".join(states).encode(), digest_size=16).digest()
 
     def names(self, slice_id: str, uid: str, number: int) -> list[str]:
         """Return what a label table may call a slice of this source, the likeliest first."""
@@ -103,7 +129,8 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
         raise HemoError(f"{images}: no such folder of images: give one with --images")
     images = images.resolve()
     root = str(images.parent if images.is_file() else images)
-    groups: dict[tuple[str, str], tuple[str, ...]] = {}
+    groups: dict[str, dict[str, tuple[str, ...]]] = {}
+    kinds: dict[tuple[str, ...], tuple[str, ...]] = {}  # one object for all files of a kind
     for folder, name in _files(images):
         window = os.path.basename(folder) if folder != root else ""
         below = folder[len(root) + 1 :]
@@ -111,43 +138,28 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
             below = os.path.dirname(below)
         else:
             window = ""
-        groups[below, name] = (*groups.get((below, name), ()), window)
+        group = groups.setdefault(below, {})
+        shown = (*group.get(name, ()), window)
+        group[name] = kinds.setdefault(shown, shown)
     if not groups:
         raise HemoError(f"{images}: no DICOM, NIfTI, JPEG, PNG or TIFF files in it: give another folder")
-    parents = {below for below, _ in groups}
-    shared = os.path.commonpath(parents) if "" not in parents else ""
-    depth = len(shared.split(os.sep)) if shared and len(groups) > 1 else 0
+    shared = os.path.commonpath(groups) if "" not in groups else ""
+    several = sum(map(len, groups.values())) > 1
+    depth = len(shared.split(os.sep)) if shared and several else 0
     sources = []
-    for below, name in sorted(groups):
-        shown = groups.pop((below, name))
+    for below in sorted(groups):
+        group = groups.pop(below)
         patient = _patient(below.split(os.sep)[depth:])
-        if "" in shown:
-            sources.append(_source(root, below, ("",), name, patient))
-        if named := [window for window in shown if window]:
-            asked = [window for window in windows if window in named]
-            asked = asked or ["brain" if "brain" in named else min(named)]
-            sources.append(_source(root, below, tuple(asked), name, patient))
+        for name in sorted(group):
+            shown = group[name]
+            if "" in shown:
+                sources.append(Source(root, below, ("",), name, patient))
+            if named := [window for window in shown if window]:
+                asked = tuple(window for window in windows if window in named)
+                asked = asked or (("brain",) if "brain" in named else (min(named),))
+                sources.append(Source(root, below, kinds.setdefault(asked, asked), name, patient))
     return sources
 
 
 def _patient(folders: Sequence[str]) -> str:
     return next((folder for folder in folders if folder.lower() not in NOT_A_PATIENT), "")
-
-
-def _source(root: str, below: str, windows: tuple[str, ...], name: str, patient: str) -> Source:
-    paths = tuple(os.path.join(root, below, window, name) for window in windows)
-    states = []
-    for path in paths:
-        try:
-            facts = os.stat(path)
-            states.append(f"{path}:{facts.st_size}:{facts.st_mtime_ns}")
-        except OSError:  # a dangling link: reading it gives the reason
-            states.append(path)
-    place = stem(name)
-    return Source(
-        paths=paths,
-        channels=tuple(window for window in windows if window),
-        name=f"{below}/{place}" if below else place,
-        patient=patient,
-        state=hashlib.blake2b("\n".join(states).encode(), digest_size=16).digest(),
-    )
