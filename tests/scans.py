@@ -7,12 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Real data, where it is present."""
 
-UIDS = {"explicit": ExplicitVRLittleEndian, "implicit": ImplicitVRLittleEndian, "big": ExplicitVRBigEndian}
+UIDS = {
+    "explicit": ExplicitVRLittleEndian,
+    "implicit": ImplicitVRLittleEndian,
+    "big": ExplicitVRBigEndian,
+    "deflated": DeflatedExplicitVRLittleEndian,
+}
 
 
 def head(size: int = 128, seed: int = 0, shift: tuple[float, float] = (0, 0)) -> NDArray[np.int16]:

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final
@@ -9,13 +10,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.dicom_native import NUMBERS, TEXTS, scan
+from hemo.imaging.dicom_native import DEFLATED, NUMBERS, TEXTS, scan, syntax
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
 SMALLEST: Final = 64
 LARGEST: Final = 4096
 """Rows or columns outside these are no CT slice."""
+
+LARGEST_DECODED: Final = 1 << 29
+"""Bytes that a file may take once inflated and decoded: a thousand slices. More is a decompression bomb."""
 
 GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
@@ -66,6 +70,24 @@ def _refuse_by_header(values: Values) -> None:
     rows, columns = int(values.get("Rows") or 0), int(values.get("Columns") or 0)
     if not (SMALLEST <= rows <= LARGEST and SMALLEST <= columns <= LARGEST):
         raise Excluded(f"{rows}x{columns} pixels is no CT slice")
+    frames = int(values.get("NumberOfFrames") or 1)
+    if frames * rows * columns * 2 > LARGEST_DECODED:
+        raise Excluded(f"{frames} frames of {rows}x{columns} pixels are too many for a head")
+
+
+def _refuse_bomb(data: bytes) -> None:
+    """Refuse a deflated file that would inflate beyond all measure, before anything inflates it in full."""
+    if DEFLATED not in data[128:4096]:
+        return
+    uid, place = syntax(data)
+    if uid == DEFLATED:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        size, rest = 0, data[place:]
+        while rest:
+            size += len(inflater.decompress(rest, 1 << 20))
+            rest = inflater.unconsumed_tail
+            if size > LARGEST_DECODED:
+                raise Excluded(f"inflates to more than {LARGEST_DECODED >> 20} MB")
 
 
 def _native(data: bytes) -> tuple[Values, NDArray[Any]] | None:
@@ -102,6 +124,7 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
     import pydicom
     from pydicom.pixels import pixel_array
 
+    _refuse_bomb(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         names = [*TEXTS.values(), *NUMBERS.values(), *GROUPS]

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 EXPLICIT: Final = b"1.2.840.10008.1.2.1"
 IMPLICIT: Final = b"1.2.840.10008.1.2"
+DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 
 TEXTS: Final = {
     0x00080008: "ImageType",
@@ -110,17 +111,21 @@ def _after_item(data: bytes, place: int, explicit: bool, depth: int) -> int:
         place = start + length if length != UNDEFINED else _after_sequence(data, start, explicit, depth + 1)
 
 
-def _explicit_syntax(data: bytes) -> tuple[bool, int]:
-    """Read the file's meta information: whether the rest is explicit, and where it starts."""
-    place, syntax = 132, b""
+def syntax(data: bytes) -> tuple[bytes, int]:
+    """Read the file's meta information: its transfer syntax, and where the rest starts.
+
+    Raises
+    ------
+    struct.error
+        Where the file ends too early.
+    """
+    place, uid = 132, b""
     while data[place : place + 2] == b"\x02\x00":
         tag, start, length = _element(data, place, explicit=True)
         if tag == 0x00020010:
-            syntax = data[start : start + length].rstrip(b"\x00 ")
+            uid = data[start : start + length].rstrip(b"\x00 ")
         place = start + length
-    if syntax not in (EXPLICIT, IMPLICIT):
-        raise _UnusualError
-    return syntax == EXPLICIT, place
+    return uid, place
 
 
 def scan(data: bytes) -> NativeHeader | None:
@@ -133,7 +138,10 @@ def scan(data: bytes) -> NativeHeader | None:
         return None
     values: dict[str, Any] = {}
     try:
-        explicit, place = _explicit_syntax(data)
+        uid, place = syntax(data)
+        if uid not in (EXPLICIT, IMPLICIT):
+            return None
+        explicit = uid == EXPLICIT
         last = 0
         while True:
             tag, start, length = _element(data, place, explicit)

@@ -1,4 +1,5 @@
 import contextlib
+import zlib
 
 import numpy as np
 import pydicom
@@ -13,6 +14,7 @@ from scans import head, make_dataset, make_dicom
 
 from hemo.imaging import Excluded, RawSlice, read_one, read_parts
 from hemo.imaging.dicom import read_dicom
+from hemo.imaging.dicom_native import syntax
 from hemo.imaging.raw import AIR
 
 HEAD = head()
@@ -185,3 +187,21 @@ def test_any_damage_gives_a_slice_or_a_reason_and_never_another_error(data):
         ] = data.draw(st.integers(0, 255))
     with contextlib.suppress(Excluded):
         assert all(isinstance(part, RawSlice | Excluded) for part in read_dicom(bytes(content)))
+
+
+def test_a_deflated_bomb_is_refused_before_it_is_inflated():
+    small = make_dicom(head(), "explicit")
+    deflated = make_dicom(head(), "deflated")
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = [deflater.compress(small[syntax(small)[1] :])]
+    packed += [deflater.compress(bytes(1 << 24)) for _ in range(40)]
+    data = deflated[: syntax(deflated)[1]] + b"".join(packed) + deflater.flush()
+    assert len(data) < 2_000_000
+    with pytest.raises(Excluded, match="inflates to more than 512 MB"):
+        read_dicom(data)
+
+
+def test_more_frames_than_any_head_has_are_refused_before_they_are_decoded():
+    data = make_dicom(head(), "implicit", NumberOfFrames=100_000)
+    with pytest.raises(Excluded, match="100000 frames"):
+        read_dicom(data)
