@@ -1,6 +1,6 @@
-"""Kill a build of a store at ten random moments, go on each time, and compare with an undisturbed one.
+"""Kill a build of a store of phantom slices at ten random moments, go on each time, and compare.
 
-`python -m benchmarks.bench_kill [SLICES]`.
+`python -m benchmarks.bench_kill [SLICES]`: making the phantom takes most of the time.
 """
 
 import os
@@ -13,11 +13,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.bench_reading import link_many, make_files
 from hemo.console import out
+from hemo.imaging.phantom import write
 from hemo.slices.store import SliceStore
 
 KILLS = 10
+STUDY = 25
+"""Slices of a phantom study."""
 
 
 def command(place: Path, store: str) -> list[str]:
@@ -37,8 +39,7 @@ def main(slices: int = 5_000) -> None:
     """Build once undisturbed for the time it takes, then with kills spread over that time."""
     place = Path(tempfile.mkdtemp(prefix="hemo-bench-"))
     try:
-        make_files(place)
-        link_many(place / "dicom", place / "images", slices)
+        write(place / "images", patients=slices // STUDY, slices=STUDY, size=128, seed=0, workers=2)
         start = time.perf_counter()
         subprocess.run(command(place, "whole"), check=True, capture_output=True)
         seconds = time.perf_counter() - start

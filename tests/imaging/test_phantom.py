@@ -159,7 +159,9 @@ def test_mass_effect_pushes_near_and_leaves_far_in_place(seed):
     rng = np.random.default_rng(seed)
     anatomy = draw_anatomy(rng)
     one = draw_hemorrhage(rng, anatomy, "intraparenchymal")
-    places = rng.uniform((-60, -80, -40), (60, 70, 80), (8_000, 3)).astype(np.float32).T
+    everywhere = rng.uniform((-60, -80, -40), (60, 70, 80), (8_000, 3))
+    near = one.centre + rng.uniform(-one.size, one.size, (200, 3))  # a small one may hold none of the others
+    places = np.concatenate([everywhere, near]).astype(np.float32).T
     p = locate(anatomy, *places)
     moved = np.linalg.norm(np.stack(undisturbed([one], p, pushed([one], p))) - places, axis=0)
     away = np.linalg.norm(places - np.array(one.centre)[:, None], axis=0)
