@@ -2,7 +2,7 @@
 
     python docs/screenshots.py [FOLDER]
 
-needs a store with training runs here (`make demo` makes one), Playwright (in the development requirements)
+needs training runs here (the README's are those of experiments/ct-ich.yaml), Playwright (in the development requirements)
 and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default beside this file.
 """
 

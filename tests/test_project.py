@@ -9,6 +9,7 @@ import yaml
 
 from hemo import families
 from hemo.cli import COMMANDS, main
+from hemo.config import Gate
 
 MLPROJECT = yaml.safe_load(Path("MLproject").read_text())
 LOCK = Path("requirements.txt").read_text().splitlines()
@@ -74,3 +75,9 @@ def test_every_command_explains_itself(name):
     assert command is not None
     assert command.help
     assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option))
+
+
+@pytest.mark.parametrize("word", Gate.model_fields)
+def test_the_gates_defaults_are_documented(word):
+    default = Gate.model_fields[word].default
+    assert f"| `{word}` | {default} |" in Path("docs/registry.md").read_text()
