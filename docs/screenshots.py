@@ -2,8 +2,9 @@
 
     python docs/screenshots.py [FOLDER]
 
-needs training runs here (the README's are those of experiments/ct-ich.yaml), Playwright (in the development requirements)
-and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default beside this file.
+needs training runs here (the README's are those of experiments/ct-ich.yaml), Playwright (in the development
+requirements) and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default beside this
+file.
 """
 
 import shutil
