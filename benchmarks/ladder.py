@@ -60,7 +60,12 @@ def climb(store: SliceStore, file: Path, seeds: list[int]) -> pd.DataFrame:
                 start = time.perf_counter()
                 table = train(store, plan, family, label, params, refit=False).predictions
                 found = intervals.bootstrap(table, draws=1000, seed=seed, metrics=FIGURES).set_index("metric")
-                row = {"idea": idea, "label": label, "seed": seed, "seconds": time.perf_counter() - start}
+                row: dict[str, object] = {
+                    "idea": idea,
+                    "label": label,
+                    "seed": seed,
+                    "seconds": time.perf_counter() - start,
+                }
                 for name in FIGURES:
                     for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high")):
                         row[name + suffix] = found.loc[name, column]
@@ -76,14 +81,12 @@ def table(rows: pd.DataFrame) -> str:
         here = rows[rows["idea"] == idea]
         if set(here["label"]) != set(labels):
             continue
-        mean = here.groupby("label").mean(numeric_only=True)
-        cells = [
-            f"{mean.loc[one, 'auc']:.3f} ({mean.loc[one, 'auc_low']:.2f}-{mean.loc[one, 'auc_high']:.2f})"
-            for one in labels
-        ]
-        recall = f"{mean.loc['any', 'recall_at_specificity_80']:.2f}"
-        point = f"{mean.loc['any', 'recall']:.2f} at {mean.loc['any', 'specificity']:.2f}"
-        lines.append((idea, *cells, f"{mean['auc'].mean():.3f}", recall, point, here["seed"].nunique()))
+        mean = here.groupby("label").mean(numeric_only=True).T
+        cells = ["{auc:.3f} ({auc_low:.2f}-{auc_high:.2f})".format_map(mean[one].to_dict()) for one in labels]
+        of_any = mean["any"].to_dict()
+        recall = "{recall_at_specificity_80:.2f}".format_map(of_any)
+        point = "{recall:.2f} at {specificity:.2f}".format_map(of_any)
+        lines.append((idea, *cells, f"{mean.loc['auc'].mean():.3f}", recall, point, here["seed"].nunique()))
     heads = ("idea", *labels, "mean", "any: recall at specificity 0.80", "any: operating point", "seeds")
     return markdown_table(heads, lines)
 

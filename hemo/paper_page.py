@@ -17,6 +17,13 @@ from hemo.report import CAVEAT
 REPORT = "report/paper.html"
 """Where the run keeps its page."""
 
+CAPTIONS = {
+    "recall_of_the_paper": "As the paper printed it",
+    "recall": "Here, at a threshold of 0.5",
+    "recall_at_specificity_80": "Here, where every classifier spares 80% of the negatives",
+}
+"""What the heat maps of recall show."""
+
 Tables = Mapping[str, pd.DataFrame]
 
 
@@ -58,7 +65,7 @@ def figures(made: Tables, found: Comparison, name: str) -> dict[str, Figure]:
 def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) -> list[Section]:
     """Return the page's sections."""
     parts = [
-        Section("In short", f"{CAVEAT[found.protocol]}\n\n{' '.join(verdicts(made))}"),
+        Section("In short", "\n".join([CAVEAT[found.protocol], "", *verdicts(made)])),
         Section(
             "The sample",
             "The paper samples 3,145 slices of each type from its store, 18,301 in all, and a balanced set "
@@ -69,7 +76,7 @@ def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) ->
             "Recall by label and family",
             "Specificities of the paper follow from its precision and recall: it tested on as many negative "
             "slices as positive ones.",
-            figures={word: picture for word, picture in pictures.items() if word.startswith("recall")},
+            figures={CAPTIONS[word]: pictures[word] for word in CAPTIONS},
         ),
     ]
     for family, number in paper.TABLES.items():

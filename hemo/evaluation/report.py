@@ -131,8 +131,9 @@ table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabu
 caption { caption-side: top; text-align: left; padding-bottom: .5rem; font-weight: 600; }
 th, td { padding: .26rem .9rem .26rem 0; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; }
-th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); white-space: nowrap; }
-th.number, td.number { text-align: right; white-space: nowrap; }
+th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; }
+th.number, td.number { text-align: right; }
+td.number { white-space: nowrap; }
 tbody tr:hover { background: #f6f9fb; }
 .figures { display: flex; margin: 1rem 0; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 figure { margin: 0 0 1rem; flex: 0 1 calc(50% - .75rem); min-width: min(26rem, 100%); max-width: 44rem; }
