@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
@@ -129,6 +129,7 @@ def parameters(shown: Shown) -> Figure:
             axes.set_xlim(-0.5, len(words) - 0.5)
         elif getattr(kind, "log", False):
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(name)
     for axes in panels[len(kinds) :]:
         axes.set_visible(False)

@@ -48,7 +48,7 @@ def as_html(study: Study, objectives: Sequence[str], tested: Refits, figures: Ma
         page.heading("Parameters"),
         page.table(
             ("parameter", "best", "default"),
-            [(name, value, given.get(name, "")) for name, value in params.items()],
+            [(name, _word(value), _word(given.get(name, ""))) for name, value in params.items()],
             ["yes" if value != given.get(name, value) else "" for name, value in params.items()],
         ),
         page.heading("Figures"),
@@ -67,13 +67,14 @@ def _image(name: str, data: bytes) -> str:
     return f'<p><img alt="{name}" style="max-width:100%" src="data:image/png;base64,{source}"></p>'
 
 
+def _word(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _row(trial: FrozenTrial, objectives: int) -> list[object]:
     found = Result.of(trial)
     figures = [f"{value:.4f}" for value in trial.values or ()] or [""] * objectives
     seconds = f"{trial.duration.total_seconds():.1f}" if trial.duration else ""
     remark = trial.user_attrs.get(SETTINGS, "") or (found.reason if found else "")
-    drawn = ", ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in trial.params.items()
-    )
+    drawn = ", ".join(f"{name}={_word(value)}" for name, value in trial.params.items())
     return [trial.number, trial.state.name.lower(), *figures, seconds, remark, drawn]

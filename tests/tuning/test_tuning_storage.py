@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -14,8 +15,8 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState, create_trial
 
 from hemo.errors import HemoError
+from hemo.tuning import processes, worker
 from hemo.tuning import storage as storages
-from hemo.tuning import worker
 from hemo.tuning.settings import Budget
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, RESULT, SETTINGS, WORKER
 from hemo.tuning.turn import Turn
@@ -210,6 +211,14 @@ def test_a_worker_whose_trial_was_taken_for_lost_goes_on(world, monkeypatch):
     study = storages.load_study(storages.open_storage(job.url), job.study)
     assert study.trials[1].state == TrialState.FAIL
     assert len(storages.counted(study.trials)) == 3
+
+
+def test_a_dead_worker_that_is_not_replaced_is_counted_once():
+    crew = processes._Crew(SimpleNamespace(study="bleeding/sgd/any", workers=1))
+    crew._processes = [SimpleNamespace(is_alive=lambda: False, exitcode=1)]
+    for _ in range(processes.MOST_DEATHS + 1):  # another worker's last trial takes its time
+        crew.tend(ended=0, wanted=False)
+    assert crew._deaths == 1
 
 
 def test_a_study_reaches_its_budget_exactly_and_goes_on_with_a_larger_one(world):
