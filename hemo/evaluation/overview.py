@@ -1,5 +1,7 @@
 """Figures of many runs: families beside labels."""
 
+import re
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -31,7 +33,7 @@ def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall"
     Returns
     -------
     Figure
-        The best of each label is framed.
+        The highest of each label is framed; where several are equal, each of them.
     """
     families = list(dict.fromkeys(leaderboard["family"]))
     labels = [label for label in LABELS if label in set(leaderboard["label"])]
@@ -43,12 +45,9 @@ def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall"
         for row, family in enumerate(families):
             if family in runs.index:
                 _cell(axes, column, row, runs.loc[family].to_dict(), metric, colors)
-        if runs[metric].notna().any():
-            best = families.index(str(runs[metric].idxmax()))
-            frame = Rectangle(
-                (column + 0.02, best + 0.02), 0.96, 0.96, fill=False, ec=style.VERMILION, lw=3.5
-            )
-            axes.add_patch(frame)
+        for family in runs.index[runs[metric] == runs[metric].max()]:
+            corner = (column + 0.02, families.index(family) + 0.02)
+            axes.add_patch(Rectangle(corner, 0.96, 0.96, fill=False, ec=style.VERMILION, lw=3.5))
     if not labels:
         style.say(axes, "no runs")
     axes.set(xlim=(0, max(len(labels), 1)), ylim=(max(len(families), 1), 0))
@@ -57,8 +56,8 @@ def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall"
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    word = metric.replace("_", " ")
-    detail = f"{word} with 95% interval; the best of each label framed"
+    word = re.sub(r"_(\d\d)$", r" 0.\1", metric).replace("_", " ")
+    detail = f"{word} with 95% interval; the highest of each label framed"
     if "specificity" in leaderboard:
         detail += f"; ▼ specificity below {DEGENERATE}"
     style.heading(axes, title, detail)

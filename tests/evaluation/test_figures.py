@@ -108,6 +108,21 @@ def test_a_recall_bought_with_specificity_is_marked(leaderboard):
     assert "▼ specificity 0.90" not in found
 
 
+def test_the_heat_map_frames_the_highest_recall_of_each_label_and_all_that_equal_it(leaderboard):
+    tied = leaderboard.assign(recall=0.8)
+
+    def frames(rows):
+        patches = overview.recall_heatmap(rows, "Quickstart").axes[0].patches
+        return [patch.get_xy() for patch in patches if not patch.get_fill()]
+
+    assert len(frames(tied)) == len(tied)
+    one = tied.index[(tied["label"] == "any") & (tied["family"] == "cnn")][0]
+    tied.loc[one, "recall"] = 0.9
+    column = [xy for xy in frames(tied) if xy[0] < 1]
+    row = list(dict.fromkeys(tied["family"])).index("cnn")
+    assert [round(y - 0.02) for _, y in column] == [row]
+
+
 def test_the_worst_errors_come_first_and_each_patient_once_before_twice(simulate):
     table = simulate(4)
     missed, alarms = explain.worst(table, 8)
