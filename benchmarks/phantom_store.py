@@ -16,7 +16,7 @@ from hemo.imaging.phantom import PhantomStudy, make_study, patient_seed, profile
 from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import LABELS, SUBTYPES, LabelTable
-from hemo.slices.assemble import assemble, label_counts, read_records, write_assembled
+from hemo.slices.assemble import assemble, label_counts, write_assembled
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key, pseudonym
 from hemo.slices.shards import RECORD, npy_header, shard_path
 from hemo.slices.store import SCHEMA, SliceStore
@@ -63,8 +63,7 @@ def build(folder: Path, positives: int, *, size: int, slices: int, workers: int,
         counts = ", ".join(f"{label} {count}" for label, count in zip(LABELS, found, strict=True))
         console.err.print(f"{len(ids)} slices: {counts}")
     table = LabelTable(np.array(ids, object), np.concatenate(values), "rsna")
-    records = read_records(sorted((folder / "shards").glob("*.parquet")))
-    result = assemble(records, table, None, REDUCTION, key)
+    result = assemble(sorted((folder / "shards").glob("*.parquet")), table, None, REDUCTION, key)
     facts = {
         "schema": SCHEMA,
         "reduction": REDUCTION.to_json(),
