@@ -79,7 +79,7 @@ def failure_gallery(
             plain, looked = panels[2 * block : 2 * block + 2, column]
             plain.imshow(images[position][..., 0], cmap="gray", vmin=0, vmax=255)
             slice_id = str(row["slice_id"])
-            short = slice_id if len(slice_id) <= 9 else f"{slice_id[:8]}…"
+            short = slice_id if len(slice_id) <= 9 else f"{slice_id[:3]}…{slice_id[-5:]}"
             plain.set_title(f"{word}: {short}", size=9, weight="bold", color=style.INK)
             _overlay(looked, images[position][..., 0], attributions[position])
             figures = f"truth {row['truth']}, probability {row['probability']:.2f}"
