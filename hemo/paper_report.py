@@ -1,7 +1,5 @@
 """The paper's tables beside ours, as a run in MLflow with one page: `hemo compare --paper`."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from hemo import comparison, families, paper, paper_page, tracking
 from hemo.comparison import Comparison
 from hemo.config import Experiment
 from hemo.labels import LABELS
+from hemo.report import logged
 
 PARTS = {
     "paper/sample_slices": ("slices sampled of the whole store", 18_301),
@@ -46,21 +45,9 @@ def log_paper(
         The tables by name (see `tables`).
     """
     found = comparison.compare(experiment)
-    tags = {
-        "stage": "paper",
-        "protocol": found.protocol,
-        "data_digest": found.data_digest,
-        "split_digest": found.split_digest,
-        "git_commit": tracking.git_commit(),
-    }
-    opened = tracking.start_run if parent else tracking.root_run
-    words: dict[str, Any] = {"parent": parent} if parent else {}
-    with opened(experiment, "paper", tags, **words), tempfile.TemporaryDirectory() as scratch:
-        made = tables(found)
-        paper_page.write(made, found, config.name, Path(scratch))
-        mlflow.log_artifacts(scratch)
-        if out:
-            shutil.copytree(scratch, out, dirs_exist_ok=True)
+    made = tables(found)
+    with logged("paper", found, parent, out) as folder:
+        paper_page.write(made, found, config.name, folder)
         mlflow.set_tag("mlflow.note.content", paper_page.note(made))
     return made
 

@@ -53,10 +53,8 @@ def promote(
     """
     chosen = _best(experiment, labels)
     tags = {"stage": "promotion", "git_commit": tracking.git_commit()}
-    opened = tracking.start_run if parent else tracking.root_run
-    words = {"parent": parent} if parent else {}
     rows = []
-    with opened(experiment, "promotion", tags, **words) as deciding:
+    with tracking.run_below(experiment, "promotion", tags, parent) as deciding:
         try:
             for label, run_id in chosen.items():
                 aliases.settle(model_name(label))

@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,26 +85,44 @@ def log_comparison(
         Where tables, figures and page are written as well.
     """
     found = comparison.compare(experiment, only)
-    tags = {
-        "stage": "comparison",
-        "protocol": found.protocol,
-        "data_digest": found.data_digest,
-        "split_digest": found.split_digest,
-        "git_commit": tracking.git_commit(),
-    }
-    opened = tracking.start_run if parent else tracking.root_run
-    words: dict[str, Any] = {"parent": parent} if parent else {}
-    with opened(experiment, "comparison", tags, **words), tempfile.TemporaryDirectory() as scratch:
-        write(found, config, Path(scratch))
-        mlflow.log_artifacts(scratch)
-        if out:
-            shutil.copytree(scratch, out, dirs_exist_ok=True)
+    with logged("comparison", found, parent, out) as folder:
+        write(found, config, folder)
         mlflow.set_tag("mlflow.note.content", note(found))
     if parent:
         about = f"{config.description}\n\n{note(found)}".strip()
         tracking.client().set_tag(parent, "mlflow.note.content", about)
     views.note_figures(experiment, report_tables.markdown(found))
     return found
+
+
+@contextmanager
+def logged(stage: str, found: Comparison, parent: str | None, out: Path | None) -> Iterator[Path]:
+    """Open the run of a comparison, named by its stage, and yield a folder whose files it keeps.
+
+    Parameters
+    ----------
+    stage
+        Also the run's name.
+    found
+        What is compared.
+    parent
+        Run below which it is logged.
+    out
+        Where the files are written as well.
+    """
+    tags = {
+        "stage": stage,
+        "protocol": found.protocol,
+        "data_digest": found.data_digest,
+        "split_digest": found.split_digest,
+        "git_commit": tracking.git_commit(),
+    }
+    opened = tracking.run_below(found.experiment, stage, tags, parent)
+    with opened, tempfile.TemporaryDirectory() as scratch:
+        yield Path(scratch)
+        mlflow.log_artifacts(scratch)
+        if out:
+            shutil.copytree(scratch, out, dirs_exist_ok=True)
 
 
 @dataclass(frozen=True)

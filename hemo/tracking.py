@@ -9,7 +9,7 @@ import socket
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -133,6 +133,13 @@ def start_run(
         log_system_metrics=system_metrics,
     ) as run:
         yield run.info.run_id
+
+
+def run_below(
+    experiment: str, name: str, tags: Mapping[str, str], parent: str | None
+) -> AbstractContextManager[str]:
+    """Open a run below `parent`; without one, as the root run of a command."""
+    return start_run(experiment, name, tags, parent) if parent else root_run(experiment, name, tags)
 
 
 def training_runs(experiment: str, **tags: str) -> list[Run]:

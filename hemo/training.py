@@ -143,9 +143,8 @@ def train(
     for one in trainings:
         classifier, seconds = _fit(store, plan, family, label, params, one, epochs, final=one_for_all)
         fit_seconds += seconds
-        for part, rows in (("validation", one.validation), ("test", one.test)):
-            if part == "test" or plan.protocol == "holdout":
-                tables.append(predict(store, plan, classifier, family, label, rows, part, one.fold))
+        for part, rows in predicted_parts(plan, one).items():
+            tables.append(predict(store, plan, classifier, family, label, rows, part, one.fold))
     if refit and not one_for_all:
         whole = everything(store, plan)
         classifier, seconds = _fit(store, plan, family, label, params, whole, epochs, final=True)
@@ -154,6 +153,12 @@ def train(
     if plan.split is None:
         trained.facts.update(paper.counts(index, label, trainings[0], plan.seed, plan.positives))
     return trained
+
+
+def predicted_parts(plan: Plan, one: Round) -> dict[str, Rows]:
+    """Return the rows of a round that are predicted: validation too where the operating point needs it."""
+    held = {"validation": one.validation} if plan.protocol == "holdout" else {}
+    return {**held, "test": one.test}
 
 
 def everything(store: SliceStore, plan: Plan) -> Round:

@@ -15,7 +15,7 @@ from hemo.labels import LABELS
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, Trained, conclude, everything, predict
+from hemo.training import Plan, Trained, conclude, everything, predict, predicted_parts
 
 
 def train_together(
@@ -60,11 +60,8 @@ def train_together(
         kept, spent = _fit(store, plan, family, labels, params, one, epochs, final=final)
         seconds += spent
         for label in labels:
-            for part, rows in (("validation", one.validation), ("test", one.test)):
-                if part == "test" or plan.protocol == "holdout":
-                    tables[label].append(
-                        predict(store, plan, kept[label], family, label, rows, part, one.fold)
-                    )
+            for part, rows in predicted_parts(plan, one).items():
+                tables[label].append(predict(store, plan, kept[label], family, label, rows, part, one.fold))
     if labels and not final:
         kept, spent = _fit(store, plan, family, labels, params, everything(store, plan), epochs, final=True)
         seconds += spent

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families._lite0 import lite0, published_weights, set_weights
+from hemo.families._saved import load_arrays
 from hemo.families._torch_file import read_torch_file
 from hemo.families.base import Images
 
@@ -175,7 +176,7 @@ def save_backbone(part: Backbone, path: Path) -> None:
 
 def load_backbone(name: str, path: Path) -> Backbone:
     """Read what `save_backbone` wrote; classifiers that share a backbone share it in memory too."""
-    weights = _read_arrays(path)
+    weights = load_arrays(path)
     digest = _digest(weights)
     if digest not in _loaded:
         network = build(name)
@@ -240,7 +241,7 @@ def _load(name: str, network: Any, path: Path) -> None:
     """Give the network the weights of a file."""
     try:
         if path.suffix == ".npz":
-            network.set_weights(_read_arrays(path))
+            network.set_weights(load_arrays(path))
         elif path.suffix in (".h5", ".keras"):
             network.load_weights(path)
         elif name == "lite0":
@@ -259,11 +260,6 @@ def _as_backbone(name: str, network: Any) -> Backbone:
     shape = tf.TensorSpec((None, None, None, 3), tf.float32)
     run = tf.function(lambda x: network(x, training=False), input_signature=(shape,))
     return Backbone(name, network, _digest(network.get_weights()), run)
-
-
-def _read_arrays(path: Path) -> list[NDArray[np.float32]]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
 
 
 def _digest(weights: list[NDArray[np.float32]]) -> str:

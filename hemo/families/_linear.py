@@ -1,7 +1,7 @@
 """What the linear families share: pixels in, one weight a pixel out, probabilities by a sigmoid."""
 
-import json
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hemo.families._checks import check_choices, check_images, check_truth
 from hemo.families._platt import cross_fitted_scores, fit_sigmoid
 from hemo.families._rowspace import SCALES, Features, features
+from hemo.families._saved import load_state, save_state
 from hemo.families.base import Images, OnEpoch, Truth
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ FIRST_SCALING: Mapping[str, Any] = {"pca": False, "scale": "standardise", "class
 """The trial parameters for which `suggest_scaling` gives the defaults."""
 
 
-class LinearClassifier:
+class LinearClassifier(ABC):
     """A linear decision on gray levels; a family gives the estimator of scikit-learn that finds it.
 
     Parameters
@@ -69,9 +70,9 @@ class LinearClassifier:
         self.seed = seed
         check_choices(params, {"scale": SCALES})
 
+    @abstractmethod
     def _estimator(self, n: int, k: int) -> Any:
         """Return the unfitted scikit-learn estimator for an (n, k) matrix."""
-        raise NotImplementedError
 
     def _rotation_invariant(self) -> bool:
         """Whether the fit is the same on rotated features."""
@@ -195,27 +196,16 @@ class LinearClassifier:
     def save(self, folder: Path) -> None:
         """Write weights and parameters, as NumPy arrays and JSON."""
         np.savez(folder / "linear.npz", weights=self.weights_, center=self.center_)
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "intercept": self.intercept_,
-            "sigmoid": self.sigmoid_,
-            "image_shape": self.image_shape_,
-            "convergence": self.convergence_,
-        }
-        (folder / "linear.json").write_text(json.dumps(state, indent=1))
+        save_state(self, folder, intercept=self.intercept_, sigmoid=self.sigmoid_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = json.loads((folder / "linear.json").read_text())
-        classifier = cls(state["params"], state["seed"])
+        classifier, state = load_state(cls, folder)
         with np.load(folder / "linear.npz", allow_pickle=False) as arrays:
             classifier.weights_, classifier.center_ = arrays["weights"], arrays["center"]
         classifier.intercept_ = state["intercept"]
         classifier.sigmoid_ = tuple(state["sigmoid"])
-        classifier.image_shape_ = tuple(state["image_shape"])
-        classifier.convergence_ = state["convergence"]
         return classifier
 
 

@@ -1,18 +1,17 @@
-"""What the neural families share: training by Keras with early stopping, prediction, saving."""
+"""What the neural families share: training by Keras with early stopping, and prediction."""
 
-import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._augment import augmentation
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
 from hemo.families._losses import masked_cross_entropy
-from hemo.families._rowspace import SCALES, pixel_moments
+from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
 from hemo.families.base import Images, OnEpoch, Truth
 
@@ -24,7 +23,7 @@ BATCH = 64
 """Slices at a time in prediction: the paper's convolutional network needs 2 MB of maps for each."""
 
 
-class NeuralClassifier:
+class NeuralClassifier(ABC):
     """A network with a sigmoid output for each label it learns, trained on binary cross-entropy.
 
     Parameters
@@ -42,14 +41,11 @@ class NeuralClassifier:
         Weights of the network, trainable or not.
     image_shape_ : tuple of int
         Height, width and channels of the training slices.
-    mean_image_ : ndarray of float32, (height, width, channels)
-        Mean training slice, the baseline of attributions.
     convergence_ : dict
         `converged` (1 if stopped early), `iterations` (epochs run) and `best_epoch` (from 0).
     """
 
-    jit: ClassVar[bool] = False
-    """Whether compiling a large network by XLA pays with optimizers that keep moments."""
+    network_: Any
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
@@ -66,26 +62,10 @@ class NeuralClassifier:
             self.params["learning_rate"] = RATES[params["optimizer"]]
         check_positive(self.params, ("learning_rate", "batch_size", "epochs", "patience"))
 
-    def _body(self, x: Any) -> Any:
-        """Return the tensor before the last layer, from the scaled slices (n, height, width, channels)."""
-        raise NotImplementedError
-
     @property
     def n_parameters(self) -> int:
         """Number of weights of the network, known once it is built."""
         return self.network_.count_params()
-
-    def build_network(self, shape: tuple[int, ...], shift: Any = 0.0, divisor: Any = 1.0) -> None:
-        """Make the untrained network for slices of a shape; `shift` and `divisor` scale their channels."""
-        import keras
-
-        inputs = keras.Input(shape, name="slices")
-        scale = 1 / np.asarray(divisor, float)
-        offset = -np.asarray(shift, float) * scale
-        x = keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")(inputs)
-        logit = keras.layers.Dense(self.n_labels, name="logit", **self._penalty())(self._body(x))
-        probability = keras.layers.Activation("sigmoid", name="probability")(logit)
-        self.network_ = keras.Model(inputs, probability)
 
     def fit(
         self,
@@ -114,10 +94,26 @@ class NeuralClassifier:
         self._train(images, truth, validation, on_epoch)
         return self
 
+    @abstractmethod
     def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
-        """Make the network to be trained."""
-        shift, divisor = self._moments(images)
-        self.build_network(self.image_shape_, shift, divisor)
+        """Make `network_`, to be trained on slices of `image_shape_`."""
+
+    @abstractmethod
+    def _trainer(self, truth: NDArray[np.int8]) -> Any:
+        """Return the compiled model that is trained in the place of `network_`, whose weights it shares."""
+
+    @abstractmethod
+    def _rebuild(self, other: Self) -> None:
+        """Make `network_` for one label, untrained, as that of another classifier of this class."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the fitted classifier into an existing empty folder, without pickle."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
 
     def _train(
         self,
@@ -157,32 +153,6 @@ class NeuralClassifier:
             "best_epoch": float(stopping.best_epoch if validation else epochs - 1),
         }
 
-    def _moments(self, images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        channels = images.shape[-1]
-        center, deviation = pixel_moments(images)
-        self.mean_image_ = center.reshape(images.shape[1:]).astype(np.float32)
-        if self.params["scale"] == "none":
-            return np.zeros(channels), np.ones(channels)
-        if self.params["scale"] == "unit":
-            return np.zeros(channels), np.full(channels, 255.0)
-        mean = center.reshape(-1, channels).mean(axis=0)
-        square = (center**2 + deviation**2).reshape(-1, channels).mean(axis=0)
-        return mean, np.maximum(np.sqrt(square - mean**2), 1)
-
-    def _trainer(self, truth: NDArray[np.int8]) -> Any:
-        """Return the compiled model: augmentation before the network, which itself stays uncompiled."""
-        import keras
-
-        p = self.params
-        inputs = keras.Input(self.image_shape_)
-        trainer = keras.Model(inputs, self.network_(augmentation(inputs, p["augmentation"], self.seed)))
-        # Compiling fuses the update of an optimizer's moments; it takes seconds, which small networks, SGD
-        # without moments and convolutions do not win back. XLA cannot compile the augmentation.
-        large = self.n_parameters > 10_000_000
-        jit = self.jit and large and p["optimizer"] != "sgd" and not p["augmentation"]
-        self._compile(trainer, truth, jit)
-        return trainer
-
     def _compile(self, trainer: Any, truth: NDArray[np.int8], jit: bool = False) -> None:
         import keras
 
@@ -202,17 +172,10 @@ class NeuralClassifier:
         """Return a classifier of one of the labels that were learnt together, number `index`."""
         one = type(self)(self.params, self.seed)
         one.image_shape_, one.convergence_ = self.image_shape_, self.convergence_
-        one.mean_image_ = self.mean_image_
-        one._rebuild(self.network_)
+        one._rebuild(self)
         *trunk, kernel, bias = self.network_.get_weights()
         one.network_.set_weights([*trunk, kernel[:, [index]], bias[[index]]])
         return one
-
-    def _rebuild(self, network: Any) -> None:
-        """Make the network anew for one label, scaled as the given one."""
-        scaling = network.get_layer("scaling")
-        scale = np.asarray(scaling.scale, float)
-        self.build_network(self.image_shape_, -np.asarray(scaling.offset, float) / scale, 1 / scale)
 
     def _penalty(self) -> dict[str, Any]:
         import keras
@@ -234,27 +197,6 @@ class NeuralClassifier:
             batch = images[start : start + BATCH].astype(np.float32)
             positive[start : start + BATCH] = self.network_(batch, training=False).numpy()[:, 0]
         return np.column_stack((1 - positive, positive))
-
-    def save(self, folder: Path) -> None:
-        """Write the network in Keras' own format, without the optimizer, and the rest as NumPy and JSON."""
-        self.network_.save(folder / "network.keras")
-        np.savez(folder / "mean_image.npz", mean_image=self.mean_image_)
-        state = {"params": self.params, "seed": self.seed, "convergence": self.convergence_}
-        (folder / "neural.json").write_text(json.dumps(state, indent=1))
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote."""
-        import keras
-
-        state = json.loads((folder / "neural.json").read_text())
-        classifier = cls(state["params"], state["seed"])
-        classifier.convergence_ = state["convergence"]
-        classifier.network_ = keras.saving.load_model(folder / "network.keras", compile=False, safe_mode=True)
-        with np.load(folder / "mean_image.npz", allow_pickle=False) as arrays:
-            classifier.mean_image_ = arrays["mean_image"]
-        classifier.image_shape_ = tuple(classifier.mean_image_.shape)
-        return classifier
 
 
 def _checked(y: Truth, n: int, least: int = 2) -> NDArray[np.int8]:

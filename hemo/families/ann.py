@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_images
-from hemo.families._neural import NeuralClassifier
+from hemo.families._pixel_network import PixelNetwork
 from hemo.families._training_options import FIRST_TRAINING, TRAINING_DEFAULTS, suggest_training
 from hemo.families.base import Family, Images
 
@@ -17,7 +17,7 @@ STEPS = 16
 """Points on the way from the mean slice, at which the gradient is taken."""
 
 
-class DenseNetwork(NeuralClassifier):
+class DenseNetwork(PixelNetwork):
     """Dense layers of the given widths on flattened slices."""
 
     jit: ClassVar[bool] = True

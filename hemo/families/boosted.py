@@ -1,6 +1,5 @@
 """Gradient boosting on what a reader of head CT looks for: dense spots, their place, differences of sides."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
 from hemo.families._occlusion import falls
 from hemo.families._radiology import radiological_features, remembered_features
+from hemo.families._saved import load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch, Truth
 
 if TYPE_CHECKING:
@@ -119,26 +119,16 @@ class Boosted:
         """Write the trees, as NumPy arrays and JSON."""
         arrays: dict[str, Any] = {"roots": self.roots_, **self.nodes_}
         np.savez(folder / "trees.npz", **arrays)
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "baseline": self.baseline_,
-            "image_shape": self.image_shape_,
-            "convergence": self.convergence_,
-        }
-        (folder / "boosted.json").write_text(json.dumps(state, indent=1))
+        save_state(self, folder, baseline=self.baseline_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = json.loads((folder / "boosted.json").read_text())
-        classifier = cls(state["params"], state["seed"])
+        classifier, state = load_state(cls, folder)
         with np.load(folder / "trees.npz", allow_pickle=False) as arrays:
             classifier.nodes_ = {name: arrays[name] for name in arrays.files if name != "roots"}
             classifier.roots_ = arrays["roots"]
         classifier.baseline_ = state["baseline"]
-        classifier.image_shape_ = tuple(state["image_shape"])
-        classifier.convergence_ = state["convergence"]
         return classifier
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_images
 from hemo.families._grad_cam import grad_cam
-from hemo.families._neural import NeuralClassifier
+from hemo.families._pixel_network import PixelNetwork
 from hemo.families._training_options import FIRST_TRAINING, TRAINING_DEFAULTS, suggest_training
 from hemo.families.base import Family, Images
 
@@ -22,7 +22,7 @@ POOLINGS = ("flatten", "average", "max")
 """The last maps as they are (the paper's), or each one's mean or maximum over the slice."""
 
 
-class ConvolutionalNetwork(NeuralClassifier):
+class ConvolutionalNetwork(PixelNetwork):
     """3×3 convolutions of the given filters, 2×2 max-pooling between them, and one sigmoid."""
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:

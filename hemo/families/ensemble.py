@@ -1,6 +1,5 @@
 """Several families as one classifier, which judges a slice together with those around it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +11,7 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_truth
+from hemo.families._saved import load_state, save_state
 from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Studies, Truth
 
 if TYPE_CHECKING:
@@ -188,28 +188,18 @@ class Ensemble:
         for group, members in self.groups_.items():
             for number, (name, member) in enumerate(zip(self._names, members, strict=True)):
                 families.save(member, name, folder / group / str(number))
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "weights": {group: weights.tolist() for group, weights in self.weights_.items()},
-            "image_shape": self.image_shape_,
-            "convergence": self.convergence_,
-        }
-        (folder / "ensemble.json").write_text(json.dumps(state, indent=1))
+        save_state(self, folder, weights={group: each.tolist() for group, each in self.weights_.items()})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = json.loads((folder / "ensemble.json").read_text())
-        classifier = cls(state["params"], state["seed"])
+        classifier, state = load_state(cls, folder)
         classifier.weights_ = {group: np.array(weights) for group, weights in state["weights"].items()}
         numbers = range(len(classifier._names))
         classifier.groups_ = {
             group: [families.load(folder / group / str(number)) for number in numbers]
             for group in state["weights"]
         }
-        classifier.image_shape_ = tuple(state["image_shape"])
-        classifier.convergence_ = state["convergence"]
         return classifier
 
 

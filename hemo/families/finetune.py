@@ -6,7 +6,6 @@ below a head drawn at random would spoil them first (A. Kumar et al., "Fine-tuni
 features and underperform out-of-distribution", 2022); what does not lower the validation loss is not kept.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +19,7 @@ from hemo.families._checks import check_choices, check_images, check_positive
 from hemo.families._copies import augmented_copies, stem_maps
 from hemo.families._grad_cam import grad_cam
 from hemo.families._neural import NeuralClassifier
+from hemo.families._saved import load_arrays, load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ class FineTuned(NeuralClassifier):
 
     def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
         p = self.params
-        self.mean_image_ = np.zeros(self.image_shape_, np.float32)
         start = backbone(p["backbone"], p["weights"], self.seed)
         self._assemble(start.network)
         self._digest = start.digest
@@ -152,7 +151,7 @@ class FineTuned(NeuralClassifier):
             bias[label] = head.intercept_[0] - center @ kernel[:, label]
         self._logit.set_weights([kernel, bias])
 
-    def _rebuild(self, network: Any) -> None:
+    def _rebuild(self, other: Self) -> None:
         self._assemble(build(self.params["backbone"]))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
@@ -169,27 +168,16 @@ class FineTuned(NeuralClassifier):
         weights = self.network_.get_weights()
         np.savez(folder / "backbone.npz", *weights[:-2])
         np.savez(folder / "head.npz", *weights[-2:])
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "image_shape": self.image_shape_,
-            "convergence": self.convergence_,
-        }
-        (folder / "finetune.json").write_text(json.dumps(state, indent=1))
+        save_state(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = json.loads((folder / "finetune.json").read_text())
-        classifier = cls(state["params"], state["seed"])
-        classifier.image_shape_ = tuple(state["image_shape"])
-        classifier.convergence_ = state["convergence"]
+        classifier, state = load_state(cls, folder)
         classifier._assemble(build(state["params"]["backbone"]))
-        weights = []
-        for name in ("backbone.npz", "head.npz"):
-            with np.load(folder / name, allow_pickle=False) as arrays:
-                weights += [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
-        classifier.network_.set_weights(weights)
+        classifier.network_.set_weights(
+            [*load_arrays(folder / "backbone.npz"), *load_arrays(folder / "head.npz")]
+        )
         return classifier
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hemo.families._checks import check_choices
 from hemo.families._neural import NeuralClassifier
+from hemo.families._saved import read_state
 from hemo.families._training_options import TRAINING_DEFAULTS
 from hemo.families.base import Family
 from hemo.families.cnn import FAMILY as CNN
@@ -27,7 +28,7 @@ TRUNKS = ("backbone", "cnn")
 def build(params: Mapping[str, Any], seed: int = 0) -> NeuralClassifier:
     """Return the unfitted network of the trunk that `params` name."""
     check_choices(params, {"trunk": TRUNKS})
-    return (ConvolutionalNetwork if params["trunk"] == "cnn" else FineTuned)(params, seed)
+    return _trunk(params)(params, seed)
 
 
 class MultiLabel:
@@ -36,7 +37,11 @@ class MultiLabel:
     @classmethod
     def load(cls, folder: Path) -> NeuralClassifier:
         """Read what a network of this family wrote."""
-        return (FineTuned if (folder / "finetune.json").is_file() else ConvolutionalNetwork).load(folder)
+        return _trunk(read_state(folder)["params"]).load(folder)
+
+
+def _trunk(params: Mapping[str, Any]) -> type[NeuralClassifier]:
+    return ConvolutionalNetwork if params["trunk"] == "cnn" else FineTuned
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

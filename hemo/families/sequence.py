@@ -1,6 +1,5 @@
 """A slice read between its neighbours: a linear model of the study's sequence of radiological features."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +11,7 @@ from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
 from hemo.families._occlusion import falls
 from hemo.families._radiology import radiological_features, remembered_features
+from hemo.families._saved import load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch, Studies, Truth
 
 if TYPE_CHECKING:
@@ -99,25 +99,15 @@ class Sequence:
     def save(self, folder: Path) -> None:
         """Write the weights, as NumPy arrays and JSON."""
         np.savez(folder / "weights.npz", weights=self.weights_)
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "intercept": self.intercept_,
-            "image_shape": self.image_shape_,
-            "convergence": self.convergence_,
-        }
-        (folder / "sequence.json").write_text(json.dumps(state, indent=1))
+        save_state(self, folder, intercept=self.intercept_)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = json.loads((folder / "sequence.json").read_text())
-        classifier = cls(state["params"], state["seed"])
+        classifier, state = load_state(cls, folder)
         with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
             classifier.weights_ = arrays["weights"]
         classifier.intercept_ = state["intercept"]
-        classifier.image_shape_ = tuple(state["image_shape"])
-        classifier.convergence_ = state["convergence"]
         return classifier
 
 

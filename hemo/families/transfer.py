@@ -1,6 +1,5 @@
 """Transfer learning: a backbone trained on photographs, frozen, with a linear or dense head for blood."""
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from hemo.errors import HemoError
 from hemo.families._backbones import ARCHITECTURES, backbone, load_backbone, save_backbone
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
 from hemo.families._embedding import embed
+from hemo.families._saved import load_arrays, load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch, Truth
 
 if TYPE_CHECKING:
@@ -163,25 +163,15 @@ class Transfer:
         """Write head and backbone, as NumPy arrays and JSON."""
         save_backbone(self.backbone_, folder / "backbone.npz")
         np.savez(folder / "head.npz", *(array for layer in self.layers_ for array in layer))
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "image_shape": self.image_shape_,
-            "convergence": self.convergence_,
-        }
-        (folder / "transfer.json").write_text(json.dumps(state, indent=1))
+        save_state(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = json.loads((folder / "transfer.json").read_text())
-        classifier = cls(state["params"], state["seed"])
+        classifier, state = load_state(cls, folder)
         classifier.backbone_ = load_backbone(state["params"]["backbone"], folder / "backbone.npz")
-        with np.load(folder / "head.npz", allow_pickle=False) as arrays:
-            parts = [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
+        parts = load_arrays(folder / "head.npz")
         classifier.layers_ = list(zip(parts[::2], parts[1::2], strict=True))
-        classifier.image_shape_ = tuple(state["image_shape"])
-        classifier.convergence_ = state["convergence"]
         return classifier
 
 

@@ -62,7 +62,7 @@ def write_shards(tasks: Sequence[Task], workers: int) -> Iterator[None]:
                 for future in as_completed(futures):
                     future.result()
                     yield from (None for _ in futures[future].sources)
-            except BaseException:
+            except BaseException:  # Ctrl-C and a closed generator too: what is queued is not to be started
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     except BrokenProcessPool as error:

@@ -188,16 +188,11 @@ def folds(shown: Shown) -> Figure:
     """Draw the value of each trial on each fold, pruned ones as far as they got."""
     figure = Figure(figsize=(8.6, 4.8))
     axes = figure.subplots()
-    for trials, look in ((shown.pruned, ":"), (shown.others, "-")):
-        for trial in trials:
-            axes.plot(*by_fold(trial), look, color=style.GRAY, lw=0.8, alpha=0.35)
+    _courses(axes, shown, by_fold, "-o")
     axes.plot([], [], color=style.GRAY, lw=0.8, label="trial")
     if shown.pruned:
         axes.plot([], [], ":", color=style.GRAY, lw=0.8, label="pruned")
-    for trial, color, word in shown.marked:
-        axes.plot(*by_fold(trial), "-o", color=color, lw=2.5, label=word)
     axes.set(xlabel="fold", ylabel=f"{shown.objective} of the fold")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     style.heading(axes, f"{shown.name}: fold by fold", "a trial below the best one in two folds is pruned")
     return figure
@@ -208,13 +203,8 @@ def epochs(shown: Shown) -> Figure:
     """Draw the AUC of the first fold's validation slices, epoch by epoch."""
     figure = Figure(figsize=(8.6, 4.8))
     axes = figure.subplots()
-    for trials, look in ((shown.pruned, ":"), (shown.others, "-")):
-        for trial in trials:
-            axes.plot(*by_epoch(trial), look, color=style.GRAY, lw=0.8, alpha=0.5)
-    for trial, color, word in shown.marked:
-        axes.plot(*by_epoch(trial), color=color, lw=2.5, label=word)
+    _courses(axes, shown, by_epoch, "-")
     axes.set(xlabel="epoch", ylabel="AUC, validation slices")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     detail = "trials in the worse half after 4, 8, 16, ... epochs are pruned (dotted)"
     style.heading(axes, f"{shown.name}: first fold, epoch by epoch", detail)
@@ -250,3 +240,13 @@ def _label(axes: Axes, x: int, marks: Sequence[tuple[float, str]]) -> None:
     for y, word in marks:
         box = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.75}
         axes.annotate(word, (x, y), (5, 0), "data", "offset points", va="center", size=9, bbox=box, zorder=9)
+
+
+def _courses(axes: Axes, shown: Shown, points: Callable[[FrozenTrial], tuple[Any, Any]], marks: str) -> None:
+    """Draw the course of each trial over whole steps, pruned ones dotted; those of note in colour."""
+    for trials, look in ((shown.pruned, ":"), (shown.others, "-")):
+        for trial in trials:
+            axes.plot(*points(trial), look, color=style.GRAY, lw=0.8, alpha=0.4)
+    for trial, color, word in shown.marked:
+        axes.plot(*points(trial), marks, color=color, lw=2.5, label=word)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
