@@ -1,5 +1,6 @@
 """Readers of label tables: four forms, one result (see `hemo.labels.LabelTable`)."""
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -164,6 +165,7 @@ def _rows(path: Path, table: pa.Table, ids: list[str], patients: list[str] | Non
     """Return the table of a row a slice whose ids are known."""
     columns = _columns(table.column_names)
     present = [label for label in LABELS if label in columns]
+    _check_no_other_spelling(path, columns)
     if not present:
         raise HemoError(
             f"{path}: none of the labels {', '.join(LABELS)} among its columns "
@@ -186,6 +188,18 @@ def _rows(path: Path, table: pa.Table, ids: list[str], patients: list[str] | Non
         patients=None if patients is None else np.asarray(patients, object)[first],
         duplicates=repeated // len(LABELS),
     )
+
+
+def _check_no_other_spelling(path: Path, columns: dict[str, str]) -> None:
+    """Refuse a column that looks like a label's, but is called otherwise: its labels would be lost unseen.
+
+    A table may leave a label out; 0.8 is a letter or two wrong in a label's name.
+    """
+    for label in LABELS:
+        others = [name for name in columns if name not in LABELS]
+        near = difflib.get_close_matches(label, others, n=1, cutoff=0.8) if label not in columns else []
+        if near:
+            raise HemoError(f"{path}: column {columns[near[0]]}: call it {label}, or leave it out")
 
 
 def _texts(path: Path, table: pa.Table, name: str) -> list[str]:

@@ -115,6 +115,8 @@ def test_a_byte_order_mark_windows_line_ends_and_leading_zeros_do_no_harm(tmp_pa
         ("image,any\n,1", "image is empty in row 2"),
         ("image,any\n", "no rows"),
         ("", "not a readable CSV table"),
+        ("image,any,epidurall\na,1,1", "column epidurall: call it epidural, or leave it out"),
+        ("PatientNumber,SliceNumber,Epidural,Sub-dural\n1,1,0,0", "column Sub-dural: call it subdural"),
         (wide({"a": [0, 1, 0, 0, 0, 0]}), "any contradicts the five"),
         (wide({"a": [1, 0, 0, 0, 0, 0]}), "any contradicts the five"),
     ],
@@ -151,3 +153,8 @@ def test_a_long_table_keeps_its_order(tmp_path):
     table = read_labels(written(tmp_path, "\n".join(["ID,Label", *rsna(truth)])))
     assert table.ids.tolist() == list(truth)
     assert table.values.dtype == np.int8
+
+
+def test_a_table_may_leave_labels_out(tmp_path):
+    table = read_labels(written(tmp_path, "image,epidural,fracture\na,1,0\nb,0,1"))
+    assert table.values.tolist() == [[1, 1, -1, -1, -1, -1], [-1, 0, -1, -1, -1, -1]]

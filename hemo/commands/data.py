@@ -109,6 +109,9 @@ def _report(summary: "Summary", labelled: bool) -> None:
             f"[yellow]{summary.unlabelled:,} slices without label; {summary.unmatched:,} label rows without "
             f"an image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.[/yellow]"
         )
+    unknown = [label for label in LABELS if (store.index[label] < 0).all()]
+    if labelled and unknown:
+        err.print(f"[yellow]No slice has a label for {', '.join(unknown)}.[/yellow]")
     if summary.duplicates:
         err.print(f"{summary.duplicates:,} rows of the label table repeated another and were dropped.")
     err.print(f"{summary.decoded:,} files read now.")
