@@ -28,6 +28,10 @@ COMMANDS = {
 """Where each command is defined; every registered family is a command too."""
 
 
+STOPPED = 130
+"""Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+
 class Commands(click.Group):
     """Commands by name, in the order in which they are used."""
 
@@ -49,6 +53,16 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names, and the other words."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise HemoError(
+                f"no command or family '{args[0]}': choose of {', '.join(self.list_commands(ctx))}"
+            )
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a fault in what the user gave ends with status 2 and one line."""
         try:
@@ -56,6 +70,11 @@ class Commands(click.Group):
         except HemoError as fault:
             click.echo(f"hemo: {fault}", err=True)
             ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo(
+                "hemo: stopped: what was finished is kept; preprocess and tune go on from it", err=True
+            )
+            ctx.exit(STOPPED)
 
 
 def family_names() -> list[str]:

@@ -40,15 +40,26 @@ def run_all(
     with _threads_shared_by(workers):
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=end_with_parent) as pool:
-            futures = {pool.submit(function, task): task for task in tasks}
-            for future in as_completed(futures):
-                failure = future.exception()
-                if failure is None:
-                    yield futures[future], future.result()
-                elif isinstance(failure, Exception):
-                    yield futures[future], failure
-                else:
-                    raise failure
+            futures = {pool.submit(_work, function, task): task for task in tasks}
+            try:
+                for future in as_completed(futures):
+                    failure = future.exception()
+                    if failure is None:
+                        yield futures[future], future.result()
+                    elif isinstance(failure, Exception):
+                        yield futures[future], failure
+                    else:
+                        raise failure
+            finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _work(function: Callable[[Task], Result], task: Task) -> Result:
+    """Do a task; after Ctrl-C the worker ends, since it holds further tasks that nobody can take back."""
+    try:
+        return function(task)
+    except KeyboardInterrupt:
+        os._exit(1)
 
 
 def end_with_parent() -> None:

@@ -67,3 +67,39 @@ def wait_for(look, enough, seconds=60):
     while not enough(found := look()) and time.monotonic() < end:
         time.sleep(0.1)
     return found
+
+
+def note_and_wait(file: str) -> None:
+    with Path(file).open("a") as lines:
+        lines.write("begun\n")
+    time.sleep(0.5)
+
+
+def test_what_is_queued_is_not_started_when_nobody_asks_for_more(tmp_path):
+    file = tmp_path / "begun"
+    answers = run_all(note_and_wait, [str(file)] * 12, 2)
+    next(answers)
+    answers.close()
+    assert len(file.read_text().split()) < 8
+
+
+def test_ctrl_c_ends_all_workers_and_starts_nothing_more(tmp_path):
+    file = tmp_path / "begun"
+    program = f"from test_executors import *; list(run_all(note_and_sleep, [{str(file)!r}] * 9, 2))"
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # the terminal's Ctrl-C goes to the whole group
+    )
+    wait_for(lambda: file.exists() and len(file.read_text().split()), lambda begun: begun == 2)
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.wait(timeout=60) != 0
+    assert len(file.read_text().split()) == 2
+
+
+def note_and_sleep(file: str) -> None:
+    with Path(file).open("a") as lines:
+        lines.write("begun\n")
+    time.sleep(30)

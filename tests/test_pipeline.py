@@ -221,7 +221,7 @@ def test_what_users_get_wrong_is_one_line_with_status_2(world, words, fault):
 def test_an_unknown_command_is_refused_with_status_2():
     outcome = CliRunner().invoke(main, ["forest"])
     assert outcome.exit_code == 2
-    assert "No such command 'forest'" in outcome.output
+    assert "no command or family 'forest'" in outcome.output
 
 
 def test_names_of_excluded_files_do_not_reach_mlflow(tmp_path, monkeypatch):

@@ -7,13 +7,12 @@ import fcntl
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
 from hemo.errors import HemoError
-from hemo.executors import end_with_parent
+from hemo.executors import run_all
 from hemo.slices.shards import Task, write_shard
 
 
@@ -50,21 +49,10 @@ def _work(task: Task) -> None:
 def write_shards(tasks: Sequence[Task], workers: int) -> Iterator[None]:
     """Write all shards, and yield once for each file done."""
     try:
-        if workers <= 1 or len(tasks) <= 1:
-            for task in tasks:
-                write_shard(task)
-                yield from (None for _ in task.sources)
-            return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=end_with_parent) as pool:
-            futures = {pool.submit(_work, task): task for task in tasks}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    yield from (None for _ in futures[future].sources)
-            except BaseException:  # Ctrl-C and a closed generator too: what is queued is not to be started
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        for task, failure in run_all(_work, tasks, workers):
+            if isinstance(failure, Exception):
+                raise failure
+            yield from (None for _ in task.sources)
     except BrokenProcessPool as error:
         raise HemoError(
             "a worker process died (out of memory?): run the same command again with fewer --workers; "
