@@ -97,7 +97,7 @@ def test_every_picture_of_ct_ich_is_read():
     paths = sorted((SHARED / "ct-ich").rglob("*.jpg"))[::25]
     for path in paths:
         (raw, image) = read_reduced(path, Reduction(size=64))[0]
-        assert raw.pixels.shape == (163, 163)  # a quarter of 650, since 128 are enough
+        assert raw.pixels.shape == (325, 325)  # half of 650, since 256 are enough
         assert image.shape == (64, 64, 1)
         assert 0 < image.mean() < 200
     assert len(read_parts(paths[0])) == 1
