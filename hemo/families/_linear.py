@@ -65,6 +65,9 @@ class LinearClassifier(ABC):
     calibrated: ClassVar[bool] = True
     """Whether the decision is a score without a probability, and needs Platt's sigmoid."""
 
+    cross_fit_slack: ClassVar[float] = 1.0
+    """Tolerance of the fits whose scores the sigmoid is fitted on, relative to that of the fit itself."""
+
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
@@ -142,7 +145,10 @@ class LinearClassifier(ABC):
         self.image_shape_ = tuple(images.shape[1:])
         self.sigmoid_ = (1.0, 0.0)
         if self.calibrated:
-            scores = cross_fitted_scores(matrix, truth, lambda m, t: self._solve(m, t)[0].decision_function)
+            slack = self.cross_fit_slack
+            scores = cross_fitted_scores(
+                matrix, truth, lambda m, t: self._solve(m, t, slack)[0].decision_function
+            )
             self.sigmoid_ = fit_sigmoid(scores, truth)
         weights = estimator.coef_[0] if axes is None else estimator.coef_[0] @ axes
         return _Solution(space, weights, middle, float(np.ravel(estimator.intercept_)[0]))
@@ -152,12 +158,16 @@ class LinearClassifier(ABC):
         """Number of weights and the intercept, known once it is fitted."""
         return int(np.prod(self.image_shape_)) + 1
 
-    def _solve(self, matrix: NDArray[np.floating], y: NDArray[np.int8]) -> tuple[Any, bool]:
+    def _solve(
+        self, matrix: NDArray[np.floating], y: NDArray[np.int8], slack: float = 1.0
+    ) -> tuple[Any, bool]:
+        """Return the fitted estimator and whether it converged, to `slack` times the tolerance."""
         from sklearn.exceptions import ConvergenceWarning
 
+        estimator = self._estimator(*matrix.shape)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            estimator = self._estimator(*matrix.shape).fit(matrix, y)
+            estimator.set_params(tol=slack * estimator.tol).fit(matrix, y)
         return estimator, not any(issubclass(w.category, ConvergenceWarning) for w in caught)
 
     def decision_function(self, images: Images) -> NDArray[np.float64]:

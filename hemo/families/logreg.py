@@ -32,11 +32,13 @@ class LogisticRegression(LinearClassifier):
                 f"solver {params['solver']}: it cannot take the penalty '{params['penalty']}': choose saga"
             )
 
-    def _solve(self, matrix: NDArray[np.floating], y: NDArray[np.int8]) -> tuple[Any, bool]:
+    def _solve(
+        self, matrix: NDArray[np.floating], y: NDArray[np.int8], slack: float = 1.0
+    ) -> tuple[Any, bool]:
         if self.params["solver"] == "newton-cholesky":
             # In float32 the Hessian passes for singular, and scikit-learn turns to lbfgs.
             matrix = matrix.astype(np.float64)
-        return super()._solve(matrix, y)
+        return super()._solve(matrix, y, slack)
 
     def _estimator(self, n: int, k: int) -> Any:
         from sklearn.linear_model import LogisticRegression as Estimator

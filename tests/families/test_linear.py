@@ -150,6 +150,18 @@ def test_the_sigmoid_finds_the_probabilities_that_scores_were_drawn_with() -> No
     assert offset == pytest.approx(-1, abs=0.06)
 
 
+def test_looser_fits_give_a_support_vector_machine_the_sigmoid_of_strict_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images, truth = slices(200, 12)
+    loose = families.build("linear_svc", {}).fit(images, truth)
+    monkeypatch.setattr(type(loose), "cross_fit_slack", 1.0)
+    strict = families.build("linear_svc", {}).fit(images, truth)
+    np.testing.assert_array_equal(loose.weights_, strict.weights_)
+    assert loose.sigmoid_ != strict.sigmoid_
+    np.testing.assert_allclose(loose.sigmoid_, strict.sigmoid_, rtol=0.02)
+
+
 def test_the_sigmoid_stays_finite_on_separated_scores_and_never_turns_the_ranking() -> None:
     truth = np.repeat([0, 1], 20).astype(np.int8)
     slope, _ = fit_sigmoid(np.linspace(-1, 1, 40), truth)
