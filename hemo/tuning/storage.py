@@ -5,6 +5,7 @@ with a write-ahead log a commit does not, which is four times faster and loses n
 killed.
 """
 
+import copy
 import datetime
 import socket
 import time
@@ -21,7 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from hemo.errors import HemoError
-from hemo.tuning.trial import FAULT, WORKER, Result
+from hemo.tuning.trial import FAULT, RESULT, WORKER, Result
 from hemo.tuning.turn import Turn
 
 Answer = TypeVar("Answer")
@@ -39,6 +40,7 @@ GRACE = 600
 Of this machine's trials `recover` knows it at once, by their processes. On a machine that others keep busy,
 signs of life came minutes late, and trials counted as lost that were well.
 """
+
 SETTLED = 5
 """Seconds after which a running trial has named its worker, unless it was lost before."""
 
@@ -82,7 +84,7 @@ def open_storage(url: str) -> RDBStorage:
                     engine_kwargs=options,
                     heartbeat_interval=HEARTBEAT,
                     grace_period=GRACE,
-                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                    heartbeat_stale_trial_callback=run_again,
                 )
             break
         except (ArgumentError, NoSuchModuleError):
@@ -238,8 +240,8 @@ def recover(study: Study, settled: float = SETTLED) -> int:
     study : Study
         Where to look.
     settled : float
-        Seconds after which a trial counts as lost if it names no worker, or a dead one (a trial that is run
-        again bears its first worker's name until it starts).
+        Seconds after which a trial that names no worker counts as lost; one that names a dead one does at
+        once.
     """
     optuna.storages.fail_stale_trials(study)
     lost = 0
@@ -247,13 +249,25 @@ def recover(study: Study, settled: float = SETTLED) -> int:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         age = (now - trial.datetime_start).total_seconds() if trial.datetime_start else settled
         worker = trial.user_attrs.get(WORKER)
-        if age >= settled and (worker is None or is_alive(worker) is False):
+        if age >= settled if worker is None else is_alive(worker) is False:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             lost += 1
-    trials = study.get_trials()
+    trials = study.get_trials(deepcopy=False)
     queued = {number for t in trials for number in RetryHeartbeatStaleTrialCallback.retry_history(t)}
-    again = RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
     for trial in trials:
         if trial.state == TrialState.FAIL and FAULT not in trial.user_attrs and trial.number not in queued:
-            again(study, trial)
+            run_again(study, trial)
     return lost
+
+
+def run_again(study: Study, trial: FrozenTrial) -> None:
+    """Queue a lost trial again, unless it was its second run.
+
+    The second run starts without what the first left: the name of its dead worker above all, for which it
+    would count as lost itself before it has named its own.
+    """
+    first = copy.deepcopy(trial)  # Optuna appends to its history
+    first.user_attrs = {
+        name: value for name, value in first.user_attrs.items() if name not in (WORKER, RESULT)
+    }
+    RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, first)

@@ -167,7 +167,8 @@ def find_twin(trial: "optuna.Trial", params: Mapping[str, Any]) -> FrozenTrial |
         if other.number >= trial.number:
             continue
         found = Result.of(other)
-        if found is None:  # it runs: what it has drawn tells, unless it is drawing at this moment
+        if found is None or other.state == TrialState.RUNNING:
+            # What it has drawn tells, unless it is drawing at this moment.
             same = bool(drawn) and other.params == drawn
         else:
             fresh = found.same_as is None and found.reason != OUT_OF_TIME
@@ -180,7 +181,7 @@ def find_twin(trial: "optuna.Trial", params: Mapping[str, Any]) -> FrozenTrial |
 def _take_over(trial: "optuna.Trial", twin: FrozenTrial, result: Result) -> float | tuple[float, ...]:
     """End as the twin did, without running anything."""
     found = Result.of(twin)
-    if found is None:
+    if found is None or twin.state == TrialState.RUNNING:  # the two writes of its end are not one
         raise TrialPruned(f"trial {twin.number} runs with the same parameters")
     result.figures, result.folds = found.figures, found.folds
     if len(trial.study.directions) == 1:

@@ -158,13 +158,29 @@ def test_a_trial_that_failed_by_itself_is_not_run_again(study):
 
 @pytest.mark.parametrize(
     ("worker", "age"),
-    [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0), (GONE, 0)],
-    ids=["this process", "another machine", "begun without a name", "begun by one that is gone"],
+    [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
+    ids=["this process", "another machine", "begun without a name"],
 )
 def test_a_trial_that_runs_or_has_just_begun_is_left_alone(study, worker, age):
     running(study, worker, age)
     assert storages.recover(study) == 0
     assert study.get_trials()[0].state == TrialState.RUNNING
+
+
+def test_a_trial_whose_named_worker_is_gone_is_lost_at_once(study):
+    running(study, GONE, age=0)
+    assert storages.recover(study) == 1
+
+
+def test_a_second_run_bears_neither_the_first_ones_worker_nor_its_result(study):
+    study.enqueue_trial({"x": 1}, user_attrs={SETTINGS: DEFAULT})
+    running(study, GONE)
+    study._storage.set_trial_user_attr(study.trials[0]._trial_id, RESULT, "{}")
+    storages.recover(study)
+    again = study.ask()
+    assert again.user_attrs == {SETTINGS: DEFAULT}
+    assert again.suggest_float("x", 0, 2) == 1
+    assert storages.recover(study) == 0, "it runs and will name its worker"
 
 
 def test_a_copy_in_memory_has_the_same_trials(study):

@@ -121,11 +121,14 @@ def test_the_same_parameters_are_not_run_twice(folds, task, monkeypatch):
     assert second.intermediate_values == first.intermediate_values
 
 
-def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, task):
+@pytest.mark.parametrize("told", [False, True], ids=["runs", "has told its result and not its end"])
+def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, task, told):
     study = study_of()
     study.enqueue_trial(dict(families.get("logreg").first))
     running = study.ask()
-    families.get("logreg").suggest(running)
+    params = {**task.base, **families.get("logreg").suggest(running)}
+    if told:
+        Result(params).write(running)
     study.enqueue_trial(dict(families.get("logreg").first))
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
