@@ -115,7 +115,7 @@ def _train_pair(job: _Job) -> pd.DataFrame:
             store, family, job.label, job.params, **_learned_from(config, store, job.label),
             folds=config.folds, draws=config.draws, seed=config.seed,
         )  # fmt: skip
-        params = {**families.get(family).defaults, **job.params}
+        params = families.build(family, job.params).params
         mlflow.log_params(
             {"family": family, "label": job.label} | {f"hp.{n}": str(v) for n, v in params.items()}
         )

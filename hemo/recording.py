@@ -149,7 +149,7 @@ def record_store(store: SliceStore) -> None:
 
 
 def _params(work: Work, plan: Plan) -> dict[str, Any]:
-    resolved = {**families.get(work.family).defaults, **work.params}
+    resolved = families.build(work.family, work.params).params
     sample = {"train.positives": plan.positives} if plan.protocol == "paper" else {}
     return {
         "family": work.family,
@@ -181,10 +181,10 @@ def _log_batch(
 
 def _log_dataset(store: SliceStore, work: Work) -> None:
     """Log the store as the run's dataset: name, digest and shape, but no row of it."""
+    shape = np.broadcast_to(np.uint8(0), (len(store), *store.image_shape))  # takes one byte
     dataset = mlflow.data.from_numpy(  # type: ignore[attr-defined]
-        np.empty((0, *store.image_shape), np.uint8), source=str(store.folder), name=work.dataset,
-        digest=store.digest[:16],
-    )  # fmt: skip
+        shape, source=str(store.folder), name=work.dataset, digest=store.digest[:16]
+    )
     mlflow.log_input(dataset, context="training", tags={"label": work.label, "slices": str(len(store))})
 
 

@@ -49,7 +49,7 @@ LEADERBOARD = (
 )
 
 AVERAGES = (
-    "Means over labels, without intervals. `rsna log loss` is the weighted log loss of the RSNA 2019 "
+    "Means over labels, without intervals. RSNA log loss is the weighted log loss of the RSNA 2019 "
     "competition over the six labels, of families that have all six; it judges probabilities, so that "
     "uncalibrated ones from balanced samples fare badly."
 )

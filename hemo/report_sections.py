@@ -167,7 +167,7 @@ def settings(found: Comparison, config: Experiment) -> dict[str, pd.DataFrame]:
     for family, runs in found.leaderboard.groupby("family", sort=False):
         params = _run(runs["run_id"].iloc[0]).data.params
         resolved = {name.removeprefix("hp."): v for name, v in params.items() if name.startswith("hp.")}
-        described = ", ".join(f"{name} {value}" for name, value in sorted(resolved.items()))
+        described = ", ".join(f"{name} {value or 'none'}" for name, value in sorted(resolved.items()))
         rows.append({"family": families.title(str(family)), "parameters": described})
     title = "Parameters of the families (tuned ones can differ between labels; here of the first)"
     return {EXPERIMENT: _facts(words), title: pd.DataFrame(rows)}
@@ -205,4 +205,11 @@ def _run(run_id: str) -> Run:
 
 
 def _facts(rows: Mapping[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame({"fact": list(rows), "value": [str(value) for value in rows.values()]})
+    return pd.DataFrame({"fact": list(rows), "value": [_word(value) for value in rows.values()]})
+
+
+def _word(value: Any) -> str:
+    """Return a setting for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

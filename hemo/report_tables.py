@@ -25,8 +25,7 @@ def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the best family's differences from the others for people, a table a figure."""
     tables = {}
     for metric, rows in against.groupby("metric", sort=False):
-        title = str(metric).replace("auc", "AUC").replace("_", " ")
-        tables[f"Difference in {title}"] = pd.DataFrame(
+        tables[f"Difference in {_word(str(metric))}"] = pd.DataFrame(
             {
                 "label": rows["label"],
                 "best": [families.title(word) for word in rows["first"]],
@@ -77,6 +76,8 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
                 ranged(value, low, high)
                 for value, low, high in zip(column, table[f"{name}_low"], table[f"{name}_high"], strict=True)
             ]
+        elif name == "seconds":
+            result[name] = [f"{value:,.1f}" for value in column]
         elif column.dtype.kind == "f":
             result[name] = [f"{value:.3f}" if np.isfinite(value) else "–" for value in column]
         else:

@@ -81,7 +81,9 @@ def test_a_training_run_holds_what_the_design_names(runs):
     assert tags <= set(run.data.tags)
     assert run.data.params["hp.layers"] == "[16]"
     assert (run.data.params["family"], run.data.params["label"]) == ("ann", "epidural")
-    assert run.inputs.dataset_inputs[0].dataset.digest
+    dataset = run.inputs.dataset_inputs[0].dataset
+    assert dataset.digest
+    assert json.loads(dataset.profile)["features_shape"][0] == run.data.metrics["test/slices"]
     files = {
         file.path
         for folder in ("plots", "predictions", "split", "environment")

@@ -35,10 +35,13 @@ class Classifier(Protocol):
 
     Attributes
     ----------
+    params : dict
+        Its parameters, defaults included; what a default leaves open (a learning rate) is decided in it.
     convergence_ : dict
         After `fit`: `converged` (0 or 1), `iterations` (passes or epochs).
     """
 
+    params: dict[str, Any]
     convergence_: dict[str, float]
 
     def fit(

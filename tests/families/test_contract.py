@@ -161,7 +161,7 @@ def test_the_first_trial_is_the_defaults(family: Family) -> None:
     drawn = family.suggest(optuna.trial.FixedTrial(dict(family.first)))
     assert set(drawn) <= set(family.defaults)
     suggested, default = families.build(family.name, drawn), families.build(family.name)
-    assert suggested.params == default.params  # type: ignore[attr-defined]
+    assert suggested.params == default.params
 
 
 @ALL

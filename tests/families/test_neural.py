@@ -52,13 +52,13 @@ def test_the_convolutional_network_is_the_papers() -> None:
 
 @pytest.mark.parametrize("name", ["ann", "cnn"])
 def test_training_is_the_papers_by_default(name: str) -> None:
-    params = families.build(name).params  # type: ignore[attr-defined]
+    params = families.build(name).params
     assert (params["optimizer"], params["learning_rate"], params["momentum"]) == ("sgd", 0.01, 0.0)
     assert (params["patience"], params["l1"], params["l2"], params["augmentation"]) == (3, 0, 0, 0)
 
 
 def test_an_optimizer_brings_its_own_rate() -> None:
-    assert families.build("ann", {"optimizer": "adam"}).params["learning_rate"] == 0.001  # type: ignore[attr-defined]
+    assert families.build("ann", {"optimizer": "adam"}).params["learning_rate"] == 0.001
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch() -> None:
