@@ -52,7 +52,7 @@ def head_box(raw: RawSlice) -> Box:
     plane = raw.pixels if raw.pixels.ndim == 2 else raw.pixels[..., 0]
     step = max(1, round(height / (GRID_HU if raw.hu else GRID_GRAY)))
     coarse = plane[step // 2 :: step, step // 2 :: step]
-    tissue = (coarse > (TISSUE_HU if raw.hu else TISSUE_GRAY)).view(np.uint8)
+    tissue = (coarse > (TISSUE_HU - raw.offset if raw.hu else TISSUE_GRAY)).view(np.uint8)
     tissue = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, _square(3))
     grown = 0 if raw.hu else GAP // 2
     if grown:
@@ -83,5 +83,6 @@ def cut(pixels: NDArray[Any], box: Box, fill: float) -> NDArray[Any]:
     above, below = above + max(-missing, 0) // 2, below + (max(-missing, 0) + 1) // 2
     if not (above or below or before or behind):
         return inside
-    margins = [(above, below), (before, behind)] + [(0, 0)] * (pixels.ndim - 2)
-    return np.pad(inside, margins, constant_values=fill)
+    return cv2.copyMakeBorder(
+        inside, above, below, before, behind, cv2.BORDER_CONSTANT, value=(fill, fill, fill, fill)
+    )

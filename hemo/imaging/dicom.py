@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.imaging.dicom_native import DEFLATED, NUMBERS, TEXTS, scan, syntax
-from hemo.imaging.hu import Scale, check_hu, to_hu
+from hemo.imaging.hu import Scale, check_hu, plain_offset, to_hu
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
 SMALLEST: Final = 64
@@ -39,11 +39,10 @@ def _floats(value: Any) -> list[float]:
     """Return the numbers of an element, none where it is absent or no number."""
     if value is None:
         return []
-    several = (
-        value.split("\\") if isinstance(value, str) else value if hasattr(value, "__iter__") else [value]
-    )
     try:
-        return [float(v) for v in several]
+        if isinstance(value, str):
+            return [float(v) for v in value.split("\\")]
+        return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
     except (TypeError, ValueError):
         return []
 
@@ -174,8 +173,10 @@ def _geometry(groups: list[Any], values: Values) -> tuple[float, tuple[float, fl
     return position, (spacing[0], spacing[1]) if usable else None
 
 
-def _pixels(frame: NDArray[Any], values: Values, groups: list[Any]) -> tuple[NDArray[Any], bool]:
-    """Return a frame in HU and True, or an 8-bit picture as gray and False."""
+def _pixels(
+    frame: NDArray[Any], values: Values, groups: list[Any], reduced: bool
+) -> tuple[NDArray[Any], bool, int]:
+    """Return a frame, whether it is in HU (else gray, of 8 bits), and the offset it lacks to be so."""
     sequence = "PixelValueTransformationSequence"
     given = [_group_value(groups, sequence, name) for name in ("RescaleSlope", "RescaleIntercept")]
     slope, intercept = (
@@ -189,29 +190,28 @@ def _pixels(frame: NDArray[Any], values: Values, groups: list[Any]) -> tuple[NDA
             gray = frame.astype(np.uint8) << (8 - bits)
             if gray.min() == gray.max():
                 raise Excluded(f"constant image: every pixel is {int(gray.min())}")
-            return (
-                255 - gray if _text(values, "PhotometricInterpretation") == "MONOCHROME1" else gray
-            ), False
+            inverted = _text(values, "PhotometricInterpretation") == "MONOCHROME1"
+            return (255 - gray if inverted else gray), False, 0
         if not (signed and frame.min() <= -900):
             raise Excluded("no rescale tags, so the scale of its numbers is unknown")
         slope, intercept = 1.0, 0.0  # signed numbers that reach air are HU already
     ends = [_number(values, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     ends = [end - 65_536 if signed and end > 32_767 else end for end in ends]  # written as unsigned
     low, high = ends[0], ends[0] if math.isnan(ends[1]) else ends[1]
-    hu = to_hu(
-        frame,
-        Scale(
-            slope,
-            intercept,
-            padding=None if math.isnan(low) else (min(low, high), max(low, high)),
-            unsigned12=bits == 12 and not signed,
-        ),
+    scale = Scale(
+        slope,
+        intercept,
+        padding=None if math.isnan(low) else (min(low, high), max(low, high)),
+        unsigned12=bits == 12 and not signed,
     )
-    check_hu(hu)
-    return hu, True
+    offset = plain_offset(frame, scale) if reduced else None
+    if offset is None:
+        frame, offset = to_hu(frame, scale), 0
+    check_hu(frame, offset)
+    return frame, True, offset
 
 
-def read_dicom(data: bytes, name: str = "") -> list[Part]:
+def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Part]:
     """Read the slices of one DICOM file, in HU.
 
     HU do not depend on MONOCHROME1, which only says how to show them; gray pictures are inverted.
@@ -222,6 +222,8 @@ def read_dicom(data: bytes, name: str = "") -> list[Part]:
         The file's bytes.
     name
         What the slices are called; the SOPInstanceUID where empty.
+    reduced
+        Whether the slices are for a reduction alone: their pixels may then lack an `offset` to be HU.
 
     Returns
     -------
@@ -251,7 +253,7 @@ def read_dicom(data: bytes, name: str = "") -> list[Part]:
         place = index + 1 if many else 0 if math.isnan(number) else int(number)
         slice_id = f"{name}_{place}" if many else name
         try:
-            pixels, hu = _pixels(frame, values, groups)
+            pixels, hu, offset = _pixels(frame, values, groups, reduced)
         except Excluded as excluded:
             parts.append(Excluded(str(excluded), slice_id))
             continue
@@ -269,6 +271,7 @@ def read_dicom(data: bytes, name: str = "") -> list[Part]:
                 spacing=spacing,
                 uid=uid,
                 number=place,
+                offset=offset,
             )
         )
     return parts

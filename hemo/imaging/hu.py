@@ -48,6 +48,21 @@ def _wrapped(stored: NDArray[Any], scale: Scale) -> bool:
     return bool(np.mean(coarse >= WRAPPED) > 0.05)
 
 
+def plain_offset(stored: NDArray[Any], scale: Scale) -> int | None:
+    """Return what stored numbers lack to be HU; None where the way there is more than a sum.
+
+    None too where they are HU already, which want flooring at `AIR`, or of a type that could not hold it.
+    """
+    if stored.dtype.type not in (np.int16, np.uint16) or scale.slope != 1:
+        return None
+    offset = scale.intercept
+    if not (offset.is_integer() and -30_000 < offset <= (-1 if stored.dtype == np.int16 else AIR)):
+        return None
+    if scale.padding is not None and scale.padding[1] + offset > AIR:
+        return None
+    return None if scale.unsigned12 and _wrapped(stored, scale) else int(offset)
+
+
 def to_hu(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
     """Return HU floored at `AIR`: int16 where they are whole numbers, else float32."""
     slope, intercept = scale.slope, scale.intercept
@@ -77,12 +92,18 @@ def to_hu(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
     return hu
 
 
-def check_hu(hu: NDArray[Any]) -> None:
-    """Raise `Excluded` where numbers cannot be the HU of a head."""
-    some = hu[::4] if hu.dtype == np.int16 else hu
-    low, high = float(some.min()), float(some.max())
+def _ends(pixels: NDArray[Any], offset: int) -> tuple[float, float]:
+    low, high = float(pixels.min()), float(pixels.max())
+    if offset:  # as `to_hu` would give them
+        low, high = (float(np.clip(end, AIR - offset, 32_767)) + offset for end in (low, high))
+    return low, high
+
+
+def check_hu(pixels: NDArray[Any], offset: int = 0) -> None:
+    """Raise `Excluded` where `pixels + offset` cannot be the HU of a head."""
+    low, high = _ends(pixels if pixels.dtype.kind == "f" else pixels[::4], offset)
     if low == high or not (low <= -200 <= high <= 20_000):
-        low, high = float(hu.min()), float(hu.max())  # a quarter of the rows settles it for good slices only
+        low, high = _ends(pixels, offset)  # a quarter of the rows settles it for good slices only
     if math.isnan(low) or math.isinf(low) or math.isinf(high):
         raise Excluded("pixels that are no numbers (NaN or infinite)")
     if low == high:

@@ -43,6 +43,9 @@ class RawSlice:
         Number of the slice in its study or volume (from 1), 0 where unknown.
     channels
         For pixels with a third axis: the window each channel shows.
+    offset
+        What the pixels still lack to be HU. Not 0 only where they were read for a reduction, which adds it as
+        it windows: a pass over the pixels less.
     jpeg
         The JPEG file that the pixels are decoded from in full. `reduce` decodes it again at the scale that
         it needs, which is faster for whoever reads with the reduction in hand, and gives the same to all.
@@ -58,6 +61,7 @@ class RawSlice:
     uid: str = ""
     number: int = 0
     channels: tuple[str, ...] = ()
+    offset: int = 0
     jpeg: bytes = field(default=b"", repr=False)
 
 

@@ -32,7 +32,7 @@ def read_parts(source: str | Path | bytes, name: str = "", reduction: Reduction 
         What the slices are called; by default the file's stem, or the SOPInstanceUID of DICOM bytes.
     reduction
         The reduction that the slices are read for, if they are for that one alone: JPEG are then decoded at
-        the scale it needs only.
+        the scale it needs only, and the pixels of DICOM may lack an `offset` that it adds.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_parts(source: str | Path | bytes, name: str = "", reduction: Reduction 
         except OSError as error:
             raise Excluded(f"cannot be opened ({error.strerror})") from error
     if is_dicom(data):  # first, since the preamble of a DICOM file may make it a TIFF as well
-        return read_dicom(data, name)
+        return read_dicom(data, name, reduced=reduction is not None)
     if is_raster(data):
         return read_raster(data, name, reduction.least if reduction else 0)
     if is_nifti(data):

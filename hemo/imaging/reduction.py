@@ -120,10 +120,10 @@ def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
     size = reduction.size
     box = head_box(raw) if reduction.crop else (0, 0, *raw.pixels.shape[:2])
     image = np.empty((size, size, len(reduction.windows)), np.uint8)
-    part = cut(raw.pixels, box, AIR) if raw.hu else None
+    part = cut(raw.pixels, box, AIR - raw.offset) if raw.hu else None
     for channel, name in enumerate(reduction.windows):
         if part is not None:
-            values, top = clipped(part, *window(name))
+            values, top = clipped(part, *window(name), raw.offset)
             if reduction.resampling == "paper":
                 image[..., channel] = _pillow(to_uint8(values, top), size)
             else:

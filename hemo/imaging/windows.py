@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.imaging.raw import AIR
 
 GRAY: Final = "gray"
 """The name of a channel that is taken as it comes, already windowed by whoever made the image."""
@@ -40,22 +41,27 @@ def window(name: str) -> tuple[float, float]:
     return float(match[1]), float(match[2])
 
 
-def clipped(hu: NDArray[Any], level: float, width: float) -> tuple[NDArray[Any], float]:
+def clipped(pixels: NDArray[Any], level: float, width: float, offset: int = 0) -> tuple[NDArray[Any], float]:
     """Return HU clipped to a window, from 0 at its lower bound, and the value at its upper bound.
 
-    Whole HU come as uint16 spread over most of its range, so that averaging them loses nothing that shows;
-    others as float32.
+    HU are `pixels + offset`; where there is an offset, what is below `AIR` counts as `AIR`. Whole HU come as
+    uint16 spread over most of its range, so that averaging them loses nothing that shows; others as float32.
     """
     low, high = level - width / 2, level + width / 2
-    if hu.dtype == np.int16 and low.is_integer() and high.is_integer() and -32_768 <= low < high <= 32_767:
-        result = np.clip(hu, np.int16(low), np.int16(high)).view(np.uint16)
-        spread = int(65_535 // width)
-        # Differences and products that wrap in 16 bits come out exact, since the result fits.
-        if low:
-            result -= np.int16(low).view(np.uint16)
-        result *= np.uint16(spread)
-        return result, width * spread
-    return np.clip(hu.astype(np.float32), low, high) - np.float32(low), width
+    lowest = max(low, AIR) if offset else low
+    kind = pixels.dtype.type
+    if kind in (np.int16, np.uint16) and low.is_integer() and high.is_integer() and width <= 65_535:
+        bottom, top = int(lowest) - offset, min(int(high) - offset, 32_767)
+        if np.iinfo(kind).min <= bottom < top:
+            result = np.clip(pixels, kind(bottom), kind(top)).view(np.uint16)
+            spread = int(65_535 // width)
+            # Differences and products that wrap in 16 bits come out exact, since the result fits.
+            if base := (int(low) - offset) % 65_536:
+                result -= np.uint16(base)
+            result *= np.uint16(spread)
+            return result, width * spread
+    hu = pixels.astype(np.float32) + np.float32(offset)
+    return np.clip(hu, lowest, high) - np.float32(low), width
 
 
 def to_uint8(values: NDArray[Any], top: float) -> NDArray[np.uint8]:

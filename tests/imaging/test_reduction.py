@@ -66,6 +66,31 @@ def test_whole_and_fractional_hu_reduce_the_same():
         assert np.abs(difference).max() <= 1
 
 
+@given(
+    st.sampled_from([np.int16, np.uint16]),
+    st.sampled_from([0, -1, -1000, -1024, -8192]),
+    st.sampled_from([12, 16]),
+    st.sampled_from([None, "0", "1000"]),
+    st.sampled_from(["brain", "bone", "600/4000", "-1500/400", "1500.5/3000", "20000/60000"]),
+    st.booleans(),
+)
+def test_dicom_read_for_a_reduction_reduces_as_if_read_without(kind, intercept, bits, padding, window, crop):
+    stored = np.clip(head(128) * np.int16(2) - intercept, np.iinfo(kind).min, 2**bits - 1).astype(kind)
+    stored[:9, :9] = np.iinfo(kind).max if bits == 16 else 4095
+    stored[:9, 9:20] = 0
+    tags = {} if padding is None else {"PixelPaddingValue": int(padding)}
+    data = make_dicom(stored, RescaleIntercept=str(intercept), BitsStored=bits, HighBit=bits - 1, **tags)
+    reduction = Reduction(40, (window,), crop)
+    try:
+        raw = read_one(data)
+    except Excluded as excluded:
+        with pytest.raises(Excluded, match=str(excluded)):
+            read_reduced(data, reduction)
+        return
+    ((_, image),) = read_reduced(data, reduction)
+    np.testing.assert_array_equal(image, reduce(raw, reduction))
+
+
 def test_channels_are_the_windows_in_their_order():
     image = reduce(RAW, Reduction(256, tuple(WINDOWS), crop=False))
     for channel, (level, width) in enumerate(WINDOWS.values()):
