@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import optuna
 import pytest
@@ -196,6 +198,21 @@ def test_a_result_is_read_back_as_it_was_written(folds_found, epochs):
     study = optuna.create_study()
     study.optimize(lambda trial: result.write(trial) or 0.0, 1)
     assert Result.of(study.trials[0]) == result
+
+
+def test_a_networks_graphs_do_not_outlive_its_trial(blood):
+    def graphs() -> int:
+        return sum(type(one).__name__ == "FuncGraph" for one in gc.get_objects())
+
+    before = graphs()  # other tests may have left some
+    family = families.get("cnn")
+    task = Task("cnn", {**family.defaults, **family.tiny, "epochs": 1}, ("auc",), RULE)
+    two = folds_.make_folds(plan(blood), blood, "cnn", "any")[:2]
+    study = study_of()
+    study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
+    study.optimize(lambda trial: run_trial(trial, task, two, np.inf), 1)
+    assert study.trials[0].state == TrialState.COMPLETE
+    assert graphs() <= before
 
 
 def test_one_worker_and_one_seed_give_the_same_trials_and_values(world):
