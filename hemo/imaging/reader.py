@@ -1,6 +1,7 @@
 """One file, whatever its format, to slices."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".nii", ".gz", ".jpg", ".jpeg", 
 """Files with one of these suffixes, or with none, are taken for scans."""
 
 
+@lru_cache(maxsize=16)  # a file's name is asked for several times before the next comes
 def stem(name: str) -> str:
     """Return a file's name without its suffix, `.nii.gz` being one."""
     return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else os.path.splitext(name)[0]

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -86,19 +87,25 @@ class Source:
 
     def names(self, slice_id: str, uid: str, number: int) -> list[str]:
         """Return what a label table may call a slice of this source, the likeliest first."""
-        folder, file = os.path.split(self.paths[0])
-        own = stem(file)
+        own = self.slice_name
         result = [slice_id, uid]
         if slice_id == own:
-            suffix = file[len(own) :]
-            result += [file, self.name, self.name + suffix]
+            name = self.name
+            result += [self.file, name, name + self.file[len(own) :]]
             digits = re.search(r"[0-9]{1,9}$", slice_id)
             numbers = sorted({number, int(digits[0]) if digits else 0} - {0})
-            above = [part for part in folder.split(os.sep)[-FOLDERS_THAT_NAME:] if part not in WINDOW_FOLDERS]
-            result += [f"{plain(part)}/{place}" for part in reversed(above) for place in numbers]
+            folder = os.path.join(self.root, self.below, self.windows[0])
+            result += [f"{part}/{place}" for part in _above(folder) for place in numbers]
         else:
             result.append(f"{plain(own)}/{number}")
         return list(dict.fromkeys(name for name in result if name))
+
+
+@lru_cache(maxsize=16)  # a folder's files come one after another
+def _above(folder: str) -> list[str]:
+    """Return what a table of volumes may call the volume of a folder's slices, the nearest first."""
+    parts = folder.rstrip(os.sep).split(os.sep)[-FOLDERS_THAT_NAME:]
+    return [plain(part) for part in reversed(parts) if part not in WINDOW_FOLDERS]
 
 
 def _files(images: Path) -> Iterator[tuple[str, str]]:
