@@ -173,12 +173,13 @@ class LinearClassifier(ABC):
     def decision_function(self, images: Images) -> NDArray[np.float64]:
         """Return the decision of each slice, float64 (n,)."""
         check_images(images, self.image_shape_)
-        decision = np.empty(len(images))
-        # Batches of float64: a slice's decision must not depend on which slices come with it.
-        for start in range(0, len(images), BATCH):
-            deviation = self._deviation(images[start : start + BATCH])
-            decision[start : start + BATCH] = deviation @ self.weights_ + self.intercept_
-        return decision
+        # One by one, in float64: a slice's decision must not depend on which slices come with it. One slice
+        # stays in the processor's cache, several times faster than a batch; einsum starts no threads, whose
+        # waiting for each other costs most where the machine is busy.
+        decision = [
+            np.einsum("i,i->", self._deviation(images[[row]])[0], self.weights_) for row in range(len(images))
+        ]
+        return np.array(decision, np.float64) + self.intercept_
 
     def predict_proba(self, images: Images) -> NDArray[np.float64]:
         """Return the probability of class 0 and 1, float64 (n, 2)."""
