@@ -61,6 +61,15 @@ def test_an_optimizer_brings_its_own_rate() -> None:
     assert families.build("ann", {"optimizer": "adam"}).params["learning_rate"] == 0.001
 
 
+def test_predictions_as_one_graph_are_those_of_layer_after_layer_also_after_another_fit() -> None:
+    images, truth = toy()
+    classifier = families.build("cnn", {"filters": (4, 8), "epochs": 1, "learning_rate": 0.1})
+    for said in (truth, 1 - truth):
+        classifier.fit(images, said)
+        layers = classifier.network_(images.astype(np.float32), training=False).numpy()[:, 0]  # type: ignore[attr-defined]
+        assert np.abs(classifier.predict_proba(images)[:, 1] - layers).max() < 1e-6
+
+
 def test_early_stopping_keeps_the_weights_of_the_best_epoch() -> None:
     images, truth = toy()
     # A validation set whose truth is wrong: learning makes its loss worse, and the first epoch is the best.
