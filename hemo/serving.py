@@ -210,14 +210,18 @@ def tabulate(
         columns[f"{label}_version"] = member.version
     if "any" in probabilities:
         columns["any_own_probability"] = probabilities["any"]
-    table = pd.DataFrame(columns)
-    if not any(studies):
-        return table
-    table["study"] = list(studies)
-    grouped = table.groupby("study")
-    for label in probabilities:
-        for what in ("probability", "decision"):
-            largest = grouped[f"{label}_{what}"].transform("max")
-            known = (table["study"] != "").to_numpy()
-            table[f"study_{label}_{what}"] = largest.where(known, table[f"{label}_{what}"])
-    return table
+    if any(studies):
+        columns["study"] = list(studies)
+        # A slice that names no study is one of its own.
+        one = pd.factorize(np.array([study or row for row, study in enumerate(studies)], object))[0]
+        for label in probabilities:
+            columns[f"study_{label}_probability"] = _largest(shown[label], one)
+            columns[f"study_{label}_decision"] = _largest(decisions[label], one)
+    return pd.DataFrame(columns)
+
+
+def _largest(values: NDArray[Any], group: NDArray[np.intp]) -> NDArray[Any]:
+    """Return for each value the largest of its group."""
+    largest = np.zeros(group.max() + 1, values.dtype)  # neither probabilities nor decisions are below 0
+    np.maximum.at(largest, group, values)
+    return largest[group]
