@@ -219,7 +219,8 @@ def better_than_incumbent(
         return Condition("incumbent", figure, required, passed, words)
 
     if incumbent.same_run:
-        return condition("the same run", False, f"it is {who} already")
+        found = "in production already: nothing to compare with"
+        return Condition("incumbent", found, "nothing: it would replace itself", True, f"it is {who} already")
     if incumbent.table is None:
         return condition("not comparable", False, f"{who} cannot be compared with: {incumbent.how}")
     other = incumbent.table[incumbent.table["part"] == "test"]

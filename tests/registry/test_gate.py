@@ -126,6 +126,12 @@ def test_not_inferior_and_better_in_the_second_figure_is_enough():
     assert not verdict(table(), nothing_allowed, Incumbent("1", "sgd", table(), "")).passed
 
 
+def test_what_is_in_production_itself_is_told_so_and_fails_nothing():
+    found = verdict(table(), incumbent=Incumbent("1", "sgd", None, "", same_run=True))
+    assert found.passed
+    assert found.conditions[-1].figure.startswith("in production already")
+
+
 def test_an_incumbent_that_cannot_be_compared_with_closes_the_gate():
     found = verdict(table(), incumbent=Incumbent("1", "sgd", None, "its store is gone"))
     assert failed(found) == ["incumbent"]
