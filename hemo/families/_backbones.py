@@ -144,7 +144,7 @@ def backbone(name: str, weights: str, seed: int) -> Backbone:
     if weights == "none":
         keras.utils.set_random_seed(seed)
     elif weights == "imagenet" and name != "lite0":
-        return _as_backbone(name, _imagenet(name))
+        return as_backbone(name, _imagenet(name))
     network = build(name)
     if weights != "none":
         path = published_weights() if weights == "imagenet" else Path(weights)
@@ -153,7 +153,7 @@ def backbone(name: str, weights: str, seed: int) -> Backbone:
         if not path.is_file():
             raise HemoError(f"weights '{weights}': no such file: give imagenet, none or a path")
         _load(name, network, path)
-    return _as_backbone(name, network)
+    return as_backbone(name, network)
 
 
 def build(name: str, weights: str | None = None) -> Any:
@@ -181,7 +181,7 @@ def load_backbone(name: str, path: Path) -> Backbone:
     if digest not in _loaded:
         network = build(name)
         network.set_weights(weights)
-        _loaded[digest] = _as_backbone(name, network)
+        _loaded[digest] = as_backbone(name, network)
     return _loaded[digest]
 
 
@@ -253,7 +253,8 @@ def _load(name: str, network: Any, path: Path) -> None:
         raise HemoError(f"{path}: not the weights of {title} without its classes ({reason})") from None
 
 
-def _as_backbone(name: str, network: Any) -> Backbone:
+def as_backbone(name: str, network: Any) -> Backbone:
+    """Return a network as a frozen backbone, compiled."""
     import tensorflow as tf
 
     network.trainable = False

