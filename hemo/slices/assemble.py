@@ -1,6 +1,5 @@
 """From the shards' records and a label table to a store's index, exclusions and digest."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -13,10 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
+from hemo.slices.ordering import IMAGE, ROWS, content_digest, hashes, order_of
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
 from hemo.slices.shards import RECORD, durable, sync_folder
 
@@ -85,73 +86,57 @@ def _read(paths: Sequence[Path], labels: LabelTable | None, key: bytes) -> tuple
     columns = [name for name in RECORD.names if name != "source" and (name != "names" or lookup)]
     slices, excluded = [], []
     for path in paths:
-        table = pq.read_table(path, columns=columns, use_threads=False)
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            table = file.read(columns, use_threads=False)
         out = pc.less(table["row"], 0)
         excluded.append(table.filter(out).select(["file", "reason"]))
         table = table.filter(pc.invert(out))
         rows = np.full(len(table), -1, np.int32) if lookup is None else lookup.match(table["names"])
         shard = np.full(len(table), int(path.stem), np.int32)
-        table = table.select([name for name in columns if name not in ("names", "file", "reason")])
-        slices.append(
-            table.append_column("shard", pa.array(shard)).append_column("label_row", pa.array(rows))
-        )
+        further = {
+            "shard": shard,
+            "label_row": rows,
+            **dict(zip(IMAGE, hashes(table["image"]).T, strict=True)),
+        }
+        table = table.select([name for name in columns if name not in ("names", "file", "reason", "image")])
+        for name, values in further.items():
+            table = table.append_column(name, pa.array(values))
+        slices.append(table)
     frame = pa.concat_tables(slices).to_pandas(split_blocks=True)
     del slices
     return frame, pa.concat_tables(excluded).to_pandas()
 
 
+def _all_differ(names: pd.Series) -> bool:
+    """Tell whether no name comes twice, in a tenth of the memory that pandas takes to say which does.
+
+    By hashes, so that in one of many million cases it may say no where all differ: slower then, not wrong.
+    """
+    numbers = np.fromiter((xxhash.xxh3_64_intdigest(name.encode()) for name in names), np.uint64, len(names))
+    numbers.sort()
+    return bool((numbers[1:] != numbers[:-1]).all())
+
+
 def _drop_doubles(frame: pd.DataFrame) -> tuple[pd.DataFrame, Reasons]:
     """Leave out the same slice met twice, and all slices that one label row may mean."""
-    twice = frame.duplicated(["slice_id", "digest", "image"])
-    reasons: Reasons = [(name, "the same slice once more") for name in frame.loc[twice, "slice_id"]]
-    if twice.any():
+    reasons: Reasons = []
+    names_repeat = not _all_differ(frame["slice_id"])
+    if names_repeat:
+        twice = frame.duplicated(["slice_id", "digest", *IMAGE])
+        reasons += [(name, "the same slice once more") for name in frame.loc[twice, "slice_id"]]
         frame = frame[~twice]
     labelled = frame["label_row"] >= 0
-    ambiguous = labelled & frame.duplicated("label_row", keep=False)
-    reasons += [
-        (name, "its label row fits several different images") for name in frame.loc[ambiguous, "slice_id"]
-    ]
-    if ambiguous.any():
-        frame = frame[~ambiguous]
-    same_name = frame.duplicated("slice_id", keep=False)
-    if same_name.any():
+    if labelled.any():
+        ambiguous = labelled & frame.duplicated("label_row", keep=False)
+        reasons += [
+            (name, "its label row fits several different images") for name in frame.loc[ambiguous, "slice_id"]
+        ]
+        frame = frame[~ambiguous] if ambiguous.any() else frame
+    if names_repeat:
+        same_name = frame.duplicated("slice_id", keep=False)
         frame = frame.copy()
         frame.loc[same_name, "slice_id"] += "~" + frame.loc[same_name, "digest"].str[:8]
     return frame, reasons
-
-
-def _digests(images: NDArray[np.bytes_], codes: NDArray[np.intp]) -> NDArray[np.bytes_]:
-    """Return for each group the digest of its images; equal codes stand together."""
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]][: len(codes)])
-    result = np.empty(len(starts), "S32")
-    for start, end in zip(starts, np.append(starts, len(codes))[1:], strict=True):
-        result[codes[start]] = hashlib.blake2b(images[start:end].tobytes(), digest_size=16).hexdigest()
-    return result
-
-
-def _order(frame: pd.DataFrame, images: NDArray[np.bytes_]) -> NDArray[np.intp]:
-    """Return the order of slices by patient, study and position, that no name, path or key decides.
-
-    Patients and studies follow the digest of their images.
-    """
-    position = frame["position"].to_numpy()
-    study, patient = pd.factorize(frame["study"])[0], pd.factorize(frame["patient"])[0]
-    order = np.lexsort((images, position, study))
-    by_study = _digests(images[order], study[order])[study]
-    order = order[np.lexsort((by_study[order], patient[order]))]
-    by_patient = _digests(images[order], patient[order])[patient]
-    return np.lexsort((images, position, study, by_study, patient, by_patient))
-
-
-def content_digest(index: pd.DataFrame, images: NDArray[np.bytes_], reduction: Reduction) -> str:
-    """Return the digest of an ordered index and its images' digests: images, labels, grouping and options."""
-    hasher = hashlib.blake2b(digest_size=16)
-    hasher.update(json.dumps(reduction.to_json(), sort_keys=True).encode())
-    hasher.update(images.tobytes())
-    hasher.update(np.ascontiguousarray(index[list(LABELS)].to_numpy(np.int8)).tobytes())
-    for group in ("patient", "study"):
-        hasher.update(pd.factorize(index[group])[0].astype("<i4").tobytes())
-    return hasher.hexdigest()
 
 
 def assemble(
@@ -205,17 +190,17 @@ def assemble(
         frame[label] = values[:, number].copy()
     frame, doubles = _drop_doubles(frame)
     patients_known = bool(frame["known"].all())
-    column = pa.table({"image": frame.pop("image")})["image"].cast(pa.binary()).cast(pa.binary(32))
-    images = np.frombuffer(column.combine_chunks().buffers()[1], "S32", len(frame))
-    order = _order(frame, images)
+    images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
+    order = order_of(frame, images)
     exclusions = pd.concat([excluded, pd.DataFrame(doubles, columns=["file", "reason"])])
     names = ["slice_id", "patient", "study", "position", "digest", *LABELS, "shard", "row"]
-    index = frame[names].take(order).reset_index(drop=True)
+    index = pd.DataFrame({name: frame.pop(name).take(order).reset_index(drop=True) for name in names})
+    images = images[order]
     return Assembled(
         index=index,
         exclusions=exclusions.sort_values(["file", "reason"]).reset_index(drop=True),
         unmatched=unmatched,
-        digest=content_digest(index, images[order], reduction),
+        digest=content_digest(index, images, reduction),
         patients_known=patients_known,
     )
 
@@ -248,7 +233,10 @@ def write_index(folder: Path, index: pd.DataFrame) -> None:
     """Write a store's index."""
     partial = folder / "index.parquet.tmp"
     with partial.open("wb") as stream:
-        index.to_parquet(stream, index=False)
+        schema = pa.Schema.from_pandas(index, preserve_index=False)
+        with pq.ParquetWriter(stream, schema) as writer:
+            for start in range(0, len(index), ROWS):
+                writer.write_table(pa.Table.from_pandas(index.iloc[start : start + ROWS], schema))
         durable(stream)
     os.replace(partial, folder / "index.parquet")
 

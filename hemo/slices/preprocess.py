@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hemo.errors import HemoError
@@ -93,6 +94,7 @@ def preprocess(
     HemoError
         For absent or unusable input, or a store made with other options. Unusable files are excluded instead.
     """
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps twice of what it once held
     images, store = Path(images), Path(store)
     table = None if labels is None else read_labels(labels, labels_format)
     facts = read_facts(store) if store.exists() else None
