@@ -32,6 +32,12 @@ def _texts(hashes: Hashes) -> bytes:
     return hashes.astype(">u8").tobytes().hex().encode()
 
 
+def _codes(pseudonyms: pd.Series) -> NDArray[np.int32]:
+    """Return a number from 0 for each of some pseudonyms, in the order in which they first come."""
+    numbers = np.fromiter((int(digits, 16) for digits in pseudonyms), np.uint64, len(pseudonyms))
+    return pd.factorize(numbers)[0].astype(np.int32)
+
+
 def _ranks(images: Hashes, codes: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return for each group the rank of the digest of its images; equal codes stand together."""
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]][: len(codes)])
@@ -53,7 +59,7 @@ def order_of(frame: pd.DataFrame, images: Hashes) -> NDArray[np.intp]:
     Patients and studies follow the digest of their images.
     """
     position = frame["position"].to_numpy()
-    study, patient = (pd.factorize(frame[name])[0].astype(np.int32) for name in ("study", "patient"))
+    study, patient = _codes(frame["study"]), _codes(frame["patient"])
     first, second = images.T
     order = np.lexsort((second, first, position, study))
     by_study = _ranks(images[order], study[order])[study]
@@ -70,5 +76,5 @@ def content_digest(index: pd.DataFrame, images: Hashes, reduction: Reduction) ->
         hasher.update(_texts(images[start : start + ROWS]))
     hasher.update(np.stack([index[label].to_numpy(np.int8) for label in LABELS], axis=1).data)
     for group in ("patient", "study"):
-        hasher.update(pd.factorize(index[group])[0].astype("<i4").tobytes())
+        hasher.update(_codes(index[group]).astype("<i4").tobytes())
     return hasher.hexdigest()

@@ -19,7 +19,7 @@ from hemo.labels import read_labels
 from hemo.slices.assemble import assemble, label_counts, replace_text, write_assembled
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
 from hemo.slices.shards import Task, shard_path, sync_folder
-from hemo.slices.sources import Source, find_sources
+from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
 from hemo.slices.workers import locked, write_shards
 
@@ -117,7 +117,7 @@ def preprocess(
         del sources
         first = 1 + max((int(path.stem) for path in done), default=-1)
         tasks = [
-            Task(first + number, shards, tuple(chunk), chosen, secret)
+            Task(first + number, shards, Packed.of(chunk), chosen, secret)
             for number, chunk in enumerate(_chunks(fresh))
         ]
         decoded = len(fresh)
@@ -130,12 +130,14 @@ def preprocess(
         previous = (
             None if facts is None or "digest" not in facts else pd.read_parquet(store / "index.parquet")
         )
+        pa.default_memory_pool().release_unused()
         result = assemble(done, table, previous, chosen, secret)
         if len(result.index) == 0:
             reason = result.exclusions["reason"].iloc[0]
             raise HemoError(f"{images}: no usable slice ({len(result.exclusions)} excluded, first: {reason})")
         excluded = {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()}
         counts = label_counts(result.index)
+        pa.default_memory_pool().release_unused()
         write_assembled(
             store,
             result,

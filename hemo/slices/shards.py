@@ -19,7 +19,7 @@ from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import plain
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.sources import Source
+from hemo.slices.sources import Packed, Source
 
 RECORD: Final = pa.schema(
     [
@@ -50,7 +50,7 @@ class Task:
 
     number: int
     folder: Path
-    sources: tuple[Source, ...]
+    sources: tuple[Source, ...] | Packed
     reduction: Reduction
     key: bytes
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from hemo.errors import HemoError
 from hemo.imaging.reader import SUFFIXES, stem
@@ -99,6 +100,35 @@ class Source:
         else:
             result.append(f"{plain(own)}/{number}")
         return list(dict.fromkeys(name for name in result if name))
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Many sources in the room of their files' names: a tenth of what they take apart.
+
+    Attributes
+    ----------
+    groups
+        For sources that follow each other and differ in nothing but the file: what else they say, and all
+        their files' names, parted by a character that no name can hold.
+    """
+
+    groups: tuple[tuple[tuple[str, str, tuple[str, ...], str], str], ...]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source]) -> Self:
+        """Pack sources; iterating gives equal ones again."""
+        groups = groupby(sources, key=lambda one: (one.root, one.below, one.windows, one.patient))
+        packed = ((facts, "\0".join(source.file for source in some)) for facts, some in groups)
+        return cls(tuple(packed))
+
+    def __iter__(self) -> Iterator[Source]:
+        for (root, below, windows, patient), files in self.groups:
+            for file in files.split("\0"):
+                yield Source(root, below, windows, file, patient)
+
+    def __len__(self) -> int:
+        return sum(files.count("\0") + 1 for _, files in self.groups)
 
 
 @lru_cache(maxsize=16)  # a folder's files come one after another

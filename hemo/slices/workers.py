@@ -52,7 +52,7 @@ def write_shards(tasks: Sequence[Task], workers: int) -> Iterator[None]:
         for task, failure in run_all(_work, tasks, workers):
             if isinstance(failure, Exception):
                 raise failure
-            yield from (None for _ in task.sources)
+            yield from (None for _ in range(len(task.sources)))
     except BrokenProcessPool as error:
         raise HemoError(
             "a worker process died (out of memory?): run the same command again with fewer --workers; "

@@ -12,6 +12,7 @@ from hemo.imaging import Reduction, read_one, reduce
 from hemo.labels import LABELS
 from hemo.slices import preprocess as module
 from hemo.slices.preprocess import preprocess
+from hemo.slices.sources import Packed, find_sources
 from hemo.slices.store import SliceStore
 
 SMALL = Reduction(size=16)
@@ -305,3 +306,14 @@ def test_the_real_head_study_is_in_anatomical_order_whatever_its_files_are_calle
     assert [name[-2:] for name in index["slice_id"]] == [f"{k:02d}" for k in range(1, 29)]
     assert (np.diff(index["position"]) > 0).all()
     assert SliceStore.open(tmp_path / "s").facts["patients"] == 1
+
+
+def test_packed_sources_are_the_same_sources(tmp_path):
+    for name in ("a/1.png", "a/2.png", "b/brain/1.png", "b/bone/1.png", "b/3.png", "4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    sources = find_sources(tmp_path, ("brain", "bone"))
+    packed = Packed.of(sources)
+    assert list(packed) == sources
+    assert len(packed) == len(sources) == 5
+    assert list(Packed.of([])) == []
