@@ -50,6 +50,10 @@ class Transfer:
         `converged` and `iterations` of the head's fit.
     """
 
+    _on_disk = False
+    """Whether features are kept in files: where it was fitted, it predicts slices of the same data, in other
+    folds and studies again; where it was loaded, in service say, slices leave no file."""
+
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
@@ -78,8 +82,8 @@ class Transfer:
         truth = check_truth(y, len(images))
         p = self.params
         self.backbone_ = backbone(p["backbone"], p["weights"], self.seed)
-        # Slices that are only predicted, in service say, leave no file.
-        features = embed(self.backbone_, images, p["size"], on_disk=p["weights"] != "none").astype(float)
+        self._on_disk = p["weights"] != "none"
+        features = embed(self.backbone_, images, p["size"], self._on_disk).astype(float)
         center, deviation = features.mean(axis=0), features.std(axis=0)
         # What varies by rounding alone must not be enlarged.
         deviation[deviation <= 1e-6 * np.abs(center)] = 1
@@ -134,7 +138,8 @@ class Transfer:
         from scipy.special import expit
 
         check_images(images, self.image_shape_)
-        positive = expit(self._logit(embed(self.backbone_, images, self.params["size"]).astype(float))[0])
+        features = embed(self.backbone_, images, self.params["size"], self._on_disk).astype(float)
+        positive = expit(self._logit(features)[0])
         return np.column_stack((1 - positive, positive))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:

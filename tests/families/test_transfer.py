@@ -124,6 +124,27 @@ def test_slices_only_predicted_leave_no_file(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.rglob("*.npz"))
 
 
+@INSTALLED
+def test_features_of_a_data_set_are_kept_and_those_of_service_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hemo import families
+
+    def files() -> int:
+        return len(list(tmp_path.rglob("features/**/*.npz")))
+
+    monkeypatch.setenv("HEMO_CACHE", str(tmp_path / "cache"))
+    images = np.random.default_rng(4).integers(0, 256, (12, 32, 32, 1), np.uint8)
+    params = {**families.get("transfer").defaults, "size": 32}
+    fitted = families.build("transfer", params, 0).fit(images[:6], np.arange(6) % 2)
+    fitted.predict_proba(images[6:9])
+    assert files() == 2
+    (tmp_path / "saved").mkdir()
+    fitted.save(tmp_path / "saved")
+    type(fitted).load(tmp_path / "saved").predict_proba(images[9:])
+    assert files() == 2
+
+
 def test_memory_of_kept_features_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_feature_cache, "KEPT_BYTES", 4 * 10)
     remembered(slices(30, seed=3), "bound", means)
