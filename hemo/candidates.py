@@ -111,7 +111,9 @@ def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) ->
     try:
         other = tracking.client().get_run(version.run_id) if version.run_id else None
         if other is not None and all(other.data.tags.get(d) == run.data.tags[d] for d in digests):
-            return Incumbent(number, family, tracking.load_predictions(other.info.run_id), "the same split")
+            return Incumbent(
+                number, family, tracking.load_predictions(other.info.run_id), "tested on the same split"
+            )
         return Incumbent(number, family, *_evaluate_again(config, version, run, table))
     except (HemoError, mlflow.MlflowException, OSError) as fault:
         return Incumbent(number, family, None, " ".join(str(fault).split())[:200])

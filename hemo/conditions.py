@@ -237,7 +237,7 @@ def better_than_incumbent(
         words = f"not inferior to {who} in {_name(first)} ({_signed(one)})"
         return condition(figure, True, f"{words}, better in {_name(second)} by {_signed(two)}")
     found = f"{_name(first)} {_signed(one)}, {_name(second)} {_signed(two)}"
-    return condition(figure, False, f"not shown to be better than {who}: {found}")
+    return condition(figure, False, f"not shown to be better than {who}, {incumbent.how}: {found}")
 
 
 def row(figures: pd.DataFrame, name: str) -> tuple[float, float, float]:

@@ -21,16 +21,24 @@ DECISIONS = {
 }
 """Decisions in words."""
 
+RED = "overridden.png"
+"""File of a red square, left with the report of a decision against the gate."""
+
 _STYLES = {"promoted": "bold green", "overridden": "bold red", "refused": "yellow", "challenger": "cyan"}
 
 
 def write(
     folder: Path, label: str, run_name: str, verdict: Verdict, decision: str, override: str = ""
 ) -> None:
-    """Write `LABEL.json` and `LABEL.html` into a folder."""
+    """Write `LABEL.json` and `LABEL.html` into a folder; for `red_mark` also a red square."""
+    import cv2
+    import numpy as np
+
     facts = as_dict(label, run_name, verdict, decision, override)
     (folder / f"{label}.json").write_text(json.dumps(facts, indent=2))
-    (folder / f"{label}.html").write_text(as_html(label, run_name, verdict, decision, override))
+    (folder / f"{label}.html").write_text(as_html(run_name, verdict, decision, override))
+    if decision == "overridden":
+        cv2.imwrite(str(folder / RED), np.full((14, 14, 3), (38, 30, 179), np.uint8))
 
 
 def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override: str) -> dict[str, object]:
@@ -50,7 +58,12 @@ def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override
     }
 
 
-def as_html(label: str, run_name: str, verdict: Verdict, decision: str, override: str) -> str:
+def red_mark(run_id: str) -> str:
+    """Return a red square in Markdown, below whose run `write` left it: the UI lets no text be red."""
+    return f"![red](get-artifact?path=gate/{RED}&run_uuid={run_id})"
+
+
+def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> str:
     """Return the report as a page."""
     style = "yes" if verdict.passed else "no"
     parts = [page.text(DECISIONS[decision], style)]
@@ -67,15 +80,14 @@ def as_html(label: str, run_name: str, verdict: Verdict, decision: str, override
         page.heading("Figures on patients kept from training"),
         page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
     ]
-    return page.page(f"Gate: {run_name} for {label}", *parts)
+    return page.page(f"Gate: {run_name}", *parts)
 
 
 def about(label: str, model: str) -> str:
     """Return the Markdown description of a registered model."""
-    kind = "intracranial hemorrhage of any type" if label == "any" else f"{label} hemorrhage"
     return (
-        f"Probability of **{kind}** on a head-CT slice, and the decision at an operating point that was "
-        "fitted off-test. Research use only.\n\n"
+        f"Probability of **{_kind(label)}** on a head-CT slice, and the decision at an operating point "
+        "that was fitted off-test. Research use only.\n\n"
         "Aliases: `production` is what passed the gate and is in use, `previous` what was in use before, "
         "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
         f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
@@ -94,24 +106,31 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
         value, low, high = verdict.figure(name)
         rows.append((name.replace("auc", "AUC"), f"{value:.3f}", f"{low:.3f} to {high:.3f}"))
     figures = markdown_table(("figure", "value", "95% interval"), rows)
-    red = f"🔴 **Gate overridden:** {override}\n\n" if decision == "overridden" else ""
+    mark = red_mark(deciding)
+    # The list of versions shows the beginning, as plain text.
+    red = f"Gate overridden: **{override}** {mark}\n\n" if decision == "overridden" else ""
     links = (
         f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
         f"[model card](#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/card/card.html) · "
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
+    how = {"cv": "tested by patient in folds", "holdout": "tested on patients kept apart"}
     return (
-        f"{red}{families.get(tags['family']).title} for {label}, trained on "
-        f"{tags.get('dataset', 'unknown data')}, protocol {tags['protocol']}.\n\n{figures}\n\n"
-        f"{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\nResearch use only."
+        f"{red}{families.get(tags['family']).title} for {_kind(label)}, trained on "
+        f"{tags.get('dataset', 'unknown data')}, {how.get(tags['protocol'], tags['protocol'])}. "
+        f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{figures}"
     )
 
 
-def summary(table: pd.DataFrame) -> str:
-    """Return the decisions of a promotion in Markdown."""
+def _kind(label: str) -> str:
+    return "intracranial hemorrhage of any type" if label == "any" else f"{label} hemorrhage"
+
+
+def summary(table: pd.DataFrame, deciding: str) -> str:
+    """Return the decisions of a promotion, the run `deciding`, in Markdown."""
     rows = []
     for row in table.to_dict("records"):
-        red = "🔴 " if row["decision"] == "overridden" else ""
+        red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
         reason = row["reason"].replace("|", "/")
         rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
     return markdown_table(("label", "family", "decision", "production", "why"), rows)

@@ -14,7 +14,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from packaging.version import Version
 
 import hemo
-from hemo import aliases, audit, tracking
+from hemo import aliases, audit, gate_report, tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel
@@ -116,8 +116,11 @@ def _build(members: Mapping[str, str], parent: str) -> str:
         mlflow.set_tag("mlflow.note.content", _note(found))
     client = tracking.client()
     if aliases.registered(PANEL) is None:
-        what = "The production classifiers of all labels as one model."
-        client.create_registered_model(PANEL, description=f"{what} {ANY_RULE} {STUDY_RULE}")
+        what = (
+            "The production classifiers of all labels as one model, built anew when one of them changes. "
+            f"Served by `mlflow models serve -m {URI} --env-manager local`; `hemo predict` uses the same.\n\n"
+        )
+        client.create_registered_model(PANEL, description=f"{what}{ANY_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(
         PANEL, f"models:/{info.model_id}", run_id, {"members": tags["members"]},
         description=_note(found), model_id=info.model_id,
@@ -166,9 +169,12 @@ def _note(members: Mapping[str, ModelVersion]) -> str:
         for label in LABELS
     ]
     table = markdown_table(("label", "version", "family", ""), rows)
-    return f"{table}\n\n{ANY_RULE} {STUDY_RULE} Research use only."
+    against = [label for label, one in members.items() if one.tags.get("override")]
+    red = f"{', '.join(against)}: in production against the gate. " if against else ""
+    return f"{red}Classifiers of {len(members)} labels. {ANY_RULE} {STUDY_RULE} Research use only.\n\n{table}"
 
 
 def _overridden(version: ModelVersion) -> str:
     reason = version.tags.get("override", "")
-    return f"🔴 gate overridden: {reason.replace('|', '/')}" if reason else ""
+    mark = gate_report.red_mark(version.run_id or "")
+    return f"{mark} gate overridden: {reason.replace('|', '/')}" if reason else ""

@@ -64,7 +64,7 @@ def promote(
             panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
         mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
-        mlflow.set_tag("mlflow.note.content", gate_report.summary(table))
+        mlflow.set_tag("mlflow.note.content", gate_report.summary(table, deciding))
     return table
 
 
@@ -220,7 +220,7 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     tags = {"gate": decision, "threshold": f"{run.data.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
         figure, low, high = case.verdict.figure(name)
-        tags[name] = f"{figure:.3f} ({low:.3f} to {high:.3f})"
+        tags[name] = f"{figure:.2f} ({low:.2f}-{high:.2f})"  # short: the UI cuts tags off
     tags |= {name: run.data.tags[name] for name in CARRIED if name in run.data.tags}
     tags["decided_in"] = deciding
     if override:
