@@ -15,8 +15,12 @@ from hemo.imaging.phantom.anatomy import (
 from hemo.imaging.phantom.fields import Field, Point
 from hemo.imaging.phantom.skull import suture_coronal, suture_lambdoid
 
-ACUTE, SUBACUTE = (60.0, 80.0), (40.0, 50.0)
-"""HU of clotted blood in the first days, and after one to three weeks."""
+ACUTE, SUBACUTE = (60.0, 80.0), (48.0, 56.0)
+"""HU of clotted blood in the first days, and after a week or so: still denser than the brain.
+
+Blood as dense as the brain, as it is for some time after that, is not drawn: a reader who knew of nothing but
+the slice could not label it.
+"""
 
 
 @dataclass(frozen=True)
