@@ -29,7 +29,7 @@ def phantom(
     Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with
     none, one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield
     units. A fifth of the patients has a second study. Labels come from the drawn masks: a slice is positive
-    where at least 80 mm2 of it are blood of that type.
+    where at least 40 mm2 of it are blood of that type.
 
     \b
     Written into OUT:

@@ -16,11 +16,8 @@ from hemo.imaging.phantom.scanner import STYLES, Style, expose
 from hemo.imaging.phantom.skull import around
 from hemo.labels import LABELS, SUBTYPES
 
-VISIBLE_AREA = 80.0
-"""A slice carries a label when at least so many mm2 of its pixels are half or more such blood.
-
-A spot 1 cm across: smaller ones a reader may pass over, between slices that lie nearly as far apart.
-"""
+VISIBLE_AREA = 40.0
+"""A slice carries a label when at least so many mm2 of its pixels are half or more such blood."""
 
 LAYERS = 3
 """Thin layers averaged into one slice: partial volume."""
