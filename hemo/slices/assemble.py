@@ -101,7 +101,7 @@ def _read(paths: Sequence[Path], labels: LabelTable | None, key: bytes) -> tuple
         table = table.select([name for name in columns if name not in ("names", "file", "reason", "image")])
         for name, values in further.items():
             table = table.append_column(name, pa.array(values))
-        slices.append(table)
+        slices.append(table.combine_chunks())
     frame = pa.concat_tables(slices).to_pandas(split_blocks=True)
     del slices
     return frame, pa.concat_tables(excluded).to_pandas()
@@ -234,7 +234,8 @@ def write_index(folder: Path, index: pd.DataFrame) -> None:
     partial = folder / "index.parquet.tmp"
     with partial.open("wb") as stream:
         schema = pa.Schema.from_pandas(index, preserve_index=False)
-        with pq.ParquetWriter(stream, schema) as writer:
+        # Dictionaries of values that hardly repeat take several times the memory of the rows.
+        with pq.ParquetWriter(stream, schema, use_dictionary=False) as writer:
             for start in range(0, len(index), ROWS):
                 writer.write_table(pa.Table.from_pandas(index.iloc[start : start + ROWS], schema))
         durable(stream)

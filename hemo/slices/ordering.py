@@ -18,7 +18,7 @@ Hashes = NDArray[np.uint64]
 IMAGE: Final = ("image_first", "image_second")
 """Columns of the two halves of an image's hash: half the memory of its digits."""
 
-ROWS: Final = 4096
+ROWS: Final = 2048
 """Slices handled at a time, where all at once would double the memory."""
 
 

@@ -38,7 +38,7 @@ RECORD: Final = pa.schema(
     ]
 )
 
-RECORDS: Final = 1024
+RECORDS: Final = 256
 """Slices whose records are made and written at a time."""
 
 NOTHING: Final = np.empty((0, 0), np.uint8)
