@@ -39,12 +39,12 @@ def production() -> dict[str, str]:
 def update(parent: str = "") -> str:
     """Make the production panel hold the production versions; return its version, empty where there are none.
 
-    A panel that was built of the same versions before is used again.
+    A panel that was built of the same versions before is used again, where it shows the same overrides.
     """
     members = production()
     history = aliases.settle(PANEL)
     now = audit.replay(history).get("production", "")
-    if members == (members_of(now) if now else {}):
+    if members == (members_of(now) if now else {}) and (not now or _overrides_of(now) == _overrides(members)):
         return now
     version = (_find(members) or _build(members, parent)) if members else ""
     after = {"production": version, "previous": now}
@@ -98,7 +98,21 @@ def _find(members: Mapping[str, str]) -> str:
     """Return the newest panel version of exactly these members, or an empty text."""
     wanted = json.dumps(dict(members))
     same = [v for v, one in aliases.versions(PANEL).items() if one.tags.get("members") == wanted]
-    return max(same, key=int, default="")
+    overrides = _overrides(members)
+    return max((v for v in same if _overrides_of(v) == overrides), key=int, default="")
+
+
+def _overrides(members: Mapping[str, str]) -> dict[str, str]:
+    """Return the reasons with which members are in production against the gate, as they stand now."""
+    versions = {label: aliases.versions(model_name(label)).get(number) for label, number in members.items()}
+    reasons = {label: one.tags.get("override", "") for label, one in versions.items() if one}
+    return {label: reason for label, reason in reasons.items() if reason}
+
+
+def _overrides_of(version: str) -> dict[str, str]:
+    """Return the reasons that a panel version shows."""
+    found = tracking.client().get_model_version(PANEL, version)
+    return dict(json.loads(found.tags.get("overrides", "{}")))
 
 
 def _build(members: Mapping[str, str], parent: str) -> str:
@@ -122,7 +136,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
         )
         client.create_registered_model(PANEL, description=f"{what}{ANY_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(
-        PANEL, f"models:/{info.model_id}", run_id, {"members": tags["members"]},
+        PANEL, f"models:/{info.model_id}", run_id,
+        {"members": tags["members"], "overrides": json.dumps(_overrides(members))},
         description=_note(found), model_id=info.model_id,
     )  # fmt: skip
     return str(version.version)

@@ -86,6 +86,15 @@ def test_an_override_promotes_is_recorded_and_shown(store):
     )
 
 
+def test_the_panel_shows_the_reason_of_the_newest_override(store):
+    decide(case(store, "any", "good"))
+    for reason in ("first", "second"):
+        decide(case(store, "any", "better", sound=False), reason)
+        assert panel.load().overridden == [f"any version 2 is in production against the gate: {reason}"]
+        registry.rollback("any")
+    assert panel.load().overridden == []
+
+
 def test_a_sound_candidate_that_is_not_better_becomes_challenger(store):
     decide(case(store, "any", "good"))
     assert decide(case(store, "any", "better", better=False)) == "challenger"
