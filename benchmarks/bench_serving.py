@@ -1,6 +1,6 @@
 """The panel against six separately loaded models, and over HTTP.
 
-`python -m benchmarks.bench_serving [FAMILY]` (default: boosted, what the quickstart puts into production,
+`python -m benchmarks.bench_serving [FAMILY]` (default: boosted, whose features are the ensembles' too,
 then logreg and cnn). A study has 32 slices of 512x512 as DICOM, from bytes to probabilities; each measurement
 takes a new one. The panel and each of the six are loaded in processes of their own, kept warm, and asked one
 after the other, study by study in turn, so that a busy machine slows all; the ratio is the median over
