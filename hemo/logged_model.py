@@ -1,8 +1,10 @@
 """The logged form of a trained classifier: written, and loaded back before its run counts as good."""
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -59,20 +61,24 @@ def log(scratch: Path, trained: Trained, family: str, label: str, store: SliceSt
         python_model=str(package / "served.py"),
         artifacts={"classifier": str(folder)},
         code_paths=[str(package)],
-        pip_requirements=requirements(family),
+        pip_requirements=requirements(family, trained.classifier.params),
         signature=ModelSignature(
-            Schema([ColSpec(DataType.binary, "image")]),
+            Schema([ColSpec(DataType.binary, "image"), ColSpec(DataType.string, "study", required=False)]),
             Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
         ),
         metadata={"label": label, "data_digest": store.digest},
     )
 
 
-def requirements(family: str) -> list[str]:
-    """Return what a served classifier of a family needs, pinned to the versions it was fitted with."""
+def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
+    """Return what a served classifier of a family needs, pinned to the versions it was fitted with.
+
+    What is made of other families (parameter `members`) needs what they need: trees and linear models of an
+    ensemble are served without TensorFlow.
+    """
     packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
     installed = tracking.versions()
-    if families.get(family).tensorflow:
+    if any(families.get(name).tensorflow for name in params.get("members", (family,))):
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
     return [f"{name}=={version(name)}" for name in packages]
 

@@ -3,6 +3,7 @@
 All sizes are in fractions of the slice, so that they mean the same at any resolution.
 """
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -39,8 +40,15 @@ def radiological_features(images: Images) -> NDArray[np.float32]:
     """Return the features of slices, float32 (n, k): k features for each channel."""
     channels = images.shape[-1]
     rows = [np.concatenate([_features(image[..., c]) for c in range(channels)]) for image in images]
-    width = len(_features(np.zeros(images.shape[1:3], np.uint8))) * channels
-    return np.array(rows, np.float32).reshape(len(images), width)
+    return np.array(rows, np.float32).reshape(
+        len(images), channels * _width(images.shape[1], images.shape[2])
+    )
+
+
+@cache
+def _width(height: int, width: int) -> int:
+    """Return the number of features of one channel; asked for each time that nothing new is computed."""
+    return len(_features(np.zeros((height, width), np.uint8)))
 
 
 def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
