@@ -3,10 +3,12 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TypeVar
 
 Task = TypeVar("Task")
@@ -24,7 +26,7 @@ def run_all(
     Parameters
     ----------
     function : callable
-        Defined at the top of a module, so that another process can import it.
+        Defined at the top of a module that is not the main program, so that another process can import it.
     tasks : sequence
         What it is applied to; must survive pickling where `workers` is above 1.
     workers : int
@@ -40,7 +42,8 @@ def run_all(
     with _threads_shared_by(workers):
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
         with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=end_with_parent) as pool:
-            futures = {pool.submit(_work, function, task): task for task in tasks}
+            with _main_left_out():
+                futures = {pool.submit(_work, function, task): task for task in tasks}
             try:
                 for future in as_completed(futures):
                     failure = future.exception()
@@ -73,6 +76,21 @@ def end_with_parent() -> None:
             os._exit(1)
 
         threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Let processes started now do without the main program, which they would import first otherwise.
+
+    They need nothing of it, and what it imports can take longer than their work. A script that lacks the
+    `if __name__ == "__main__"` would start its own workers in each of them, and fail.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

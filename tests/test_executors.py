@@ -41,6 +41,16 @@ def test_the_environment_is_as_before_after_workers_ran(monkeypatch):
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
 
 
+def test_a_script_that_does_not_guard_its_main_part_runs_in_several_processes_too(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from test_executors import *; print(sorted(r for _, r in run_all(halve, [2, 4], 2)))")
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, script], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout == "[1.0, 2.0]\n"
+
+
 def sleep_long(file: str) -> None:
     with Path(file).open("a") as lines:
         lines.write(f"{os.getpid()}\n")
