@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
+from hemo.families._feature_cache import remembered
+from hemo.families._graph import Graph
 from hemo.families._losses import masked_cross_entropy
 from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
@@ -18,9 +20,6 @@ from hemo.families.base import Images, OnEpoch, Truth
 # Read when Keras and TensorFlow are first imported, which happens inside the methods below.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-BATCH = 64
-"""Slices at a time in prediction: the paper's convolutional network needs 2 MB of maps for each."""
 
 
 class NeuralClassifier(ABC):
@@ -46,7 +45,7 @@ class NeuralClassifier(ABC):
     """
 
     network_: Any
-    _graph: tuple[Any, Any] | None = None
+    _graph: Graph | None = None
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
@@ -192,27 +191,25 @@ class NeuralClassifier(ABC):
 
     def predict_proba(self, images: Images) -> NDArray[np.float64]:
         """Return the probability of class 0 and 1, float64 (n, 2)."""
+        from scipy.special import expit
+
         check_images(images, self.image_shape_)
-        run = self._as_graph()
-        positive = np.empty(len(images))
-        for start in range(0, len(images), BATCH):
-            positive[start : start + BATCH] = run(images[start : start + BATCH]).numpy()[:, 0]
+        last = self._last()
+        if "trunk" in self.params:  # learnt with other labels, whose classifiers have the same trunk
+            outputs = remembered(images, f"trunk-{last.digest}", last)
+            kernel, bias = self.network_.get_layer("logit").get_weights()
+            positive = expit((outputs @ kernel[:, 0] + bias[0]).astype(float))
+        else:
+            positive = last(images)[:, 0].astype(float)
         return np.column_stack((1 - positive, positive))
 
-    def _as_graph(self) -> Any:
-        """Return `network_` as one graph for any number of slices, made once for each network.
-
-        Convolutions are fused with what follows them: a study takes 0.6 of the time of layer after layer, a
-        slice a quarter. Not compiled by XLA, which makes convolutions slower.
-        """
-        import tensorflow as tf
-
-        if self._graph is None or self._graph[0] is not self.network_:
-            network = self.network_
-            slices = tf.TensorSpec((None, *self.image_shape_), tf.uint8)
-            run = tf.function(lambda x: network(tf.cast(x, tf.float32), training=False), [slices])
-            self._graph = (network, run)
-        return self._graph[1]
+    def _last(self) -> Graph:
+        """Return `network_`, or its trunk where labels share it, as one graph, made once for each network."""
+        if self._graph is None or self._graph.network is not self.network_:
+            trunk = "trunk" in self.params
+            output = self.network_.get_layer("logit").input if trunk else self.network_.output
+            self._graph = Graph(self.network_, output, self.params)
+        return self._graph
 
 
 def _checked(y: Truth, n: int, least: int = 2) -> NDArray[np.int8]:

@@ -7,6 +7,7 @@ import pytest
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.families._graph import Graph
 from hemo.families._losses import masked_cross_entropy
 
 CNN = {
@@ -58,6 +59,19 @@ def test_each_label_learnt_together_is_a_classifier_of_its_own(params: dict, tmp
         loaded = families.load(tmp_path / str(label))
         np.testing.assert_array_equal(loaded.predict_proba(other), one.predict_proba(other))
         assert loaded.attribution(other[:2]).shape == (2, 20, 20)
+
+
+def test_the_trunk_is_run_once_for_all_labels_and_anew_for_another_training(monkeypatch) -> None:
+    images, truth = toy()
+    trained = [families.build("multilabel", CNN, seed).fit(images, truth) for seed in (0, 1)]
+    computed = []
+    run = Graph.__call__
+    monkeypatch.setattr(Graph, "__call__", lambda self, new: computed.append(len(new)) or run(self, new))
+    other, _ = toy(seed=3)
+    for network in trained:
+        for label in range(2):
+            network.only(label).predict_proba(other)
+    assert computed == [64, 0, 64, 0]
 
 
 def test_a_label_that_is_not_known_does_not_count_in_the_loss() -> None:
