@@ -3,9 +3,9 @@
 `python -m benchmarks.bench_serving [FAMILY]` (default: the quickstart's ensemble, boosted, logreg, cnn, and
 multilabel with the same network). A study has 32 slices of 512x512 as DICOM, from bytes to probabilities;
 each measurement takes a new one. The panel and each of the six are loaded in processes of their own, kept
-warm, and asked one after the other, study by study in turn, so that a busy machine slows all; the ratio is the
-median over studies. Time is taken inside a process: sending 16 MB of bytes to each of six is not held against
-them.
+warm, and asked one after the other, study by study in turn, so that a busy machine slows all; the ratio is
+the median over studies. Time is taken inside a process: sending 16 MB of bytes to each of six is not held
+against them.
 """
 
 import base64
