@@ -48,7 +48,10 @@ def _floats(value: Any) -> list[float]:
 
 
 def _number(values: Values, name: str) -> float:
-    numbers = _floats(values.get(name))
+    value = values.get(name)
+    if value is None:
+        return math.nan
+    numbers = _floats(value)
     return numbers[0] if len(numbers) == 1 else math.nan
 
 

@@ -144,7 +144,12 @@ def scan(data: bytes) -> NativeHeader | None:
         explicit = uid == EXPLICIT
         last = 0
         while True:
-            tag, start, length = _element(data, place, explicit)
+            kind = b""
+            if explicit:  # most elements, without the time that a call takes
+                group, element, kind, length = _EXPLICIT.unpack_from(data, place)
+                tag, start = group << 16 | element, place + 8
+            if kind not in SHORT:
+                tag, start, length = _element(data, place, explicit)
             if tag < last:
                 return None
             last = tag

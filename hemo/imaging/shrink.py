@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK: Final = 8
-"""Target rows that one small product of matrices makes."""
+BLOCK: Final = 16
+"""Target rows (or columns) that one small product of matrices makes."""
 
 
 def shrink(values: NDArray[Any], size: int) -> NDArray[Any]:
@@ -31,31 +31,52 @@ def shrink(values: NDArray[Any], size: int) -> NDArray[Any]:
         side //= 2
         values = cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)
     if side > size and side % size:
-        return _mean_rows(_mean_rows(values.astype(np.float32), size).T, size).T
+        return _means(values.astype(np.float32), size)
     return cv2.resize(values, (size, size), interpolation=cv2.INTER_AREA)
 
 
-def _mean_rows(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return the mean over `size` equal shares of the rows; twice as fast as OpenCV's for broken factors."""
-    rows, weights = _bands(len(values), size)
-    return (weights @ values[rows]).reshape(-1, values.shape[1])[:size]
+def _means(values: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """Return the mean over `size` x `size` equal shares of a square image, (size, size).
+
+    By products of small matrices, first for the rows and then for the columns, on overlapping views of the
+    image: in a third of the time that OpenCV takes for broken factors.
+    """
+    side = len(values)
+    step, shares = _shares(side, size)
+    blocks, _, count = shares.shape
+    whole, full = blocks * BLOCK, step * (blocks - 1) + count
+    values = values.astype(np.float32, order="C")
+    if full > side:
+        values = np.pad(values, (0, full - side))
+    line, one = full * values.itemsize, values.itemsize
+    bands = np.ndarray((blocks, count, full), np.float32, values, 0, (step * line, line, one))
+    rows = shares @ bands
+    bands = np.ndarray((blocks, whole, count), np.float32, rows, 0, (step * one, line, one))
+    result = np.empty((whole, blocks, BLOCK), np.float32)
+    np.matmul(bands, shares.transpose(0, 2, 1), out=result.transpose(1, 0, 2))
+    return result.reshape(whole, whole)[:size, :size]
 
 
 @lru_cache(maxsize=512)
-def _bands(side: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return the rows that each block of target rows covers, and each row's share in each target row.
+def _shares(side: int, size: int) -> tuple[int, NDArray[np.float32]]:
+    """Return the share that each row of an image has in each target row, in bands that follow at equal steps.
 
     Returns
     -------
-    (blocks, n) and (blocks, BLOCK, n).
+    The step from band to band in rows, and the shares: (blocks, BLOCK target rows, rows of a band). The last
+    band may reach beyond the image.
     """
     factor = side / size
+    blocks = -(-size // BLOCK)
     edges = np.arange(size + 1) * factor
     row = np.arange(side)
     overlap = np.minimum(edges[1:, None], row + 1) - np.maximum(edges[:-1, None], row)
-    shares = np.zeros((-(-size // BLOCK) * BLOCK, side), np.float32)
-    shares[:size] = np.maximum(overlap, 0) / factor
-    count = min(int(BLOCK * factor) + 2, side)
-    starts = np.minimum((np.arange(0, size, BLOCK) * factor).astype(np.intp), side - count)
-    rows = starts[:, None] + np.arange(count)
-    return rows, np.take_along_axis(shares.reshape(len(rows), BLOCK, side), rows[:, None], axis=2)
+    step = int(BLOCK * factor)
+    starts = step * np.arange(blocks)
+    ends = np.ceil(np.append(edges[BLOCK::BLOCK], edges[-1])[:blocks]).astype(int)
+    count = int((ends - starts).max())
+    shares = np.zeros((blocks * BLOCK, max(side, starts[-1] + count)), np.float32)
+    shares[:size, :side] = np.maximum(overlap, 0) / factor
+    shares = shares.reshape(blocks, BLOCK, -1)
+    bands = (starts[:, None] + np.arange(count))[:, None]
+    return step, np.take_along_axis(shares, bands, axis=2)

@@ -52,8 +52,8 @@ def clipped(pixels: NDArray[Any], level: float, width: float, offset: int = 0) -
     kind = pixels.dtype.type
     if kind in (np.int16, np.uint16) and low.is_integer() and high.is_integer() and width <= 65_535:
         bottom, top = int(lowest) - offset, min(int(high) - offset, 32_767)
-        if np.iinfo(kind).min <= bottom < top:
-            result = np.clip(pixels, kind(bottom), kind(top)).view(np.uint16)
+        if (-32_768 if kind is np.int16 else 0) <= bottom < top:
+            result = pixels.clip(kind(bottom), kind(top)).view(np.uint16)
             spread = int(65_535 // width)
             # Differences and products that wrap in 16 bits come out exact, since the result fits.
             if base := (int(low) - offset) % 65_536:

@@ -1,12 +1,14 @@
 """Write shards: one writer each, complete or absent."""
 
+import gc
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,7 @@ from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import plain
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.sources import Packed, Source
+from hemo.slices.sources import Packed, Source, state_of
 
 RECORD: Final = pa.schema(
     [
@@ -41,7 +43,8 @@ RECORD: Final = pa.schema(
 RECORDS: Final = 256
 """Slices whose records are made and written at a time."""
 
-NOTHING: Final = np.empty((0, 0), np.uint8)
+BUFFER: Final = 1 << 20
+"""Bytes of images written at a time."""
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,35 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read(source: Source, reduction: Reduction) -> tuple[list[Part], str]:
-    """Return the parts of a source and the digest of its bytes; several windows become channels."""
-    contents = []
-    for path in source.paths:
-        try:
-            with open(path, "rb", buffering=0) as stream:
-                contents.append(stream.read())
-        except OSError as error:
-            raise Excluded(f"cannot be opened ({error.strerror})") from error
-    hasher = xxhash.xxh3_128()
-    for content in contents:
-        hasher.update(content)
-    digest = hasher.hexdigest()
+def _file(path: str) -> tuple[bytes, os.stat_result]:
+    """Return a file's bytes and what the system says of it, with the fewest calls to it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        facts = os.fstat(descriptor)
+        content = os.read(descriptor, facts.st_size)
+        while 0 < len(content) < facts.st_size and (
+            more := os.read(descriptor, facts.st_size - len(content))
+        ):
+            content += more
+    finally:
+        os.close(descriptor)
+    return content, facts
+
+
+def _contents(source: Source) -> tuple[list[bytes] | Excluded, bytes]:
+    """Return the bytes of a source's files, or why there are none, and the source's state."""
+    paths = source.paths
+    try:
+        files = [_file(path) for path in paths]
+    except OSError as error:
+        return Excluded(f"cannot be opened ({error.strerror})"), source.state()
+    return [content for content, _ in files], state_of(paths, [facts for _, facts in files])
+
+
+def _read(source: Source, contents: list[bytes], reduction: Reduction) -> list[Part]:
+    """Return the parts of a source; several windows become channels."""
     if len(contents) == 1:
-        return read_parts(contents[0], source.slice_name, reduction), digest
+        return read_parts(contents[0], source.slice_name, reduction)
     planes = []
     for content, channel in zip(contents, source.channels, strict=True):
         parts = read_parts(content, source.slice_name, reduction)
@@ -107,7 +124,7 @@ def _read(source: Source, reduction: Reduction) -> tuple[list[Part], str]:
     if len({plane.shape for plane in planes}) > 1:
         raise Excluded(f"its {' and '.join(source.channels)} images differ in size")
     stacked = RawSlice(np.dstack(planes), hu=False, slice_id=source.slice_name, channels=source.channels)
-    return [stacked], digest
+    return [stacked]
 
 
 def _without(name: str, identifiers: Sequence[str], replacement: str) -> str:
@@ -122,6 +139,17 @@ def _number(name: str) -> int:
     return int(digits[1][-9:]) if digits else 0
 
 
+class _Identity(NamedTuple):
+    """What a slice says of itself (see `RawSlice`)."""
+
+    slice_id: str
+    patient: str
+    study: str
+    position: float
+    uid: str
+    number: int
+
+
 @dataclass(slots=True)
 class _Row:
     """What reading gave for one slice, or for a file that is excluded; its record is made later.
@@ -132,30 +160,29 @@ class _Row:
 
     source: Source
     state: bytes
-    raw: RawSlice | None = None  # without its pixels
+    identity: _Identity | None = None
     digest: str = ""
     image: str = ""
     row: int = -1
-    excluded: Excluded | None = None
-    alone: bool = True  # no other slice in the file
+    part: str = ""  # of the excluded: which slice of a file that holds several
+    reason: str = ""  # a text, since an exception holds on to all that was read
 
 
 def _record(row: _Row, key: bytes) -> dict[str, Any]:
     """Return what is kept of a slice or of an excluded file."""
     kept = {"source": keyed_hash(key, row.state.hex()), "row": row.row}
-    if row.raw is not None:
-        return {**kept, **_identity(row.source, row.raw, key), "digest": row.digest, "image": row.image}
+    if row.identity is not None:
+        return {**kept, **_named(row.source, row.identity, key), "digest": row.digest, "image": row.image}
     source = row.source
     file = source.name + source.file[len(source.slice_name) :]
-    where = file if row.alone or row.excluded is None else f"{file} {row.excluded.slice_id}"
-    return {**kept, "file": where, "reason": str(row.excluded)}
+    return {**kept, "file": f"{file} {row.part}" if row.part else file, "reason": row.reason}
 
 
 def _records(rows: Sequence[_Row], key: bytes) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([_record(row, key) for row in rows], RECORD)
 
 
-def _identity(source: Source, raw: RawSlice, key: bytes) -> dict[str, Any]:
+def _named(source: Source, raw: _Identity, key: bytes) -> dict[str, Any]:
     """Return whose slice it is and where it lies: pseudonyms in the place of identifiers."""
     known = bool(raw.patient or source.patient)
     patient = raw.patient or source.patient or raw.study or source.name
@@ -177,24 +204,28 @@ def _identity(source: Source, raw: RawSlice, key: bytes) -> dict[str, Any]:
 def _rows(task: Task) -> Iterator[tuple[_Row, NDArray[np.uint8] | None]]:
     """Yield each slice of a task, with its image unless it is excluded."""
     for source in task.sources:
-        state = source.state()
+        contents, state = _contents(source)
         try:
-            parts, digest = _read(source, task.reduction)
+            if isinstance(contents, Excluded):
+                raise contents
+            parts = _read(source, contents, task.reduction)
         except Excluded as excluded:
-            yield _Row(source, state, excluded=excluded), None
+            yield _Row(source, state, reason=str(excluded)), None
             continue
-        alone = len(parts) == 1
+        digest = xxhash.xxh3_128_hexdigest(contents[0] if len(contents) == 1 else b"".join(contents))
         for part in parts:
             try:
                 if isinstance(part, Excluded):
                     raise part
                 image = reduce(part, task.reduction)
             except Excluded as excluded:
-                excluded.slice_id = part.slice_id
-                yield _Row(source, state, excluded=excluded, alone=alone), None
+                which = part.slice_id if len(parts) > 1 else ""
+                yield _Row(source, state, part=which, reason=str(excluded)), None
                 continue
-            bare = replace(part, pixels=NOTHING, jpeg=b"")
-            yield _Row(source, state, bare, digest, xxhash.xxh3_128_hexdigest(image.data)), image
+            identity = _Identity(
+                part.slice_id, part.patient, part.study, part.position, part.uid, part.number
+            )
+            yield _Row(source, state, identity, digest, xxhash.xxh3_128_hexdigest(image.data)), image
 
 
 def keep_memory() -> None:
@@ -206,6 +237,17 @@ def keep_memory() -> None:
     np.empty(31 << 20, np.uint8)  # freed at once
 
 
+@contextmanager
+def _old_objects_aside() -> Iterator[None]:
+    """Keep Python from searching all that was there before for garbage, again and again: a twentieth."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@_old_objects_aside()
 def write_shard(task: Task) -> None:
     """Decode a task's sources into a shard.
 
@@ -220,7 +262,7 @@ def write_shard(task: Task) -> None:
     record_path = final.with_suffix(".parquet")
     partial, partial_record = (p.with_name(f"{p.name}.{os.getpid()}.tmp") for p in (final, record_path))
     shape = (task.reduction.size, task.reduction.size, len(task.reduction.windows))
-    with partial.open("wb") as stream, partial_record.open("wb") as record_stream:
+    with partial.open("wb", buffering=BUFFER) as stream, partial_record.open("wb") as record_stream:
         stream.write(npy_header(0, shape))
         count = 0
         rows: list[_Row] = []

@@ -27,6 +27,8 @@ NOT_A_PATIENT: Final = (
 )
 """Names of folders that sort images by something else than by patient."""
 
+DIGITS: Final = re.compile(r"[0-9]{1,9}$")
+
 FOLDERS_THAT_NAME: Final = 4
 """How many of the folders above a file may be what a table of volumes calls it."""
 
@@ -77,14 +79,14 @@ class Source:
 
     def state(self) -> bytes:
         """Return a digest of every file's place, size and time of change: another state is another source."""
-        states = []
-        for path in self.paths:
+        facts: list[os.stat_result | None] = []
+        paths = self.paths
+        for path in paths:
             try:
-                facts = os.stat(path)
-                states.append(f"{path}:{facts.st_size}:{facts.st_mtime_ns}")
+                facts.append(os.stat(path))
             except OSError:  # a dangling link: reading it gives the reason
-                states.append(path)
-        return hashlib.blake2b("\n".join(states).encode(), digest_size=16).digest()
+                facts.append(None)
+        return state_of(paths, facts)
 
     def names(self, slice_id: str, uid: str, number: int) -> list[str]:
         """Return what a label table may call a slice of this source, the likeliest first."""
@@ -93,13 +95,22 @@ class Source:
         if slice_id == own:
             name = self.name
             result += [self.file, name, name + self.file[len(own) :]]
-            digits = re.search(r"[0-9]{1,9}$", slice_id)
+            digits = DIGITS.search(slice_id)
             numbers = sorted({number, int(digits[0]) if digits else 0} - {0})
             folder = os.path.join(self.root, self.below, self.windows[0])
             result += [f"{part}/{place}" for part in _above(folder) for place in numbers]
         else:
             result.append(f"{plain(own)}/{number}")
         return list(dict.fromkeys(name for name in result if name))
+
+
+def state_of(paths: Sequence[str], facts: Sequence[os.stat_result | None]) -> bytes:
+    """Return `Source.state` for files of which the system said so much (None: nothing)."""
+    states = [
+        path if fact is None else f"{path}:{fact.st_size}:{fact.st_mtime_ns}"
+        for path, fact in zip(paths, facts, strict=True)
+    ]
+    return hashlib.blake2b("\n".join(states).encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
