@@ -42,7 +42,7 @@ def _means(values: NDArray[Any], size: int) -> NDArray[np.float32]:
     image: in a third of the time that OpenCV takes for broken factors.
     """
     side = len(values)
-    step, shares = _shares(side, size)
+    step, shares, turned = _shares(side, size)
     blocks, _, count = shares.shape
     whole, full = blocks * BLOCK, step * (blocks - 1) + count
     values = values.astype(np.float32, order="C")
@@ -53,18 +53,18 @@ def _means(values: NDArray[Any], size: int) -> NDArray[np.float32]:
     rows = shares @ bands
     bands = np.ndarray((blocks, whole, count), np.float32, rows, 0, (step * one, line, one))
     result = np.empty((whole, blocks, BLOCK), np.float32)
-    np.matmul(bands, shares.transpose(0, 2, 1), out=result.transpose(1, 0, 2))
+    np.matmul(bands, turned, out=result.transpose(1, 0, 2))
     return result.reshape(whole, whole)[:size, :size]
 
 
 @lru_cache(maxsize=512)
-def _shares(side: int, size: int) -> tuple[int, NDArray[np.float32]]:
+def _shares(side: int, size: int) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
     """Return the share that each row of an image has in each target row, in bands that follow at equal steps.
 
     Returns
     -------
-    The step from band to band in rows, and the shares: (blocks, BLOCK target rows, rows of a band). The last
-    band may reach beyond the image.
+    The step from band to band in rows, the shares, (blocks, BLOCK target rows, rows of a band), and these
+    with their last axes exchanged. The last band may reach beyond the image.
     """
     factor = side / size
     blocks = -(-size // BLOCK)
@@ -79,4 +79,5 @@ def _shares(side: int, size: int) -> tuple[int, NDArray[np.float32]]:
     shares[:size, :side] = np.maximum(overlap, 0) / factor
     shares = shares.reshape(blocks, BLOCK, -1)
     bands = (starts[:, None] + np.arange(count))[:, None]
-    return step, np.take_along_axis(shares, bands, axis=2)
+    shares = np.take_along_axis(shares, bands, axis=2)
+    return step, shares, np.ascontiguousarray(shares.transpose(0, 2, 1))

@@ -168,22 +168,30 @@ class _Row:
     reason: str = ""  # a text, since an exception holds on to all that was read
 
 
-def _record(row: _Row, key: bytes) -> dict[str, Any]:
-    """Return what is kept of a slice or of an excluded file."""
-    kept = {"source": keyed_hash(key, row.state.hex()), "row": row.row}
+def _record(row: _Row, key: bytes) -> tuple[Any, ...]:
+    """Return what is kept of a slice or of an excluded file, in the order of `RECORD`."""
+    state = keyed_hash(key, row.state.hex())
     if row.identity is not None:
-        return {**kept, **_named(row.source, row.identity, key), "digest": row.digest, "image": row.image}
+        named = _named(row.source, row.identity, key)
+        return (state, *named, row.digest, row.image, row.row, None, None)
     source = row.source
     file = source.name + source.file[len(source.slice_name) :]
-    return {**kept, "file": f"{file} {row.part}" if row.part else file, "reason": row.reason}
+    file = f"{file} {row.part}" if row.part else file
+    return (state, *[None] * 8, row.row, file, row.reason)
 
 
 def _records(rows: Sequence[_Row], key: bytes) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([_record(row, key) for row in rows], RECORD)
+    records = [_record(row, key) for row in rows]
+    columns = zip(*records, strict=True) if records else [()] * len(RECORD)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, RECORD, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=RECORD)
 
 
-def _named(source: Source, raw: _Identity, key: bytes) -> dict[str, Any]:
-    """Return whose slice it is and where it lies: pseudonyms in the place of identifiers."""
+def _named(source: Source, raw: _Identity, key: bytes) -> tuple[Any, ...]:
+    """Return whose slice it is and where it lies, from `slice_id` to `position` of `RECORD`.
+
+    Pseudonyms stand in the place of identifiers.
+    """
     known = bool(raw.patient or source.patient)
     patient = raw.patient or source.patient or raw.study or source.name
     study = raw.study or os.path.dirname(source.name)
@@ -191,14 +199,14 @@ def _named(source: Source, raw: _Identity, key: bytes) -> dict[str, Any]:
     patient_code = pseudonym(key, "patient", plain(patient))
     one = raw.slice_id == source.slice_name
     name = source.name if one else f"{source.name}/{raw.number}"
-    return {
-        "slice_id": _without(name, [raw.patient, source.patient, raw.study, raw.uid], patient_code),
-        "names": [keyed_hash(key, text) for text in source.names(raw.slice_id, raw.uid, raw.number)],
-        "patient": patient_code,
-        "study": pseudonym(key, "study", f"{plain(patient)}\0{study}"),
-        "known": known,
-        "position": raw.position if raw.position == raw.position else float(number) if number else None,
-    }
+    return (
+        _without(name, [raw.patient, source.patient, raw.study, raw.uid], patient_code),
+        [keyed_hash(key, text) for text in source.names(raw.slice_id, raw.uid, raw.number)],
+        patient_code,
+        pseudonym(key, "study", f"{plain(patient)}\0{study}"),
+        known,
+        raw.position if raw.position == raw.position else float(number) if number else None,
+    )
 
 
 def _rows(task: Task) -> Iterator[tuple[_Row, NDArray[np.uint8] | None]]:
