@@ -111,7 +111,7 @@ def _rows(raw: RawSlice, box: Box) -> tuple[NDArray[Any], slice]:
     """
     top, left, bottom, right = box
     height, width = raw.pixels.shape
-    if 0 <= top and bottom <= height and 0 <= left and right <= width and bottom - top == right - left:
+    if top >= 0 and bottom <= height and left >= 0 and right <= width and bottom - top == right - left:
         return raw.pixels[top:bottom], slice(left, right)
     return cut(raw.pixels, box, AIR - raw.offset), slice(None)
 

@@ -60,7 +60,14 @@ class Source:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files, one for each of `channels` (one where there are none)."""
-        return tuple(os.path.join(self.root, self.below, window, self.file) for window in self.windows)
+        if self.windows == ("",):
+            return (f"{self.folder}{os.sep}{self.file}",)
+        return tuple(os.path.join(self.folder, window, self.file) for window in self.windows)
+
+    @property
+    def folder(self) -> str:
+        """The folder of the files, or of their windows' folders."""
+        return f"{self.root}{os.sep}{self.below}" if self.below else self.root
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -97,7 +104,7 @@ class Source:
             result += [self.file, name, name + self.file[len(own) :]]
             digits = DIGITS.search(slice_id)
             numbers = sorted({number, int(digits[0]) if digits else 0} - {0})
-            folder = os.path.join(self.root, self.below, self.windows[0])
+            folder = os.path.join(self.folder, self.windows[0])
             result += [f"{part}/{place}" for part in _above(folder) for place in numbers]
         else:
             result.append(f"{plain(own)}/{number}")
