@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,15 +30,12 @@ def reduced(slices: Sequence["RawSlice"], reduction: "Reduction") -> "Images":
     """
     from hemo import imaging
 
-    try:
-        images = np.stack([imaging.reduce(one, reduction) for one in slices])
-    except imaging.Excluded as fault:
-        raise bad_request(str(fault)) from None
+    images = np.stack([imaging.reduce(one, reduction) for one in slices])
     return _with_neighbours(images, slices, reduction.neighbours) if reduction.neighbours else images
 
 
-def read_inputs(table: pd.DataFrame) -> list["RawSlice"]:
-    """Read the images of a request, each to one slice.
+def read_inputs(table: pd.DataFrame, reductions: Iterable["Reduction"]) -> list["RawSlice"]:
+    """Read the images of a request, each to one slice that can be reduced in all these ways.
 
     Raises
     ------
@@ -50,8 +47,9 @@ def read_inputs(table: pd.DataFrame) -> list["RawSlice"]:
     if not 0 < len(table) <= MAX_IMAGES:
         raise bad_request(f"{len(table)} images: send between 1 and {MAX_IMAGES}")
     studies = table["study"] if "study" in table.columns else [None] * len(table)
+    asked = set(reductions)
     return [
-        _read_one(row, image, study)
+        _read_one(row, image, study, asked)
         for row, (image, study) in enumerate(zip(table["image"], studies, strict=True))
     ]
 
@@ -84,7 +82,7 @@ def study_word(identifier: str) -> str:
     return f"study-{hashlib.sha256(identifier.encode()).hexdigest()[:10]}" if identifier else ""
 
 
-def _read_one(row: int, image: Any, study: Any) -> "RawSlice":
+def _read_one(row: int, image: Any, study: Any, reductions: Iterable["Reduction"]) -> "RawSlice":
     from hemo import imaging
 
     try:
@@ -98,8 +96,11 @@ def _read_one(row: int, image: Any, study: Any) -> "RawSlice":
             slices = imaging.read(Path(image))
         else:
             raise imaging.Excluded("neither bytes nor an array (over HTTP: base64)")
+        for one in slices:
+            for reduction in reductions:
+                imaging.check_windows(one, reduction)
     except imaging.Excluded as fault:
-        raise bad_request(f"row {row}: image {fault}") from None
+        raise bad_request(f"row {row}: image not usable: {fault}") from None
     if len(slices) != 1:
         raise bad_request(f"row {row}: the file holds {len(slices)} slices: send one slice a row")
     given = study if isinstance(study, str) else ""

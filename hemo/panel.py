@@ -17,11 +17,15 @@ import hemo
 from hemo import aliases, audit, gate_report, tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel
+from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
 from hemo.views import markdown_table
 
 PANEL = "hemo-panel"
 URI = f"models:/{PANEL}@production"
+
+OVERRIDE = "_override"
+"""A panel version has a tag for each label, its member's version, and with this ending the reason of a person
+who let it pass against the gate."""
 
 
 def model_name(label: str) -> str:
@@ -57,8 +61,7 @@ def update(parent: str = "") -> str:
 
 def members_of(version: str) -> dict[str, str]:
     """Return the versions of the classifiers that a panel version is made of."""
-    found = tracking.client().get_model_version(PANEL, version)
-    return dict(json.loads(found.tags.get("members", "{}")))
+    return _members(tracking.client().get_model_version(PANEL, version))
 
 
 def load(uri: str = URI) -> ServedPanel:
@@ -67,12 +70,15 @@ def load(uri: str = URI) -> ServedPanel:
     Raises
     ------
     HemoError
-        If there is none.
+        If there is none, or it is another model.
     """
     try:
-        return mlflow.pyfunc.load_model(uri).unwrap_python_model()
+        loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
     except mlflow.MlflowException as fault:
         raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
+    if not isinstance(loaded, ServedPanel):
+        raise HemoError(f"{uri}: not a panel: give one like {URI}, or try a single one with `hemo evaluate`")
+    return loaded
 
 
 def signature(members: Mapping[str, str]) -> ModelSignature:
@@ -96,8 +102,7 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
 
 def _find(members: Mapping[str, str]) -> str:
     """Return the newest panel version of exactly these members, or an empty text."""
-    wanted = json.dumps(dict(members))
-    same = [v for v, one in aliases.versions(PANEL).items() if one.tags.get("members") == wanted]
+    same = [v for v, one in aliases.versions(PANEL).items() if _members(one) == members]
     overrides = _overrides(members)
     return max((v for v in same if _overrides_of(v) == overrides), key=int, default="")
 
@@ -111,8 +116,12 @@ def _overrides(members: Mapping[str, str]) -> dict[str, str]:
 
 def _overrides_of(version: str) -> dict[str, str]:
     """Return the reasons that a panel version shows."""
-    found = tracking.client().get_model_version(PANEL, version)
-    return dict(json.loads(found.tags.get("overrides", "{}")))
+    tags = tracking.client().get_model_version(PANEL, version).tags
+    return {label: tags[f"{label}{OVERRIDE}"] for label in LABELS if f"{label}{OVERRIDE}" in tags}
+
+
+def _members(panel: ModelVersion) -> dict[str, str]:
+    return {label: panel.tags[label] for label in LABELS if label in panel.tags}
 
 
 def _build(members: Mapping[str, str], parent: str) -> str:
@@ -121,7 +130,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
         label: tracking.client().get_model_version(model_name(label), number)
         for label, number in members.items()
     }
-    tags = {"stage": "panel", "members": json.dumps(dict(members)), "git_commit": tracking.git_commit()}
+    tags = {"stage": "panel", "git_commit": tracking.git_commit()}
+    against = {f"{label}{OVERRIDE}": reason for label, reason in _overrides(members).items()}
     with (
         tempfile.TemporaryDirectory() as scratch,
         tracking.start_run(experiment, "panel", tags, parent or None) as run_id,
@@ -134,11 +144,10 @@ def _build(members: Mapping[str, str], parent: str) -> str:
             "The production classifiers of all labels as one model, built anew when one of them changes. "
             f"Served by `mlflow models serve -m {URI} --env-manager local`; `hemo predict` uses the same.\n\n"
         )
-        client.create_registered_model(PANEL, description=f"{what}{ANY_RULE}\n\n{STUDY_RULE}")
+        client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(
         PANEL, f"models:/{info.model_id}", run_id,
-        {"members": tags["members"], "overrides": json.dumps(_overrides(members))},
-        description=_note(found), model_id=info.model_id,
+        {**members, **against}, description=_note(found), model_id=info.model_id,
     )  # fmt: skip
     return str(version.version)
 
@@ -186,7 +195,8 @@ def _note(members: Mapping[str, ModelVersion]) -> str:
     table = markdown_table(("label", "version", "family", ""), rows)
     against = [label for label, one in members.items() if one.tags.get("override")]
     red = f"{', '.join(against)}: in production against the gate. " if against else ""
-    return f"{red}Classifiers of {len(members)} labels. {ANY_RULE} {STUDY_RULE} Research use only.\n\n{table}"
+    words = f"{red}Classifiers of {len(members)} labels in one. Research use only."
+    return f"{words}\n\n{table}\n\n{ANY_RULE} {STUDY_RULE}"
 
 
 def _overridden(version: ModelVersion) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 
 from hemo import console, page
 from hemo.errors import HemoError
-from hemo.imaging import Excluded, RawSlice
+from hemo.imaging import Excluded, RawSlice, check_windows
 from hemo.imaging.reader import SUFFIXES, read_parts
 from hemo.inputs import study_word
-from hemo.serving import ANY_RULE, STUDY_RULE, ServedPanel
+from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
 
 FORMATS = (".csv", ".json", ".html")
 
@@ -65,6 +66,12 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
         for part in parts:
             if isinstance(part, Excluded):
                 skipped.append((str(file), str(part)))
+                continue
+            try:
+                for reduction in panel.reductions:
+                    check_windows(part, reduction)
+            except Excluded as fault:
+                skipped.append((str(file), str(fault)))
             else:
                 found.append((str(file), replace(part, study=study_word(part.study))))
     lost = pd.DataFrame(skipped, columns=["file", "reason"])
@@ -95,7 +102,7 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
             "predictions": prediction.table.to_dict("records"),
             "skipped": prediction.skipped.to_dict("records"),
             "missing": prediction.missing,
-            "rules": [ANY_RULE, STUDY_RULE],
+            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE],
         }
         out.write_text(json.dumps(facts, indent=2, default=str))
     else:
@@ -108,10 +115,14 @@ def check_out(out: Path) -> None:
         raise HemoError(f"{out}: unknown format '{out.suffix}': end the name with {', '.join(FORMATS)}")
 
 
-def _in_order(entry: tuple[str, RawSlice]) -> tuple[str, float, str]:
-    """Return the key that puts slices in the order of their study and position, others by file."""
+def _in_order(entry: tuple[str, RawSlice]) -> tuple[str, float, list[tuple[int, str]]]:
+    """Return the key that puts slices in the order of their study and position, others by file.
+
+    Numbers in names count as numbers: 2.jpg comes before 10.jpg.
+    """
     name, one = entry
-    return (one.study, one.position if np.isfinite(one.position) else 0.0, name)
+    parts = [(int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
+    return (one.study, one.position if np.isfinite(one.position) else 0.0, parts)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 ANY_RULE = (
     "`any` is never below its subtypes: its probability is the largest of its own and theirs, and its "
-    "decision is positive where its own probability reaches its operating point or a subtype is positive. "
-    "Its own probability is `any_own_probability`."
+    "decision is positive where its own probability reaches its operating point or a subtype is positive."
 )
 """The rule by which the panel is consistent."""
+
+OWN_RULE = "What the classifier of `any` says itself is in `any_own_probability`."
 
 STUDY_RULE = "A study's probability is the largest of its slices'; it is positive where any of its slices is."
 """How slices are summed up to studies."""
@@ -112,7 +113,7 @@ class ServedClassifier(PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return probability and decision of each image."""
-        slices = read_inputs(model_input)
+        slices = read_inputs(model_input, [self.member.reduction])
         order, study = in_study_order(slices)
         images = reduced([slices[row] for row in order], self.member.reduction)
         probability = self.probability(images, study)[np.argsort(order)]
@@ -142,13 +143,18 @@ class ServedPanel(PythonModel):
         self.missing: list[str] = facts["missing"]
 
     @property
+    def reductions(self) -> set["Reduction"]:
+        """The ways in which the members' slices are made."""
+        return {member.reduction for member in self.members}
+
+    @property
     def overridden(self) -> list[str]:
         """A sentence for each member that is in production against the gate."""
         return [member.warning for member in self.members if member.warning]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Return a row an image: probability and decision of each label, and the study's."""
-        table = self.predict_slices(read_inputs(model_input))
+        table = self.predict_slices(read_inputs(model_input, self.reductions))
         table.index = model_input.index
         return table
 

@@ -47,8 +47,12 @@ def _show(result: "Prediction") -> None:
     shown = Table(title="Probabilities", title_justify="left", title_style="bold", header_style="bold")
     for name in ("slice", *labels):
         shown.add_column(name, justify="left" if name == "slice" else "right", overflow="fold")
-    for row in result.table.to_dict("records"):
-        cells = [Text(str(row["slice"]))]
+    rows = result.table.to_dict("records")
+    names = [str(row["slice"]) for row in rows]
+    if len(set(names)) < len(names):  # files of the same name in several folders
+        names = [f"{Path(str(row['file'])).parent}/{name}" for row, name in zip(rows, names, strict=True)]
+    for row, name in zip(rows, names, strict=True):
+        cells = [Text(name)]
         for label in labels:
             positive = row[f"{label}_decision"]
             text = f"{row[f'{label}_probability']:.3f}{' +' if positive else '  '}"

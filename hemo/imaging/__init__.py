@@ -2,7 +2,7 @@
 
 from hemo.imaging.raw import Excluded, RawSlice
 from hemo.imaging.reader import read, read_one, read_parts, read_reduced
-from hemo.imaging.reduction import PAPER, Reduction, reduce
+from hemo.imaging.reduction import PAPER, Reduction, check_windows, reduce
 from hemo.imaging.windows import WINDOWS
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Excluded",
     "RawSlice",
     "Reduction",
+    "check_windows",
     "read",
     "read_one",
     "read_parts",

@@ -94,8 +94,18 @@ def _plane(raw: RawSlice, name: str, windows: Sequence[str]) -> NDArray[Any]:
         return raw.pixels[..., raw.channels.index(name)]
     if raw.pixels.ndim == 2 and (name == GRAY or len(windows) == 1):
         return raw.pixels
-    have = " and ".join(raw.channels) or "one"
-    raise Excluded(f"already windowed ({have}), so it has no window {name}: ask for windows {GRAY}")
+    have = " and ".join(raw.channels) or "one window"
+    wanted = " and ".join(one for one in windows if one not in raw.channels)
+    raise Excluded(
+        f"already windowed ({have}): {wanted} can only be made from HU (DICOM, NIfTI); "
+        f"windows {GRAY} takes it as it is"
+    )
+
+
+def check_windows(raw: RawSlice, reduction: Reduction) -> None:
+    """Raise Excluded if an already windowed image does not show a window asked for, as `reduce` would."""
+    for name in () if raw.hu else reduction.windows:
+        _plane(raw, name, reduction.windows)
 
 
 def _pillow(gray: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

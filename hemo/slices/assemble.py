@@ -183,7 +183,7 @@ def assemble(
             frame.loc[found, "known"] = True
         if labels.format in ("rsna", "wide"):
             frame.loc[found, "slice_id"] = labels.ids[matched[found]]
-        else:  # the table's own name holds the patient's: keep the number behind it
+        elif found.any():  # the table's own name holds the patient's: keep the number behind it
             numbers = [name.rpartition("/")[2] for name in labels.ids[matched[found]]]
             frame.loc[found, "slice_id"] = frame.loc[found, "patient"] + "/" + numbers
     for number, label in enumerate(LABELS):

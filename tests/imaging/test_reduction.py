@@ -116,7 +116,7 @@ def test_windows_that_come_as_separate_pictures_are_told_by_name():
     image = reduce(pair, Reduction(128, ("bone", "brain"), crop=False))
     np.testing.assert_array_equal(image[..., 0], planes[1])
     np.testing.assert_array_equal(image[..., 1], planes[0])
-    with pytest.raises(Excluded, match="no window subdural"):
+    with pytest.raises(Excluded, match="subdural can only be made from HU"):
         reduce(pair, Reduction(windows=("subdural",)))
 
 

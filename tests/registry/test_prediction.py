@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from hemo import panel, prediction
 from hemo.commands.predict import predict
 from hemo.errors import HemoError
+from hemo.imaging import Reduction
 
 
 @pytest.fixture
@@ -71,6 +73,37 @@ def test_nothing_to_predict_is_one_line_with_the_remedy(served, tmp_path, paths,
     (tmp_path / "t.dcm").write_text("text")
     with pytest.raises(HemoError, match=words):
         prediction.predict(served, [tmp_path / path for path in paths])
+
+
+def test_a_picture_that_cannot_show_a_classifiers_windows_is_skipped_with_the_reason(served, scans):
+    one = served.members[0]
+    served.members = [replace(one, reduction=Reduction(16, ("brain", "subdural")))]
+    with pytest.raises(HemoError, match="already windowed .*subdural can only be made from HU"):
+        prediction.predict(served, [scans / "b.png"])
+
+
+def test_slices_without_a_position_come_in_the_order_of_the_numbers_in_their_names(served, scans):
+    for number in (10, 2, 1):
+        (scans / f"s{number}.png").write_bytes((scans / "b.png").read_bytes())
+    found = prediction.predict(served, list(scans.glob("s*.png")))
+    assert found.table["slice"].tolist() == ["s1", "s2", "s10"]
+
+
+def test_slices_of_the_same_name_are_told_apart_by_their_folders(served, scans):
+    for folder in ("one", "two"):
+        (scans / folder).mkdir()
+        (scans / folder / "1.png").write_bytes((scans / "b.png").read_bytes())
+    (scans / "a.dcm").unlink()
+    (scans / "b.png").unlink()
+    found = CliRunner().invoke(predict, [str(scans)], env={"COLUMNS": "200"})
+    assert "one/1" in found.output
+    assert "two/1" in found.output
+
+
+def test_one_classifier_is_no_panel(served, scans):
+    found = CliRunner().invoke(predict, [str(scans), "--model", "models:/hemo-any/1"])
+    assert isinstance(found.exception, HemoError)
+    assert "not a panel" in str(found.exception)
 
 
 def test_an_unknown_format_is_refused_before_anything_is_read(store, scans):

@@ -152,8 +152,8 @@ def test_the_studys_own_identifier_never_comes_back(served, files):
     [
         (b"", "JSON"),
         (b"{}", "dataframe_records"),
-        (records(b""), "row 0: image empty"),
-        (records(b"just a text file\n" * 20), "row 0: image neither DICOM"),
+        (records(b""), "row 0: image not usable: empty"),
+        (records(b"just a text file\n" * 20), "row 0: image not usable: neither DICOM"),
         (json.dumps({"dataframe_records": [{"picture": "AAAA"}]}).encode(), "image"),
         (json.dumps({"dataframe_records": [{"image": "/etc/passwd"}]}).encode(), "image"),
         (json.dumps({"dataframe_records": [{"image": 7}]}).encode(), "image"),
@@ -169,7 +169,7 @@ def test_bad_requests_get_a_status_of_4xx_with_a_message(served, body, words):
 def test_a_truncated_dicom_gets_a_4xx(served, files):
     status, answer = post(served[0], records(files["png"], files["dicom"][:2000]))
     assert status == 400
-    assert "row 1: image" in answer["message"]
+    assert "row 1: image not usable: no pixel data" in answer["message"]
 
 
 def test_a_png_bomb_gets_a_4xx_without_being_decoded(served):

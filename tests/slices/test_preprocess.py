@@ -269,6 +269,13 @@ def test_what_the_user_got_wrong_is_said_in_one_line(scans, tmp_path, change, fa
     assert "\n" not in str(caught.value)
 
 
+def test_pictures_without_the_window_asked_for_are_no_usable_slices(tmp_path):
+    table = ct_ich_folder(tmp_path / "x")
+    reduction = Reduction(size=16, windows=("brain", "subdural"))
+    with pytest.raises(HemoError, match="no usable slice .*: brain and subdural can only be made from HU"):
+        preprocess(tmp_path / "x", table, tmp_path / "store", reduction)
+
+
 def test_a_store_keeps_its_options_and_its_key(scans, tmp_path):
     images, labels, _ = scans
     store = preprocess(images, labels, tmp_path / "store", SMALL).store
