@@ -78,7 +78,16 @@ def _data(config: Experiment, run: Run) -> dict[str, Any]:
         name: facts[name] for name in ("slices", "patients", "studies") if name in facts
     }
     excluded = {f"excluded: {reason}": number for reason, number in facts["excluded"].items()}
-    return {**counts, **{f"reduction {k}": v for k, v in store.reduction.to_json().items()}, **excluded}
+    made = store.reduction
+    return {
+        **{f"{name} in the store": number for name, number in counts.items()},
+        **(excluded or {"excluded": "none"}),
+        "size in pixels": f"{made.size} x {made.size}",
+        "windows": made.windows,
+        "cropped to the head": made.crop,
+        "resampling": made.resampling,
+        "neighbouring slices as channels": made.neighbours,
+    }
 
 
 def _load_fault(run: Run) -> str:

@@ -8,13 +8,24 @@ import numpy as np
 import pandas as pd
 
 from hemo.evaluation import intervals, predictions
+from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.report import Section, render
 
-SHOWN = (
-    "recall", "specificity", "precision", "npv", "accuracy", "auc", "average_precision", "brier",
-    "calibration_slope", "recall_at_specificity_80",
-)  # fmt: skip
-"""Figures of the card."""
+SHOWN = {
+    "recall": "recall (sensitivity)",
+    "specificity": "specificity",
+    "precision": "precision (positive predictive value)",
+    "npv": "negative predictive value",
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "recall_at_specificity_80": "recall at specificity 0.80",
+}
+"""Figures of the card, and their names for people."""
+
+SYNTHETIC = "The data is synthetic, phantoms made by hemo: these figures say nothing of patients."
 
 INTENDED = (
     "Research use only: comparing methods that find intracranial hemorrhage on axial head CT, slice by "
@@ -76,7 +87,7 @@ def write(folder: Path, facts: Facts, table: pd.DataFrame, *, draws: int = 2000,
     draws, seed
         Of the bootstrap over patients.
     """
-    title = f"Model card: {facts.family} for {facts.label}"
+    title = f"Model card: {facts.family} for {kind(facts.label)}"
     parts = sections(facts, table[table["part"] == "test"], draws, seed)
     (folder / "card.md").write_text(_markdown(title, parts), encoding="utf-8")
     (folder / "card.html").write_text(render(title, parts), encoding="utf-8")
@@ -90,7 +101,7 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         "classifier itself was fitted again on all patients.",
         "holdout": "Patients were dealt to train, validation and test; no test patient was learned from.",
     }.get(tags.get("protocol", ""), "Split by slice: the figures do not hold for new patients.")
-    rule = params.get("train.operating_point", "unknown")
+    rule = params.get("train.operating_point", "")
     overridden = (
         f"The gate refused it; a person overrode the gate: {facts.override}" if facts.override else ""
     )
@@ -101,11 +112,12 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         **{name: value for name, value in params.items() if name.startswith("hp.")}, **facts.versions,
     }  # fmt: skip
     return [
-        Section("Intended use", text=INTENDED, warning=overridden),
+        Section("In short", text=_in_short(facts, test, draws, seed), warning=overridden),
+        Section("Intended use", text=INTENDED),
         Section(
             "Data",
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
-            tables={"Slices and patients": _pairs({**facts.data, **_counts(test)})},
+            tables={"Slices and patients": _pairs({**_counts(test), **facts.data})},
         ),
         Section("Split", text=protocol, tables={"": _pairs(split)} if split else {}),
         Section(
@@ -120,7 +132,8 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         ),
         Section(
             "Operating point",
-            text=f"Rule: {rule}, fitted off-test. Threshold: {facts.threshold:.4f}; positive at or above it.",
+            text=f"A slice is positive at or above {facts.threshold:.4f}. The rule, applied to other "
+            f"patients than those tested: {OperatingPointRule.parse(rule).words if rule else 'not known'}.",
         ),
         Section("Failures", text=_failures(test)),
         Section("Limits", text=LIMITS),
@@ -130,6 +143,29 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
             tables={"Provenance": _pairs(source)},
         ),
     ]
+
+
+def kind(label: str) -> str:
+    """Return what a label means."""
+    return "intracranial hemorrhage of any type" if label == "any" else f"{label} hemorrhage"
+
+
+def _in_short(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> str:
+    found = intervals.bootstrap(test, draws=draws, seed=seed, metrics=["recall", "specificity", "auc"])
+    recall, specificity, auc = (tuple(row) for row in found[["value", "low", "high"]].to_numpy(float))
+    counts = _counts(test)
+    words = (
+        f"On {counts['slices tested']} slices of {counts['patients tested']} patients that it had not seen, "
+        f"{counts['positive patients tested']} of them with the label, it finds {_percent(recall)} of the "
+        f"positive slices and calls {_percent(specificity)} of the others negative; AUC {_ranged(*auc)}. "
+        "Ranges are 95% intervals by patient."
+    )
+    return f"{SYNTHETIC}\n\n{words}" if facts.tags.get("dataset") == "phantom" else words
+
+
+def _percent(three: tuple[float, ...]) -> str:
+    value, low, high = three
+    return f"{value:.0%} ({low:.0%} to {high:.0%})" if np.isfinite(value) else "an undefined share"
 
 
 def subgroups(test: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -168,9 +204,9 @@ def subgroups(test: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFr
 
 
 def _figures(test: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    found = intervals.bootstrap(test, draws=draws, seed=seed, metrics=SHOWN)
+    found = intervals.bootstrap(test, draws=draws, seed=seed, metrics=list(SHOWN))
     cells = [_ranged(*row) for row in found[["value", "low", "high"]].to_numpy(float)]
-    names = found["metric"].str.replace("_", " ")
+    names = found["metric"].map(SHOWN)
     return pd.DataFrame({"figure": names, "value (95% interval)": cells, "patients": found["patients"]})
 
 
@@ -202,7 +238,15 @@ def _failures(test: pd.DataFrame) -> str:
 
 
 def _pairs(values: Mapping[str, object]) -> pd.DataFrame:
-    return pd.DataFrame({"fact": list(values), "value": [str(value) for value in values.values()]})
+    return pd.DataFrame({"fact": list(values), "value": [_words(value) for value in values.values()]})
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
 
 
 def _markdown(title: str, parts: Sequence[Section]) -> str:

@@ -126,7 +126,7 @@ def lower_bound(figures: pd.DataFrame, name: str, least: float) -> Condition:
     if np.isnan(low):
         found = words = f"{name} is undefined"
     elif passed:
-        words = f"{name} {found}"
+        words = f"{name} is {value:.2f}, and may be as low as {low:.2f}"
     else:
         words = f"{name} may be as low as {low:.2f}, {least:.2f} asked"
     return Condition(name, found, f"lower bound at least {least:.2f}", passed, words)
@@ -148,7 +148,8 @@ def discriminates(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Cond
         if np.isnan(low):
             words = "AUC is undefined"
     else:
-        passed, words = not any(np.isnan(shares)), found
+        passed = not any(np.isnan(shares))
+        words = f"positive and negative slices are told apart: AUC is {value:.2f}, at worst {low:.2f}"
     return Condition(
         "not degenerate",
         found,
@@ -166,8 +167,9 @@ def calibration(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condit
     if np.isfinite(slope):
         passed = bool(least <= slope <= most)
         found = f"slope {slope:.2f} ({low:.2f} to {high:.2f})"
-        what = {True: "", False: f", {least:g} to {most:g} asked"}[passed]
-        return Condition("calibration", found, required, passed, f"calibration {found}{what}")
+        lean = "about right" if low <= 1 <= high else "too extreme" if slope < 1 else "too cautious"
+        words = f"probabilities are {lean}" if passed else f"calibration {found}, {least:g} to {most:g} asked"
+        return Condition("calibration", found, required, passed, words)
     if row(figures, "auc")[0] < 1:
         words = "calibration slope is undefined"
         return Condition("calibration", words, required, False, words)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-from hemo import families, tracking, views
+from hemo import families, tracking, trained_on, views
 from hemo.errors import HemoError
 from hemo.evaluation import intervals, metrics, plots, predictions, style
 from hemo.evaluation.report import Section, render
@@ -42,19 +42,18 @@ class External:
         A row a label and figure: `label`, `family`, `version`, `figure`, `value`, `low`, `high`, `internal`,
         `internal_low`, `internal_high`, `slices`, `positive_patients`.
     unlabelled
-        Labels of the model that the label table says nothing of.
-    seen
-        Labels whose classifier was made of these very data: then nothing here is external.
-    overridden
-        A sentence for each classifier that is registered against the gate.
+        Labels of the model without a slice that is known to be negative: what a table says of some subtypes
+        makes slices of `any` positive, but none negative.
+    warnings
+        What a reader must not miss: classifiers that are registered against the gate, or were made of these
+        very slices.
     run_id
         The run that holds it.
     """
 
     figures: pd.DataFrame
     unlabelled: list[str]
-    seen: list[str]
-    overridden: list[str]
+    warnings: list[str]
     run_id: str
 
 
@@ -105,12 +104,17 @@ def evaluate(
                 images, labels, folder, reduction, labels_format=labels_format, workers=workers
             )
             stores[reduction] = summary.store
+            lost = f" ({summary.unmatched:,} of its rows name no image)" if summary.unmatched else ""
         tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
-        known = [(member, run_id) for member, run_id in members if len(tables[member.label])]
+        unlabelled = [label for label, table in tables.items() if not (table["truth"] == 0).any()]
+        known = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
         if not known:
             raise HemoError(
-                f"{labels}: no labels for {', '.join(tables)}: give a table that has some of them"
+                f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
             )
+        warnings = [member.warning for member, _ in known if member.warning]
+        warnings += [_seen(member, run_id, stores[member.reduction]) for member, run_id in known]
+        warnings = [sentence for sentence in warnings if sentence]
         store = next(iter(stores.values()))
         tags = {
             "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
@@ -121,14 +125,9 @@ def evaluate(
             for member, run_id in known:
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
-            overridden = [member.warning for member, _ in known if member.warning]
             about = f"{uri} on {dataset}: {len(store)} slices."
-            _record_all(
-                found, store, [tables[member.label] for member, _ in known], dataset, about, overridden
-            )
-    unlabelled = [label for label, table in tables.items() if not len(table)]
-    seen = [member.label for member, run_id in known if _made_of(run_id, stores[member.reduction].digest)]
-    return External(found, unlabelled, seen, overridden, parent)
+            _record_all(found, store, [tables[member.label] for member, _ in known], dataset, about, warnings)
+    return External(found, unlabelled, warnings, parent)
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:
@@ -187,8 +186,13 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     )
 
 
-def _made_of(run_id: str, digest: str) -> bool:
-    return bool(run_id) and tracking.client().get_run(run_id).data.tags.get("data_digest") == digest
+def _seen(member: Member, run_id: str, store: SliceStore) -> str:
+    """Return a warning where a classifier was made of slices that it is evaluated on."""
+    count = trained_on.overlap(tracking.client().get_run(run_id), store) if run_id else 0
+    if not count:
+        return ""
+    share = f"{count:,} of these {len(store):,} slices"
+    return f"{member.label}: the classifier was made of {share}: on them nothing is external"
 
 
 def _record(
@@ -254,7 +258,7 @@ def _record_all(
     tables: list[pd.DataFrame],
     dataset: str,
     about: str,
-    overridden: list[str],
+    warnings: list[str],
 ) -> None:
     """Log what concerns all labels to the active run: figures outside and inside, exclusions."""
     if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
@@ -266,7 +270,7 @@ def _record_all(
         "intervals are too narrow."
     )  # fmt: skip
     sections = [
-        Section("What was evaluated", text=about + unaudited, warning="; ".join(overridden)),
+        Section("What was evaluated", text=about + unaudited, warning="; ".join(warnings)),
         Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
         Section("Excluded files", tables={"Files by reason": store.exclusion_counts()}),
     ]
@@ -274,7 +278,7 @@ def _record_all(
     mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
     rows = shown.itertuples(index=False)
-    red = "".join(f"🔴 **{sentence}**\n\n" for sentence in overridden)
+    red = "".join(f"🔴 **{sentence}**\n\n" for sentence in warnings)
     mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(shown.columns), rows))
 
 

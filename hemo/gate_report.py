@@ -9,7 +9,7 @@ from mlflow.entities import Run
 from rich.table import Table
 from rich.text import Text
 
-from hemo import families, page
+from hemo import card, families, page
 from hemo.gate import Condition, Verdict
 from hemo.views import markdown_table
 
@@ -20,6 +20,16 @@ DECISIONS = {
     "challenger": "Refused: fit for production, but not shown to be better than what is there: challenger.",
 }
 """Decisions in words."""
+
+SUMMED_UP = {
+    "promoted": "In production now",
+    "overridden": "In production against the gate",
+    "challenger": "Challenger",
+    "refused": "Refused",
+    "kept": "In production already",
+    "no candidate": "No candidate",
+}
+"""Decisions before a list of labels."""
 
 RED = "overridden.png"
 """File of a red square, left with the report of a decision against the gate."""
@@ -70,12 +80,13 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
     if decision == "overridden":
         parts.insert(0, page.text(f"Gate overridden: {override}", "red"))
     parts += [
-        page.text(verdict.reason),
+        page.text(_sentence(verdict.reason)),
         page.heading("Conditions"),
         page.table(
-            ("condition", "found", "asked", "verdict", "in words"),
-            [(c.name, c.figure, c.required, _verdict(c), c.words) for c in verdict.conditions],
+            ("condition", "verdict", "found", "asked", "in words"),
+            [(c.name, _verdict(c), c.figure, c.required, _sentence(c.words)) for c in verdict.conditions],
             ["yes" if c.passed else "no" for c in verdict.conditions],
+            column=1,
         ),
         page.heading("Figures on patients kept from training"),
         page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
@@ -86,7 +97,7 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
 def about(label: str, model: str) -> str:
     """Return the Markdown description of a registered model."""
     return (
-        f"Probability of **{_kind(label)}** on a head-CT slice, and the decision at an operating point "
+        f"Probability of **{card.kind(label)}** on a head-CT slice, and the decision at an operating point "
         "that was fitted off-test. Research use only.\n\n"
         "Aliases: `production` is what passed the gate and is in use, `previous` what was in use before, "
         "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
@@ -116,24 +127,24 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     )
     how = {"cv": "tested by patient in folds", "holdout": "tested on patients kept apart"}
     return (
-        f"{red}{families.get(tags['family']).title} for {_kind(label)}, trained on "
+        f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
         f"{tags.get('dataset', 'unknown data')}, {how.get(tags['protocol'], tags['protocol'])}. "
         f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{figures}"
     )
 
 
-def _kind(label: str) -> str:
-    return "intracranial hemorrhage of any type" if label == "any" else f"{label} hemorrhage"
-
-
 def summary(table: pd.DataFrame, deciding: str) -> str:
     """Return the decisions of a promotion, the run `deciding`, in Markdown."""
-    rows = []
+    rows, said = [], []
+    for decision, words in SUMMED_UP.items():
+        labels = table.loc[table["decision"] == decision, "label"].tolist()
+        said += [f"**{words}:** {', '.join(labels)}."] if labels else []
     for row in table.to_dict("records"):
         red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
         reason = row["reason"].replace("|", "/")
         rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
-    return markdown_table(("label", "family", "decision", "production", "why"), rows)
+    shown = markdown_table(("label", "family", "decision", "production", "why"), rows)
+    return f"{' '.join(said)}\n\n{shown}"
 
 
 def terminal(table: pd.DataFrame) -> Table:
@@ -161,6 +172,10 @@ def conditions(name: str, verdict: Verdict) -> Table:
         style = "green" if one.passed else "red"
         shown.add_row(one.name, one.figure, one.required, Text(_verdict(one), style=style))
     return shown
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _verdict(condition: Condition) -> str:

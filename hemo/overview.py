@@ -82,7 +82,8 @@ def terminal(found: Sequence[Row]) -> Table:
 
 def reasons(found: Sequence[Row]) -> list[str]:
     """Return why each is in production, or why nothing is, one line each."""
-    return [f"{row.label}: {row.action}: {row.why}" for row in found if row.why]
+    said = {"panel": "made of"}
+    return [f"{row.label}: {said.get(row.action, row.action)}: {row.why}" for row in found if row.why]
 
 
 def _row(label: str) -> Row:

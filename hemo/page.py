@@ -37,12 +37,17 @@ def heading(words: str) -> str:
     return f"<h2>{escape(words)}</h2>"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = ()) -> str:
-    """Return a table; `styles` has a class for each row, where given."""
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = (), column: int = -1
+) -> str:
+    """Return a table; `styles` has a class for each row, where given, or for its cell in one column."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     lines = []
     for place, row in enumerate(rows):
         style = f' class="{styles[place]}"' if styles and styles[place] else ""
-        cells = "".join(f"<td>{escape(str(cell))}</td>" for cell in row)
-        lines.append(f"<tr{style}>{cells}</tr>")
+        cells = [f"<td>{escape(str(cell))}</td>" for cell in row]
+        if column >= 0:
+            cells[column] = cells[column].replace("<td>", f"<td{style}>", 1)
+            style = ""
+        lines.append(f"<tr{style}>{''.join(cells)}</tr>")
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"

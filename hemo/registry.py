@@ -220,7 +220,8 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
     tags = {"gate": decision, "threshold": f"{run.data.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
         figure, low, high = case.verdict.figure(name)
-        tags[name] = f"{figure:.2f} ({low:.2f}-{high:.2f})"  # short: the UI cuts tags off
+        bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off
+        tags[name] = f"{figure:.2f} ({bounds})"
     tags |= {name: run.data.tags[name] for name in CARRIED if name in run.data.tags}
     tags["decided_in"] = deciding
     if override:

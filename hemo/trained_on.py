@@ -35,6 +35,20 @@ def find(run: Run, *folders: Path) -> SliceStore:
     raise fault
 
 
+def overlap(run: Run, store: SliceStore) -> int:
+    """Return how many slices of a store are among those that a training run was made of.
+
+    They are told by their files' digests; where its store is not at hand, by that of all its data.
+    """
+    if store.digest == run.data.tags.get("data_digest"):
+        return len(store)
+    try:
+        own = find(run)
+    except HemoError:
+        return 0
+    return int(store.index["digest"].isin(own.index["digest"]).sum())
+
+
 def opened(run: Run, folder: Path) -> SliceStore:
     """Return the store in a folder, checked to hold what a training run was made of.
 

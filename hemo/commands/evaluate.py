@@ -39,12 +39,8 @@ def evaluate(
     console.out.print(
         console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
-    for sentence in found.overridden:
+    for sentence in found.warnings:
         console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if found.unlabelled:
-        console.err.print(f"[yellow]no labels for:[/yellow] {', '.join(found.unlabelled)}")
-    if found.seen:
-        console.err.print(
-            f"[bold red]made of these very data, nothing is external:[/bold red] {', '.join(found.seen)}"
-        )
+        console.err.print(f"[yellow]no negative slices known of:[/yellow] {', '.join(found.unlabelled)}")
     console.next_commands("hemo ui", "hemo registry")

@@ -60,7 +60,7 @@ def _show(result: "Prediction") -> None:
         shown.add_row(*cells)
     console.out.print(shown)
     console.out.print(
-        "+ positive: at or above the operating point (see the rule for any). Research use only."
+        "+ positive: at or above its operating point; any is never below its subtypes. Research use only."
     )
     for row in result.skipped.to_dict("records"):
         console.err.print(f"[yellow]skipped[/yellow] {row['file']}: {row['reason']}", soft_wrap=True)

@@ -46,6 +46,17 @@ class OperatingPointRule:
     def __str__(self) -> str:
         return self.rule if self.target is None else f"{self.rule}:{self.target:g}"
 
+    @property
+    def words(self) -> str:
+        """The rule for people."""
+        said = {
+            "sensitivity_at_least": f"the highest threshold whose recall is at least {self.target}",
+            "specificity_at_least": f"the lowest threshold whose specificity is at least {self.target}",
+            "youden": "the largest sum of recall and specificity",
+            "fixed": f"{self.target}, whatever the data",
+        }
+        return said[self.rule]
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a rule as in "sensitivity_at_least:0.9" or "youden".

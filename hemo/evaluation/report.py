@@ -147,6 +147,9 @@ footer { margin-top: 4rem; color: var(--soft); font-size: .88rem; }
 @media (max-width: 60rem) {
   .page { grid-template-columns: minmax(0, 1fr); gap: 1rem; padding: 1rem; }
   nav { position: static; max-height: none; }
+  nav b { display: none; }
+  nav ol { display: flex; flex-wrap: wrap; border: 0; }
+  nav a { padding: 0 1.2rem 0 0; color: var(--soft); }
 }
 @media print {
   .page { display: block; padding: 0; }

@@ -101,7 +101,11 @@ class Source:
         result = [slice_id, uid]
         if slice_id == own:
             name = self.name
-            result += [self.file, name, name + self.file[len(own) :]]
+            suffix = self.file[len(own) :]
+            result += [self.file, name, name + suffix]
+            for window in self.channels:  # the path of one of its pictures
+                path = f"{self.below}/{window}/{own}" if self.below else f"{window}/{own}"
+                result += [path, path + suffix]
             digits = DIGITS.search(slice_id)
             numbers = sorted({number, int(digits[0]) if digits else 0} - {0})
             folder = os.path.join(self.folder, self.windows[0])

@@ -18,8 +18,8 @@ def test_a_card_says_what_a_reader_must_know(tmp_path):
     card.write(tmp_path, facts(), table(), draws=100)
     text = (tmp_path / "card.md").read_text()
     for words in (
-        "Research use only", "excluded: localizer | 3", "youden", "out-of-fold", "hemo reproduce r1", "hp.C",
-        "By study", "Subgroups", "positive slices of", "seed | 7",
+        "Research use only", "excluded: localizer | 3", "the largest sum of recall", "out-of-fold",
+        "hemo reproduce r1", "hp.C", "By study", "Subgroups", "positive slices of", "seed | 7",
     ):  # fmt: skip
         assert words in text
 

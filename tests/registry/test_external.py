@@ -9,6 +9,7 @@ from registry_world import REDUCTION
 from hemo import external, imaging, panel, tracking
 from hemo.commands.evaluate import evaluate
 from hemo.errors import HemoError
+from hemo.slices.preprocess import preprocess
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_panel_is_evaluated_on_labels_that_the_table_has(promoted, data):
     found = external.evaluate(panel.URI, *data, draws=100)
     assert sorted(found.figures["label"].unique()) == ["any", "epidural"]
     assert found.unlabelled == []
-    assert found.seen == []
+    assert not any("made of" in sentence for sentence in found.warnings)
     runs = tracking.client().search_runs(
         [tracking.find_experiment(external.EXPERIMENT)], "tags.stage = 'external'"
     )
@@ -87,8 +88,33 @@ def test_a_model_that_is_none_is_one_line_with_the_remedy(promoted, data, uri, w
 def test_a_table_without_any_of_the_labels_is_refused(promoted, data):
     table = pd.read_csv(data[1])[["image", "patient", "subdural"]]
     table.to_csv(data[1], index=False)
-    with pytest.raises(HemoError, match="no labels for any"):
+    with pytest.raises(HemoError, match="no negative slices of any"):
         external.evaluate("models:/hemo-any/1", *data)
+
+
+def test_any_is_not_evaluated_where_a_table_has_only_some_of_its_subtypes(promoted, data):
+    table = pd.read_csv(data[1])[["image", "patient", "epidural"]]
+    table.to_csv(data[1], index=False)
+    found = external.evaluate(panel.URI, *data, draws=100)
+    assert sorted(found.figures["label"].unique()) == ["epidural"]
+    assert found.unlabelled == ["any"]
+
+
+def test_a_classifier_evaluated_on_what_it_was_made_of_is_said_so_in_red(promoted, data, tmp_path):
+    own = preprocess(*data, tmp_path / "own", REDUCTION).store
+    run = tracking.client().get_model_version("hemo-any", "1").run_id
+    source = mlflow.data.from_numpy(np.zeros(1), source=str(tmp_path / "own"))
+    with mlflow.start_run(run):
+        mlflow.log_input(source)
+    tracking.client().set_tag(run, "data_digest", own.digest)
+    table = pd.read_csv(data[1]).iloc[:12]  # other labels, the same slices
+    table.to_csv(data[1], index=False)
+    found = external.evaluate("models:/hemo-any/1", *data, draws=100)
+    assert found.warnings == [
+        "any: the classifier was made of 23 of these 23 slices: on them nothing is external"
+    ]
+    page = mlflow.artifacts.load_text(f"runs:/{found.run_id}/report/external.html")
+    assert "on them nothing is external" in page
 
 
 def test_the_command_prints_outside_beside_inside(promoted, data):

@@ -269,6 +269,17 @@ def test_what_the_user_got_wrong_is_said_in_one_line(scans, tmp_path, change, fa
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_may_name_a_picture_of_one_window_by_its_path(tmp_path):
+    table = ct_ich_folder(tmp_path / "x", patients=2)
+    rows = [
+        f"0{patient}/brain/{number}.jpg,{number == 2:d}" for patient in (49, 50) for number in (1, 2, 3, 4)
+    ]
+    table.write_text("\n".join(["image,epidural", *rows]))
+    done = preprocess(tmp_path / "x" / "Patients_CT", table, tmp_path / "store", SMALL)
+    assert done.unmatched == 0
+    assert done.store.index["epidural"].value_counts().to_dict() == {0: 6, 1: 2}
+
+
 def test_pictures_without_the_window_asked_for_are_no_usable_slices(tmp_path):
     table = ct_ich_folder(tmp_path / "x")
     reduction = Reduction(size=16, windows=("brain", "subdural"))
