@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -135,7 +135,7 @@ def monai_pipeline(sample: Path) -> Callable[[Path], object]:
     return lambda path: pipeline(str(path))
 
 
-def cpu_per_file(works: dict[str, tuple[Callable[[], object], int]]) -> dict[str, float]:
+def cpu_per_file(works: Mapping[str, tuple[Callable[[], object], int]]) -> dict[str, float]:
     """Return the least CPU time a file of several runs, in ms, of works and their files; they take turns."""
     least = dict.fromkeys(works, float("inf"))
     for _ in range(REPEATS):

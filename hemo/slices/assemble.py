@@ -160,6 +160,7 @@ def assemble(
         The store's.
     """
     frame, excluded = _read(paths, labels, key)
+    pa.default_memory_pool().release_unused()
     values = np.full((len(frame), len(LABELS)), UNLABELLED, np.int8)
     unmatched: list[str] = []
     if previous is not None:
@@ -194,7 +195,11 @@ def assemble(
     order = order_of(frame, images)
     exclusions = pd.concat([excluded, pd.DataFrame(doubles, columns=["file", "reason"])])
     names = ["slice_id", "patient", "study", "position", "digest", *LABELS, "shard", "row"]
-    index = pd.DataFrame({name: frame.pop(name).take(order).reset_index(drop=True) for name in names})
+    columns = {}
+    for name in names:
+        columns[name] = frame.pop(name).take(order).reset_index(drop=True)
+        pa.default_memory_pool().release_unused()
+    index = pd.DataFrame(columns, copy=False)
     images = images[order]
     return Assembled(
         index=index,

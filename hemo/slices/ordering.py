@@ -32,10 +32,22 @@ def _texts(hashes: Hashes) -> bytes:
     return hashes.astype(">u8").tobytes().hex().encode()
 
 
+def _numbers(pseudonyms: pd.Series) -> NDArray[np.uint64]:
+    """Return pseudonyms as the numbers that they are in digits: a fraction of the memory to compare."""
+    parts = (pseudonyms.iloc[start : start + ROWS] for start in range(0, len(pseudonyms), ROWS))
+    return np.fromiter((int(digits, 16) for part in parts for digits in part), np.uint64, len(pseudonyms))
+
+
+def count(pseudonyms: pd.Series) -> int:
+    """Return how many different pseudonyms there are."""
+    numbers = _numbers(pseudonyms)
+    numbers.sort()
+    return int((numbers[1:] != numbers[:-1]).sum()) + (len(numbers) > 0)
+
+
 def _codes(pseudonyms: pd.Series) -> NDArray[np.int32]:
     """Return a number from 0 for each of some pseudonyms, in the order in which they first come."""
-    numbers = np.fromiter((int(digits, 16) for digits in pseudonyms), np.uint64, len(pseudonyms))
-    return pd.factorize(numbers)[0].astype(np.int32)
+    return pd.factorize(_numbers(pseudonyms))[0].astype(np.int32)
 
 
 def _ranks(images: Hashes, codes: NDArray[np.int32]) -> NDArray[np.int32]:

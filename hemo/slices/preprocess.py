@@ -17,6 +17,7 @@ from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
 from hemo.labels import read_labels
 from hemo.slices.assemble import assemble, label_counts, replace_text, write_assembled
+from hemo.slices.ordering import count
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
 from hemo.slices.shards import Task, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
@@ -122,6 +123,7 @@ def preprocess(
         ]
         decoded = len(fresh)
         del fresh
+        pa.default_memory_pool().release_unused()  # of all the process holds, where it is glibc
         ticks = write_shards(tasks, workers)
         for _ in progress(ticks, decoded) if progress else ticks:
             pass
@@ -137,22 +139,19 @@ def preprocess(
             raise HemoError(f"{images}: no usable slice ({len(result.exclusions)} excluded, first: {reason})")
         excluded = {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()}
         counts = label_counts(result.index)
+        facts = {
+            **basis,
+            "slices": len(result.index),
+            "patients": count(result.index["patient"]),
+            "studies": count(result.index["study"]),
+            "patients_known": result.patients_known,
+            "labels": counts,
+            "excluded": excluded,
+            "unmatched": len(result.unmatched),
+            "digest": result.digest,
+        }
         pa.default_memory_pool().release_unused()
-        write_assembled(
-            store,
-            result,
-            {
-                **basis,
-                "slices": len(result.index),
-                "patients": int(result.index["patient"].nunique()),
-                "studies": int(result.index["study"].nunique()),
-                "patients_known": result.patients_known,
-                "labels": counts,
-                "excluded": excluded,
-                "unmatched": len(result.unmatched),
-                "digest": result.digest,
-            },
-        )
+        write_assembled(store, result, facts)
     return Summary(
         store=SliceStore.open(store),
         decoded=decoded,
