@@ -44,6 +44,12 @@ def versions(model: str) -> dict[str, ModelVersion]:
     return {str(version.version): version for version in found}
 
 
+def overridden(model: str) -> dict[str, str]:
+    """Return the versions that a person let pass against the gate, with the reasons."""
+    found = {number: version.tags.get("override", "") for number, version in versions(model).items()}
+    return {number: reason for number, reason in found.items() if reason}
+
+
 def move(model: str, action: str, after: Aliases, history: Sequence[Record], **words: str) -> Record:
     """Move aliases to `after`, with a record around it; the history has to be settled."""
     before = audit.replay(history)

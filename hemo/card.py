@@ -254,7 +254,7 @@ def _markdown(title: str, parts: Sequence[Section]) -> str:
     for part in parts:
         lines += ["", f"## {part.title}"]
         if part.warning:
-            lines += ["", f"🔴 **{part.warning}**"]
+            lines += ["", f"> **{part.warning}**"]
         if part.text:
             lines += ["", part.text]
         for caption, table in part.tables.items():

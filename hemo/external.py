@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-from hemo import families, tracking, trained_on, views
+from hemo import card, families, gate_report, tracking, trained_on, views
 from hemo.errors import HemoError
 from hemo.evaluation import intervals, metrics, plots, predictions, style
 from hemo.evaluation.report import Section, render
 from hemo.labels import LABELS
-from hemo.panel import PANEL, model_name
+from hemo.panel import URI as PANEL_URI
+from hemo.panel import model_name
 from hemo.serving import Member, ServedPanel
 from hemo.slices.context import study_numbers, whole_studies
 from hemo.slices.preprocess import preprocess
@@ -112,9 +113,8 @@ def evaluate(
             raise HemoError(
                 f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
             )
-        warnings = [member.warning for member, _ in known if member.warning]
-        warnings += [_seen(member, run_id, stores[member.reduction]) for member, run_id in known]
-        warnings = [sentence for sentence in warnings if sentence]
+        warnings = [f"{member.warning}." for member, _ in known if member.warning]
+        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in known})
         store = next(iter(stores.values()))
         tags = {
             "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
@@ -126,7 +126,8 @@ def evaluate(
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
-            _record_all(found, store, [tables[member.label] for member, _ in known], dataset, about, warnings)
+            judged = [tables[member.label] for member, _ in known]
+            _record_all(parent, found, store, judged, dataset, about, warnings)
     return External(found, unlabelled, warnings, parent)
 
 
@@ -141,9 +142,7 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
     try:
         loaded = mlflow.pyfunc.load_model(uri)
     except mlflow.MlflowException as fault:
-        raise HemoError(
-            f"{uri}: no such model ({fault.message}): give one like models:/{PANEL}@production"
-        ) from None
+        raise HemoError(f"{uri}: no such model ({fault.message}): give one like {PANEL_URI}") from None
     model = loaded.unwrap_python_model()
     if isinstance(model, ServedPanel):
         client = tracking.client()
@@ -152,7 +151,7 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
             for one in model.members
         ]
     if not hasattr(model, "member"):
-        raise HemoError(f"{uri}: not a model of hemo: give one like models:/{PANEL}@production")
+        raise HemoError(f"{uri}: not a model of hemo: give one like {PANEL_URI}")
     return [(_as_registered(uri, model.member), loaded.metadata.run_id or "")]
 
 
@@ -186,13 +185,14 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     )
 
 
-def _seen(member: Member, run_id: str, store: SliceStore) -> str:
-    """Return a warning where a classifier was made of slices that it is evaluated on."""
-    count = trained_on.overlap(tracking.client().get_run(run_id), store) if run_id else 0
-    if not count:
-        return ""
-    share = f"{count:,} of these {len(store):,} slices"
-    return f"{member.label}: the classifier was made of {share}: on them nothing is external"
+def _seen(known: Mapping[str, tuple[str, SliceStore]]) -> list[str]:
+    """Return a warning where classifiers were made of slices that they are evaluated on."""
+    labels: dict[str, list[str]] = {}
+    for label, (run_id, store) in known.items():
+        count = trained_on.overlap(tracking.client().get_run(run_id), store) if run_id else 0
+        if count:
+            labels.setdefault(f"{count:,} of these {len(store):,}", []).append(label)
+    return [f"Made of {share} slices, no external test: {', '.join(who)}." for share, who in labels.items()]
 
 
 def _record(
@@ -253,6 +253,7 @@ def _record(
 
 
 def _record_all(
+    run_id: str,
     found: pd.DataFrame,
     store: SliceStore,
     tables: list[pd.DataFrame],
@@ -260,7 +261,7 @@ def _record_all(
     about: str,
     warnings: list[str],
 ) -> None:
-    """Log what concerns all labels to the active run: figures outside and inside, exclusions."""
+    """Log what concerns all labels to the run: figures outside and inside, exclusions."""
     if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
         truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
         mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
@@ -270,7 +271,7 @@ def _record_all(
         "intervals are too narrow."
     )  # fmt: skip
     sections = [
-        Section("What was evaluated", text=about + unaudited, warning="; ".join(warnings)),
+        Section("What was evaluated", text=about + unaudited, warning="\n".join(warnings)),
         Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
         Section("Excluded files", tables={"Files by reason": store.exclusion_counts()}),
     ]
@@ -278,7 +279,7 @@ def _record_all(
     mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
     rows = shown.itertuples(index=False)
-    red = "".join(f"🔴 **{sentence}**\n\n" for sentence in warnings)
+    red = f"{gate_report.leave_red_mark(run_id, 'report')} **{' '.join(warnings)}**\n\n" if warnings else ""
     mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(shown.columns), rows))
 
 
@@ -289,7 +290,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
         {
             "label": found["label"],
             "model": [f"{row['family']} {row['version']}".strip() for row in rows],
-            "figure": found["figure"].str.replace("_", " "),
+            "figure": found["figure"].map(card.SHOWN),
             "outside": [style.ranged(row["value"], row["low"], row["high"]) for row in rows],
             "inside": [
                 style.ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows

@@ -1,6 +1,7 @@
 """What the gate found, for people: HTML and JSON, a version's description, a table in the terminal."""
 
 import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mlflow.entities import Run
 from rich.table import Table
 from rich.text import Text
 
-from hemo import card, families, page
+from hemo import card, families, page, tracking
 from hemo.gate import Condition, Verdict
 from hemo.views import markdown_table
 
@@ -41,14 +42,11 @@ def write(
     folder: Path, label: str, run_name: str, verdict: Verdict, decision: str, override: str = ""
 ) -> None:
     """Write `LABEL.json` and `LABEL.html` into a folder; for `red_mark` also a red square."""
-    import cv2
-    import numpy as np
-
     facts = as_dict(label, run_name, verdict, decision, override)
     (folder / f"{label}.json").write_text(json.dumps(facts, indent=2))
     (folder / f"{label}.html").write_text(as_html(run_name, verdict, decision, override))
     if decision == "overridden":
-        cv2.imwrite(str(folder / RED), np.full((14, 14, 3), (38, 30, 179), np.uint8))
+        (folder / RED).write_bytes(red_square())
 
 
 def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override: str) -> dict[str, object]:
@@ -68,9 +66,26 @@ def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override
     }
 
 
-def red_mark(run_id: str) -> str:
-    """Return a red square in Markdown, below whose run `write` left it: the UI lets no text be red."""
-    return f"![red](get-artifact?path=gate/{RED}&run_uuid={run_id})"
+def red_square() -> bytes:
+    """Return a small red square, as PNG."""
+    import cv2
+    import numpy as np
+
+    return cv2.imencode(".png", np.full((14, 14, 3), (38, 30, 179), np.uint8))[1].tobytes()
+
+
+def leave_red_mark(run_id: str, folder: str) -> str:
+    """Leave a red square in a folder of a run's artifacts; return it in Markdown (see `red_mark`)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / RED
+        file.write_bytes(red_square())
+        tracking.client().log_artifact(run_id, str(file), folder)
+    return red_mark(run_id, folder)
+
+
+def red_mark(run_id: str, folder: str = "gate") -> str:
+    """Return a red square in Markdown that a run keeps in a folder: the UI lets no text be red."""
+    return f"![red](get-artifact?path={folder}/{RED}&run_uuid={run_id})"
 
 
 def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> str:
@@ -119,7 +134,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     figures = markdown_table(("figure", "value", "95% interval"), rows)
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
-    red = f"Gate overridden: **{override}** {mark}\n\n" if decision == "overridden" else ""
+    red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
     links = (
         f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
         f"[model card](#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/card/card.html) · "
@@ -138,7 +153,8 @@ def summary(table: pd.DataFrame, deciding: str) -> str:
     rows, said = [], []
     for decision, words in SUMMED_UP.items():
         labels = table.loc[table["decision"] == decision, "label"].tolist()
-        said += [f"**{words}:** {', '.join(labels)}."] if labels else []
+        mark = f" {red_mark(deciding)}" if decision == "overridden" else ""
+        said += [f"**{words}:** {', '.join(labels)}.{mark}"] if labels else []
     for row in table.to_dict("records"):
         red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
         reason = row["reason"].replace("|", "/")

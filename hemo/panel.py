@@ -23,10 +23,6 @@ from hemo.views import markdown_table
 PANEL = "hemo-panel"
 URI = f"models:/{PANEL}@production"
 
-OVERRIDE = "_override"
-"""A panel version has a tag for each label, its member's version, and with this ending the reason of a person
-who let it pass against the gate."""
-
 
 def model_name(label: str) -> str:
     """Return the registered model of a label."""
@@ -48,7 +44,7 @@ def update(parent: str = "") -> str:
     members = production()
     history = aliases.settle(PANEL)
     now = audit.replay(history).get("production", "")
-    if members == (members_of(now) if now else {}) and (not now or _overrides_of(now) == _overrides(members)):
+    if members == (members_of(now) if now else {}) and (not now or _override_of(now) == _override(members)):
         return now
     version = (_find(members) or _build(members, parent)) if members else ""
     after = {"production": version, "previous": now}
@@ -103,21 +99,20 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
 def _find(members: Mapping[str, str]) -> str:
     """Return the newest panel version of exactly these members, or an empty text."""
     same = [v for v, one in aliases.versions(PANEL).items() if _members(one) == members]
-    overrides = _overrides(members)
-    return max((v for v in same if _overrides_of(v) == overrides), key=int, default="")
+    override = _override(members)
+    return max((v for v in same if _override_of(v) == override), key=int, default="")
 
 
-def _overrides(members: Mapping[str, str]) -> dict[str, str]:
+def _override(members: Mapping[str, str]) -> str:
     """Return the reasons with which members are in production against the gate, as they stand now."""
     versions = {label: aliases.versions(model_name(label)).get(number) for label, number in members.items()}
     reasons = {label: one.tags.get("override", "") for label, one in versions.items() if one}
-    return {label: reason for label, reason in reasons.items() if reason}
+    return "; ".join(f"{label}: {reason}" for label, reason in reasons.items() if reason)
 
 
-def _overrides_of(version: str) -> dict[str, str]:
+def _override_of(version: str) -> str:
     """Return the reasons that a panel version shows."""
-    tags = tracking.client().get_model_version(PANEL, version).tags
-    return {label: tags[f"{label}{OVERRIDE}"] for label in LABELS if f"{label}{OVERRIDE}" in tags}
+    return str(tracking.client().get_model_version(PANEL, version).tags.get("override", ""))
 
 
 def _members(panel: ModelVersion) -> dict[str, str]:
@@ -131,7 +126,7 @@ def _build(members: Mapping[str, str], parent: str) -> str:
         for label, number in members.items()
     }
     tags = {"stage": "panel", "git_commit": tracking.git_commit()}
-    against = {f"{label}{OVERRIDE}": reason for label, reason in _overrides(members).items()}
+    override = _override(members)
     with (
         tempfile.TemporaryDirectory() as scratch,
         tracking.start_run(experiment, "panel", tags, parent or None) as run_id,
@@ -147,7 +142,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
         client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(
         PANEL, f"models:/{info.model_id}", run_id,
-        {**members, **against}, description=_note(found), model_id=info.model_id,
+        {**members, **({"override": override} if override else {})},
+        description=_note(found), model_id=info.model_id,
     )  # fmt: skip
     return str(version.version)
 
@@ -196,7 +192,7 @@ def _note(members: Mapping[str, ModelVersion]) -> str:
     against = [label for label, one in members.items() if one.tags.get("override")]
     red = f"{', '.join(against)}: in production against the gate. " if against else ""
     words = f"{red}Classifiers of {len(members)} labels in one. Research use only."
-    return f"{words}\n\n{table}\n\n{ANY_RULE} {STUDY_RULE}"
+    return f"{words}\n\n{ANY_RULE} {STUDY_RULE}\n\n{table}"
 
 
 def _overridden(version: ModelVersion) -> str:

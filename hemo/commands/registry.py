@@ -53,7 +53,9 @@ def rollback(label: str, reason: str) -> None:
 
     What was in production becomes `previous`, so that a second rollback undoes the first.
     """
-    from hemo import config, console
+    from rich.markup import escape
+
+    from hemo import aliases, config, console
     from hemo import registry as actions
 
     if label == "all":
@@ -64,6 +66,8 @@ def rollback(label: str, reason: str) -> None:
         f"{one}: version {record.after['production']} is in production again"
         f" (version {record.before.get('production', 'none')} was)"
     )
+    if reason_against := aliases.overridden(record.model).get(record.after["production"]):
+        console.out.print(f"[bold red]it is there against the gate:[/bold red] {escape(reason_against)}")
     console.next_commands("hemo registry", f"hemo history {one}")
 
 
@@ -93,11 +97,12 @@ def history(label: str) -> None:
 
     model = model_name(label if label == "panel" else config.label_names(label)[0])
     records = aliases.settle(model)
+    against = aliases.overridden(model)
     shown = Table(title=f"History of {model}", title_justify="left", title_style="bold", header_style="bold")
     for name in ("when", "what", "version", "aliases after", "by", "why"):
         shown.add_column(name, overflow="fold")
     for record in records:
-        red = record.action in ("override", "by hand")
+        red = record.action in ("override", "by hand") or record.after.get("production") in against
         style = "bold red" if red else "dim" if record.state == "undone" else ""
         shown.add_row(*(Text(cell, style=style) for cell in _cells(record)))
     console.out.print(shown)

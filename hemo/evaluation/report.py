@@ -133,7 +133,7 @@ th, td { padding: .26rem .9rem .26rem 0; border-bottom: 1px solid var(--line); t
   vertical-align: top; }
 th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; }
 th.number, td.number { text-align: right; }
-td.number { white-space: nowrap; }
+td.number, td.short { white-space: nowrap; }
 tbody tr:hover { background: #f6f9fb; }
 .figures { display: flex; margin: 1rem 0; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 figure { margin: 0 0 1rem; flex: 0 1 calc(50% - .75rem); min-width: min(26rem, 100%); max-width: 44rem; }
@@ -207,7 +207,8 @@ _TEMPLATE: Final = """<!doctype html>
 <tbody>
 {% for row in table.rows %}
 <tr>
-{%- for text, number in row %}<td{% if number %} class="number"{% endif %}>{{ text }}</td>{% endfor -%}
+{%- for text, number in row %}
+<td class="{{ 'number' if number else 'short' if text | length < 25 }}">{{ text }}</td>{% endfor -%}
 </tr>
 {% endfor %}
 </tbody>

@@ -110,11 +110,9 @@ def test_a_classifier_evaluated_on_what_it_was_made_of_is_said_so_in_red(promote
     table = pd.read_csv(data[1]).iloc[:12]  # other labels, the same slices
     table.to_csv(data[1], index=False)
     found = external.evaluate("models:/hemo-any/1", *data, draws=100)
-    assert found.warnings == [
-        "any: the classifier was made of 23 of these 23 slices: on them nothing is external"
-    ]
+    assert found.warnings == ["Made of 23 of these 23 slices, no external test: any."]
     page = mlflow.artifacts.load_text(f"runs:/{found.run_id}/report/external.html")
-    assert "on them nothing is external" in page
+    assert "no external test: any." in page
 
 
 def test_the_command_prints_outside_beside_inside(promoted, data):

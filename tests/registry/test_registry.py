@@ -72,7 +72,7 @@ def test_an_override_promotes_is_recorded_and_shown(store):
     version = tracking.client().get_model_version_by_alias(ANY, "production")
     assert version.tags["override"] == "wanted for a demonstration"
     assert "![red](" in version.description
-    assert "Gate overridden: **wanted for a demonstration**" in version.description
+    assert "Gate overridden: wanted for a demonstration !" in version.description
     assert audit.records(ANY)[-1].overridden
     rows = overview.rows()
     assert any("against the gate: wanted for a demonstration" in line for line in overview.warnings(rows))

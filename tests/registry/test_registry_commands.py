@@ -45,6 +45,12 @@ def test_an_unknown_experiment_names_the_known_ones(store, tmp_path):
     assert "made up" in found.output
 
 
+def test_going_back_to_a_version_that_is_against_the_gate_says_so(promoted):
+    decide(case(promoted, "epidural", "better"))
+    found = run("rollback", "epidural")
+    assert "against the gate: for the <b>demonstration</b>" in found.output.replace("\n", " ")
+
+
 def test_registry_shows_what_is_there_why_and_what_is_red(promoted):
     found = run("registry")
     assert found.exit_code == 0, found.output
