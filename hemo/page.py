@@ -9,7 +9,8 @@ body{max-width:1080px;margin:2em auto;padding:0 1em}
 h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.8em}table{border-collapse:collapse;margin:.6em 0}
 th,td{text-align:left;padding:.3em .8em .3em 0;border-bottom:1px solid #ddd;vertical-align:top}
 .yes{color:#00695c}.no{color:#b3261e}.red{background:#b3261e;color:#fff;padding:.5em .8em;font-weight:600}
-.quiet{color:#666}.slice{display:inline-block;margin:0 1.5em 1.5em 0;vertical-align:top}
+.quiet{color:#666}.slice{display:flex;flex-wrap:wrap;gap:0 1.5em;margin-bottom:1.5em}
+.slice>div{max-width:520px}.slice table{align-self:flex-start;margin-top:0}
 .slice img{width:256px;height:256px;image-rendering:auto;background:#000}
 footer{margin-top:3em;color:#666;border-top:1px solid #ddd;padding-top:.5em}
 """

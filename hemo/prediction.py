@@ -85,6 +85,14 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     return Prediction(table, slices, lost, panel.missing)
 
 
+def names(table: pd.DataFrame) -> list[str]:
+    """Return what to call each slice: its own name, with the folder where several have the same."""
+    own = [str(name) for name in table["slice"]]
+    if len(set(own)) == len(own):
+        return own
+    return [f"{Path(str(file)).parent}/{name}" for file, name in zip(table["file"], own, strict=True)]
+
+
 def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
     """Write a prediction as CSV, JSON or HTML, by the file's suffix.
 
@@ -102,6 +110,7 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
             "predictions": prediction.table.to_dict("records"),
             "skipped": prediction.skipped.to_dict("records"),
             "missing": prediction.missing,
+            "warnings": panel.overridden,
             "rules": [ANY_RULE, OWN_RULE, STUDY_RULE],
         }
         out.write_text(json.dumps(facts, indent=2, default=str))
@@ -153,13 +162,15 @@ def _as_html(prediction: Prediction, panel: ServedPanel) -> str:
         parts += [page.heading("Skipped"), page.table(("file", "reason"), rows)]
     parts.append(page.heading("Slices"))
     shown = _strongest(prediction.table, labels, panel)
+    called = names(prediction.table)
     slices: dict[int, str] = {}
     for label in labels:
         chosen = np.flatnonzero(shown == label)
         if len(chosen):
             images, looked = panel.attribution(label, prediction.slices, chosen)
             for row, image, where in zip(chosen, images, looked, strict=True):
-                slices[int(row)] = _slice_html(prediction.table.iloc[row], labels, label, image, where)
+                one = prediction.table.iloc[row]
+                slices[int(row)] = _slice_html(called[row], one, labels, label, image, where)
     return page.page("Predictions of the panel", *parts, *(slices[row] for row in sorted(slices)))
 
 
@@ -174,18 +185,26 @@ def _strongest(table: pd.DataFrame, labels: Sequence[str], panel: ServedPanel) -
 
 
 def _slice_html(
-    row: pd.Series, labels: Sequence[str], label: str, image: NDArray[np.uint8], looked: NDArray[np.float32]
+    name: str,
+    row: pd.Series,
+    labels: Sequence[str],
+    label: str,
+    image: NDArray[np.uint8],
+    looked: NDArray[np.float32],
 ) -> str:
     rows = [
-        (name, f"{row[f'{name}_probability']:.3f}", "positive" if row[f"{name}_decision"] else "negative")
-        for name in labels
+        (one, f"{row[f'{one}_probability']:.3f}", "positive" if row[f"{one}_decision"] else "negative")
+        for one in labels
     ]
-    styles = ["no" if row[f"{name}_decision"] else "" for name in labels]
+    styles = ["no" if row[f"{one}_decision"] else "" for one in labels]
+    where = f"right: where the classifier of {label} looked"
+    if looked.max() <= 0:
+        where += ": at no place more than at others"
     plain, overlay = _picture(image), _picture(image, looked)
     return (
-        f'<div class="slice">{page.text(str(row["slice"]) or Path(str(row["file"])).name)}'
+        f'{page.text(name)}<div class="slice"><div>'
         f'<img alt="slice" src="{plain}"> <img alt="where the model looked" src="{overlay}">'
-        f"{page.text(f'right: where the classifier of {label} looked', 'quiet')}"
+        f"{page.text(where, 'quiet')}</div>"
         f"{page.table(('label', 'probability', 'decision'), rows, styles)}</div>"
     )
 

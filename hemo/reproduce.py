@@ -18,7 +18,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from hemo import tracking, trained_on
+from hemo import console, tracking, trained_on
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 
@@ -149,6 +149,8 @@ def _code(recorded: str) -> Iterator[tuple[Path, str]]:
 def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
     """Train in a process of its own; return the repetition's prediction table."""
     table = tracking.load_predictions(run.info.run_id)
+    what, code = run.info.run_name, run.data.tags["git_commit"][:12]
+    console.err.print(f"training {what} again, by the code of {code} ...")
     words = settings(run, store, table["fold"].nunique())
     (scratch / "again.yaml").write_text(yaml.safe_dump(words))
     uri = f"sqlite:///{scratch}/mlflow.db"

@@ -40,7 +40,7 @@ def _show(result: "Prediction") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from hemo import console
+    from hemo import console, prediction
     from hemo.labels import LABELS
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
@@ -48,10 +48,7 @@ def _show(result: "Prediction") -> None:
     for name in ("slice", *labels):
         shown.add_column(name, justify="left" if name == "slice" else "right", overflow="fold")
     rows = result.table.to_dict("records")
-    names = [str(row["slice"]) for row in rows]
-    if len(set(names)) < len(names):  # files of the same name in several folders
-        names = [f"{Path(str(row['file'])).parent}/{name}" for row, name in zip(rows, names, strict=True)]
-    for row, name in zip(rows, names, strict=True):
+    for row, name in zip(rows, prediction.names(result.table), strict=True):
         cells = [Text(name)]
         for label in labels:
             positive = row[f"{label}_decision"]
