@@ -26,8 +26,8 @@ from hemo.slices.workers import locked, write_shards
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128
-SHARDS: Final = 16
-"""A small store is cut into about this many shards, so that several workers have something to do."""
+SHARDS: Final = 32
+"""A small store is cut into about this many shards, so that several workers end at nearly the same time."""
 
 
 @dataclass(frozen=True)
