@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 
-from hemo import card, families, gate_report, tracking, trained_on, views
+from hemo import external_report, families, tracking, trained_on
 from hemo.errors import HemoError
-from hemo.evaluation import intervals, metrics, plots, predictions, style
-from hemo.evaluation.report import Section, render
-from hemo.labels import LABELS
+from hemo.evaluation import intervals, plots, predictions, style
 from hemo.panel import URI as PANEL_URI
 from hemo.panel import model_name
 from hemo.serving import Member, ServedPanel
@@ -127,7 +125,7 @@ def evaluate(
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
             judged = [tables[member.label] for member, _ in known]
-            _record_all(parent, found, store, judged, dataset, about, warnings)
+            external_report.record(parent, found, store, judged, dataset, about, warnings)
     return External(found, unlabelled, warnings, parent)
 
 
@@ -250,51 +248,3 @@ def _record(
         }
         for name in SHOWN
     ]  # fmt: skip
-
-
-def _record_all(
-    run_id: str,
-    found: pd.DataFrame,
-    store: SliceStore,
-    tables: list[pd.DataFrame],
-    dataset: str,
-    about: str,
-    warnings: list[str],
-) -> None:
-    """Log what concerns all labels to the run: figures outside and inside, exclusions."""
-    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
-        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
-        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
-    shown = readable(found)
-    unaudited = "" if store.patients_known else (
-        " The data does not name its patients: slices without one count as patients of their own, and the "
-        "intervals are too narrow."
-    )  # fmt: skip
-    sections = [
-        Section("What was evaluated", text=about + unaudited, warning="\n".join(warnings)),
-        Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
-        Section("Excluded files", tables={"Files by reason": store.exclusion_counts()}),
-    ]
-    mlflow.log_text(found.to_csv(index=False), "tables/external.csv")
-    mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
-    mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
-    rows = shown.itertuples(index=False)
-    red = f"{gate_report.leave_red_mark(run_id, 'report')} **{' '.join(warnings)}**\n\n" if warnings else ""
-    mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(shown.columns), rows))
-
-
-def readable(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures for people: one row a label and figure, intervals in one cell."""
-    rows = found.to_dict("records")
-    return pd.DataFrame(
-        {
-            "label": found["label"],
-            "model": [f"{row['family']} {row['version']}".strip() for row in rows],
-            "figure": found["figure"].map(card.SHOWN),
-            "outside": [style.ranged(row["value"], row["low"], row["high"]) for row in rows],
-            "inside": [
-                style.ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows
-            ],
-            "positive patients outside": found["positive_patients"],
-        }
-    )

@@ -29,13 +29,13 @@ def evaluate(
     A label table that has only some of the six labels is enough. Everything is logged as a run
     (`stage=external`) with one below it for each label, beside the figures of the training run.
     """
-    from hemo import console, external
+    from hemo import console, external, external_report
 
     form = None if labels_format == "auto" else labels_format
     found = external.evaluate(
         model, images, labels, dataset=dataset, labels_format=form, workers=workers, draws=draws
     )
-    shown = external.readable(found.figures)
+    shown = external_report.readable(found.figures)
     console.out.print(
         console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
