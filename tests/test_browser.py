@@ -112,3 +112,16 @@ def test_the_comparison_is_a_page_inside_the_ui(links, page):
 def test_the_registry_answers(links, page):
     page.goto(links["Registry"])
     expect(page.get_by_role("heading", name="Registered Models")).to_be_visible()
+    page.keyboard.press("Escape")  # MLflow's own greeting, once in each browser
+    page.get_by_role("link", name="hemo-epidural", exact=True).click()
+    expect(page.get_by_text("which takes a table with the column")).to_be_visible()
+    expect(page.get_by_text("@ production")).to_be_visible()
+
+
+def test_a_version_s_page_shows_figures_links_and_in_red_what_is_against_the_gate(links, page):
+    page.goto(links["Registry"].split("#")[0] + "#/models/hemo-epidural/versions/1")
+    expect(page.get_by_text("Gate overridden: wanted for a talk")).to_be_visible()
+    expect(page.locator("img[src*='overridden.png']")).to_have_js_property("naturalWidth", 14)
+    expect(page.get_by_role("cell", name="0.700 to 0.800").first).to_be_visible()
+    for link in ("training run", "model card", "decision"):
+        expect(page.get_by_role("link", name=link, exact=True)).to_be_visible()
