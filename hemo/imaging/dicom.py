@@ -181,11 +181,13 @@ def _pixels(
 ) -> tuple[NDArray[Any], bool, int]:
     """Return a frame, whether it is in HU (else gray, of 8 bits), and the offset it lacks to be so."""
     sequence = "PixelValueTransformationSequence"
-    given = [_group_value(groups, sequence, name) for name in ("RescaleSlope", "RescaleIntercept")]
-    slope, intercept = (
-        _number(values, name) if value is None else float(value)
-        for name, value in zip(("RescaleSlope", "RescaleIntercept"), given, strict=True)
-    )
+    slope, intercept = _number(values, "RescaleSlope"), _number(values, "RescaleIntercept")
+    if groups:
+        given = [_group_value(groups, sequence, name) for name in ("RescaleSlope", "RescaleIntercept")]
+        slope, intercept = (
+            number if value is None else float(value)
+            for number, value in zip((slope, intercept), given, strict=True)
+        )
     bits = int(values.get("BitsStored") or 16)
     signed = values.get("PixelRepresentation") == 1
     if math.isnan(slope) or math.isnan(intercept) or slope == 0:
@@ -198,15 +200,13 @@ def _pixels(
         if not (signed and frame.min() <= -900):
             raise Excluded("no rescale tags, so the scale of its numbers is unknown")
         slope, intercept = 1.0, 0.0  # signed numbers that reach air are HU already
-    ends = [_number(values, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    ends = [end - 65_536 if signed and end > 32_767 else end for end in ends]  # written as unsigned
-    low, high = ends[0], ends[0] if math.isnan(ends[1]) else ends[1]
-    scale = Scale(
-        slope,
-        intercept,
-        padding=None if math.isnan(low) else (min(low, high), max(low, high)),
-        unsigned12=bits == 12 and not signed,
-    )
+    padding = None
+    if values.get("PixelPaddingValue") is not None:
+        ends = [_number(values, name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+        ends = [end - 65_536 if signed and end > 32_767 else end for end in ends]  # written as unsigned
+        low, high = ends[0], ends[0] if math.isnan(ends[1]) else ends[1]
+        padding = None if math.isnan(low) else (min(low, high), max(low, high))
+    scale = Scale(slope, intercept, padding, unsigned12=bits == 12 and not signed)
     offset = plain_offset(frame, scale) if reduced else None
     if offset is None:
         frame, offset = to_hu(frame, scale), 0
@@ -247,7 +247,7 @@ def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Pa
     uid = _text(values, "SOPInstanceUID")
     name = name or uid
     frames = stored[np.newaxis] if stored.ndim == 2 else stored
-    each, shared = (list(values.get(sequence) or []) for sequence in GROUPS)
+    each, shared = (list(values[sequence] or []) if sequence in values else [] for sequence in GROUPS)
     number = _number(values, "InstanceNumber")
     many = len(frames) > 1
     parts: list[Part] = []

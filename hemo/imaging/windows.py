@@ -1,6 +1,7 @@
 """Windows: a range of HU shown as 0 to 255."""
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -47,21 +48,36 @@ def clipped(pixels: NDArray[Any], level: float, width: float, offset: int = 0) -
     HU are `pixels + offset`; where there is an offset, what is below `AIR` counts as `AIR`. Whole HU come as
     uint16 spread over most of its range, so that averaging them loses nothing that shows; others as float32.
     """
+    if steps := _whole_steps(pixels.dtype, level, width, offset):
+        bottom, top, base, spread = steps
+        result = pixels.clip(bottom, top).view(np.uint16)
+        # Differences and products that wrap in 16 bits come out exact, since the result fits.
+        if base:
+            result -= base
+        result *= spread
+        return result, width * int(spread)
     low, high = level - width / 2, level + width / 2
-    lowest = max(low, AIR) if offset else low
-    kind = pixels.dtype.type
-    if kind in (np.int16, np.uint16) and low.is_integer() and high.is_integer() and width <= 65_535:
-        bottom, top = int(lowest) - offset, min(int(high) - offset, 32_767)
-        if (-32_768 if kind is np.int16 else 0) <= bottom < top:
-            result = pixels.clip(kind(bottom), kind(top)).view(np.uint16)
-            spread = int(65_535 // width)
-            # Differences and products that wrap in 16 bits come out exact, since the result fits.
-            if base := (int(low) - offset) % 65_536:
-                result -= np.uint16(base)
-            result *= np.uint16(spread)
-            return result, width * spread
     hu = pixels.astype(np.float32) + np.float32(offset)
-    return np.clip(hu, lowest, high) - np.float32(low), width
+    return np.clip(hu, max(low, AIR) if offset else low, high) - np.float32(low), width
+
+
+@lru_cache
+def _whole_steps(
+    dtype: np.dtype[Any], level: float, width: float, offset: int
+) -> tuple[Any, Any, Any, Any] | None:
+    """Return how `clipped` treats whole HU of a type: lowest and highest number, what is taken off, factor.
+
+    None where 16 bits do not do.
+    """
+    kind = dtype.type
+    low, high = level - width / 2, level + width / 2
+    if not (kind in (np.int16, np.uint16) and low.is_integer() and high.is_integer() and width <= 65_535):
+        return None
+    bottom = int(max(low, AIR) if offset else low) - offset
+    top = min(int(high) - offset, 32_767)
+    if not (-32_768 if kind is np.int16 else 0) <= bottom < top:
+        return None
+    return kind(bottom), kind(top), np.uint16((int(low) - offset) % 65_536), np.uint16(65_535 // width)
 
 
 def to_uint8(values: NDArray[Any], top: float) -> NDArray[np.uint8]:
