@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
 from hemo.families._occlusion import falls
-from hemo.families._radiology import radiological_features, remembered_features
+from hemo.families._radiology import remembered_features
 from hemo.families._saved import load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch, Studies, Truth
 
@@ -93,7 +93,7 @@ class Sequence:
         """Return how much the logit falls when a place is covered, float32 (n, height, width)."""
         check_images(images, self.image_shape_)
         return falls(
-            images, lambda covered: self._logit(radiological_features(covered), np.arange(len(covered)))
+            images, lambda covered: self._logit(remembered_features(covered), np.arange(len(covered)))
         )
 
     def save(self, folder: Path) -> None:
