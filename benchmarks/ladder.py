@@ -3,7 +3,7 @@
     python -m benchmarks.ladder STORE [FILE.csv] [SEED ...] [--bone STORE] [--phantom STORE] [--only WORD]
 
 STORE is a slice store of 256 pixels with one window; that of `--bone` has the same slices in brain and bone
-window (made with the same key), that of `--phantom` has 64 pixels and one window. An idea whose store, or
+window (made with the same key), that of `--phantom` has 256 pixels and one window. An idea whose store, or
 whose package, is not there is left out. The figures of an idea on a label are written as soon as they are
 there, and not computed again when the same command goes on. At the end the table of the ladder is printed,
 the mean over the seeds that are there.
@@ -41,6 +41,9 @@ POSITIVE_PATIENTS = 5
 
 ALONE: dict[str, Any] = {"any": 0, "neighbours": 0, "study": 0}
 TWO: dict[str, Any] = {"boosted": {}, "transfer": {}}
+THREE: dict[str, Any] = {"boosted": {}, "sequence": {}, "transfer": {}}
+"""The recipe's members, the frozen network seeing slices one way round only."""
+
 CNN: dict[str, Any] = {
     "filters": (16, 32, 64, 64), "pooling": "average", "batch_norm": True, "optimizer": "adam",
     "class_weight": "balanced", "epochs": 6,
@@ -52,22 +55,25 @@ TUNED: dict[str, Any] = {"size": 128, "epochs": 4, "copies": 1}
 
 IDEAS: dict[str, tuple[str, dict[str, Any]]] = {
     "the recipe": ("ensemble", {}),
+    "the recipe, one way round": ("ensemble", {"members": THREE}),
     "frozen features": ("transfer", {}),
     "radiological features": ("boosted", {}),
     "sequence": ("sequence", {}),
     "vote of two": ("ensemble", {**ALONE, "members": TWO}),
-    "vote of three": ("ensemble", ALONE),
-    "and neighbours": ("ensemble", {"any": 0, "study": 0}),
-    "and study": ("ensemble", {"any": 0}),
+    "vote of three": ("ensemble", {**ALONE, "members": THREE}),
+    "and neighbours": ("ensemble", {"any": 0, "study": 0, "members": THREE}),
+    "and study": ("ensemble", {"any": 0, "members": THREE}),
     "frozen features, dense head": ("transfer", {"hidden": 32}),
     "fine-tuned": ("finetune", {**TUNED, "augmentation": 0.0}),
     "fine-tuned, augmented": ("finetune", TUNED),
+    "fine-tuned, pretrained on the phantom": ("finetune", {**TUNED, "weights": "phantom"}),
+    "frozen features, pretrained on the phantom": ("transfer", {"weights": "phantom"}),
     "one network for all labels": ("multilabel", {**TUNED, "augmentation": 0.0}),
     "one network for all labels, augmented": ("multilabel", TUNED),
     "convolutional network": ("cnn", CNN),
     "convolutional network, augmented": ("cnn", {**CNN, "augmentation": 0.5}),
     "convolutional network, pretrained on the phantom": ("cnn", {**CNN, "pretrained": "phantom"}),
-    "stacked": ("ensemble", {"how": "stack"}),
+    "stacked": ("ensemble", {"how": "stack", "members": THREE}),
 }
 """Ideas by name: a family and what of its parameters differs."""
 
@@ -108,20 +114,33 @@ class Ladder:
             result = self._together[key][label]
             if isinstance(result, HemoError):
                 raise result
+            err.print(
+                f"{idea}, {label}: {result.epochs.groupby('fold')['epoch'].count().to_dict()} {result.facts}"
+            )
             return result.predictions
         if "pretrained" in params:
             params = {**params, "pretrained": self.pretrained(label)}
+        if params.get("weights") == "phantom":
+            params = {**params, "weights": self.pretrained("backbone")}
         store = self.small() if family == "cnn" else self.store
         return train(store, plan, family, label, params, refit=False).predictions
 
-    def _pretrained(self, label: str) -> str:
-        """Return the folder of a network trained on the phantom."""
+    def _pretrained(self, what: str) -> str:
+        """Return the folder of what was trained on the phantom: a `cnn` for a label, or a `backbone`."""
         if self.phantom is None:
             raise FileNotFoundError("no store of the phantom was given")
         store = SliceStore.open(self.phantom)
         plan = Plan(make_split(store.index, "holdout", 0), "natural", RULE, 1, 0)
-        folder = Path(mkdtemp()) / label
-        families.save(train(store, plan, "cnn", label, CNN).classifier, "cnn", folder)
+        folder = Path(mkdtemp()) / what
+        if what == "backbone":
+            trained = train_together(store, plan, "multilabel", TUNED)["any"]
+            if isinstance(trained, HemoError):
+                raise trained
+            err.print(f"on the phantom: {trained.facts}")
+            families.save(trained.classifier, "multilabel", folder)
+        else:
+            small = cast(SliceStore, Small(store))
+            families.save(train(small, plan, "cnn", what, CNN).classifier, "cnn", folder)
         return str(folder)
 
 

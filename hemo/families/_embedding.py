@@ -9,7 +9,9 @@ from hemo.families.base import Images
 BATCH = 32
 
 
-def embed(part: Backbone, images: Images, size: int, on_disk: bool = False) -> Features:
+def embed(
+    part: Backbone, images: Images, size: int, on_disk: bool = False, mirrored: bool = False
+) -> Features:
     """Return the mean and the maximum of each map of the backbone over the slice, float32 (n, 2 k).
 
     Parameters
@@ -22,8 +24,14 @@ def embed(part: Backbone, images: Images, size: int, on_disk: bool = False) -> F
         Height and width in pixels to which slices are enlarged for the backbone.
     on_disk
         Whether features are also read from and written to the cache's files.
+    mirrored
+        Whether a slice has the mean of its own features and its mirror image's: heads are nearly even.
     """
     import tensorflow as tf
+
+    if mirrored:
+        own, other = (embed(part, one, size, on_disk) for one in (images, images[:, :, ::-1]))
+        return np.float32(0.5) * (own + other)
 
     def compute(new: Images) -> Features:
         features = np.empty((len(new), 2 * part.network.output_shape[-1]), np.float32)

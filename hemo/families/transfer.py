@@ -83,7 +83,7 @@ class Transfer:
         p = self.params
         self.backbone_ = backbone(p["backbone"], p["weights"], self.seed)
         self._on_disk = p["weights"] != "none"
-        features = embed(self.backbone_, images, p["size"], self._on_disk).astype(float)
+        features = self._features(images)
         center, deviation = features.mean(axis=0), features.std(axis=0)
         # What varies by rounding alone must not be enlarged.
         deviation[deviation <= 1e-6 * np.abs(center)] = 1
@@ -123,6 +123,10 @@ class Transfer:
         stopped = any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
         return layers, iterations, not stopped
 
+    def _features(self, images: Images) -> NDArray[np.float64]:
+        p = self.params
+        return embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"]).astype(float)
+
     def _logit(self, features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the logit of each row of features, (n,), and its slopes along the features, (n, 2 k)."""
         weights, bias = self.layers_[0]
@@ -138,8 +142,7 @@ class Transfer:
         from scipy.special import expit
 
         check_images(images, self.image_shape_)
-        features = embed(self.backbone_, images, self.params["size"], self._on_disk).astype(float)
-        positive = expit(self._logit(features)[0])
+        positive = expit(self._logit(self._features(images))[0])
         return np.column_stack((1 - positive, positive))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
@@ -148,11 +151,18 @@ class Transfer:
         A map's mean speaks from everywhere, its maximum from where it is reached (B. Zhou et al., "Learning
         deep features for discriminative localization", 2016): what speaks for blood is kept.
         """
+        check_images(images, self.image_shape_)
+        slopes = self._logit(self._features(images))[1].astype(np.float32)
+        looked = self._evidence(images, slopes)
+        if self.params["mirrored"]:
+            looked += self._evidence(images[:, :, ::-1], slopes)[:, :, ::-1]
+            looked /= 2
+        return looked
+
+    def _evidence(self, images: Images, slopes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what speaks for blood in slices whose logits have these slopes along the features."""
         import tensorflow as tf
 
-        check_images(images, self.image_shape_)
-        features = embed(self.backbone_, images, self.params["size"]).astype(float)
-        slopes = self._logit(features)[1].astype(np.float32)
         result = np.empty((len(images), *self.image_shape_[:2]), np.float32)
         for index in range(len(images)):
             maps = self.backbone_.maps(images[index : index + 1], self.params["size"])
@@ -197,6 +207,7 @@ FAMILY = Family(
         "backbone": "lite0",
         "weights": "imagenet",
         "size": 256,
+        "mirrored": False,
         "hidden": 0,
         "C": 1e-3,
         "class_weight": "none",

@@ -11,6 +11,7 @@ from hemo.errors import HemoError
 from hemo.families import _feature_cache, _lite0
 from hemo.families._feature_cache import remembered
 from hemo.families._torch_file import MAGIC, read_torch_file
+from hemo.families.transfer import FAMILY
 
 INSTALLED = pytest.mark.skipif(
     not find_spec(_lite0.PACKAGE), reason="the published weights are not installed"
@@ -183,3 +184,16 @@ def test_what_a_dense_head_says_of_its_features_is_its_gradient() -> None:
     step = np.zeros((1, 5))
     step[0, 2] = 1e-6
     np.testing.assert_allclose((classifier._logit(x + step)[0] - logit) / 1e-6, slopes[:, 2], rtol=1e-4)
+
+
+def test_seen_both_ways_round_a_slice_and_its_mirror_image_are_one() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (12, 40, 40, 1), dtype=np.uint8)
+    params = {**FAMILY.defaults, **FAMILY.tiny, "size": 64, "mirrored": True}
+    classifier = FAMILY.build(params, 0).fit(images, np.arange(12) % 2)
+    other = images[:, :, ::-1]
+    np.testing.assert_allclose(
+        classifier.predict_proba(other), classifier.predict_proba(images), rtol=0, atol=1e-6
+    )
+    looked = classifier.attribution(images)
+    np.testing.assert_allclose(classifier.attribution(other)[:, :, ::-1], looked, rtol=0, atol=1e-5)
+    assert looked.std() > 0
