@@ -169,7 +169,8 @@ def find_experiment(name: str) -> str:
     if experiment is None:
         known = ", ".join(e.name for e in client().search_experiments()) or "none"
         raise HemoError(
-            f"no experiment '{name}' in {mlflow.get_tracking_uri()} (known: {known}): train first, or give --experiment FILE"
+            f"no experiment '{name}' in {mlflow.get_tracking_uri()} (known: {known}): "
+            "train first, or give --experiment FILE"
         )
     return str(experiment.experiment_id)
 
