@@ -98,7 +98,10 @@ def read_raster(data: bytes, name: str = "", least: int = 0) -> list[Part]:
         raise
     except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
         raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
-    low, high = pixels.min(), pixels.max()
+    if pixels.dtype == np.uint8:  # in half the time
+        low, high, _, _ = cv2.minMaxLoc(pixels)
+    else:
+        low, high = pixels.min(), pixels.max()
     if low == high:
         raise Excluded(f"constant image: every pixel is {low:g}")
     if pixels.dtype.kind in "if" and low < -500:
