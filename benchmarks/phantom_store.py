@@ -18,7 +18,8 @@ from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import LABELS, SUBTYPES, LabelTable
 from hemo.slices.assemble import assemble, label_counts, write_assembled
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key, pseudonym
-from hemo.slices.shards import RECORD, npy_header, shard_path
+from hemo.slices.records import RECORD
+from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.store import SCHEMA, SliceStore
 
 ROUND = 48

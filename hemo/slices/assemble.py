@@ -19,7 +19,8 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
 from hemo.slices.ordering import IMAGE, ROWS, content_digest, hashes, order_of
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.shards import RECORD, durable, sync_folder
+from hemo.slices.records import RECORD
+from hemo.slices.shards import durable, sync_folder
 
 Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""

@@ -2,16 +2,14 @@
 
 import gc
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
@@ -19,26 +17,8 @@ from numpy.typing import NDArray
 from hemo.imaging.raw import Excluded, Part, RawSlice
 from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
-from hemo.labels import plain
-from hemo.slices.pseudonyms import keyed_hash, pseudonym
+from hemo.slices.records import RECORD, Identity, Row, records
 from hemo.slices.sources import Packed, Source, state_of
-
-RECORD: Final = pa.schema(
-    [
-        ("source", pa.int64()),  # keyed hash of the files and their state
-        ("slice_id", pa.string()),
-        ("names", pa.list_(pa.int64())),  # keyed hashes of what a label table may call it
-        ("patient", pa.string()),  # pseudonyms
-        ("study", pa.string()),
-        ("known", pa.bool_()),  # whether the source names its patient
-        ("position", pa.float64()),
-        ("digest", pa.string()),  # of the source's bytes
-        ("image", pa.string()),  # of the reduced image
-        ("row", pa.int32()),  # in the shard, -1 where excluded
-        ("file", pa.string()),  # of the excluded only
-        ("reason", pa.string()),
-    ]
-)
 
 RECORDS: Final = 256
 """Slices whose records are made and written at a time."""
@@ -127,89 +107,7 @@ def _read(source: Source, contents: list[bytes], reduction: Reduction) -> list[P
     return [stacked]
 
 
-def _without(name: str, identifiers: Sequence[str], replacement: str) -> str:
-    """Return a name in which a patient's and study's identifiers are replaced where they stand alone."""
-    for identifier in sorted({i for i in identifiers if i and i in name}, key=len, reverse=True):
-        name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(identifier)}(?![A-Za-z0-9])", replacement, name)
-    return name
-
-
-def _number(name: str) -> int:
-    digits = re.search(r"(\d+)$", name)
-    return int(digits[1][-9:]) if digits else 0
-
-
-class _Identity(NamedTuple):
-    """What a slice says of itself (see `RawSlice`)."""
-
-    slice_id: str
-    patient: str
-    study: str
-    position: float
-    uid: str
-    number: int
-
-
-@dataclass(slots=True)
-class _Row:
-    """What reading gave for one slice, or for a file that is excluded; its record is made later.
-
-    Records are made many at a time: Python's code for them, run between one slice's pixels and the next's,
-    takes twice as long, since the pixels drive it out of the processor's caches.
-    """
-
-    source: Source
-    state: bytes
-    identity: _Identity | None = None
-    digest: str = ""
-    image: str = ""
-    row: int = -1
-    part: str = ""  # of the excluded: which slice of a file that holds several
-    reason: str = ""  # a text, since an exception holds on to all that was read
-
-
-def _record(row: _Row, key: bytes) -> tuple[Any, ...]:
-    """Return what is kept of a slice or of an excluded file, in the order of `RECORD`."""
-    state = keyed_hash(key, row.state.hex())
-    if row.identity is not None:
-        named = _named(row.source, row.identity, key)
-        return (state, *named, row.digest, row.image, row.row, None, None)
-    source = row.source
-    file = source.name + source.file[len(source.slice_name) :]
-    file = f"{file} {row.part}" if row.part else file
-    return (state, *[None] * 8, row.row, file, row.reason)
-
-
-def _records(rows: Sequence[_Row], key: bytes) -> pa.RecordBatch:
-    records = [_record(row, key) for row in rows]
-    columns = zip(*records, strict=True) if records else [()] * len(RECORD)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, RECORD, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=RECORD)
-
-
-def _named(source: Source, raw: _Identity, key: bytes) -> tuple[Any, ...]:
-    """Return whose slice it is and where it lies, from `slice_id` to `position` of `RECORD`.
-
-    Pseudonyms stand in the place of identifiers.
-    """
-    known = bool(raw.patient or source.patient)
-    patient = raw.patient or source.patient or raw.study or source.name
-    study = raw.study or os.path.dirname(source.name)
-    number = raw.number or _number(raw.slice_id)
-    patient_code = pseudonym(key, "patient", plain(patient))
-    one = raw.slice_id == source.slice_name
-    name = source.name if one else f"{source.name}/{raw.number}"
-    return (
-        _without(name, [raw.patient, source.patient, raw.study, raw.uid], patient_code),
-        [keyed_hash(key, text) for text in source.names(raw.slice_id, raw.uid, raw.number)],
-        patient_code,
-        pseudonym(key, "study", f"{plain(patient)}\0{study}"),
-        known,
-        raw.position if raw.position == raw.position else float(number) if number else None,
-    )
-
-
-def _rows(task: Task) -> Iterator[tuple[_Row, NDArray[np.uint8] | None]]:
+def _rows(task: Task) -> Iterator[tuple[Row, NDArray[np.uint8] | None]]:
     """Yield each slice of a task, with its image unless it is excluded."""
     for source in task.sources:
         contents, state = _contents(source)
@@ -218,7 +116,7 @@ def _rows(task: Task) -> Iterator[tuple[_Row, NDArray[np.uint8] | None]]:
                 raise contents
             parts = _read(source, contents, task.reduction)
         except Excluded as excluded:
-            yield _Row(source, state, reason=str(excluded)), None
+            yield Row(source, state, reason=str(excluded)), None
             continue
         digest = xxhash.xxh3_128_hexdigest(contents[0] if len(contents) == 1 else b"".join(contents))
         for part in parts:
@@ -228,12 +126,10 @@ def _rows(task: Task) -> Iterator[tuple[_Row, NDArray[np.uint8] | None]]:
                 image = reduce(part, task.reduction)
             except Excluded as excluded:
                 which = part.slice_id if len(parts) > 1 else ""
-                yield _Row(source, state, part=which, reason=str(excluded)), None
+                yield Row(source, state, part=which, reason=str(excluded)), None
                 continue
-            identity = _Identity(
-                part.slice_id, part.patient, part.study, part.position, part.uid, part.number
-            )
-            yield _Row(source, state, identity, digest, xxhash.xxh3_128_hexdigest(image.data)), image
+            identity = Identity(part.slice_id, part.patient, part.study, part.position, part.uid, part.number)
+            yield Row(source, state, identity, digest, xxhash.xxh3_128_hexdigest(image.data)), image
 
 
 def keep_memory() -> None:
@@ -273,7 +169,7 @@ def write_shard(task: Task) -> None:
     with partial.open("wb", buffering=BUFFER) as stream, partial_record.open("wb") as record_stream:
         stream.write(npy_header(0, shape))
         count = 0
-        rows: list[_Row] = []
+        rows: list[Row] = []
         with pq.ParquetWriter(record_stream, RECORD) as writer:
             for row, image in _rows(task):
                 if image is not None:
@@ -282,9 +178,9 @@ def write_shard(task: Task) -> None:
                     count += 1
                 rows.append(row)
                 if len(rows) == RECORDS:
-                    writer.write_batch(_records(rows, task.key))
+                    writer.write_batch(records(rows, task.key))
                     rows.clear()
-            writer.write_batch(_records(rows, task.key))
+            writer.write_batch(records(rows, task.key))
         stream.seek(0)
         stream.write(npy_header(count, shape))
         durable(stream)
