@@ -135,11 +135,11 @@ def monai_pipeline(sample: Path) -> Callable[[Path], object]:
     return lambda path: pipeline(str(path))
 
 
-def cpu_per_file(works: Mapping[str, tuple[Callable[[], object], int]]) -> dict[str, float]:
-    """Return the least CPU time a file of several runs, in ms, of works and their files; they take turns."""
+def cpu_per_file(works: Mapping[str, Callable[[], object]], files: int) -> dict[str, float]:
+    """Return the least CPU time a file of several runs, in ms; the works take turns."""
     least = dict.fromkeys(works, float("inf"))
     for _ in range(REPEATS):
-        for name, (work, files) in works.items():
+        for name, work in works.items():
             start = time.process_time()
             work()
             least[name] = min(least[name], (time.process_time() - start) / files * 1e3)
@@ -181,12 +181,13 @@ def compare(folder: Path) -> dict[str, float]:
         floors["dicom"]["MONAI"] = monai_pipeline(next((folder / "dicom").iterdir()))
     rows, ratios = [], {}
     for kind, others in floors.items():
-        paths = sorted((folder / kind).iterdir())
-        works = {name: (loop(work, paths), FILES) for name, work in others.items()}
-        link_many(folder / kind, folder / f"{kind} shard", SHARD)
+        images = folder / f"{kind} shard"
+        link_many(folder / kind, images, SHARD)
+        paths = sorted(images.iterdir())
+        works = {name: loop(work, paths) for name, work in others.items()}
         for crop in (False, True):
-            works[f"crop {crop}"] = shard(folder / "out", folder / f"{kind} shard", crop), SHARD
-        times = cpu_per_file(works)
+            works[f"crop {crop}"] = shard(folder / "out", images, crop)
+        times = cpu_per_file(works, len(paths))
         whole, cropped = times.pop("crop False"), times.pop("crop True")
         rows.append((f"{kind}: hemo preprocess", f"{whole:.3f}", "", ""))
         rows.append((f"{kind}: hemo preprocess, head-cropped", f"{cropped:.3f}", "", ""))
