@@ -29,6 +29,7 @@ from hemo.console import err
 from hemo.errors import HemoError
 from hemo.evaluation import intervals
 from hemo.labels import LABELS
+from hemo.slices.context import label_table
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, train
@@ -114,9 +115,6 @@ class Ladder:
             result = self._together[key][label]
             if isinstance(result, HemoError):
                 raise result
-            err.print(
-                f"{idea}, {label}: {result.epochs.groupby('fold')['epoch'].count().to_dict()} {result.facts}"
-            )
             return result.predictions
         if "pretrained" in params:
             params = {**params, "pretrained": self.pretrained(label)}
@@ -133,11 +131,9 @@ class Ladder:
         plan = Plan(make_split(store.index, "holdout", 0), "natural", RULE, 1, 0)
         folder = Path(mkdtemp()) / what
         if what == "backbone":
-            trained = train_together(store, plan, "multilabel", TUNED)["any"]
-            if isinstance(trained, HemoError):
-                raise trained
-            err.print(f"on the phantom: {trained.facts}")
-            families.save(trained.classifier, "multilabel", folder)
+            truth = label_table(store.index, np.arange(len(store)))
+            network = families.build("multilabel", TUNED)
+            families.save(network.fit(store.images(), truth), "multilabel", folder)
         else:
             small = cast(SliceStore, Small(store))
             families.save(train(small, plan, "cnn", what, CNN).classifier, "cnn", folder)

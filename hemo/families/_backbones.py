@@ -207,7 +207,11 @@ def first_of_last_blocks(name: str, network: Any, blocks: int) -> Any:
 
 
 def split(name: str, network: Any, blocks: int) -> tuple[Any, Any]:
-    """Return the frozen part of a backbone's network, and a copy of its last blocks, to be trained."""
+    """Return the frozen part of a backbone's network, and a copy of its last blocks, to be trained.
+
+    Batch normalisation goes on with its statistics of photographs: few slices have poor ones. It must be
+    frozen for that: `training=False` where the tail is called gives way to how the whole model is called.
+    """
     import keras
 
     cut = first_of_last_blocks(name, network, blocks).input if blocks else network.output
@@ -218,7 +222,7 @@ def split(name: str, network: Any, blocks: int) -> tuple[Any, Any]:
     tail = keras.models.clone_model(last)
     tail.set_weights(last.get_weights())
     for layer in tail.layers:
-        layer.trainable = True
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     tail.name = "tail"
     return keras.Model(network.input, cut, name="stem"), tail
 

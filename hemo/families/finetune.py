@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 RATE = 1e-4
 """Small: what photographs taught is to be bent, not replaced."""
 
+HEAD = 4
+"""Arrays of the network's weights that are the head's: the features' means and variances, kernel and bias."""
+
 
 class FineTuned(NeuralClassifier):
     """A backbone whose last blocks are trained, with a linear head on each map's mean and maximum.
@@ -70,6 +73,9 @@ class FineTuned(NeuralClassifier):
         maps = self.stem_(x, training=False)
         self.front_ = keras.Model(inputs, maps)
         self._pooling = keras.layers.Concatenate(name="features")
+        self._standard = keras.layers.BatchNormalization(
+            center=False, scale=False, epsilon=0, trainable=False, name="standardised"
+        )
         self._logit = keras.layers.Dense(self.n_labels, name="logit", **self._penalty())
         self._looked_at = self._head(maps)
         self.network_ = keras.Model(inputs, self._looked_at[-1])
@@ -78,10 +84,10 @@ class FineTuned(NeuralClassifier):
         """Return the last maps, the logit and the probability, from the maps of the frozen part."""
         from keras import layers
 
-        # Batch normalisation goes on with its statistics of photographs: few slices have poor ones.
-        last = self.tail_(maps, training=False)
+        last = self.tail_(maps)
         means, maxima = layers.GlobalAveragePooling2D()(last), layers.GlobalMaxPooling2D()(last)
-        x = self._pooling([means, maxima])
+        # Standardised, since dropout and steps of the optimizer take all features to be of one size.
+        x = self._standard(self._pooling([means, maxima]))
         if self.params["dropout"]:
             x = layers.Dropout(self.params["dropout"])(x)
         logit = self._logit(x)
@@ -142,13 +148,13 @@ class FineTuned(NeuralClassifier):
         center, deviation = x.mean(axis=0), x.std(axis=0)
         deviation[deviation <= 1e-6 * np.abs(center)] = 1
         weight = None if self.params["class_weight"] == "none" else "balanced"
+        self._standard.set_weights([center, deviation**2])
         kernel, bias = np.zeros((x.shape[1], self.n_labels)), np.zeros(self.n_labels)
         for label, column in enumerate(truth.reshape(len(truth), -1).T):
             known = column >= 0
             head = LogisticRegression(C=self.params["C"], max_iter=1000, class_weight=weight)
             head.fit((x[known] - center) / deviation, column[known])
-            kernel[:, label] = head.coef_[0] / deviation
-            bias[label] = head.intercept_[0] - center @ kernel[:, label]
+            kernel[:, label], bias[label] = head.coef_[0], head.intercept_[0]
         self._logit.set_weights([kernel, bias])
 
     def _rebuild(self, other: Self) -> None:
@@ -166,8 +172,8 @@ class FineTuned(NeuralClassifier):
         `backbone.npz` can be the `weights` of another classifier: so one pretrained on the phantom serves.
         """
         weights = self.network_.get_weights()
-        np.savez(folder / "backbone.npz", *weights[:-2])
-        np.savez(folder / "head.npz", *weights[-2:])
+        np.savez(folder / "backbone.npz", *weights[:-HEAD])
+        np.savez(folder / "head.npz", *weights[-HEAD:])
         save_state(self, folder)
 
     @classmethod

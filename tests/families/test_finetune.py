@@ -46,6 +46,18 @@ def test_only_the_tail_and_the_head_learn() -> None:
         np.testing.assert_array_equal(before, after)
 
 
+def test_training_sees_the_network_that_predicts() -> None:
+    images, truth = toy()
+    given = {**TINY, "weights": "imagenet", "blocks": 3, "dropout": 0.0, "augmentation": 0.0, "epochs": 1}
+    first = {}
+    still = {**given, "optimizer": "sgd", "learning_rate": 1e-12, "batch_size": 8}
+    families.build("finetune", still).fit(
+        images, truth, validation=(images, truth), on_epoch=lambda epoch, figures: first.update(figures)
+    )
+    # Batch normalisation by the batch's statistics would make another network of the one in training.
+    assert first["loss"] == pytest.approx(first["val_loss"], rel=1e-4)
+
+
 def test_what_does_not_lower_the_validation_loss_is_not_kept() -> None:
     images, truth = toy()
     # A rate that destroys, so that every epoch is worse than the head on frozen features.
