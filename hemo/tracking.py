@@ -5,6 +5,7 @@ With nothing set, MLflow's own defaults hold: `mlflow.db` and `mlruns/` in the c
 
 import logging
 import os
+import re
 import socket
 import subprocess
 import warnings
@@ -169,7 +170,7 @@ def find_experiment(name: str) -> str:
     if experiment is None:
         known = ", ".join(e.name for e in client().search_experiments()) or "none"
         raise HemoError(
-            f"no experiment '{name}' in {mlflow.get_tracking_uri()} (known: {known}): "
+            f"no experiment '{name}' in {shown_uri()} (known: {known}): "
             "train first, or give --experiment FILE"
         )
     return str(experiment.experiment_id)
@@ -194,7 +195,12 @@ def newest_experiment(name: str = "") -> str:
         )
         if newest:
             return str(newest[0].info.experiment_id)
-    raise HemoError(f"no training run yet in {uri}: `mlflow run .` or `hemo main` makes some")
+    raise HemoError(f"no training run yet in {shown_uri()}: `mlflow run .` or `hemo main` makes some")
+
+
+def shown_uri() -> str:
+    """Return the tracking store's address as people may see it: without user name and password."""
+    return re.sub(r"://(?!/).*@", "://", str(mlflow.get_tracking_uri()))
 
 
 def versions() -> dict[str, str]:

@@ -110,3 +110,16 @@ def test_training_runs_are_found_by_their_tags_newest_first(experiment):
             pass
     assert [run.info.run_name for run in tracking.training_runs(experiment, label="any")] == ["two", "one"]
     assert tracking.training_runs(experiment, label="subdural") == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://ann:secret@db:5432/runs", "postgresql://db:5432/runs"),
+        ("https://ann:se/cr@t@host", "https://host"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+    ],
+)
+def test_messages_show_no_password_of_the_tracking_store(uri, shown, monkeypatch):
+    monkeypatch.setattr(tracking.mlflow, "get_tracking_uri", lambda: uri)
+    assert tracking.shown_uri() == shown

@@ -39,6 +39,8 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         return
     table = registry.promote(settings, found, labels=labels, override=override)
     console.out.print(gate_report.terminal(table))
+    if override and "overridden" not in set(table["decision"]):
+        console.err.print("The reason given with --override was not needed, and is not recorded.")
     first = table["label"].iloc[0]
     console.next_commands(
         "hemo registry", f"hemo history {first}", "hemo predict FILES... --out predictions.html"

@@ -38,6 +38,12 @@ def test_an_override_needs_one_label(store, file):
     assert "give --label" in found.output
 
 
+def test_an_override_that_the_gate_did_not_need_is_said_to_be_unused(store, file):
+    found = run("promote", "--experiment", file, "--label", "any", "--override", "why not")
+    assert found.exit_code == 0, found.output
+    assert "--override was not needed" in found.output.replace("\n", " ")
+
+
 def test_an_unknown_experiment_names_the_known_ones(store, tmp_path):
     (tmp_path / "other.yaml").write_text("name: other\n")
     found = run("promote", "--experiment", str(tmp_path / "other.yaml"))
