@@ -32,11 +32,13 @@ def links(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")  # tests before may have set another
         ui_store.make(folder)
         mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MLFLOW_TRACKING_URI")
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
     ui = subprocess.Popen(
         [sys.executable, "-m", "hemo", "ui", "--port", str(port)],
         cwd=folder, env={k: v for k, v in os.environ.items() if k not in hidden},

@@ -63,7 +63,8 @@ def test_neighbours_are_those_of_the_study_by_position_whatever_the_order():
 
 
 @pytest.fixture
-def loaded(promoted):
+def loaded(promoted, monkeypatch):
+    monkeypatch.setattr("sys.dont_write_bytecode", True)  # loading would leave it beside the registry's code
     return mlflow.pyfunc.load_model(panel.URI)
 
 
