@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 sys.path.append(str(Path(__file__).parents[1]))  # for `stores`
+
+# What loads a model from a local registry would leave bytecode beside the code that was logged.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @event.listens_for(Engine, "connect")

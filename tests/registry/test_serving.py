@@ -63,8 +63,7 @@ def test_neighbours_are_those_of_the_study_by_position_whatever_the_order():
 
 
 @pytest.fixture
-def loaded(promoted, monkeypatch):
-    monkeypatch.setattr("sys.dont_write_bytecode", True)  # loading would leave it beside the registry's code
+def loaded(promoted):
     return mlflow.pyfunc.load_model(panel.URI)
 
 
