@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.families._radiology import head_and_brain
 from hemo.families.base import Images
 
 STEPS = 8
@@ -18,8 +19,9 @@ def falls(images: Images, logit: Callable[[Images], NDArray[np.float64]]) -> NDA
     """Return how much the logit falls when a place is covered, float32 (n, height, width).
 
     Windows of an eighth, a quarter and a half of the slice are painted, one by one, in the median gray level
-    of what is not air in it; a place has the mean fall over the windows of each size that hold it, averaged
-    over the sizes.
+    of its brain; a place has the mean fall over the windows of each size that hold it, averaged over the
+    sizes. What is outside the brain is left as it is: within a broken skull the features know no brain, and
+    every piece of the skull would seem to be what was looked at.
 
     Parameters
     ----------
@@ -33,8 +35,11 @@ def falls(images: Images, logit: Callable[[Images], NDArray[np.float64]]) -> NDA
     lefts = np.linspace(0, width, STEPS + 1).astype(int)
     maps = np.zeros((len(images), height, width), np.float32)
     for index, image in enumerate(images):
-        seen = image[image.max(axis=-1) > 0]
-        paint = np.median(seen, axis=0) if len(seen) else 0
+        painted, brain = image.copy(), np.zeros((height, width), bool)
+        for channel in range(image.shape[-1]):
+            inside = head_and_brain(image[..., channel])[1]
+            painted[inside, channel] = np.median(image[inside, channel]) if inside.any() else 0
+            brain |= inside
         whole = logit(image[None])[0]
         for side in WINDOWS:
             places = [
@@ -43,10 +48,10 @@ def falls(images: Images, logit: Callable[[Images], NDArray[np.float64]]) -> NDA
             ]
             covered = np.repeat(image[None], len(places), axis=0)
             for number, place in enumerate(places):
-                covered[number][place] = paint
+                covered[number][place] = painted[place]
             total, times = np.zeros((2, height, width))
             for place, fall in zip(places, whole - logit(covered), strict=True):
                 total[place] += fall
                 times[place] += 1
-            maps[index] += total / times / len(WINDOWS)
+            maps[index] += brain * total / times / len(WINDOWS)
     return maps

@@ -56,7 +56,7 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     size = max(image.shape)
     gray = cv2.GaussianBlur(image, (0, 0), size / 200).astype(np.float32)
-    head, brain = _head_and_brain(image)
+    head, brain = head_and_brain(image)
     depth = cv2.distanceTransform(np.pad(brain, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1] / size
     inside = gray[brain] if brain.any() else np.zeros(1, np.float32)
     median = float(np.median(inside))
@@ -78,7 +78,7 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
-def _head_and_brain(image: NDArray[np.uint8]) -> tuple[Mask, Mask]:
+def head_and_brain(image: NDArray[np.uint8]) -> tuple[Mask, Mask]:
     """Return the head, and what lies within its skull; without a closed skull, within its outer tenth."""
     import cv2
 
