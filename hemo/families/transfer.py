@@ -57,7 +57,8 @@ class Transfer:
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
-        check_choices(params, {"class_weight": ("none", "balanced"), "backbone": tuple(ARCHITECTURES)})
+        choices = {"class_weight": ("none", "balanced"), "backbone": tuple(ARCHITECTURES)}
+        check_choices(params, {**choices, "mirrored": (False, True)})
         check_positive(params, ("size", "C", "tol", "max_iter"))
         if params["size"] < LEAST_SIZE:
             raise HemoError(f"parameter size: {params['size']} is too small: give {LEAST_SIZE} or more")
