@@ -44,12 +44,14 @@ class Anatomy:
         Amplitudes and phases of the smooth deformation that breaks symmetry, (6, 2).
     skull, scalp
         Thickness in mm of the calvaria and of the tissue over it.
+    swelling
+        Of the scalp, as after a blow: its middle on the Lambert map, greatest thickness and radius (mm).
     atrophy
         0 (young) to 1 (severe).
     gray, white, csf
         HU of the tissues.
-    ventricle
-        Size of the ventricles relative to the middle of the range.
+    ventricle, lean
+        Size of the ventricles relative to the middle of the range; by how many mm the left one is wider.
     calcified
         Which of choroid plexus, pineal gland, falx and basal ganglia carry calcium.
     sinus
@@ -69,11 +71,13 @@ class Anatomy:
     warp: tuple[tuple[float, float], ...]
     skull: float
     scalp: float
+    swelling: tuple[float, float, float, float]
     atrophy: float
     gray: float
     white: float
     csf: float
     ventricle: float
+    lean: float
     calcified: dict[str, bool]
     sinus: float
     surface: dict[str, Field]
@@ -84,21 +88,23 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
     """Draw a patient."""
     age = float(np.clip(rng.normal(58, 20), 18, 95))
     size = rng.normal(1.0, 0.03)
-    aspect = rng.normal(0.0, 0.03)
+    aspect = rng.normal(0.0, 0.04)
     atrophy = float(np.clip((age - 45) / 60 + rng.normal(0, 0.12), 0.0, 1.0))
     return Anatomy(
         age=age,
         scale=(size * (1 + aspect), size * (1 - aspect), size * rng.normal(1.0, 0.02)),
-        radii=(66.0, 84.0, 74.0, 104.0),
+        radii=(68.0, 84.0, 74.0, 104.0),
         egg=rng.uniform(0.02, 0.12),
         warp=tuple((rng.normal(0, 1.2), rng.uniform(0, 2 * np.pi)) for _ in range(6)),
         skull=float(np.clip(rng.normal(5.8, 1.0), 4.0, 8.5)),
         scalp=float(np.clip(rng.normal(5.5, 1.5), 3.0, 10.0)),
+        swelling=_swelling(rng),
         atrophy=atrophy,
-        gray=rng.uniform(36.5, 39.5),
-        white=rng.uniform(27, 30.5),
+        gray=rng.uniform(37.5, 40.0),
+        white=rng.uniform(30.5, 33.0),
         csf=rng.uniform(4, 9),
         ventricle=float(np.exp(rng.normal(-0.1, 0.15)) * (0.8 + 0.9 * atrophy)),
+        lean=rng.normal(0.3, 0.6),
         calcified={
             "choroid": bool(rng.random() < 0.1 + 0.7 * age / 95),
             "pineal": bool(rng.random() < 0.6),
@@ -109,6 +115,13 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         surface=_surface_maps(rng),
         base=_base_maps(rng),
     )
+
+
+def _swelling(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Draw a swelling of the scalp, which does not tell what lies beneath; most have none."""
+    angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(45.0, 105.0)
+    thick = rng.uniform(4.0, 12.0) if rng.random() < 0.3 else 0.0
+    return away * float(np.cos(angle)), away * float(np.sin(angle)), thick, rng.uniform(22.0, 45.0)
 
 
 def _surface_maps(rng: np.random.Generator) -> dict[str, Field]:
@@ -129,9 +142,11 @@ def _surface_maps(rng: np.random.Generator) -> dict[str, Field]:
 def _base_maps(rng: np.random.Generator) -> dict[str, Field]:
     half = (BASE_SIZE - 1) / 2
     v, u = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
+    # No two sides are alike, and no ridge is straight.
+    u, v = (axis + 2.6 * noise_map(rng, 256, 1.0, 38, 0.5)[:BASE_SIZE, :BASE_SIZE] for axis in (u, v))
     side = np.abs(u + rng.normal(0, 0.8))
-    wing = 22 + 0.2 * side
-    petrous = 5 - 0.5 * (side - 10)
+    wing = 15 + 0.55 * side - 0.002 * side**2
+    petrous = 5 - 0.45 * (side - 10) - 0.002 * (side - 10) ** 2
     front = -2 + 0.3 * (v - 25) + 6 * np.exp(-(((side - 28) / 13) ** 2) - ((v - 50) / 18) ** 2)
     front -= 5 * np.exp(-((u / 6) ** 2) - ((v - 55) / 15) ** 2)
     middle = -23 + 7 * ((side - 38) / 22) ** 2 + 4 * ((v - 6) / 22) ** 2
@@ -213,7 +228,7 @@ def locate(anatomy: Anatomy, u: Field, v: Field, w: Field) -> Points:
     du, dv, dw = np.abs(u - MIDDLE[0]), v - MIDDLE[1], w - MIDDLE[2]
     width = across * (1.0 - anatomy.egg * np.clip(dv / along, -1.2, 1.2))
     height = np.maximum(dw / up, -dw / down)
-    power = 2.3
+    power = 2.5
     gauge = ((du / width) ** power + np.abs(dv / along) ** power + height**power) ** (1 / power)
     gauge *= 1.0 + 0.008 * sample(anatomy.surface["bump"], x, y, SURFACE_PIXEL)
     vault = radius * (1.0 / np.maximum(gauge, 0.05) - 1.0)

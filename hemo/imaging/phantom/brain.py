@@ -8,7 +8,7 @@ from hemo.imaging.phantom import liquor
 from hemo.imaging.phantom.anatomy import SURFACE_PIXEL, Anatomy, Points
 from hemo.imaging.phantom.fields import FAR, Field, blend, capsule, ellipsoid, inside, sample, slab
 
-DURA, VESSEL, CALCIUM = 52.0, 47.0, 240.0
+DURA, VESSEL, CALCIUM = 50.0, 47.0, 240.0
 """HU of falx and tentorium, of flowing blood, and of physiological calcification at 5 mm slices."""
 
 
@@ -66,7 +66,7 @@ def brain(anatomy: Anatomy, p: Points, pushed: Field, wet: Field, soft: float) -
     front = np.clip(v / 80.0, 0.0, 1.0)
     cortex = depth - pushed - 0.5 - anatomy.atrophy * (1.2 + 1.6 * front)
     wind = sample(anatomy.surface["bump"], 4.0 * p.y, 4.0 * p.x, SURFACE_PIXEL)
-    wind *= 0.3 * np.minimum(cortex, 15.0)
+    wind *= 0.4 * np.minimum(cortex, 15.0)
 
     # The tentorium and what lies below it; the corpus callosum and, around it, the cleft with the falx.
     tent = w - liquor.tentorium(p.u, v)
@@ -78,7 +78,8 @@ def brain(anatomy: Anatomy, p: Points, pushed: Field, wet: Field, soft: float) -
     around = (callosum < 0) & (w > 2.0)
     medial = FAR * ~around
     cleft = np.abs(p.u + 0.5 * vary) + medial
-    falx = p.u + FAR * ~(around & (callosum < -0.12 - 0.25 * (v + 20.0) / 80.0))
+    leaflet = around & (callosum < -0.12 - 0.25 * (v + 20.0) / 80.0)
+    falx = p.u + 0.7 * liquor.winding(anatomy, v, w) + FAR * ~leaflet
 
     stem = liquor.stem(p)
     sylvian = liquor.sylvian(anatomy, side + 1.5 * vary, v + 1.5 * wind, w)
@@ -86,7 +87,7 @@ def brain(anatomy: Anatomy, p: Points, pushed: Field, wet: Field, soft: float) -
     upper = np.maximum(sulci, slab(cleft, 1.4 + anatomy.atrophy * (1.0 + 2.0 * front) + wet, soft))
     upper = np.maximum(upper, inside(sylvian - wet / 2, max(soft, 1.8)))
     cisterns = upper + low * (liquor.folia(anatomy, p, cortex, soft) - upper)
-    basal = liquor.basal_cisterns(anatomy, p, stem, vary) - wet / 2
+    basal = liquor.basal_cisterns(anatomy, p, stem) - wet / 2
     cisterns = np.maximum(cisterns, inside(np.minimum(basal, cortex), soft))
     cisterns = np.maximum(cisterns, slab(leaf, 1.4 + anatomy.atrophy, flat))
     lateral, central = liquor.ventricles(anatomy, p)
@@ -96,7 +97,7 @@ def brain(anatomy: Anatomy, p: Points, pushed: Field, wet: Field, soft: float) -
     surface = np.minimum(np.minimum(cortex, cleft), np.minimum(fold, sylvian)) - 3.7
     ribbon = inside(np.minimum(surface, _nuclei(side + 0.8 * vary, v, w)), 2.0)
     # With age the white matter around the ventricles darkens.
-    white = anatomy.white - 7.0 * anatomy.atrophy * inside(lateral - 7.0, 12.0)
+    white = anatomy.white - 5.0 * anatomy.atrophy * inside(lateral - 7.0, 12.0)
     hu = white + (anatomy.gray - white) * ribbon + 0.7 * texture
     dentate = inside(5.0 - cortex, 8.0) * inside(np.abs(side - 18.0) - 8.0, 8.0)
     blend(hu, low, anatomy.gray - 1.0 - 4.0 * dentate)

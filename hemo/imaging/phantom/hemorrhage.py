@@ -15,7 +15,7 @@ from hemo.imaging.phantom.anatomy import (
 from hemo.imaging.phantom.fields import Field, Point
 from hemo.imaging.phantom.skull import suture_coronal, suture_lambdoid
 
-ACUTE, SUBACUTE = (60.0, 80.0), (48.0, 56.0)
+ACUTE, SUBACUTE = (60.0, 80.0), (51.0, 59.0)
 """HU of clotted blood in the first days, and after a week or so: still denser than the brain.
 
 Blood as dense as the brain, as it is for some time after that, is not drawn: a reader who knew of nothing but
@@ -92,11 +92,13 @@ def _epidural(rng: np.random.Generator, anatomy: Anatomy, blank: Hemorrhage, han
     # Distance to the nearest suture: the dura is fast there, and the lens ends.
     bound = np.minimum(np.abs(suture_coronal(v, w)), np.abs(suture_lambdoid(v, w)))
     bound = np.minimum(bound, np.abs(u))
-    room = (bound > 13.0) & (hand * u > 12.0) & (w > 4.0)
-    room &= (suture_coronal(v, w) < 0) | (rng.random() < 0.4)
+    room = (bound > 13.0) & (hand * u > 12.0) & (w > 4.0) & (w < 72.0)
+    # Most come from the middle meningeal artery, at the temple and above it.
+    room &= (suture_coronal(v, w) < 0) | (rng.random() < 0.35)
+    room &= (suture_lambdoid(v, w) > 0) | (rng.random() < 0.25)
     at = rng.choice(np.flatnonzero(room))
     centre = (float(u[at]), float(v[at]), float(w[at]))
-    size = rng.uniform(9.0, 26.0)
+    size = rng.uniform(14.0, 28.0)
     spread = size * rng.uniform(0.8, 1.1) + 14.0
     away = np.sqrt((u - u[at]) ** 2 + (v - v[at]) ** 2 + (w - w[at]) ** 2)
     same = np.sign(suture_coronal(v, w)) == np.sign(suture_coronal(v[at], w[at]))

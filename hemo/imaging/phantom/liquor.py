@@ -24,13 +24,13 @@ LATERAL: tuple[tuple[Point, Point, tuple[float, float]], ...] = (
 
 def ventricles(anatomy: Anatomy, p: Points) -> tuple[Field, Field]:
     """Return the distances in mm to the lateral ventricles, and to the third and fourth."""
-    side, v, w = np.abs(p.u), p.v, p.w
+    u, v, w = p.u + 1.3 * winding(anatomy, p.v, p.w), p.v + 1.3 * winding(anatomy, p.w, p.u), p.w
+    side = np.abs(u)
     lateral = np.full_like(p.u, FAR)
     near = np.flatnonzero((side < 52.0) & (v > -84.0) & (v < 60.0) & (w > -24.0) & (w < 52.0))
     if near.size:
         rods = [capsule(side[near], v[near], w[near], *rod) for rod in LATERAL]
-        # The left is often the larger one.
-        grow = 3.2 * (anatomy.ventricle - 1.0) + 0.6 * np.tanh(p.u[near] / 4.0)
+        grow = 3.2 * (anatomy.ventricle - 1.0) + anatomy.lean * np.tanh(u[near] / 4.0)
         lateral[near] = np.maximum(np.min(rods, axis=0) - grow, 0.7 - side[near])
     third = ellipsoid(p.u, v, w, (0.0, 0.0, 9.0), (9.0, 14.0, 10.0))
     third = np.maximum(third, side - 1.6 * anatomy.ventricle)
@@ -38,6 +38,11 @@ def ventricles(anatomy: Anatomy, p: Points) -> tuple[Field, Field]:
     fourth = ellipsoid(side, v, w, (0.0, -33.0, -17.0), (8.0 + widen, 5.5 + widen / 2, 11.0))
     fourth += 0.5 * np.maximum(side - 3.0, 0.0)
     return lateral, np.minimum(third, fourth)
+
+
+def winding(anatomy: Anatomy, a: Field, b: Field) -> Field:
+    """Return a smooth field of unit deviation over two coordinates: nothing in a head is straight."""
+    return sample(anatomy.surface["bump"], 2.0 * a, 2.0 * b, SURFACE_PIXEL)
 
 
 def tentorium(u: Field, v: Field) -> Field:
@@ -48,21 +53,23 @@ def tentorium(u: Field, v: Field) -> Field:
 def stem(p: Points) -> Field:
     """Return the distance in mm to midbrain, pons and medulla."""
     u, v, w = p.u, p.v, p.w
-    crura = ellipsoid(np.abs(u), v, w, (7.0, -9.0, 3.0), (9.5, 8.0, 16.0))
-    midbrain = np.minimum(crura, ellipsoid(u, v, w, (0.0, -16.0, 3.0), (14.0, 10.0, 16.0)))
+    crura = ellipsoid(np.abs(u) - 0.35 * v, v, w, (13.0, -8.0, 3.0), (7.0, 10.0, 16.0))
+    midbrain = np.minimum(crura, ellipsoid(u, v, w, (0.0, -18.0, 3.0), (14.5, 9.0, 16.0)))
     pons = ellipsoid(u, v, w, (0.0, -13.0, -16.0), (16.0, 13.0, 15.0))
     medulla = capsule(u, v, w, (0.0, -20.0, -24.0), (0.0, -30.0, -60.0), (9.5, 7.0))
     return np.minimum(np.minimum(midbrain, pons), medulla)
 
 
-def basal_cisterns(anatomy: Anatomy, p: Points, stem_distance: Field, vary: Field) -> Field:
+def basal_cisterns(anatomy: Anatomy, p: Points, stem_distance: Field) -> Field:
     """Return the distance in mm to the suprasellar star, the cleft around the stem and those behind it."""
     u, v, w, side = p.u, p.v, p.w, np.abs(p.u)
     wide = 1.2 * anatomy.atrophy
+    vary = winding(anatomy, u + 0.5 * w, v - 0.5 * w)
     angle = np.arctan2(u, v - 7.0)
     star = np.hypot(u, v - 7.0) - 8.0 - wide - 3.0 * np.cos(5.0 * angle) - 1.5 * vary
     star = np.maximum(star, np.abs(w) - 5.0)
-    shell = np.maximum(np.abs(stem_distance - 0.8) - 0.8 - wide - 0.6 * vary, np.abs(w + 10.0) - 22.0)
+    thick = 0.5 + wide + 0.7 * vary + 0.7 * np.clip((-10.0 - v) / 10.0, 0.0, 1.0)
+    shell = np.maximum(np.abs(stem_distance - 0.8) - thick, np.abs(w + 10.0) - 22.0)
     shell = np.maximum(shell, np.maximum(side - 22.0, -26.0 - v))
     quadrigeminal = ellipsoid(u, v, w, (0.0, -28.5, 9.0), (8.0 + wide, 2.8 + wide, 7.0))
     quadrigeminal += 0.2 * side - 0.6 * vary
@@ -102,8 +109,8 @@ def sulci(
     surface = anatomy.surface["sulci"]
     fold = sample(surface, p.x + wind, p.y - wind, SURFACE_PIXEL)
     inner = sample(surface, p.v + 0.4 * p.u + 2.0 * vary, p.w - 40.0 - wind, SURFACE_PIXEL) + medial
-    reach = 17.0 + 4.0 * vary
-    wide = np.maximum(0.45 + 0.35 * vary + anatomy.atrophy * (2.4 + 0.8 * vary), 0.1) + wet
+    reach = 15.0 + 5.0 * vary
+    wide = np.maximum(0.25 + 0.35 * vary + anatomy.atrophy * (2.2 + 0.8 * vary), 0.05) + wet
     taper = np.sqrt(np.clip(1.0 - cortex / reach, 0.0, 1.0))
     cover = slab(fold, wide * taper, soft)
     taper = np.sqrt(np.clip(1.0 - side / 11.0, 0.0, 1.0))

@@ -19,13 +19,15 @@ def thickness(anatomy: Anatomy, p: Points) -> Field:
 
 
 def soft_tissue(anatomy: Anatomy, p: Points, bone: Field) -> Field:
-    """Return the thickness in mm of scalp, muscle and nape over the bone."""
+    """Return the thickness in mm of scalp, muscle, nape and swelling over the bone."""
     scalp = anatomy.scalp * (1.0 + 0.25 * np.clip(-p.v / 80.0, -1.0, 1.0))
     temple = 9.0 * np.clip(1.0 - np.abs(p.v - 22.0) / 30.0, 0.0, 1.0) * np.clip((35.0 - p.w) / 40.0, 0.0, 1.0)
     temple *= np.clip((np.abs(p.u) - 25.0) / 30.0, 0.0, 1.0)
     nape = np.clip((-8.0 - p.w) * 0.6, 0.0, 20.0) * np.clip(-p.v / 50.0, 0.0, 1.0)
     nape *= np.clip(1.6 - np.abs(p.u) / 50.0, 0.0, 1.0)
-    return scalp + temple + nape
+    x, y, thick, radius = anatomy.swelling
+    away = ((p.x - x) ** 2 + (p.y - y) ** 2) / radius**2
+    return scalp + temple + nape + thick * np.clip(1.0 - away, 0.0, 1.0)
 
 
 def around(anatomy: Anatomy, p: Points, soft: float) -> Field:
