@@ -206,7 +206,7 @@ def epochs(shown: Shown) -> Figure:
     _courses(axes, shown, by_epoch, "-")
     axes.set(xlabel="epoch", ylabel="AUC, validation slices")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    detail = "trials in the worse half after 4, 8, 16, ... epochs are pruned (dotted)"
+    detail = "trials in the worse half after 8, 16, 32, ... epochs are pruned (dotted)"
     style.heading(axes, f"{shown.name}: first fold, epoch by epoch", detail)
     return figure
 

@@ -33,7 +33,7 @@ def run(job: Job, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
     """
     crew = _Crew(job)
     try:
-        with executors._threads_shared_by(job.workers):
+        with executors.threads_shared_by(job.workers):
             while True:
                 trials = storages.patiently(lambda: study.get_trials(deepcopy=False))
                 over = finished(trials, job.budget)

@@ -82,7 +82,7 @@ def network(blood):
     """A study of tiny networks: four of the first settings, and one that cannot learn."""
     from test_tuning_trial import RULE, plan
 
-    base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": 4}
+    base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": FIRST_RUNG}
     task = Task("ann", base, ("auc",), RULE)
     made = folds_.make_folds(plan(blood, "natural"), blood, "ann", "any")
     study = optuna.create_study(direction="maximize", pruner=FoldAndEpochPruner())
@@ -103,6 +103,6 @@ def test_a_network_that_starts_badly_is_pruned_within_its_first_fold(network):
 
 def test_the_epochs_of_a_networks_first_fold_are_kept(network):
     found = Result.of(network.trials[0])
-    assert 1 <= len(found.epochs) <= 4
+    assert 1 <= len(found.epochs) <= FIRST_RUNG
     assert {"loss", "val_loss"} <= set(found.epochs[0])
     assert found.figures["parameters"] == 256 * 8 + 8 + 8 + 1
