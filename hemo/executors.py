@@ -3,11 +3,12 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import TypeVar
 
@@ -19,7 +20,10 @@ THREAD_WORDS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREA
 
 
 def run_all(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    pool: ProcessPoolExecutor | None = None,
 ) -> Iterator[tuple[Task, Result | Exception]]:
     """Apply a function to tasks and yield each with its result, or with the exception it raised.
 
@@ -31,6 +35,8 @@ def run_all(
         What it is applied to; must survive pickling where `workers` is above 1.
     workers : int
         Processes. With one, tasks run here and in order; with more, as they finish.
+    pool : ProcessPoolExecutor, optional
+        From `processes`, where they were started earlier.
     """
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
@@ -39,30 +45,52 @@ def run_all(
             except Exception as fault:
                 yield task, fault
         return
-    with _threads_shared_by(workers):
-        context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=end_with_parent) as pool:
+    with nullcontext(pool) if pool else processes(min(workers, len(tasks))) as pool:
+        with _main_left_out():
+            futures = {pool.submit(_work, function, task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                failure = future.exception()
+                if failure is None:
+                    yield futures[future], future.result()
+                elif isinstance(failure, Exception):
+                    yield futures[future], failure
+                else:
+                    raise failure
+        finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def processes(workers: int, begin: Callable[[], None] | None = None) -> Iterator[ProcessPoolExecutor]:
+    """Give processes for `run_all`, which share the cores.
+
+    They start with the first tasks; or now, with `begin`, so that they have imported its module (what their
+    tasks need) when this process knows the tasks.
+    """
+    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    with threads_shared_by(workers), ProcessPoolExecutor(workers, context, initializer=_prepare) as pool:
+        if begin:
             with _main_left_out():
-                futures = {pool.submit(_work, function, task): task for task in tasks}
-            try:
-                for future in as_completed(futures):
-                    failure = future.exception()
-                    if failure is None:
-                        yield futures[future], future.result()
-                    elif isinstance(failure, Exception):
-                        yield futures[future], failure
-                    else:
-                        raise failure
-            finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
-                pool.shutdown(wait=False, cancel_futures=True)
+                for _ in range(workers):
+                    pool.submit(begin)
+        yield pool
+
+
+def _prepare() -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # at Ctrl-C, one that waits ends without a traceback
 
 
 def _work(function: Callable[[Task], Result], task: Task) -> Result:
     """Do a task; after Ctrl-C the worker ends, since it holds further tasks that nobody can take back."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return function(task)
     except KeyboardInterrupt:
         os._exit(1)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end_with_parent() -> None:
@@ -94,7 +122,7 @@ def _main_left_out() -> Iterator[None]:
 
 
 @contextmanager
-def _threads_shared_by(workers: int) -> Iterator[None]:
+def threads_shared_by(workers: int) -> Iterator[None]:
     """Let processes started now use their share of the cores."""
     share = str(max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1)
     before = {word: os.environ.get(word) for word in THREAD_WORDS}

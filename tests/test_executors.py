@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from hemo.executors import run_all
+from hemo.executors import processes, run_all
 
 
 def halve(number: int) -> float:
@@ -51,9 +52,43 @@ def test_a_script_that_does_not_guard_its_main_part_runs_in_several_processes_to
     assert done.stdout == "[1.0, 2.0]\n"
 
 
-def sleep_long(file: str) -> None:
+def test_processes_that_were_started_before_do_the_tasks(tmp_path):
+    with processes(2, partial(note, str(tmp_path / "pids"))) as pool:
+        outcomes = dict(run_all(halve, [1, 2, 3, 4], 2, pool))
+    assert isinstance(outcomes.pop(3), ValueError)
+    assert outcomes == {1: 0.5, 2: 1.0, 4: 2.0}
+
+
+def test_at_ctrl_c_workers_that_wait_end_without_a_word(tmp_path):
+    file = tmp_path / "pids"
+    program = (
+        "from test_executors import *\n"
+        f"with processes(2, partial(note, {str(file)!r})):\n"
+        "    try: time.sleep(600)\n"
+        "    except KeyboardInterrupt: pass"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    wait_for(lambda: file.exists() and file.read_text().split(), lambda found: len(found or []) == 2)
+    time.sleep(0.3)  # until both wait
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.communicate(timeout=60)[1] == ""
+
+
+def note(file: str) -> None:
+    """Say that this process has started."""
     with Path(file).open("a") as lines:
         lines.write(f"{os.getpid()}\n")
+
+
+def sleep_long(file: str) -> None:
+    note(file)
     time.sleep(600)
 
 

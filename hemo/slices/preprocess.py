@@ -22,7 +22,7 @@ from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_ma
 from hemo.slices.shards import Task, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
-from hemo.slices.workers import locked, write_shards
+from hemo.slices.workers import locked, started, write_shards
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128
@@ -103,55 +103,56 @@ def preprocess(
     if facts is None and store.is_dir() and {path.name for path in store.iterdir()} - begun:
         raise HemoError(f"{store}: holds something else than a slice store: give another folder with --store")
     chosen = _agreed(store, facts, reduction)
-    sources = find_sources(images, chosen.windows)
-    secret = load_or_make_key(Path(key) if key else key_path(store), make=facts is None)
-    if facts is not None and facts["key"] != fingerprint(secret):
-        raise HemoError(f"{store}: made with another key: give that one with --key, or another --store")
-    shards = store / "shards"
-    shards.mkdir(parents=True, exist_ok=True)
-    with _alone(store, shards):
-        basis = {"schema": SCHEMA, "reduction": chosen.to_json(), "key": fingerprint(secret)}
-        if facts is None:
-            replace_text(store / "store.json", json.dumps(basis, indent=2) + "\n")
-        done = _finished(store, shards)
-        fresh = _fresh(sources, done, secret)
-        del sources
-        first = 1 + max((int(path.stem) for path in done), default=-1)
-        tasks = [
-            Task(first + number, shards, Packed.of(chunk), chosen, secret)
-            for number, chunk in enumerate(_chunks(fresh))
-        ]
-        decoded = len(fresh)
-        del fresh
-        pa.default_memory_pool().release_unused()  # of all the process holds, where it is glibc
-        ticks = write_shards(tasks, workers)
-        for _ in progress(ticks, decoded) if progress else ticks:
-            pass
-        del tasks
-        done = _finished(store, shards)
-        previous = (
-            None if facts is None or "digest" not in facts else pd.read_parquet(store / "index.parquet")
-        )
-        pa.default_memory_pool().release_unused()
-        result = assemble(done, table, previous, chosen, secret)
-        if len(result.index) == 0:
-            reason = result.exclusions["reason"].iloc[0]
-            raise HemoError(f"{images}: no usable slice ({len(result.exclusions)} excluded, first: {reason})")
-        excluded = {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()}
-        counts = label_counts(result.index)
-        facts = {
-            **basis,
-            "slices": len(result.index),
-            "patients": count(result.index["patient"]),
-            "studies": count(result.index["study"]),
-            "patients_known": result.patients_known,
-            "labels": counts,
-            "excluded": excluded,
-            "unmatched": len(result.unmatched),
-            "digest": result.digest,
-        }
-        pa.default_memory_pool().release_unused()
-        write_assembled(store, result, facts)
+    with started(workers) as pool:
+        sources = find_sources(images, chosen.windows)
+        secret = load_or_make_key(Path(key) if key else key_path(store), make=facts is None)
+        if facts is not None and facts["key"] != fingerprint(secret):
+            raise HemoError(f"{store}: made with another key: give that one with --key, or another --store")
+        shards = store / "shards"
+        shards.mkdir(parents=True, exist_ok=True)
+        with _alone(store, shards):
+            basis = {"schema": SCHEMA, "reduction": chosen.to_json(), "key": fingerprint(secret)}
+            if facts is None:
+                replace_text(store / "store.json", json.dumps(basis, indent=2) + "\n")
+            done = _finished(store, shards)
+            fresh = _fresh(sources, done, secret)
+            del sources
+            first = 1 + max((int(path.stem) for path in done), default=-1)
+            tasks = [
+                Task(first + number, shards, Packed.of(chunk), chosen, secret)
+                for number, chunk in enumerate(_chunks(fresh))
+            ]
+            decoded = len(fresh)
+            del fresh
+            pa.default_memory_pool().release_unused()  # of all the process holds, where it is glibc
+            ticks = write_shards(tasks, workers, pool)
+            for _ in progress(ticks, decoded) if progress else ticks:
+                pass
+            del tasks
+            done = _finished(store, shards)
+            previous = (
+                None if facts is None or "digest" not in facts else pd.read_parquet(store / "index.parquet")
+            )
+            pa.default_memory_pool().release_unused()
+            result = assemble(done, table, previous, chosen, secret)
+            if len(result.index) == 0:
+                number, reason = len(result.exclusions), result.exclusions["reason"].iloc[0]
+                raise HemoError(f"{images}: no usable slice ({number} excluded, first: {reason})")
+            excluded = {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()}
+            counts = label_counts(result.index)
+            facts = {
+                **basis,
+                "slices": len(result.index),
+                "patients": count(result.index["patient"]),
+                "studies": count(result.index["study"]),
+                "patients_known": result.patients_known,
+                "labels": counts,
+                "excluded": excluded,
+                "unmatched": len(result.unmatched),
+                "digest": result.digest,
+            }
+            pa.default_memory_pool().release_unused()
+            write_assembled(store, result, facts)
     return Summary(
         store=SliceStore.open(store),
         decoded=decoded,

@@ -7,12 +7,13 @@ import fcntl
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from hemo.errors import HemoError
-from hemo.executors import run_all
+from hemo.executors import processes, run_all
 from hemo.slices.shards import Task, write_shard
 
 
@@ -46,10 +47,19 @@ def _work(task: Task) -> None:
         write_shard(task)
 
 
-def write_shards(tasks: Sequence[Task], workers: int) -> Iterator[None]:
-    """Write all shards, and yield once for each file done."""
+def _begin() -> None:
+    """Do nothing, in a worker that had to import this module for it."""
+
+
+def started(workers: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
+    """Start the processes of `write_shards` before it is known what they will write; one needs none."""
+    return nullcontext() if workers == 1 else processes(workers, _begin)
+
+
+def write_shards(tasks: Sequence[Task], workers: int, pool: ProcessPoolExecutor | None) -> Iterator[None]:
+    """Write all shards in processes that have `started`, and yield once for each file done."""
     try:
-        for task, failure in run_all(_work, tasks, workers):
+        for task, failure in run_all(_work, tasks, workers, pool):
             if isinstance(failure, Exception):
                 raise failure
             yield from (None for _ in range(len(task.sources)))
