@@ -48,6 +48,16 @@ FIRST_TRAINING: Mapping[str, Any] = {
 }
 """The trial parameters for which `suggest_training` gives the defaults."""
 
+USUAL_TRAINING: Mapping[str, Any] = {
+    **{name: value for name, value in FIRST_TRAINING.items() if name not in ("sgd_rate", "momentum")},
+    "activation": "gelu",
+    "dropout": 0.1,
+    "augmentation": 0.75,
+    "optimizer": "adam",
+    "adam_rate": 1e-3,
+}
+"""How such networks are usually trained since the paper's: Adam at its authors' rate, and augmentation."""
+
 
 def suggest_training(trial: "optuna.Trial") -> dict[str, Any]:
     """Draw what every network has: layers' furniture, penalties, augmentation, optimizer and batch size."""

@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 
 from hemo.families._checks import check_images
 from hemo.families._pixel_network import PixelNetwork
-from hemo.families._training_options import FIRST_TRAINING, TRAINING_DEFAULTS, suggest_training
+from hemo.families._training_options import (
+    FIRST_TRAINING,
+    TRAINING_DEFAULTS,
+    USUAL_TRAINING,
+    suggest_training,
+)
 from hemo.families.base import Family, Images
 
 if TYPE_CHECKING:
@@ -78,6 +83,7 @@ FAMILY = Family(
     build=DenseNetwork,
     suggest=suggest,
     first={"depth": 6, "width": 4096, "taper": 4, **FIRST_TRAINING},
+    usual={"depth": 2, "width": 256, "taper": 4, **USUAL_TRAINING},
     classifier=lambda: DenseNetwork,
     neural=True,
     tensorflow=True,

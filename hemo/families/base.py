@@ -103,6 +103,8 @@ class Family:
         Learns from whole studies at natural prevalence, and judges a slice by those around it too.
     labels
         Learns from the slices' other labels too.
+    usual
+        Trial parameters of what is usual today, where that is something else: an early trial of each study.
     tiny
         Parameters under which the contract tests train in a second.
     """
@@ -119,4 +121,5 @@ class Family:
     tensorflow: bool = False
     study: bool = False
     labels: bool = False
+    usual: Mapping[str, Any] = field(default_factory=dict)
     tiny: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,12 @@ from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_images
 from hemo.families._grad_cam import grad_cam
 from hemo.families._pixel_network import PixelNetwork
-from hemo.families._training_options import FIRST_TRAINING, TRAINING_DEFAULTS, suggest_training
+from hemo.families._training_options import (
+    FIRST_TRAINING,
+    TRAINING_DEFAULTS,
+    USUAL_TRAINING,
+    suggest_training,
+)
 from hemo.families.base import Family, Images
 
 if TYPE_CHECKING:
@@ -102,6 +107,7 @@ FAMILY = Family(
     build=ConvolutionalNetwork,
     suggest=suggest,
     first={"depth": 3, "filters": 32, "growth": 2, "pooling": "flatten", **FIRST_TRAINING},
+    usual={"depth": 3, "filters": 32, "growth": 1, "pooling": "average", **USUAL_TRAINING},
     classifier=lambda: ConvolutionalNetwork,
     neural=True,
     tensorflow=True,

@@ -182,9 +182,11 @@ def begin(
         if _own_parameters(job):
             study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
         study.enqueue_trial(dict(families.get(job.task.family).first), user_attrs={SETTINGS: DEFAULT})
-        room = (job.budget.trials or len(shared) + 2) - len(study.get_trials(deepcopy=False))
-        for label, trial in [one for one in shared if one[1].params][: max(room, 0)]:
-            study.enqueue_trial(trial.params, user_attrs={"from": label}, skip_if_exists=True)
+        starts = [(label, trial.params) for label, trial in shared]
+        starts.append(("usual", dict(families.get(job.task.family).usual)))
+        room = (job.budget.trials or len(starts) + 2) - len(study.get_trials(deepcopy=False))
+        for origin, params in [one for one in starts if one[1]][: max(room, 0)]:
+            study.enqueue_trial(params, user_attrs={"from": origin}, skip_if_exists=True)
     storages.recover(study)
     return study
 

@@ -165,6 +165,14 @@ def test_the_first_trial_is_the_defaults(family: Family) -> None:
 
 
 @ALL
+def test_what_is_usual_today_is_a_whole_trial_and_not_the_defaults(family: Family) -> None:
+    if not family.usual:
+        pytest.skip("its defaults are")
+    drawn = family.suggest(optuna.trial.FixedTrial(dict(family.usual)))
+    assert families.build(family.name, drawn).params != families.build(family.name).params
+
+
+@ALL
 def test_what_a_study_suggests_can_be_built_and_enqueued(family: Family) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
