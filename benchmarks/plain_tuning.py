@@ -60,7 +60,8 @@ def main(folder: str, family: str, label: str, trials: int, out: str) -> None:
 
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
     study.enqueue_trial(dict(families.get(family).first))
-    study.optimize(objective, n_trials=trials)
+    # As in `hemo tune`, a trial that fails does not end the study.
+    study.optimize(objective, n_trials=trials, catch=(Exception,))
 
 
 class _Model(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]
