@@ -164,10 +164,8 @@ def test_the_first_trial_is_the_defaults(family: Family) -> None:
     assert suggested.params == default.params
 
 
-@ALL
+@pytest.mark.parametrize("family", [one for one in families.families().values() if one.usual])
 def test_what_is_usual_today_is_a_whole_trial_and_not_the_defaults(family: Family) -> None:
-    if not family.usual:
-        pytest.skip("its defaults are")
     drawn = family.suggest(optuna.trial.FixedTrial(dict(family.usual)))
     assert families.build(family.name, drawn).params != families.build(family.name).params
 
