@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
 from hemo.labels import read_labels
-from hemo.slices.assemble import assemble, label_counts, replace_text, write_assembled
+from hemo.slices.assemble import Assembled, assemble, label_counts, replace_text, write_assembled
 from hemo.slices.ordering import count
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
 from hemo.slices.shards import Task, shard_path, sync_folder
@@ -115,49 +115,29 @@ def preprocess(
             if facts is None:
                 replace_text(store / "store.json", json.dumps(basis, indent=2) + "\n")
             done = _finished(store, shards)
-            fresh = _fresh(sources, done, secret)
+            tasks = _tasks(_fresh(sources, done, secret), done, shards, chosen, secret)
             del sources
-            first = 1 + max((int(path.stem) for path in done), default=-1)
-            tasks = [
-                Task(first + number, shards, Packed.of(chunk), chosen, secret)
-                for number, chunk in enumerate(_chunks(fresh))
-            ]
-            decoded = len(fresh)
-            del fresh
             pa.default_memory_pool().release_unused()  # of all the process holds, where it is glibc
+            decoded = sum(len(task.sources) for task in tasks)
             ticks = write_shards(tasks, workers, pool)
             for _ in progress(ticks, decoded) if progress else ticks:
                 pass
             del tasks
-            done = _finished(store, shards)
-            previous = (
-                None if facts is None or "digest" not in facts else pd.read_parquet(store / "index.parquet")
-            )
+            finished = facts is not None and "digest" in facts
+            previous = pd.read_parquet(store / "index.parquet") if finished else None
             pa.default_memory_pool().release_unused()
-            result = assemble(done, table, previous, chosen, secret)
+            result = assemble(_finished(store, shards), table, previous, chosen, secret)
             if len(result.index) == 0:
                 number, reason = len(result.exclusions), result.exclusions["reason"].iloc[0]
                 raise HemoError(f"{images}: no usable slice ({number} excluded, first: {reason})")
-            excluded = {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()}
-            counts = label_counts(result.index)
-            facts = {
-                **basis,
-                "slices": len(result.index),
-                "patients": count(result.index["patient"]),
-                "studies": count(result.index["study"]),
-                "patients_known": result.patients_known,
-                "labels": counts,
-                "excluded": excluded,
-                "unmatched": len(result.unmatched),
-                "digest": result.digest,
-            }
+            facts = {**basis, **_facts(result)}
             pa.default_memory_pool().release_unused()
             write_assembled(store, result, facts)
     return Summary(
         store=SliceStore.open(store),
         decoded=decoded,
-        excluded=excluded,
-        unlabelled=counts["any"]["unlabelled"],
+        excluded=facts["excluded"],
+        unlabelled=facts["labels"]["any"]["unlabelled"],
         unmatched=len(result.unmatched),
         duplicates=0 if table is None else table.duplicates,
     )
@@ -214,7 +194,30 @@ def _fresh(sources: list[Source], done: list[Path], key: bytes) -> list[Source]:
     return [source for source, known in zip(sources, np.isin(hashes, seen), strict=True) if not known]
 
 
+def _tasks(fresh: list[Source], done: list[Path], shards: Path, chosen: Reduction, key: bytes) -> list[Task]:
+    """Return what is left to do: shards of the sources that no finished one was made from."""
+    first = 1 + max((int(path.stem) for path in done), default=-1)
+    return [
+        Task(first + number, shards, Packed.of(chunk), chosen, key)
+        for number, chunk in enumerate(_chunks(fresh))
+    ]
+
+
 def _chunks(sources: list[Source]) -> Iterator[list[Source]]:
     size = min(max(-(-len(sources) // SHARDS), SMALLEST_SHARD), LARGEST_SHARD)
     for start in range(0, len(sources), size):
         yield sources[start : start + size]
+
+
+def _facts(result: Assembled) -> dict[str, Any]:
+    """Return what `store.json` says of the slices."""
+    return {
+        "slices": len(result.index),
+        "patients": count(result.index["patient"]),
+        "studies": count(result.index["study"]),
+        "patients_known": result.patients_known,
+        "labels": label_counts(result.index),
+        "excluded": {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()},
+        "unmatched": len(result.unmatched),
+        "digest": result.digest,
+    }
