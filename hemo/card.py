@@ -9,7 +9,7 @@ import pandas as pd
 
 from hemo.evaluation import intervals, predictions
 from hemo.evaluation.operating_point import OperatingPointRule
-from hemo.evaluation.report import Section, render
+from hemo.evaluation.report import Section, fact_table, render
 
 SHOWN = {
     "recall": "recall (sensitivity)",
@@ -117,9 +117,9 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         Section(
             "Data",
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
-            tables={"Slices and patients": _pairs({**_counts(test), **facts.data})},
+            tables={"Slices and patients": fact_table({**_counts(test), **facts.data})},
         ),
-        Section("Split", text=protocol, tables={"": _pairs(split)} if split else {}),
+        Section("Split", text=protocol, tables={"": fact_table(split)} if split else {}),
         Section(
             "Figures with 95% intervals by patient",
             text="Slices are judged at the operating point that was fitted without their patient. A study is "
@@ -140,7 +140,7 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         Section(
             "Where it comes from, and how to make it again",
             text=f"hemo reproduce {facts.run_id}",
-            tables={"Provenance": _pairs(source)},
+            tables={"Provenance": fact_table(source)},
         ),
     ]
 
@@ -235,18 +235,6 @@ def _failures(test: pd.DataFrame) -> str:
         f"{false['patient'].nunique()} patients were called positive. The worst of both, with where the "
         "classifier looked, are in the artifact plots/failures.png of the training run."
     )
-
-
-def _pairs(values: Mapping[str, object]) -> pd.DataFrame:
-    return pd.DataFrame({"fact": list(values), "value": [_words(value) for value in values.values()]})
-
-
-def _words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
 
 
 def _markdown(title: str, parts: Sequence[Section]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hemo import console, executors, families, leakage, leakage_report, tracking
 from hemo.config import Experiment
+from hemo.evaluation.report import fact_table
 from hemo.leakage import FEWEST_PATIENTS, UNAUDITED
 from hemo.leakage_report import SPLITS, Audit
 from hemo.slices import duplicates, paper
@@ -185,7 +186,7 @@ def _facts(store: SliceStore, config: Experiment) -> pd.DataFrame:
         "data digest": store.digest,
         "code": tracking.git_commit(),
     }
-    return pd.DataFrame({"fact": rows.keys(), "value": [str(value) for value in rows.values()]})
+    return fact_table(rows)
 
 
 def _metrics(found: Audit) -> dict[str, float]:

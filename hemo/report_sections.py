@@ -17,6 +17,7 @@ from hemo.comparison import Comparison
 from hemo.config import Experiment
 from hemo.differences import Tables
 from hemo.errors import HemoError
+from hemo.evaluation.report import fact_table
 from hemo.labels import LABELS
 
 GALLERY = "plots/failures.png"
@@ -62,10 +63,12 @@ def source(found: Comparison, config: Experiment) -> Source:
         "slices": len(store),
         "patients": store.facts["patients"],
         "studies": store.facts["studies"],
-        "every slice names its patient": "yes" if store.patients_known else "no",
+        "every slice names its patient": store.patients_known,
         **{f"reduction: {word}": value for word, value in store.reduction.to_json().items()},
     }
-    return Source(_facts(facts), store.counts(), store.exclusion_counts(), store.index[["patient", *LABELS]])
+    return Source(
+        fact_table(facts), store.counts(), store.exclusion_counts(), store.index[["patient", *LABELS]]
+    )
 
 
 def _from_run(found: Comparison) -> Source:
@@ -76,14 +79,14 @@ def _from_run(found: Comparison) -> Source:
     )
     nothing = pd.DataFrame(columns=["label"]), pd.DataFrame(columns=["reason", "files"])
     if not runs:
-        return Source(_facts({"the store": "not at hand, nor the run that made it"}), *nothing, None)
+        return Source(fact_table({"the store": "not at hand, nor the run that made it"}), *nothing, None)
     run = runs[0]
     facts = {name: f"{value:.0f}" for name, value in run.data.metrics.items() if name.startswith("store/")}
     facts |= {name: value for name, value in run.data.params.items() if name.startswith("reduction.")}
     labels = artifact(run.info.run_id, "store/labels.csv", pd.read_csv)
     exclusions = artifact(run.info.run_id, "store/exclusions.csv", pd.read_csv)
     return Source(
-        _facts(facts),
+        fact_table(facts),
         nothing[0] if labels is None else labels,
         nothing[1] if exclusions is None else exclusions,
         None,
@@ -170,7 +173,7 @@ def settings(found: Comparison, config: Experiment) -> dict[str, pd.DataFrame]:
         described = ", ".join(f"{name} {value or 'none'}" for name, value in sorted(resolved.items()))
         rows.append({"family": families.title(str(family)), "parameters": described})
     title = "Parameters of the families (tuned ones can differ between labels; here of the first)"
-    return {EXPERIMENT: _facts(words), title: pd.DataFrame(rows)}
+    return {EXPERIMENT: fact_table(words), title: pd.DataFrame(rows)}
 
 
 def digests(found: Comparison) -> dict[str, pd.DataFrame]:
@@ -187,7 +190,7 @@ def digests(found: Comparison) -> dict[str, pd.DataFrame]:
         tags = _run(row["run_id"]).data.tags
         words = {"label": str(row["label"]), "family": row["family"], "run": row["run_id"]}
         rows.append({**words, "seed": tags.get("seed", ""), "code": tags.get("git_commit", "")})
-    return {"Data, split and software": _facts(facts), "Runs": pd.DataFrame(rows)}
+    return {"Data, split and software": fact_table(facts), "Runs": pd.DataFrame(rows)}
 
 
 def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:
@@ -202,14 +205,3 @@ def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:
 
 def _run(run_id: str) -> Run:
     return tracking.client().get_run(run_id)
-
-
-def _facts(rows: Mapping[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame({"fact": list(rows), "value": [_word(value) for value in rows.values()]})
-
-
-def _word(value: Any) -> str:
-    """Return a setting for people."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

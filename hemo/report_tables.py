@@ -9,6 +9,7 @@ import pandas as pd
 from hemo import families, tracking, views
 from hemo.comparison import Comparison
 from hemo.config import Experiment
+from hemo.evaluation.report import fact_table
 
 SLICES = (
     "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision", "accuracy",
@@ -120,7 +121,7 @@ def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
         "code": tracking.git_commit(),
         "versions": ", ".join(f"{name} {number}" for name, number in tracking.versions().items()),
     }
-    return pd.DataFrame({"fact": rows.keys(), "value": [str(value) for value in rows.values()]})
+    return fact_table(rows)
 
 
 def markdown(found: Comparison) -> str:

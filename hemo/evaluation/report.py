@@ -38,6 +38,17 @@ class Section:
     warning: str = ""
 
 
+def fact_table(facts: Mapping[str, object]) -> pd.DataFrame:
+    """Return facts as a table for people: truth as yes and no, several things after one another."""
+    return pd.DataFrame({"fact": list(facts), "value": [_fact(value) for value in facts.values()]})
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def render(title: str, sections: Sequence[Section]) -> str:
     """Return a report as one HTML page that asks for nothing outside itself.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from hemo.evaluation.plots import roc
-from hemo.evaluation.report import Section, render
+from hemo.evaluation.report import Section, fact_table, render
 
 
 class Page(HTMLParser):
@@ -56,3 +56,14 @@ def test_an_empty_line_starts_a_paragraph():
 def test_equal_input_gives_an_equal_page(simulate):
     pages = {render("Report", [Section("One", figures={"ROC": roc(simulate(0), "cnn")})]) for _ in range(2)}
     assert len(pages) == 1
+
+
+def test_facts_are_words_for_people():
+    table = fact_table({"seed": 3, "patients known": False, "windows": ["brain", "bone"], "layers": (4, 2)})
+    assert list(table.columns) == ["fact", "value"]
+    assert dict(table.itertuples(index=False)) == {
+        "seed": "3",
+        "patients known": "no",
+        "windows": "brain, bone",
+        "layers": "4, 2",
+    }
