@@ -4,7 +4,7 @@ from optuna.trial import TrialState
 
 from hemo import families
 from hemo.tuning import folds as folds_
-from hemo.tuning.pruning import FIRST_RUNG, FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
+from hemo.tuning.pruning import FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
 from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, Task, run_trial
 
 
@@ -42,10 +42,10 @@ def test_a_trial_that_wins_a_fold_goes_on():
 
 
 def test_epochs_of_the_best_trial_do_not_count_as_folds():
-    epochs = dict.fromkeys(RUNGS[:2], 0.99)
+    epochs = dict.fromkeys(RUNGS, 0.99)
     study = study_of({**epochs, **folds(0.5, 0.5, 0.5, 0.6)})
     trial = study.ask()
-    for rung in RUNGS[:2]:
+    for rung in RUNGS:
         trial.report(0.995, rung)
         assert not trial.should_prune()
     for fold in range(2):
@@ -54,18 +54,29 @@ def test_epochs_of_the_best_trial_do_not_count_as_folds():
 
 
 def test_after_the_first_rung_only_the_better_half_goes_on():
-    study = study_of(*({FIRST_RUNG: value, **folds(value)} for value in (0.9, 0.8, 0.7, 0.6)))
+    study = study_of(*({RUNGS[0]: value, **folds(value)} for value in (0.9, 0.8, 0.7, 0.6)))
     for value, goes_on in ((0.65, False), (0.95, True)):
         trial = study.ask()
-        trial.report(value, FIRST_RUNG)
+        trial.report(value, RUNGS[0])
+        assert trial.should_prune() is not goes_on
+
+
+def test_those_that_went_on_are_halved_again_at_the_second_rung():
+    values = (0.9, 0.8, 0.7, 0.6)
+    study = study_of(*({RUNGS[0]: value, RUNGS[1]: value, **folds(value)} for value in values))
+    for value, goes_on in ((0.65, False), (0.95, True)):
+        trial = study.ask()
+        trial.report(0.99, RUNGS[0])
+        assert not trial.should_prune()
+        trial.report(value, RUNGS[1])
         assert trial.should_prune() is not goes_on
 
 
 def test_the_first_few_trials_all_pass_the_first_rung():
-    study = study_of({FIRST_RUNG: 0.9, **folds(0.9)})
+    study = study_of({RUNGS[0]: 0.9, **folds(0.9)})
     for value in (0.1, 0.2, 0.3):
         trial = study.ask()
-        trial.report(value, FIRST_RUNG)
+        trial.report(value, RUNGS[0])
         assert not trial.should_prune()
 
 
@@ -82,7 +93,7 @@ def network(blood):
     """A study of tiny networks: four of the first settings, and one that cannot learn."""
     from test_tuning_trial import RULE, plan
 
-    base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": FIRST_RUNG}
+    base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": RUNGS[0]}
     task = Task("ann", base, ("auc",), RULE)
     made = folds_.make_folds(plan(blood, "natural"), blood, "ann", "any")
     study = optuna.create_study(direction="maximize", pruner=FoldAndEpochPruner())
@@ -98,11 +109,11 @@ def test_a_network_that_starts_badly_is_pruned_within_its_first_fold(network):
     bad = network.trials[-1]
     assert bad.state == TrialState.PRUNED
     assert max(bad.intermediate_values) < FOLD_STEP
-    assert Result.of(bad).reason == f"worse after {FIRST_RUNG} epochs"
+    assert Result.of(bad).reason == f"worse after {RUNGS[0]} epochs"
 
 
 def test_the_epochs_of_a_networks_first_fold_are_kept(network):
     found = Result.of(network.trials[0])
-    assert 1 <= len(found.epochs) <= FIRST_RUNG
+    assert 1 <= len(found.epochs) <= RUNGS[0]
     assert {"loss", "val_loss"} <= set(found.epochs[0])
     assert found.figures["parameters"] == 256 * 8 + 8 + 8 + 1
