@@ -11,6 +11,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from hemo.evaluation import style
+from hemo.tuning.pruning import RUNGS
 from hemo.tuning.shown import (
     DEFAULT_COLOR,
     OTHER_COLOR,
@@ -206,7 +207,8 @@ def epochs(shown: Shown) -> Figure:
     _courses(axes, shown, by_epoch, "-")
     axes.set(xlabel="epoch", ylabel="AUC, validation slices")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    detail = "trials in the worse half after 8, 16, 32, ... epochs are pruned (dotted)"
+    after = " or ".join(map(str, RUNGS))
+    detail = f"trials in the worse half after {after} epochs are pruned (dotted)"
     style.heading(axes, f"{shown.name}: first fold, epoch by epoch", detail)
     return figure
 
