@@ -67,7 +67,7 @@ stopped after their first epoch) and 0.781; `cnn`, `epidural`, 64 px 0.787 and 0
 
 
 def suggest_training(trial: "optuna.Trial") -> dict[str, Any]:
-    """Draw what all networks have: layers' furniture, penalties, augmentation, optimizer, batches, patience."""
+    """Draw what networks share: layers' furniture, penalties, augmentation, optimizer, batches, patience."""
     params: dict[str, Any] = {
         "activation": trial.suggest_categorical("activation", ("relu", "gelu", "elu")),
         "dropout": trial.suggest_float("dropout", 0.0, 0.6, step=0.1),
