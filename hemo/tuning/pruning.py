@@ -79,8 +79,8 @@ class _BestByFolds:
 def _rungs_only(trial: "FrozenTrial") -> "FrozenTrial":
     """Return a trial with steps as Optuna's successive halving has them: 1 and 2, powers of its factor."""
     result = copy.copy(trial)
-    reached = [trial.intermediate_values[epochs] for epochs in RUNGS if epochs in trial.intermediate_values]
-    result.intermediate_values = {2**rung: value for rung, value in enumerate(reached)}
+    values = trial.intermediate_values
+    result.intermediate_values = {2**k: values[rung] for k, rung in enumerate(RUNGS) if rung in values}
     return result
 
 
