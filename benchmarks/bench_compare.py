@@ -14,7 +14,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from hemo import config, report, tracking
+from hemo import config, tracking
+from hemo.comparison import page
 from hemo.console import out, table
 from hemo.evaluation import intervals, predictions
 from hemo.labels import LABELS
@@ -83,7 +84,7 @@ def main() -> int:
             experiment = tracking.experiment_id("bench")
             make_runs(experiment)
             start, work = time.perf_counter(), time.process_time()
-            report.log_comparison(config.load(None, name="bench", draws=DRAWS), experiment)
+            page.log_comparison(config.load(None, name="bench", draws=DRAWS), experiment)
             seconds, work = time.perf_counter() - start, time.process_time() - work
         finally:
             os.chdir(here)

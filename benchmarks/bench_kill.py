@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from hemo.console import out
-from hemo.imaging.phantom import write
+from hemo.phantom import write
 from hemo.slices.store import SliceStore
 
 KILLS = 10

@@ -33,10 +33,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.bench_reading import dicom_bytes, head
-from hemo import families, logged_model, panel, tracking
+from hemo import families, tracking
 from hemo.console import out, table
 from hemo.imaging import Reduction
 from hemo.labels import LABELS
+from hemo.registry import panel
+from hemo.runs import logged_model
 
 SLICES = 32
 STUDIES = 9

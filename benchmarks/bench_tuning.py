@@ -75,13 +75,14 @@ def run_study(folder: str, family: str, trials: int) -> None:
     """Tune until `trials` trials have ended, as `hemo tune` does, without the refit of the best."""
     import mlflow
 
-    from hemo import recording, tracking
+    from hemo import tracking
     from hemo.config import Experiment
-    from hemo.recording import Work
+    from hemo.config.tuning import Tuning
+    from hemo.runs import recording
+    from hemo.runs.recording import Work
     from hemo.slices.store import SliceStore
     from hemo.tuning import processes, search
     from hemo.tuning.mirror import Mirror
-    from hemo.tuning.settings import Tuning
 
     config = Experiment(name="bench", store=folder, workers=WORKERS)
     experiment = tracking.experiment_id("bench")

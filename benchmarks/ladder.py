@@ -33,7 +33,7 @@ from hemo.slices.context import label_table
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, train
-from hemo.training_together import train_together
+from hemo.training.all_labels import train_together
 
 FOLDS = 5
 RULE = "sensitivity_at_least:0.85"

@@ -13,7 +13,8 @@ from typing import Any
 
 from benchmarks.phantom_store import build
 from hemo import config as configuration
-from hemo import console, families, paper_page, paper_report, tracking
+from hemo import console, families, tracking
+from hemo.comparison.paper import page, tables
 from hemo.config import Experiment
 from hemo.labels import LABELS
 from hemo.pipeline import train_all
@@ -50,7 +51,7 @@ def main(words: list[str]) -> int:
         minutes = timed(config, store, linear, LABELS, experiment, root)
         timed(config, store, slow, SLOW_LABELS, experiment, root)
         timed(config, store, networks, NETWORK_LABELS, experiment, root)
-        paper_page.print_paper(paper_report.log_paper(config, experiment, root))
+        page.print_paper(tables.log_paper(config, experiment, root))
     console.out.print(
         f"{len(linear) * len(LABELS)} trainings of linear families took {minutes:.1f} minutes with "
         f"{config.workers} workers (wanted: under {WANTED_MINUTES})"

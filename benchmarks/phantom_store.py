@@ -12,10 +12,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from hemo import console
-from hemo.imaging.phantom import PhantomStudy, make_study, patient_seed, profile, studies_of
 from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import LABELS, SUBTYPES, LabelTable
+from hemo.phantom import PhantomStudy, make_study, patient_seed, profile, studies_of
 from hemo.slices.assemble import assemble, label_counts, write_assembled
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key, pseudonym
 from hemo.slices.records import RECORD

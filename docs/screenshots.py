@@ -14,7 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from hemo import server, tracking, views
+from hemo import tracking
+from hemo.tracking import server, views
 
 WIDTH, HEIGHT = 1440, 810
 PATIENCE = 120_000  # milliseconds

@@ -61,7 +61,7 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
         For a missing file, an unknown form, a wrong column, an unknown label, a value that is neither 0
         nor 1, rows in conflict, or an `any` that contradicts the five.
     """
-    from hemo.label_tables import read  # pyarrow takes a while to import, and help must answer at once
+    from hemo.slices.label_tables import read
 
     return read(Path(path), labels_format)
 

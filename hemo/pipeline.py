@@ -7,15 +7,16 @@ from typing import Any
 
 import mlflow
 
-from hemo import console, executors, families, recording, tracking
+from hemo import console, executors, families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.recording import Work
+from hemo.runs import recording
+from hemo.runs.recording import Work
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Trained, train
-from hemo.training_together import train_together
+from hemo.training.all_labels import train_together
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,9 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
     HemoError
         If no training succeeded.
     """
-    from hemo import paper_page, paper_report, registry
-    from hemo.report import log_comparison, print_comparison
+    from hemo.comparison.page import log_comparison, print_comparison
+    from hemo.comparison.paper import page, tables
+    from hemo.registry import promotion
 
     experiment = tracking.experiment_id(config.name)
     tags = {"stage": "experiment", "dataset": dataset_name(config), "protocol": config.protocol}
@@ -195,14 +197,14 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
         comparison = log_comparison(config, experiment, root)
         print_comparison(comparison)
         if config.protocol == "paper":
-            paper_page.print_paper(paper_report.log_paper(config, experiment, root))
-        decisions = registry.promote_and_print(config, experiment, root)
+            page.print_paper(tables.log_paper(config, experiment, root))
+        decisions = promotion.promote_and_print(config, experiment, root)
     return Outcome(failed, bool((decisions["production"] != "none").any()))
 
 
 def make_phantom(config: Experiment, folder: Path) -> str:
     """Make the phantom's studies where they are not there yet; return the path of its label table."""
-    from hemo.imaging.phantom import files
+    from hemo.phantom import files
 
     table = folder / "labels.csv"
     if not table.is_file():

@@ -44,8 +44,10 @@ def test_the_environment_is_as_before_after_workers_ran(monkeypatch):
 
 def test_a_script_that_does_not_guard_its_main_part_runs_in_several_processes_too(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("from test_executors import *; print(sorted(r for _, r in run_all(halve, [2, 4], 2)))")
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    script.write_text(
+        "from tests.test_executors import *; print(sorted(r for _, r in run_all(halve, [2, 4], 2)))"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     done = subprocess.run(
         [sys.executable, script], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
@@ -62,12 +64,12 @@ def test_processes_that_were_started_before_do_the_tasks(tmp_path):
 def test_at_ctrl_c_workers_that_wait_end_without_a_word(tmp_path):
     file = tmp_path / "pids"
     program = (
-        "from test_executors import *\n"
+        "from tests.test_executors import *\n"
         f"with processes(2, partial(note, {str(file)!r})):\n"
         "    try: time.sleep(600)\n"
         "    except KeyboardInterrupt: pass"
     )
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     parent = subprocess.Popen(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": path},
@@ -95,8 +97,8 @@ def sleep_long(file: str) -> None:
 @pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
 def test_workers_end_with_the_process_that_wanted_their_work(kill, tmp_path):
     file = tmp_path / "pids"
-    program = f"from test_executors import *; list(run_all(sleep_long, [{str(file)!r}] * 2, 2))"
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    program = f"from tests.test_executors import *; list(run_all(sleep_long, [{str(file)!r}] * 2, 2))"
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     parent = subprocess.Popen(
         [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
     )
@@ -130,8 +132,8 @@ def test_what_is_queued_is_not_started_when_nobody_asks_for_more(tmp_path):
 
 def test_ctrl_c_ends_all_workers_and_starts_nothing_more(tmp_path):
     file = tmp_path / "begun"
-    program = f"from test_executors import *; list(run_all(note_and_sleep, [{str(file)!r}] * 9, 2))"
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    program = f"from tests.test_executors import *; list(run_all(note_and_sleep, [{str(file)!r}] * 9, 2))"
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     parent = subprocess.Popen(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": path},

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from stores import bright_blood, write_store
 
 from hemo import config, families, pipeline, tracking
 from hemo.cli import main
 from hemo.labels import LABELS
+from tests.helpers.stores import bright_blood, write_store
 
 
 @pytest.fixture(scope="module")

@@ -32,14 +32,15 @@ def audit(experiment: str, family: str, label: str, out: str, **words: Any) -> N
     Example:
       hemo audit --experiment experiments/ct-ich.yaml --store data/ct-ich/store
     """
-    from hemo import config, leakage_report, leakage_runs
+    from hemo import config
     from hemo.console import next_commands
     from hemo.errors import HemoError
+    from hemo.leakage import page, runs
 
     settings = config.load(experiment, **words)
     chosen = tuple(settings.families) if family == "all" else (family,)
     if not set(chosen) <= set(settings.families):
         raise HemoError(f"unknown family '{family}': choose one of {', '.join(settings.families)}, or all")
-    found = leakage_runs.audit(settings, chosen, config.label_names(label), Path(out) if out else None)
-    leakage_report.print_audit(found)
+    found = runs.audit(settings, chosen, config.label_names(label), Path(out) if out else None)
+    page.print_audit(found)
     next_commands("hemo ui")

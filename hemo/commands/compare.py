@@ -28,14 +28,17 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     With --paper the same runs are set beside the seed paper's tables, with the differences, the averages
     recomputed, what its figures imply of specificity, and times to convergence, as the run `paper`.
     """
-    from hemo import config, paper_page, paper_report, report, tracking
+    from hemo import config, tracking
+    from hemo.comparison import page as report
+    from hemo.comparison.paper import page as paper_page
+    from hemo.comparison.paper import tables
 
     settings = config.load(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
     only = [word.strip() for word in runs.split(",") if word.strip()]
     where = tracking.find_experiment(settings.name)
     if paper:
-        paper_page.print_paper(paper_report.log_paper(settings, where, out=folder))
+        paper_page.print_paper(tables.log_paper(settings, where, out=folder))
     else:
         report.print_comparison(report.log_comparison(settings, where, only=only, out=folder))
     if folder:

@@ -29,13 +29,14 @@ def evaluate(
     A label table that has only some of the six labels is enough. Everything is logged as a run
     (`stage=external`) with one below it for each label, beside the figures of the training run.
     """
-    from hemo import console, external, external_report
+    from hemo import console
+    from hemo.external import page, validate
 
     form = None if labels_format == "auto" else labels_format
-    found = external.evaluate(
+    found = validate.evaluate(
         model, images, labels, dataset=dataset, labels_format=form, workers=workers, draws=draws
     )
-    shown = external_report.readable(found.figures)
+    shown = page.readable(found.figures)
     console.out.print(
         console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )

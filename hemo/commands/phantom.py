@@ -26,7 +26,7 @@ def phantom(
 ) -> None:
     """Make synthetic head CT studies with hemorrhages, as DICOM, and their label table.
 
-    Each patient is a head drawn in three dimensions (skull, brain, ventricles, liquor spaces, dura) with
+    Each patient is a head drawn in three dimensions (skull, brain, ventricles, CSF spaces, dura) with
     none, one or several hemorrhages of the five types, seen by one of several scanners, in Hounsfield
     units. A fifth of the patients has a second study. Labels come from the drawn masks: a slice is positive
     where at least 40 mm2 of it are blood of that type.
@@ -48,13 +48,13 @@ def phantom(
     """  # noqa: D301 - click wants the character \b
     from hemo import console
     from hemo.errors import HemoError
-    from hemo.imaging.phantom import files
     from hemo.labels import LABELS
+    from hemo.phantom import files
 
     if out is None and sheet is None:
         raise HemoError("phantom: nowhere to write to: give --out FOLDER, or --sheet FILE for a picture only")
     if sheet is not None:
-        from hemo.imaging.phantom.sheet import write_sheet
+        from hemo.phantom.sheet import write_sheet
 
         write_sheet(sheet, seed)
     if out is None:

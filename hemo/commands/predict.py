@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from hemo.prediction import Prediction
+    from hemo.serving.predict_files import Prediction
 
 
 @click.command()
@@ -20,17 +20,19 @@ def predict(files: tuple[Path, ...], model: str, out: str) -> None:
 
     A file that cannot be used is listed with its reason and skipped. Research use only.
     """
-    from hemo import console, panel, prediction
+    from hemo import console
+    from hemo.registry import panel
+    from hemo.serving import predict_files
 
     if out:
-        prediction.check_out(Path(out))
+        predict_files.check_out(Path(out))
     served = panel.load(model or panel.URI)
-    result = prediction.predict(served, files)
+    result = predict_files.predict(served, files)
     _show(result)
     for sentence in served.overridden:
         console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if out:
-        prediction.write(result, served, Path(out))
+        predict_files.write(result, served, Path(out))
         console.err.print(f"written: {out}", soft_wrap=True)
     page = "" if out.endswith(".html") else f"hemo predict {files[0]} --out predictions.html"
     console.next_commands(*([page] if page else []), "hemo registry")
@@ -40,15 +42,16 @@ def _show(result: "Prediction") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from hemo import console, prediction
+    from hemo import console
     from hemo.labels import LABELS
+    from hemo.serving import predict_files
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
     shown = Table(title="Probabilities", title_justify="left", title_style="bold", header_style="bold")
     for name in ("slice", *labels):
         shown.add_column(name, justify="left" if name == "slice" else "right", overflow="fold")
     rows = result.table.to_dict("records")
-    for row, name in zip(rows, prediction.names(result.table), strict=True):
+    for row, name in zip(rows, predict_files.names(result.table), strict=True):
         cells = [Text(name)]
         for label in labels:
             positive = row[f"{label}_decision"]

@@ -8,7 +8,7 @@ from hemo.commands import options
 from hemo.errors import HemoError
 
 if TYPE_CHECKING:
-    from hemo.audit import Record
+    from hemo.registry.ledger import Record
 
 
 @click.command()
@@ -23,7 +23,8 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     run `promotion` and with the candidate, and a record in `hemo history LABEL`. An override is for one
     label at a time, and is shown in red wherever the version is shown.
     """
-    from hemo import config, console, gate_report, registry, tracking
+    from hemo import config, console, tracking
+    from hemo.registry import gate_page, promotion
 
     if override and label == "all":
         raise HemoError("--override is a decision about one classifier: give --label")
@@ -31,14 +32,14 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     settings = config.load(experiment)
     found = tracking.find_experiment(settings.name)
     if dry_run:
-        table, cases = registry.rehearse(settings, found, labels)
+        table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
-            console.out.print(gate_report.conditions(case.run.info.run_name, case.verdict))
-        console.out.print(gate_report.terminal(table))
+            console.out.print(gate_page.conditions(case.run.info.run_name, case.verdict))
+        console.out.print(gate_page.terminal(table))
         console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
         return
-    table = registry.promote(settings, found, labels=labels, override=override)
-    console.out.print(gate_report.terminal(table))
+    table = promotion.promote(settings, found, labels=labels, override=override)
+    console.out.print(gate_page.terminal(table))
     if override and "overridden" not in set(table["decision"]):
         console.err.print("The reason given with --override was not needed, and is not recorded.")
     first = table["label"].iloc[0]
@@ -57,8 +58,9 @@ def rollback(label: str, reason: str) -> None:
     """
     from rich.markup import escape
 
-    from hemo import aliases, config, console
-    from hemo import registry as actions
+    from hemo import config, console
+    from hemo.registry import aliases
+    from hemo.registry import promotion as actions
 
     if label == "all":
         raise HemoError("rollback is a decision about one classifier: name its label")
@@ -76,13 +78,14 @@ def rollback(label: str, reason: str) -> None:
 @click.command()
 def registry() -> None:
     """Show what is in production, since when, why, and what it replaced."""
-    from hemo import console, overview
+    from hemo import console
+    from hemo.registry import in_production
 
-    rows = overview.rows()
-    console.out.print(overview.terminal(rows))
-    for line in overview.reasons(rows):
+    rows = in_production.rows()
+    console.out.print(in_production.terminal(rows))
+    for line in in_production.reasons(rows):
         console.out.print(line, soft_wrap=True, markup=False)
-    for warning in overview.warnings(rows):
+    for warning in in_production.warnings(rows):
         console.out.print(f"[bold red]{warning}[/bold red]")
     console.next_commands("hemo history LABEL", "hemo rollback LABEL", "hemo promote --experiment FILE")
 
@@ -94,8 +97,9 @@ def history(label: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from hemo import aliases, audit, config, console
-    from hemo.panel import model_name
+    from hemo import config, console
+    from hemo.registry import aliases, ledger
+    from hemo.registry.panel import model_name
 
     model = model_name(label if label == "panel" else config.label_names(label)[0])
     records = aliases.settle(model)
@@ -108,7 +112,7 @@ def history(label: str) -> None:
         style = "bold red" if red else "dim" if record.state == "undone" else ""
         shown.add_row(*(Text(cell, style=style) for cell in _cells(record)))
     console.out.print(shown)
-    for fault in audit.faults(records):
+    for fault in ledger.faults(records):
         console.out.print(f"[bold red]the history itself was changed:[/bold red] {fault}")
     if not records:
         console.out.print("nothing was decided yet")
@@ -116,7 +120,7 @@ def history(label: str) -> None:
 
 
 def _cells(record: "Record") -> tuple[str, ...]:
-    from hemo.aliases import when
+    from hemo.registry.aliases import when
 
     def text(aliases: dict[str, Any]) -> str:
         return " ".join(f"{alias}={version}" for alias, version in aliases.items()) or "none"

@@ -16,7 +16,7 @@ def reproduce(run: str, store: str) -> None:
     Exit status 1 if they differ.
     """
     from hemo import console
-    from hemo import reproduce as actions
+    from hemo.runs import reproduce as actions
 
     found = actions.reproduce(run, Path(store) if store else None)
     words = f"{found.slices} slices, largest difference of probability {found.largest:.2g}, of threshold"

@@ -82,7 +82,7 @@ def tune(
     from hemo import config, families
     from hemo.console import next_commands, out, table
     from hemo.errors import HemoError
-    from hemo.tuning import search, show
+    from hemo.tuning import search, terminal
 
     settings = config.load(experiment, **words)
     tuning = settings.tuning.overridden(trials=trials, seconds=seconds, objective=objective, storage=storage)
@@ -95,7 +95,7 @@ def tune(
         (
             outcome.study,
             *(outcome.trials[state] for state in ("complete", "pruned", "failed")),
-            *show.figures(outcome.values),
+            *terminal.figures(outcome.values),
             outcome.tested.default,
             outcome.tested.best,
         )
@@ -125,11 +125,11 @@ def study(name: str, storage: str) -> None:
     """
     import mlflow
 
-    from hemo.tuning import show
+    from hemo.tuning import terminal
     from hemo.tuning.storage import default_url, open_storage
 
     opened = open_storage(storage or default_url(mlflow.get_tracking_uri()))
     if name:
-        show.print_study(opened, name)
+        terminal.print_study(opened, name)
     else:
-        show.print_studies(opened)
+        terminal.print_studies(opened)

@@ -18,7 +18,8 @@ def ui(experiment: str, port: int, print_only: bool) -> None:
     of the experiment in the experiment file or else of the newest run. The server listens on 127.0.0.1
     only. Where MLFLOW_TRACKING_URI names a server, the links lead there and nothing is started.
     """
-    from hemo import config, console, server, tracking, views
+    from hemo import config, console, tracking
+    from hemo.tracking import server, views
 
     name = config.load(experiment).name if experiment else ""
     experiment_id = tracking.newest_experiment(name)

@@ -96,7 +96,7 @@ class Family:
     neural
         Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
     together
-        One fit learns all labels (see `hemo.training_together`), and each gets a classifier of it.
+        One fit learns all labels (see `hemo.training.all_labels`), and each gets a classifier of it.
     tensorflow
         Predicts with TensorFlow, as every neural family does: a served model needs it installed.
     study

@@ -10,9 +10,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from hemo.evaluation import style
+from hemo.display import style
 from hemo.tuning.pruning import RUNGS
-from hemo.tuning.shown import (
+from hemo.tuning.study_data import (
     DEFAULT_COLOR,
     OTHER_COLOR,
     Shown,

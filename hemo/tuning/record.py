@@ -12,7 +12,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from hemo import tracking
-from hemo.evaluation import style
+from hemo.display import style
+from hemo.tracking.views import markdown_table
 from hemo.tuning import plots, study_page
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import FOLDS
@@ -20,7 +21,6 @@ from hemo.tuning.mirror import Mirror
 from hemo.tuning.results import Refits, Values, best_trial, counts, values
 from hemo.tuning.trial import Result
 from hemo.tuning.worker import Job
-from hemo.views import markdown_table
 
 TABLE = ("number", "value", "state", "datetime_start", "datetime_complete", "duration", "params")
 """Columns of a study's table of trials."""

@@ -11,17 +11,19 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
-from hemo import console, families, pipeline, recording, tracking
+from hemo import console, families, pipeline, tracking
 from hemo.config import Experiment
+from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
-from hemo.recording import Work
+from hemo.evaluation import objectives
+from hemo.runs import recording
+from hemo.runs.recording import Work
 from hemo.slices.store import SliceStore
 from hemo.training import Plan
-from hemo.tuning import objectives, processes, record, results
+from hemo.tuning import processes, record, results
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import FOLDS, check_learnable
 from hemo.tuning.mirror import Mirror
-from hemo.tuning.settings import Tuning
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, SETTINGS, Result, Task
 from hemo.tuning.worker import Job
 

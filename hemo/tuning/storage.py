@@ -22,8 +22,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from hemo.errors import HemoError
+from hemo.tuning.lock import Turn
 from hemo.tuning.trial import FAULT, RESULT, WORKER, Result
-from hemo.tuning.turn import Turn
 
 Answer = TypeVar("Answer")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from hemo import page
+from hemo.display import page
 from hemo.tuning import storage as storages
 from hemo.tuning.results import Refits, best_trial, counts, default_trial, values
 from hemo.tuning.trial import SETTINGS, Result

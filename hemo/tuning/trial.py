@@ -13,8 +13,8 @@ from optuna import TrialPruned
 from optuna.trial import FrozenTrial, TrialState
 
 from hemo import families
+from hemo.evaluation import objectives
 from hemo.families.base import Classifier
-from hemo.tuning import objectives
 from hemo.tuning.folds import Fold
 from hemo.tuning.pruning import FOLD_STEP, RUNGS
 

@@ -15,15 +15,15 @@ import optuna
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore
 from hemo.training import Plan
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import make_folds
+from hemo.tuning.lock import Turn
 from hemo.tuning.pruning import FoldAndEpochPruner
-from hemo.tuning.settings import Budget
 from hemo.tuning.trial import FAULT, WORKER, Result, Task, run_trial
-from hemo.tuning.turn import Turn
 
 STARTUP_TRIALS = 10
 """Trials drawn at random before the sampler learns from them: Optuna's default."""

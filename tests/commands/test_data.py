@@ -1,17 +1,12 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from scans import head
 
 from hemo.cli import main
 from hemo.imaging.windows import apply_window
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "slices"))
-from folders import ct_ich_folder, dicom_folder, write_rsna
+from tests.helpers.folders import ct_ich_folder, dicom_folder, write_rsna
+from tests.helpers.scans import head
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scans import SHARED, head
 
 from hemo.imaging.crop import cut, head_box
 from hemo.imaging.raw import RawSlice
 from hemo.imaging.windows import apply_window
+from tests.helpers.scans import SHARED, head
 
 
 def bounds(size, shift):

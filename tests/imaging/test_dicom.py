@@ -10,12 +10,12 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
-from scans import head, make_dataset, make_dicom
 
 from hemo.imaging import Excluded, RawSlice, read_one, read_parts
 from hemo.imaging.dicom import read_dicom
 from hemo.imaging.dicom_native import syntax
 from hemo.imaging.raw import AIR
+from tests.helpers.scans import head, make_dataset, make_dicom
 
 HEAD = head()
 STORED = (HEAD + 1024).astype(np.int16)

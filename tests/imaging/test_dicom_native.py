@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from scans import SHARED, head, make_dicom
 
 from hemo.imaging import dicom
 from hemo.imaging.dicom_native import scan
+from tests.helpers.scans import SHARED, head, make_dicom
 
 FILES = sorted(Path(pydicom.__file__).parent.glob("data/test_files/**/*.dcm")) + sorted(
     (SHARED / "head-dicom").glob("*.dcm")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from scans import SHARED
 
 from hemo.imaging import Excluded, Reduction, read_one, read_parts, read_reduced
+from tests.helpers.scans import SHARED
 
 DATA = Path(pydicom.__file__).parent / "data"
 

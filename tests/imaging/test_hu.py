@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scans import head
 
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.raw import AIR, Excluded
+from tests.helpers.scans import head
 
 LIMITS = {
     np.int16: (-32_768, 32_767),

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scans import head
 
 from hemo.imaging import Excluded, RawSlice, read, read_parts
 from hemo.imaging.nifti import read_nifti
+from tests.helpers.scans import head
 
 VOLUME = np.stack([head(64, seed=k, shift=(0.02 * k, -0.03 * k)) for k in range(5)])
 """Slices from the feet up, rows to the back and columns to the left, as DICOM has them."""

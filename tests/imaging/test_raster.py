@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scans import head
 
 from hemo.imaging import Excluded, read_one
 from hemo.imaging.raster import read_raster
 from hemo.imaging.windows import apply_window
+from tests.helpers.scans import head
 
 GRAY = apply_window(head(), 40, 80)
 COLOR = np.dstack([GRAY, np.roll(GRAY, 5, 0), np.roll(GRAY, 9, 1)])

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scans import head, make_dicom
 
 from hemo.errors import HemoError
 from hemo.imaging import PAPER, Excluded, RawSlice, Reduction, read_one, read_reduced, reduce
 from hemo.imaging.reduction import shrink
 from hemo.imaging.windows import WINDOWS, apply_window
+from tests.helpers.scans import head, make_dicom
 
 RAW = RawSlice(head(256), hu=True)
 

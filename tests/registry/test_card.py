@@ -1,7 +1,7 @@
 import numpy as np
-from registry_world import table
 
-from hemo import card
+from hemo.registry import card
+from tests.helpers.registry_world import table
 
 
 def facts(**words):

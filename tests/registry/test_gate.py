@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_world import table
 
 from hemo.config import Gate
-from hemo.gate import Candidate, Incumbent, judge
+from hemo.registry.gate import Candidate, Incumbent, judge
+from tests.helpers.registry_world import table
 
 GATE = Gate()
 DRAWS = 200

@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from stores import write_store
 
-from hemo.imaging.phantom import make_study, patient_seed
 from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
+from hemo.phantom import make_study, patient_seed
 from hemo.slices import duplicates
+from tests.helpers.stores import write_store
 
 PATIENTS, SLICES = 6, 14
 

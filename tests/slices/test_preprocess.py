@@ -4,8 +4,6 @@ import stat
 
 import numpy as np
 import pytest
-from folders import as_truth, ct_ich_folder, dicom_folder, everything, write_rsna
-from scans import SHARED, head, make_dicom
 
 from hemo.errors import HemoError
 from hemo.imaging import Reduction, read_one, reduce
@@ -14,6 +12,8 @@ from hemo.slices import preprocess as module
 from hemo.slices.preprocess import preprocess
 from hemo.slices.sources import Packed, find_sources
 from hemo.slices.store import SliceStore
+from tests.helpers.folders import as_truth, ct_ich_folder, dicom_folder, everything, write_rsna
+from tests.helpers.scans import SHARED, head, make_dicom
 
 SMALL = Reduction(size=16)
 

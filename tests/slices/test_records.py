@@ -5,9 +5,9 @@ import sys
 
 import pyarrow as pa
 import pytest
-from folders import dicom_folder
 
 from hemo.slices.records import _array
+from tests.helpers.folders import dicom_folder
 
 VALUES = {
     pa.string(): ["a", "", "zwölf", None, "b" * 300],

@@ -9,7 +9,6 @@ import sys
 import time
 
 import pytest
-from folders import dicom_folder, everything, write_rsna
 
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
@@ -17,6 +16,7 @@ from hemo.slices import preprocess as module
 from hemo.slices import shards, workers
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
+from tests.helpers.folders import dicom_folder, everything, write_rsna
 
 SMALL = Reduction(size=16)
 

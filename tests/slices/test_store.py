@@ -3,7 +3,6 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from folders import dicom_folder, write_rsna
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from hemo.slices.context import neighbour_rows
 from hemo.slices.preprocess import preprocess
 from hemo.slices.sheet import contact_sheet, write_sheet
 from hemo.slices.store import SliceStore
+from tests.helpers.folders import dicom_folder, write_rsna
 
 
 @pytest.fixture(scope="module")

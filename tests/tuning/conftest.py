@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import mlflow
@@ -7,16 +6,13 @@ import optuna
 import pytest
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from stores import bright_blood, write_store
-
 from hemo.config import Experiment
+from hemo.config.tuning import Tuning
 from hemo.slices.store import SliceStore
 from hemo.tuning import search
 from hemo.tuning import storage as storages
-from hemo.tuning.settings import Tuning
 from hemo.tuning.worker import Job
+from tests.helpers.stores import bright_blood, write_store
 
 
 @pytest.fixture(autouse=True)

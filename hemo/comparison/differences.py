@@ -1,0 +1,104 @@
+"""What a comparison computes from prediction tables: paired differences, and the loss over all labels."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hemo import tracking
+from hemo.comparison.leaderboard import CHOOSE_BY
+from hemo.evaluation import intervals, metrics, paired, predictions
+from hemo.labels import LABELS
+
+Tables = Mapping[str, pd.DataFrame]
+"""Id of a run to its prediction table."""
+
+
+def load(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the prediction tables of a leaderboard's runs."""
+    return {run_id: tracking.load_predictions(run_id) for run_id in board["run_id"]}
+
+
+def differences(board: pd.DataFrame, tables: Tables, draws: int, seed: int) -> pd.DataFrame:
+    """Return how the families of each label differ on the same tested patients.
+
+    Returns
+    -------
+    DataFrame
+        A row a label, figure of `CHOOSE_BY` and pair of families (see `hemo.evaluation.paired.compare`):
+        `label`, `metric`, `first`, `second`, `difference`, `low`, `high`, `p` and `p_holm`, which is
+        corrected for the number of pairs of the label.
+
+    Raises
+    ------
+    HemoError
+        If two runs of a label were tested on different slices, patients or truths.
+    """
+    parts = []
+    for label, rows in board.groupby("label", observed=True):
+        tested = {
+            str(family): _tested(tables[run_id])
+            for family, run_id in zip(rows["family"], rows["run_id"], strict=True)
+        }
+        found = paired.compare(tested, draws, seed, CHOOSE_BY)
+        found.insert(0, "label", str(label))
+        parts.append(found)
+    return pd.concat(parts, ignore_index=True)
+
+
+def against_best(found: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
+    """Return the differences of each label's best family from the others, as the best less the other.
+
+    Parameters
+    ----------
+    found
+        What `differences` gave.
+    best
+        Label to its best family.
+    """
+    rows: list[dict[Hashable, Any]] = []
+    for row in found.to_dict("records"):
+        chosen = best.get(row["label"])
+        if row["first"] == chosen:
+            rows.append(row)
+        elif row["second"] == chosen:
+            turned: dict[Hashable, Any] = {
+                "first": row["second"],
+                "second": row["first"],
+                "difference": -row["difference"],
+            }
+            rows.append({**row, **turned, "low": -row["high"], "high": -row["low"]})
+    return pd.DataFrame(rows, columns=found.columns)
+
+
+def rsna_loss(board: pd.DataFrame, tables: Tables, draws: int, seed: int) -> pd.DataFrame:
+    """Return the weighted log loss of the RSNA 2019 competition of each family that has all six labels.
+
+    Returns
+    -------
+    DataFrame
+        `family`, `rsna_log_loss`, `rsna_log_loss_low`, `rsna_log_loss_high` and `slices`: those tested for
+        all six labels.
+    """
+    rows = []
+    for family, runs in board.groupby("family", sort=False):
+        run_of = dict(zip(runs["label"].astype(str), runs["run_id"], strict=True))
+        if not set(LABELS) <= set(run_of):
+            continue
+        each = [_tested(tables[run_of[label]]).set_index("slice_id") for label in LABELS]
+        shared = sorted(set.intersection(*(set(table.index) for table in each)))
+        if not shared:
+            continue
+        truth, probability = (
+            np.column_stack([table.loc[shared, name] for table in each]) for name in ("truth", "probability")
+        )
+        losses = metrics.rsna_slice_losses(truth, probability)
+        by = each[0].loc[shared].reset_index()
+        rows.append((family, *intervals.bootstrap_mean(losses, by, draws, seed), len(shared)))
+    names = ["family", "rsna_log_loss", "rsna_log_loss_low", "rsna_log_loss_high", "slices"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _tested(table: pd.DataFrame) -> pd.DataFrame:
+    return predictions.sort(table[table["part"] == "test"])

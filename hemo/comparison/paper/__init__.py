@@ -1,0 +1,1 @@
+"""The seed paper's printed tables beside ours."""

@@ -1,0 +1,142 @@
+"""The comparison's tables for people."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hemo import families, tracking
+from hemo.comparison.leaderboard import Comparison
+from hemo.config import Experiment
+from hemo.display.report import fact_table
+from hemo.tracking import views
+
+SLICES = (
+    "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision", "accuracy",
+)  # fmt: skip
+STUDIES = (
+    "family", "study_recall", "study_specificity", "study_auc", "study_recall_at_specificity_80", "threshold",
+    "seconds",
+)  # fmt: skip
+BEST = ("label", "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision")
+"""Columns of the page's tables; the CSV files have all."""
+
+
+def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the best family's differences from the others for people, a table a figure."""
+    tables = {}
+    for metric, rows in against.groupby("metric", sort=False):
+        tables[f"Difference in {_word(str(metric))}"] = pd.DataFrame(
+            {
+                "label": rows["label"],
+                "best": [families.title(word) for word in rows["first"]],
+                "less": [families.title(word) for word in rows["second"]],
+                "difference": [
+                    f"{round(d, 3) + 0:+.3f} ({low:+.3f} to {high:+.3f})"  # no -0.000
+                    for d, low, high in zip(rows["difference"], rows["low"], rows["high"], strict=True)
+                ],
+                "p, corrected": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in rows["p_holm"]],
+            }
+        )
+    return tables
+
+
+def by_label(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the leaderboard in parts, one a label, in the order of labels."""
+    return [(str(label), part) for label, part in board.groupby("label", observed=True)]
+
+
+def best(found: Comparison) -> pd.DataFrame:
+    """Return the rows of the best family of each label."""
+    return found.leaderboard[found.leaderboard["best"]].reset_index(drop=True)
+
+
+def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a table for people: families by title, with what has to be said against them, in one cell.
+
+    Parameters
+    ----------
+    table
+        Rows of a leaderboard or of averages.
+    columns
+        Those to show, figures with their intervals in the same cell; all but bounds, where none are named.
+        Those without any value are left out.
+    """
+    shown = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
+    result: dict[str, Any] = {}
+    for name in [name for name in shown if not table[name].isna().all()]:
+        column = table[name]
+        if name == "family":
+            remarks = table["degenerate"] if "degenerate" in table else [""] * len(table)
+            result[name] = [
+                families.title(family) + (f": {remark}" if remark else "")
+                for family, remark in zip(column, remarks, strict=True)
+            ]
+        elif f"{name}_low" in table.columns:
+            result[name] = [
+                ranged(value, low, high)
+                for value, low, high in zip(column, table[f"{name}_low"], table[f"{name}_high"], strict=True)
+            ]
+        elif name == "seconds":
+            result[name] = [f"{value:,.1f}" for value in column]
+        elif column.dtype.kind == "f":
+            result[name] = [f"{value:.3f}" if np.isfinite(value) else "–" for value in column]
+        else:
+            result[name] = column.astype(str)
+    return pd.DataFrame(result).rename(columns=_word)
+
+
+def boards(found: Comparison) -> dict[str, pd.DataFrame]:
+    """Return the leaderboard for people, two tables a label: of slices, and of studies."""
+    tables = {}
+    for label, part in by_label(found.leaderboard):
+        tables[label] = readable(part, SLICES)
+        if not part["study_recall"].isna().all():
+            tables[f"{label}: studies, and the threshold"] = readable(part, STUDIES)
+    return tables
+
+
+def _word(name: str) -> str:
+    word = name.removeprefix("study_").replace("_", " ").replace("auc", "AUC").replace("rsna", "RSNA")
+    return word.replace("specificity 80", "spec. 0.80")
+
+
+def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
+    """Return the facts that a reader needs before the figures."""
+    board = found.leaderboard
+    rows = {
+        "experiment": config.name,
+        "description": config.description or "none given",
+        "protocol": found.protocol,
+        "patients tested": board["patients"].max(),
+        "slices tested": board["slices"].max(),
+        "positive slices (patients)": ", ".join(
+            f"{row.label} {row.positive_slices} ({row.positive_patients})"
+            for row in board.drop_duplicates("label").itertuples()
+        ),
+        "runs compared": len(board),
+        "data digest": found.data_digest,
+        "split digest": found.split_digest,
+        "seed": config.seed,
+        "code": tracking.git_commit(),
+        "versions": ", ".join(f"{name} {number}" for name, number in tracking.versions().items()),
+    }
+    return fact_table(rows)
+
+
+def markdown(found: Comparison) -> str:
+    """Return the best family of each label with its figures, as a Markdown table for the UI."""
+    rows = []
+    for row in best(found).to_dict("records"):
+        cells = [
+            ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            for name in ("recall", "specificity", "auc")
+        ]
+        rows.append((row["label"], families.title(row["family"]), *cells, row["degenerate"]))
+    return views.markdown_table(("label", "best family", "recall", "specificity", "AUC", ""), rows)
+
+
+def ranged(value: float, low: float, high: float) -> str:
+    """Return a figure with its interval, which no line breaks: `0.842 (0.74–0.91)`; a dash if undefined."""
+    return f"{value:.3f}\u00a0({low:.2f}\u2060–\u2060{high:.2f})" if np.isfinite(value) else "–"

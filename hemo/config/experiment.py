@@ -1,0 +1,199 @@
+"""The experiment file as validated types: it lists only what differs from the defaults below."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from hemo import families
+from hemo.config.tuning import Tuning
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+
+Protocol = Literal["holdout", "cv", "paper"]
+GateFigure = Literal[
+    "recall_at_specificity_80", "recall_at_specificity_90", "specificity_at_recall_80",
+    "specificity_at_recall_90", "auc", "average_precision", "recall", "specificity",
+]  # fmt: skip
+"""Figures by which the gate may compare a candidate with what is in production."""
+
+
+PAPER_FAMILIES = ("logreg", "linear_svc", "sgd", "ann", "cnn")
+"""The seed paper's, trained where an experiment names none."""
+
+FamilyWord = Annotated[str, StringConstraints(pattern=r"^\w+(@[\w.-]+)?$")]
+"""A family, or a variant of it."""
+
+
+class Part(BaseModel):
+    """A part of an experiment file: unknown words are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phantom(Part):
+    """The synthetic head-CT studies that stand in where no `images` are given."""
+
+    patients: int = Field(60, ge=3)
+    slices: int = Field(16, ge=4)
+    size: int = Field(256, ge=64)
+
+
+class Reduction(Part):
+    """How a slice becomes a small array (see `hemo.imaging.Reduction`)."""
+
+    size: int = Field(128, ge=16, le=1024)
+    windows: tuple[str, ...] = ("brain",)
+    crop: bool = True
+    resampling: Literal["area", "paper"] = "area"
+    neighbours: int = Field(0, ge=0, le=5)
+
+
+class Gate(Part):
+    """What a classifier must show before it is promoted; figures are of patients kept from training.
+
+    Attributes
+    ----------
+    min_positive_patients
+        Fewer patients with the label among those tested say too little.
+    min_recall_low, min_specificity_low
+        Least lower bound of the 95% interval at the operating point. A classifier that calls nearly
+        everything (or nothing) positive fails one of the two.
+    min_auc_low
+        The lower bound of the AUC has to lie above this: 0.5 is chance.
+    min_calibration_slope, max_calibration_slope
+        1 is ideal; below 1 probabilities are overconfident, at 0 they say nothing.
+    figure, second_figure
+        A candidate replaces what is in production if it is better in the first figure, or not worse by
+        more than `margin` and better in the second: paired over patients, by the lower bound of the
+        95% interval of the difference.
+    margin
+        Largest loss in the first figure that counts as not inferior.
+    """
+
+    min_positive_patients: int = Field(10, ge=1)
+    min_recall_low: float = Field(0.5, ge=0, le=1)
+    min_specificity_low: float = Field(0.5, ge=0, le=1)
+    min_auc_low: float = Field(0.5, ge=0, le=1)
+    min_calibration_slope: float = Field(0.1, gt=0)
+    max_calibration_slope: float = Field(10, gt=0)
+    figure: GateFigure = "recall_at_specificity_80"
+    second_figure: GateFigure = "auc"
+    margin: float = Field(0.02, ge=0, le=1)
+
+
+class Experiment(Part):
+    """One experiment: data, protocol, families and gate.
+
+    Attributes
+    ----------
+    name
+        The MLflow experiment.
+    images, labels
+        Folder of scans and label table; empty: the phantom is made.
+    store
+        Folder of the slice store; empty: `data/NAME/store`.
+    protocol
+        `cv` (folds by patient, for small stores), `holdout` (train, validation, test by patient) or
+        `paper` (split by slice, threshold 0.5: for comparison with the seed paper only).
+    sampling
+        Slices learned from: `balanced` (half positive) or `natural` prevalence.
+    operating_point
+        Rule that fits the threshold off-test (see `hemo.evaluation.operating_point`).
+    calibration
+        `none`, `sigmoid` or `isotonic`: whether probabilities are calibrated, off-test, as part of the
+        classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking
+        are right without, and under `cv` calibrating fold by fold lowers pooled ranking figures where few
+        patients have a label (see `hemo.evaluation.decisions`). Under `holdout` it costs nothing.
+    tuning
+        What `hemo tune` seeks and for how long (see `hemo.config.tuning`).
+    families
+        Families by name, each with the parameters that differ from its defaults. A family may be there
+        several times, as variants: `logreg@saga: {solver: saga}`.
+    """
+
+    name: str = Field("hemo", pattern=r"^[\w][\w .-]*$")
+    description: str = ""
+    images: str = ""
+    labels: str = ""
+    store: str = ""
+    phantom: Phantom = Phantom()
+    reduction: Reduction = Reduction()
+    protocol: Protocol = "cv"
+    folds: int = Field(5, ge=2)
+    sampling: Literal["balanced", "natural"] = "balanced"
+    positives: int = Field(3145, ge=2)
+    operating_point: str = "sensitivity_at_least:0.85"
+    calibration: Literal["none", "sigmoid", "isotonic"] = "none"
+    families: dict[FamilyWord, dict[str, Any]] = Field(
+        default_factory=lambda: {name: dict[str, Any]() for name in PAPER_FAMILIES}
+    )
+    gate: Gate = Gate()
+    tuning: Tuning = Tuning()
+    draws: int = Field(2000, ge=100)
+    seed: int = Field(0, ge=0)
+    workers: int = Field(2, ge=1)
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _fill_empty(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: params or {} for name, params in value.items()}
+        return value
+
+    @property
+    def folder(self) -> Path:
+        """Folder of what this experiment makes of its data."""
+        return Path("data") / self.name
+
+    @property
+    def store_folder(self) -> Path:
+        """Folder of the slice store."""
+        return Path(self.store) if self.store else self.folder / "store"
+
+
+def load(path: str | Path | None, **overrides: Any) -> Experiment:
+    """Read an experiment file and override its words by those given (empty ones are not given).
+
+    Raises
+    ------
+    HemoError
+        If the file is missing, no YAML, or has an unknown word or a value of a wrong type or range.
+    """
+    words: dict[str, Any] = {}
+    if path:
+        file = Path(path)
+        if not file.is_file():
+            raise HemoError(f"{file}: no such experiment file: give one of experiments/*.yaml")
+        try:
+            words = yaml.safe_load(file.read_text()) or {}
+        except yaml.YAMLError as fault:
+            raise HemoError(f"{file}: not valid YAML: {' '.join(str(fault).split())}") from None
+        if not isinstance(words, dict):
+            raise HemoError(f"{file}: an experiment file is a list of `word: value` lines")
+    words |= {word: value for word, value in overrides.items() if value not in (None, "")}
+    try:
+        experiment = Experiment.model_validate(words)
+    except ValidationError as fault:
+        raise HemoError(f"{path or 'options'}: {_first_fault(fault)}") from None
+    for name, params in experiment.families.items():
+        families.check_params(name, params)
+    return experiment
+
+
+def label_names(word: str) -> tuple[str, ...]:
+    """Return the labels that a word on the command line stands for: one of the six, or `all`."""
+    if word == "all":
+        return LABELS
+    if word not in LABELS:
+        raise HemoError(f"unknown label '{word}': choose one of {', '.join(LABELS)}, or all")
+    return (word,)
+
+
+def _first_fault(fault: ValidationError) -> str:
+    error = fault.errors()[0]
+    where = ".".join(str(step) for step in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown word '{where}': known are {', '.join(Experiment.model_fields)}"
+    return f"{where}: {error['msg'].lower()} (got {error['input']!r})"

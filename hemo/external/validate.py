@@ -1,0 +1,253 @@
+"""External validation: a registered version, or the panel, on data that it was not made of."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.store.artifact.utils.models import get_model_name_and_version
+
+from hemo import families, tracking
+from hemo.display import run_plots, style
+from hemo.errors import HemoError
+from hemo.evaluation import intervals, predictions
+from hemo.external import page
+from hemo.registry.panel import URI as PANEL_URI
+from hemo.registry.panel import model_name
+from hemo.serving import Member, ServedPanel
+from hemo.slices.context import study_numbers, whole_studies
+from hemo.slices.preprocess import preprocess
+from hemo.slices.store import SliceStore
+from hemo.tracking import trained_on
+
+EXPERIMENT = "hemo-external"
+"""The MLflow experiment of external validations."""
+
+SHOWN = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
+"""Figures that are set beside the internal ones."""
+
+_AT_ONCE = 2048
+"""Slices predicted at once, or a whole study: bounds memory."""
+
+
+@dataclass(frozen=True)
+class External:
+    """The outcome of an external validation.
+
+    Attributes
+    ----------
+    figures
+        A row a label and figure: `label`, `family`, `version`, `figure`, `value`, `low`, `high`, `internal`,
+        `internal_low`, `internal_high`, `slices`, `positive_patients`.
+    unlabelled
+        Labels of the model without a slice that is known to be negative: what a table says of some subtypes
+        makes slices of `any` positive, but none negative.
+    warnings
+        What a reader must not miss: classifiers that are registered against the gate, or were made of these
+        very slices.
+    run_id
+        The run that holds it.
+    """
+
+    figures: pd.DataFrame
+    unlabelled: list[str]
+    warnings: list[str]
+    run_id: str
+
+
+def evaluate(
+    uri: str,
+    images: Path,
+    labels: Path,
+    *,
+    dataset: str = "",
+    labels_format: str | None = None,
+    workers: int = 1,
+    draws: int = 2000,
+    seed: int = 0,
+) -> External:
+    """Evaluate a model on images with labels, and log it as a run with one below it for each label.
+
+    Members of a panel are judged by their own probabilities and operating points; a label table that has
+    only some of the six is enough.
+
+    Parameters
+    ----------
+    uri : str
+        MLflow model URI of the panel or of one classifier.
+    images, labels : Path
+        The data; read by the code of `hemo preprocess` into temporary stores.
+    dataset : str
+        Name of the data for people; the folder's name where empty.
+    labels_format : str, optional
+        Form of the label table; told from its header where None.
+    workers : int
+        Processes that decode.
+    draws, seed : int
+        Of the bootstrap over patients.
+
+    Raises
+    ------
+    HemoError
+        If the model or data cannot be read, or no label of the model has labels in the table.
+    """
+    members = load_members(uri)
+    dataset = dataset or images.resolve().name
+    experiment = tracking.experiment_id(EXPERIMENT)
+    with tempfile.TemporaryDirectory() as scratch:
+        stores = {}
+        for number, reduction in enumerate(dict.fromkeys(member.reduction for member, _ in members)):
+            folder = Path(scratch) / f"store-{number}"
+            summary = preprocess(
+                images, labels, folder, reduction, labels_format=labels_format, workers=workers
+            )
+            stores[reduction] = summary.store
+            lost = f" ({summary.unmatched:,} of its rows name no image)" if summary.unmatched else ""
+        tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
+        unlabelled = [label for label, table in tables.items() if not (table["truth"] == 0).any()]
+        known = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
+        if not known:
+            raise HemoError(
+                f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
+            )
+        warnings = [f"{member.warning}." for member, _ in known if member.warning]
+        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in known})
+        store = next(iter(stores.values()))
+        tags = {
+            "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
+            "patients_known": str(store.patients_known).lower(), "git_commit": tracking.git_commit(),
+        }  # fmt: skip
+        with tracking.root_run(experiment, f"external {dataset}", tags) as parent:
+            rows = []
+            for member, run_id in known:
+                rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
+            found = pd.DataFrame(rows)
+            about = f"{uri} on {dataset}: {len(store)} slices."
+            judged = [tables[member.label] for member, _ in known]
+            page.record(parent, found, store, judged, dataset, about, warnings)
+    return External(found, unlabelled, warnings, parent)
+
+
+def load_members(uri: str) -> list[tuple[Member, str]]:
+    """Return the classifiers of a model with the training run of each (empty where unknown).
+
+    Raises
+    ------
+    HemoError
+        If there is no such model, or it is none of hemo's.
+    """
+    try:
+        loaded = mlflow.pyfunc.load_model(uri)
+    except mlflow.MlflowException as fault:
+        raise HemoError(f"{uri}: no such model ({fault.message}): give one like {PANEL_URI}") from None
+    model = loaded.unwrap_python_model()
+    if isinstance(model, ServedPanel):
+        client = tracking.client()
+        return [
+            (one, client.get_model_version(model_name(one.label), one.version).run_id or "")
+            for one in model.members
+        ]
+    if not hasattr(model, "member"):
+        raise HemoError(f"{uri}: not a model of hemo: give one like {PANEL_URI}")
+    return [(_as_registered(uri, model.member), loaded.metadata.run_id or "")]
+
+
+def _as_registered(uri: str, member: Member) -> Member:
+    """Return a classifier with its version, and the override that let it pass, where its URI names one."""
+    client = tracking.client()
+    name, *number = get_model_name_and_version(client, uri) if uri.startswith("models:/") else ("",)
+    if not number:
+        return member
+    version = client.get_model_version(name, number[0])
+    return replace(member, version=str(version.version), override=version.tags.get("override", ""))
+
+
+def predict(member: Member, store: SliceStore) -> pd.DataFrame:
+    """Return the prediction table of a member on the slices of a store that have its label."""
+    truth = store.index[member.label].to_numpy()
+    probability = np.full(len(store), np.nan)
+    for rows in whole_studies(store.index, _AT_ONCE):
+        if (truth[rows] >= 0).any():
+            probability[rows] = member.probability(store.images(rows), study_numbers(store.index, rows))
+    rows = np.flatnonzero(truth >= 0)
+    table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
+    return predictions.validate(
+        table.assign(
+            part="test",
+            fold=np.int16(-1),
+            truth=truth[rows],
+            probability=probability[rows],
+            threshold=member.threshold,
+        )
+    )
+
+
+def _seen(known: Mapping[str, tuple[str, SliceStore]]) -> list[str]:
+    """Return a warning where classifiers were made of slices that they are evaluated on."""
+    labels: dict[str, list[str]] = {}
+    for label, (run_id, store) in known.items():
+        count = trained_on.overlap(tracking.client().get_run(run_id), store) if run_id else 0
+        if count:
+            labels.setdefault(f"{count:,} of these {len(store):,}", []).append(label)
+    return [f"Made of {share} slices, no external test: {', '.join(who)}." for share, who in labels.items()]
+
+
+def _record(
+    member: Member,
+    table: pd.DataFrame,
+    run_id: str,
+    parent: str,
+    tags: Mapping[str, str],
+    draws: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Log one member's evaluation as a run; return its figures beside the internal ones."""
+    found = intervals.bootstrap(table, draws=draws, seed=seed).set_index("metric")
+    internal = tracking.client().get_run(run_id).data.metrics if run_id else {}
+    counts = {
+        "slices": len(table),
+        "patients": table["patient"].nunique(),
+        "positive_slices": int(table["truth"].sum()),
+        "positive_patients": table.loc[table["truth"] == 1, "patient"].nunique(),
+    }
+    logged: dict[str, float] = {f"test/{name}": float(number) for name, number in counts.items()}
+    logged["threshold"] = member.threshold
+    for name, row in found.iterrows():
+        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high")):
+            logged[f"test/{name}{suffix}"] = float(row[column])
+            logged[f"internal/{name}{suffix}"] = internal.get(f"test/{name}{suffix}", np.nan)
+    title = f"{families.title(member.family)}: {member.label}, {tags['dataset']}"
+    figures = {
+        "roc": run_plots.roc(table, title),
+        "precision_recall": run_plots.precision_recall(table, title),
+        "confusion_matrix": run_plots.confusion_matrix(table, title),
+        "reliability": run_plots.reliability(table, title),
+        "patients": run_plots.patient_strip(table, title),
+    }
+    own = {**tags, "family": member.family, "label": member.label, "version": member.version, "run": run_id}
+    experiment = tracking.client().get_run(parent).info.experiment_id
+    with (
+        tracking.start_run(experiment, f"{member.family}/{member.label}", own, parent),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
+        for part in ("plots", "predictions"):
+            (Path(scratch) / part).mkdir()
+        for name, figure in figures.items():
+            (Path(scratch) / "plots" / f"{name}.png").write_bytes(style.png(figure))
+        predictions.write(table, Path(scratch) / tracking.PREDICTIONS)
+        mlflow.log_artifacts(scratch)
+    return [
+        {
+            "label": member.label, "family": member.family, "version": member.version, "figure": name,
+            "value": logged[f"test/{name}"], "low": logged[f"test/{name}_low"],
+            "high": logged[f"test/{name}_high"], "internal": logged[f"internal/{name}"],
+            "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
+            "slices": counts["slices"], "positive_patients": counts["positive_patients"],
+        }
+        for name in SHOWN
+    ]  # fmt: skip

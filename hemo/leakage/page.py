@@ -1,0 +1,186 @@
+"""The leakage audit for people: a page, a note and a table in the terminal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hemo import console, families
+from hemo.display import inflation, style
+from hemo.display.report import Section, render
+from hemo.leakage.measure import UNAUDITED
+from hemo.slices import duplicates
+from hemo.slices.store import SliceStore
+
+REPORT = "report/leakage.html"
+"""Where an audit's run keeps its page."""
+
+SHOWN = 9
+"""Pairs of near-duplicates that are pictured."""
+
+HEADLINE = {"auc": "AUC", "recall_at_specificity_80": "recall at specificity 0.80"}
+"""Figures of the table for people."""
+
+SPLITS = {"by_slice": "by slice", "by_patient": "by patient"}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes
+    ----------
+    facts
+        A row a fact: `fact`, `value`.
+    crossings
+        A row a split: `split`, `patients_on_both_sides`, and near-duplicates that lie across it, of one
+        patient and of two.
+    pairs
+        Near-duplicates of the store (see `hemo.slices.duplicates.find`), with `first_id` and `second_id`.
+    figures
+        A row a training and figure: `label`, `family`, and the columns of `hemo.leakage.Inflation.figures`.
+    skipped
+        A row a label or training that was left out: `what`, `reason`.
+    """
+
+    facts: pd.DataFrame
+    crossings: pd.DataFrame
+    pairs: pd.DataFrame
+    figures: pd.DataFrame
+    skipped: pd.DataFrame
+
+
+def headline(figures: pd.DataFrame, metrics: Sequence[str] = tuple(HEADLINE)) -> pd.DataFrame:
+    """Return the inflation of AUC, and of recall at equal specificity, as text, a row a training.
+
+    Parameters
+    ----------
+    figures
+        See `Audit.figures`.
+    metrics
+        Out of `HEADLINE`.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in figures[figures["metric"].isin(metrics)].to_dict("records"):
+        cells = rows.setdefault((row["label"], row["family"]), {})
+        for name, word in {**SPLITS, "inflation": "inflation"}.items():
+            text = style.ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            cells[f"{HEADLINE[row['metric']]}, {word}"] = text
+    return pd.DataFrame(
+        [
+            {"label": label, "family": families.title(family), **cells}
+            for (label, family), cells in rows.items()
+        ]
+    )
+
+
+def verdict(found: Audit) -> str:
+    """Return the audit in one or two sentences."""
+    if found.crossings.empty:
+        return f"{UNAUDITED[0].upper()}{UNAUDITED[1:]}: nothing can be said of a split by patient."
+    twins = int((~found.pairs["same_patient"]).sum())
+    copies = (
+        f"{twins} pairs of slices of different patients are the same picture: one person under two ids?"
+        if twins
+        else "No slice of one patient is a copy of another patient's."
+    )
+    auc = found.figures[found.figures["metric"] == "auc"]
+    if auc.empty:
+        return copies
+    low, high = auc["inflation"].min(), auc["inflation"].max()
+    clear = int((auc["inflation_low"] > 0).sum())
+    return (
+        f"Split by slice, the AUC is higher by {low:.2f} to {high:.2f} than split by patient; of "
+        f"{len(auc)} trainings the interval excludes zero in {clear}. {copies}"
+    )
+
+
+def write(found: Audit, store: SliceStore, name: str, folder: Path) -> Path:
+    """Write an audit's tables (CSV), figures (PNG) and page (HTML) into a folder; return the page."""
+    for part in ("report", "tables", "plots"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    found.figures.to_csv(folder / "tables" / "inflation.csv", index=False)
+    found.pairs.to_csv(folder / "tables" / "near_duplicates.csv", index=False)
+    found.crossings.to_csv(folder / "tables" / "crossings.csv", index=False)
+    named = found.figures.assign(family=[families.title(word) for word in found.figures["family"]])
+    pictures = {
+        metric: inflation.inflation(named, f"{name}: {word} by slice and by patient", metric, word)
+        for metric, word in HEADLINE.items()
+        if len(named)
+    }
+    shown = found.pairs.sort_values("same_patient", kind="stable").head(SHOWN)
+    if len(shown):
+        pictures["near_duplicates"] = inflation.pairs(
+            [tuple(store.images(ends)[..., 0]) for ends in shown[["first", "second"]].to_numpy()],
+            [
+                f"{r.similarity:.3f}, {'one patient' if r.same_patient else 'TWO PATIENTS'}"
+                for r in shown.itertuples()
+            ],
+        )
+    for picture, figure in pictures.items():
+        (folder / "plots" / f"{picture}.png").write_bytes(style.png(figure))
+    page = folder / REPORT
+    page.write_text(render(f"Leakage audit: {name}", _sections(found, pictures)), encoding="utf-8")
+    return page
+
+
+def _sections(found: Audit, pictures: Mapping[str, Any]) -> list[Section]:
+    kinds = found.pairs.assign(kind=np.where(found.pairs["exact"], "equal pixels", "near-duplicate"))
+    kinds["of"] = np.where(found.pairs["same_patient"], "one patient", "two patients")
+    counts = kinds.groupby(["kind", "of"]).size().rename("pairs").reset_index()
+    sections = [
+        Section("In short", verdict(found), {"What was audited": found.facts}),
+        Section(
+            "What crosses a split",
+            "A pair crosses a split where one slice is learned from and the other tested in the same round. "
+            f"Near-duplicates are slices whose fine detail correlates at {duplicates.LEAST} or more, at the "
+            "best of all moves by up to 3 pixels; neighbouring slices of one patient can be among them.",
+            {"Pairs in the store": counts, "Across the splits": _spoken(found.crossings)},
+            {"The most similar pairs": pictures["near_duplicates"]} if "near_duplicates" in pictures else {},
+        ),
+    ]
+    if len(found.figures):
+        sections.append(
+            Section(
+                "Inflation",
+                "The same family, parameters, slices, sampling, folds and seed: only what is dealt to folds, "
+                "slices or patients, differs. Intervals are by patient; that of the inflation is of the "
+                "paired difference.",
+                {"By slice and by patient": headline(found.figures)},
+                {HEADLINE[name]: figure for name, figure in pictures.items() if name in HEADLINE},
+            )
+        )
+        sections.append(Section("All figures", tables={"By training": _spoken(found.figures)}))
+    if len(found.skipped):
+        sections.append(Section("Left out", tables={"Labels and trainings": found.skipped}))
+    return sections
+
+
+def _spoken(table: pd.DataFrame) -> pd.DataFrame:
+    return table.rename(columns=lambda name: name.replace("_", " "))
+
+
+def note(found: Audit) -> str:
+    """Return the audit in Markdown, for the run's page in the UI."""
+    table = headline(found.figures)
+    lines = [verdict(found), ""]
+    if len(table):
+        lines += [f"| {' | '.join(table.columns)} |", "|---" * len(table.columns) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in table.itertuples(index=False)]
+    return "\n".join([*lines, "", f"The whole page: artifact `{REPORT}`. Research use only."])
+
+
+def print_audit(found: Audit) -> None:
+    """Print the audit: what crosses the splits, the inflation, what was left out, and the verdict."""
+    for title, table in (
+        ("Across the splits", _spoken(found.crossings)),
+        ("Inflation", headline(found.figures, ["auc"])),
+    ):
+        if len(table):
+            console.out.print(console.table(title, list(table.columns), table.to_numpy().tolist()))
+    for row in found.skipped.to_dict("records"):
+        console.err.print(f"left out: {row['what']}: {row['reason']}")
+    console.out.print(verdict(found), soft_wrap=True)

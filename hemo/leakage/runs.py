@@ -1,0 +1,202 @@
+"""The leakage audit of a store as runs in MLflow: one for the store, and one below it for each training."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from hemo import console, executors, families, tracking
+from hemo.config import Experiment
+from hemo.display.report import fact_table
+from hemo.leakage import measure, page
+from hemo.leakage.measure import FEWEST_PATIENTS, UNAUDITED
+from hemo.leakage.page import SPLITS, Audit
+from hemo.slices import duplicates, paper
+from hemo.slices.store import SliceStore
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: Experiment
+    store: Path
+    word: str
+    label: str
+    params: Mapping[str, Any]
+    experiment: str
+    parent: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.word}/{self.label}"
+
+
+def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: Path | None = None) -> Audit:
+    """Audit an experiment's store and log it as a run `leakage audit` with a run a training below it.
+
+    Parameters
+    ----------
+    config
+        Its store, folds, sampling, operating point, seed and workers are used; its protocol is not: both
+        splits are by folds.
+    words
+        Families, or variants, of the experiment.
+    labels
+        Of the six; those that fewer than `FEWEST_PATIENTS` patients have are skipped and named.
+    out
+        Folder where page and tables are written as well.
+    """
+    store = SliceStore.open(config.store_folder)
+    experiment = tracking.experiment_id(config.name)
+    tags = {
+        "stage": "audit",
+        "dataset": config.name,
+        "data_digest": store.digest,
+        "leakage": "audited" if store.patients_known else UNAUDITED,
+        "git_commit": tracking.git_commit(),
+    }
+    with (
+        tracking.root_run(experiment, "leakage audit", tags) as root,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        pairs = _pairs(store)
+        skipped = [
+            {"what": label, "reason": f"fewer than {FEWEST_PATIENTS} patients have it"}
+            for label in labels
+            if not measure.enough_patients(store.index, label)
+        ]
+        crossings = pd.DataFrame()
+        figures = []
+        if store.patients_known:
+            crossings = _crossings(store, config, pairs)
+            jobs = [
+                _Job(config, store.folder, word, label, config.families.get(word, {}), experiment, root)
+                for label in labels
+                if measure.enough_patients(store.index, label)
+                for word in words
+            ]
+            jobs.sort(key=lambda job: not families.get(job.word).neural)
+            outcomes = executors.run_all(_train_pair, jobs, config.workers)
+            for job, outcome in console.track(outcomes, "auditing", len(jobs)):
+                if isinstance(outcome, Exception):
+                    skipped.append({"what": job.name, "reason": str(outcome) or type(outcome).__name__})
+                else:
+                    figures.append(outcome)
+        found = Audit(
+            _facts(store, config),
+            crossings,
+            pairs,
+            _ordered(figures, labels, words),
+            pd.DataFrame(skipped, columns=["what", "reason"]),
+        )
+        for folder in (Path(scratch), out):
+            if folder is not None:
+                page.write(found, store, config.name, folder)
+        mlflow.log_artifacts(scratch)
+        mlflow.log_metrics(_metrics(found))
+        mlflow.set_tag("mlflow.note.content", page.note(found))
+    return found
+
+
+def _train_pair(job: _Job) -> pd.DataFrame:
+    """Train a family on a label under both splits, inside a run of its own; return its figures."""
+    config, store = job.config, SliceStore.open(job.store)
+    family, variant = families.variant(job.word)
+    tags = {"stage": "audit pair", "family": family, "label": job.label, "dataset": config.name}
+    tags |= {"data_digest": store.digest, "protocol": config.protocol}
+    tags |= {"variant": variant} if variant else {}
+    with (
+        tracking.start_run(job.experiment, job.name, tags, job.parent),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        found = measure.inflation(
+            store, family, job.label, job.params, **_learned_from(config, store, job.label),
+            folds=config.folds, draws=config.draws, seed=config.seed,
+        )  # fmt: skip
+        params = families.build(family, job.params).params
+        mlflow.log_params(
+            {"family": family, "label": job.label} | {f"hp.{n}": str(v) for n, v in params.items()}
+        )
+        metrics = {
+            f"{name}/{row['metric']}{suffix}": row[name + suffix]
+            for row in found.figures.to_dict("records")
+            for name in (*SPLITS, "inflation")
+            for suffix in ("", "_low", "_high")
+        }
+        mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+        for name in SPLITS:
+            getattr(found, name).to_parquet(Path(scratch) / f"{name}.parquet", index=False)
+        mlflow.log_artifacts(scratch, "predictions")
+    return found.figures.assign(family=job.word, label=job.label)
+
+
+def _learned_from(config: Experiment, store: SliceStore, label: str) -> dict[str, Any]:
+    """Return slices, sampling and operating point; the set of `paper` is balanced already."""
+    if config.protocol == "paper":
+        rows = paper.paper_set(store.index, label, config.seed, config.positives)
+        return {"rows": rows, "sampling": "natural", "rule": "fixed:0.5"}
+    return {"sampling": config.sampling, "rule": config.operating_point}
+
+
+def _ordered(figures: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+    if not figures:
+        return pd.DataFrame(columns=["label", "family", "metric"])
+    table = pd.concat(figures)
+    place = {name: number for number, name in enumerate([*labels, *words])}
+    table = table.sort_values(
+        ["label", "family"], key=lambda c: c.map(place), kind="stable", ignore_index=True
+    )
+    return table[["label", "family", *table.columns.drop(["label", "family"])]]
+
+
+def _pairs(store: SliceStore) -> pd.DataFrame:
+    pairs = duplicates.find(store)
+    names = store.index["slice_id"].to_numpy()
+    return pairs.assign(first_id=names[pairs["first"]], second_id=names[pairs["second"]])
+
+
+def _crossings(store: SliceStore, config: Experiment, pairs: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for split, trainings in measure.both_splits(store, config.folds, config.seed).items():
+        crossing = pairs[measure.across(pairs, trainings)]
+        rows.append(
+            {
+                "split": split,
+                "patients_on_both_sides": measure.patients_on_both_sides(trainings, store.index["patient"]),
+                "near_duplicates_of_one_patient": int(crossing["same_patient"].sum()),
+                "near_duplicates_of_two_patients": int((~crossing["same_patient"]).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _facts(store: SliceStore, config: Experiment) -> pd.DataFrame:
+    known = f"{store.index['patient'].nunique()}" if store.patients_known else UNAUDITED
+    rows = {
+        "experiment": config.name,
+        "slices": f"{len(store):,}",
+        "patients": known,
+        "positive patients": ", ".join(f"{r.label} {r.patients}" for r in store.counts().itertuples()),
+        "folds of both splits": config.folds,
+        "slices learned from": config.sampling,
+        "seed": config.seed,
+        "data digest": store.digest,
+        "code": tracking.git_commit(),
+    }
+    return fact_table(rows)
+
+
+def _metrics(found: Audit) -> dict[str, float]:
+    result = {
+        "leakage/near_duplicates_of_one_patient": float(found.pairs["same_patient"].sum()),
+        "leakage/near_duplicates_of_two_patients": float((~found.pairs["same_patient"]).sum()),
+    }
+    for row in found.crossings.to_dict("records"):
+        result[f"leakage/patients_on_both_sides_{row['split'].replace(' ', '_')}"] = row[
+            "patients_on_both_sides"
+        ]
+    return result

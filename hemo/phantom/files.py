@@ -1,0 +1,150 @@
+"""Phantom studies on disk: CT Image Storage, plainly marked as synthetic, and the RSNA label table."""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+from hemo import __version__
+from hemo.console import track
+from hemo.executors import end_with_parent
+from hemo.labels import LABELS, SUBTYPES
+from hemo.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
+
+MARK = "SYNTHETIC: drawn by a program, no scan of a person. Not for diagnosis."
+INTERCEPT = -1024
+
+TABLE_ORDER = (*SUBTYPES, "any")
+"""The order of labels within a slice in RSNA's table."""
+
+Row = tuple[str, str, int]
+"""Slice, label, 0 or 1."""
+
+
+def uid(*parts: object) -> UID:
+    """Return a DICOM unique identifier that depends on `parts` only (the UUID-derived root 2.25)."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return UID(f"2.25.{int.from_bytes(digest[:16], 'big')}")
+
+
+def dataset(study: PhantomStudy, number: int) -> FileDataset:
+    """Return one slice of a study as a DICOM data set."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = uid(study.study, study.slice_ids[number])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = uid("hemo")
+    meta.ImplementationVersionName = f"hemo {__version__}"
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "SYNTHETIC"]
+    ds.SOPClassUID = CTImageStorage
+    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    ds.Modality = "CT"
+    ds.Manufacturer = "SYNTHETIC (hemo phantom)"
+    ds.ManufacturerModelName = f"phantom {study.style.name}"
+    ds.StudyDescription = ds.SeriesDescription = "SYNTHETIC HEAD PHANTOM"
+    ds.PatientName = study.patient.replace("_", "^")
+    ds.PatientID = study.patient
+    ds.PatientBirthDate = ds.PatientSex = ds.StudyDate = ds.StudyTime = ds.StudyID = ""
+    ds.AccessionNumber = ds.ReferringPhysicianName = ""
+    ds.BodyPartExamined = "HEAD"
+    ds.PatientPosition = "HFS"
+    ds.BurnedInAnnotation = "NO"
+    ds.ImageComments = MARK
+    ds.StudyInstanceUID = uid(study.study)
+    ds.SeriesInstanceUID = uid(study.study, "series")
+    ds.FrameOfReferenceUID = uid(study.study, "frame")
+    ds.PositionReferenceIndicator = ""
+    ds.SeriesNumber = 2
+    ds.AcquisitionNumber = 1
+    ds.InstanceNumber = number + 1
+    ds.KVP = study.style.kvp
+    ds.ConvolutionKernel = study.style.name.upper()
+    ds.GantryDetectorTilt = study.tilt
+    ds.SliceThickness = study.thickness
+    ds.PixelSpacing = [study.pixel, study.pixel]
+    ds.ImagePositionPatient = [float(value) for value in study.positions[number]]
+    ds.ImageOrientationPatient = list(study.orientation)
+    ds.SliceLocation = float(study.positions[number][2])
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.Rows, ds.Columns = study.volume.shape[1:]
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = INTERCEPT, 1, "HU"
+    ds.WindowCenter, ds.WindowWidth = 40, 80
+    ds.PixelData = (study.volume[number] - np.int16(INTERCEPT)).astype("<u2").tobytes()
+    return ds
+
+
+def write_study(study: PhantomStudy, out: Path) -> list[Row]:
+    """Write a study into `out`/`<study>`/`<slice>.dcm` and return its rows of the label table.
+
+    Slice identifiers are hashes: sorted names say nothing of anatomical order, only the header does.
+    """
+    folder = out / study.study
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
+    for number, (name, truth) in enumerate(zip(study.slice_ids, study.labels, strict=True)):
+        dataset(study, number).save_as(folder / f"{name}.dcm", enforce_file_format=True)
+        rows += [(name, label, int(truth[LABELS.index(label)])) for label in TABLE_ORDER]
+    return rows
+
+
+def write_patient(seed: int, index: int, size: int, slices: int, out: Path) -> list[Row]:
+    """Make and write all studies of one patient; returns their rows of the label table."""
+    patient = patient_seed(seed, index)
+    rows: list[Row] = []
+    for number in range(studies_of(patient)):
+        study = make_study(patient, types=profile(seed, index), study=number, size=size, slices=slices)
+        rows += write_study(study, out)
+    return rows
+
+
+def write(out: Path, *, patients: int, slices: int, size: int, seed: int, workers: int) -> list[list[Row]]:
+    """Write a phantom, studies and label table, with a progress bar.
+
+    The table comes last: a folder that has one is complete.
+
+    Parameters
+    ----------
+    out
+        Folder to write into; made where it is missing.
+    patients, slices, size, seed
+        How many patients, slices a study and pixels a side; the seed everything follows from.
+    workers
+        Parallel processes; they do not change a byte.
+
+    Returns
+    -------
+    list of list of Row
+        Each patient's rows of the label table.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = [(seed, index, size, slices, out) for index in range(patients)]
+    # Spawned, not forked: the caller may hold threads of MLflow or TensorFlow.
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
+        batches = pool.map(write_patient, *zip(*tasks, strict=True))
+        found = list(track(batches, "phantom: patients", total=patients))
+    _write_labels([row for rows in found for row in rows], out / "labels.csv")
+    return found
+
+
+def _start_worker() -> None:
+    end_with_parent()
+    cv2.setNumThreads(1)
+
+
+def _write_labels(rows: Sequence[Row], file: Path) -> None:
+    """Write RSNA's long form: `ID,Label`, a row a slice and label, slices sorted by identifier."""
+    by_slice = sorted(rows, key=lambda row: row[0])
+    lines = ["ID,Label", *(f"{name}_{label},{truth}" for name, label, truth in by_slice)]
+    draft = file.with_suffix(".part")
+    draft.write_text("\n".join(lines) + "\n", encoding="ascii")
+    draft.replace(file)

@@ -1,0 +1,1 @@
+"""From a candidate to production: the gate and its conditions, versions, aliases, the ledger, the panel."""

@@ -1,0 +1,156 @@
+"""From a training run to a judged candidate: what the gate needs is gathered from MLflow and the store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from hemo import tracking
+from hemo.config import Experiment
+from hemo.errors import HemoError
+from hemo.registry import aliases, gate
+from hemo.registry.gate import Candidate, Incumbent, Verdict
+from hemo.registry.panel import model_name
+
+
+@dataclass(frozen=True)
+class Case:
+    """A label's candidate, judged.
+
+    Attributes
+    ----------
+    label
+        One of the six.
+    run
+        The candidate's training run.
+    verdict
+        What the gate found.
+    incumbent
+        What was in production, if anything was.
+    data
+        What the store of the training run says of itself, where it is at hand.
+    """
+
+    label: str
+    run: Run
+    verdict: Verdict
+    incumbent: Incumbent | None
+    data: Mapping[str, Any]
+
+
+def judge(config: Experiment, label: str, run_id: str) -> Case:
+    """Judge the training run that is a label's candidate.
+
+    Parameters
+    ----------
+    config : Experiment
+        With the gate's conditions, and the store for evaluating an incumbent again.
+    label, run_id : str
+        The candidate.
+    """
+    run = tracking.client().get_run(run_id)
+    tags = run.data.tags
+    table = tracking.load_predictions(run_id)
+    candidate = Candidate(
+        protocol=tags["protocol"],
+        loaded_back_gap=run.data.metrics.get("model/loaded_back_gap", float("nan")),
+        fault=_load_fault(run),
+        patients_known=tags.get("patients_known", "true") == "true",
+    )
+    incumbent = _incumbent(config, label, run, table)
+    verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
+    return Case(label, run, verdict, incumbent, _data(config, run))
+
+
+def _data(config: Experiment, run: Run) -> dict[str, Any]:
+    """Return what a model card says of the data: counts, and exclusions with their reasons."""
+    from hemo.tracking import trained_on
+
+    try:
+        store = trained_on.find(run, config.store_folder)
+    except HemoError:
+        return {"slice store": "not at hand when this was written"}
+    facts = store.facts
+    counts: dict[str, Any] = {
+        name: facts[name] for name in ("slices", "patients", "studies") if name in facts
+    }
+    excluded = {f"excluded: {reason}": number for reason, number in facts["excluded"].items()}
+    made = store.reduction
+    return {
+        **{f"{name} in the store": number for name, number in counts.items()},
+        **(excluded or {"excluded": "none"}),
+        "size in pixels": f"{made.size} x {made.size}",
+        "windows": made.windows,
+        "cropped to the head": made.crop,
+        "resampling": made.resampling,
+        "neighbouring slices as channels": made.neighbours,
+    }
+
+
+def _load_fault(run: Run) -> str:
+    """Return why the model of a run cannot be loaded and used now; empty where it can."""
+    try:
+        mlflow.pyfunc.load_model(model_uri(run)).unwrap_python_model()
+    except Exception as fault:  # whatever a broken model raises is the reason to refuse it
+        return " ".join(str(fault).split())[:200] or type(fault).__name__
+    return ""
+
+
+def model_uri(run: Run) -> str:
+    """Return the URI of the model that a training run logged."""
+    outputs = run.outputs.model_outputs if run.outputs else []
+    if not outputs:
+        raise HemoError(f"run {run.info.run_name} ({run.info.run_id}) has no model: train again")
+    return f"models:/{outputs[-1].model_id}"
+
+
+def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
+    """Return what is in production, with its predictions for the candidate's test slices."""
+    number = aliases.current(model_name(label)).get("production")
+    if number is None:
+        return None
+    version = tracking.client().get_model_version(model_name(label), number)
+    family = family_word(version.tags)
+    if version.run_id == run.info.run_id:
+        return Incumbent(number, family, None, "", same_run=True)
+    digests = ("protocol", "data_digest", "split_digest")
+    try:
+        other = tracking.client().get_run(version.run_id) if version.run_id else None
+        if other is not None and all(other.data.tags.get(d) == run.data.tags[d] for d in digests):
+            return Incumbent(
+                number, family, tracking.load_predictions(other.info.run_id), "tested on the same split"
+            )
+        return Incumbent(number, family, *_evaluate_again(config, version, run, table))
+    except (HemoError, mlflow.MlflowException, OSError) as fault:
+        return Incumbent(number, family, None, " ".join(str(fault).split())[:200])
+
+
+def _evaluate_again(
+    config: Experiment, version: ModelVersion, run: Run, table: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
+    from hemo.slices.context import study_numbers
+    from hemo.tracking import trained_on
+
+    store = trained_on.find(run, config.store_folder)
+    uri = f"models:/{version.name}/{version.version}"
+    member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
+    if member.reduction != store.reduction:
+        raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
+    test = table[table["part"] == "test"]
+    rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
+    study = study_numbers(store.index, rows)
+    probability = member.probability(store.images(rows), study)
+    again = test.assign(probability=probability, threshold=member.threshold)
+    how = "evaluated again on the candidate's test slices, some of which it may have learned from"
+    return again, how
+
+
+def family_word(tags: Mapping[str, str]) -> str:
+    """Return the family of a run or version, with its variant: `logreg`, `logreg@saga`."""
+    variant = tags.get("variant")
+    return tags.get("family", "unknown") + (f"@{variant}" if variant else "")

@@ -1,0 +1,212 @@
+"""What the gate found, for people: HTML and JSON, a version's description, a table in the terminal."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from mlflow.entities import Run
+from rich.table import Table
+from rich.text import Text
+
+from hemo import families, tracking
+from hemo.display import page
+from hemo.registry import card
+from hemo.registry.gate import Condition, Verdict
+from hemo.tracking.views import markdown_table
+
+DECISIONS = {
+    "promoted": "Promoted: it is in production now.",
+    "overridden": "Promoted by a person although the gate refused it.",
+    "refused": "Refused: not fit for production.",
+    "challenger": "Refused: fit for production, but not shown to be better than what is there: challenger.",
+}
+"""Decisions in words."""
+
+SUMMED_UP = {
+    "promoted": "In production now",
+    "overridden": "In production against the gate",
+    "challenger": "Challenger",
+    "refused": "Refused",
+    "kept": "In production already",
+    "no candidate": "No candidate",
+}
+"""Decisions before a list of labels."""
+
+RED = "overridden.png"
+"""File of a red square, left with the report of a decision against the gate."""
+
+_STYLES = {"promoted": "bold green", "overridden": "bold red", "refused": "yellow", "challenger": "cyan"}
+
+
+def write(
+    folder: Path, label: str, run_name: str, verdict: Verdict, decision: str, override: str = ""
+) -> None:
+    """Write `LABEL.json` and `LABEL.html` into a folder; for `red_mark` also a red square."""
+    facts = as_dict(label, run_name, verdict, decision, override)
+    (folder / f"{label}.json").write_text(json.dumps(facts, indent=2))
+    (folder / f"{label}.html").write_text(as_html(run_name, verdict, decision, override))
+    if decision == "overridden":
+        (folder / RED).write_bytes(red_square())
+
+
+def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override: str) -> dict[str, object]:
+    """Return the report as plain values."""
+    return {
+        "label": label,
+        "candidate": run_name,
+        "decision": decision,
+        "passed": verdict.passed,
+        "override": override if decision == "overridden" else "",
+        "reason": verdict.reason,
+        "conditions": [asdict(condition) for condition in verdict.conditions],
+        "figures": {
+            str(row["metric"]): [None if pd.isna(row[c]) else row[c] for c in ("value", "low", "high")]
+            for row in verdict.figures.to_dict("records")
+        },
+    }
+
+
+def red_square() -> bytes:
+    """Return a small red square, as PNG."""
+    import cv2
+    import numpy as np
+
+    return cv2.imencode(".png", np.full((14, 14, 3), (38, 30, 179), np.uint8))[1].tobytes()
+
+
+def leave_red_mark(run_id: str, folder: str) -> str:
+    """Leave a red square in a folder of a run's artifacts; return it in Markdown (see `red_mark`)."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / RED
+        file.write_bytes(red_square())
+        tracking.client().log_artifact(run_id, str(file), folder)
+    return red_mark(run_id, folder)
+
+
+def red_mark(run_id: str, folder: str = "gate") -> str:
+    """Return a red square in Markdown that a run keeps in a folder: the UI lets no text be red."""
+    return f"![red](get-artifact?path={folder}/{RED}&run_uuid={run_id})"
+
+
+def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> str:
+    """Return the report as a page."""
+    style = "yes" if verdict.passed else "no"
+    parts = [page.text(DECISIONS[decision], style)]
+    if decision == "overridden":
+        parts.insert(0, page.text(f"Gate overridden: {override}", "red"))
+    parts += [
+        page.text(_sentence(verdict.reason)),
+        page.heading("Conditions"),
+        page.table(
+            ("condition", "verdict", "found", "asked", "in words"),
+            [(c.name, _verdict(c), c.figure, c.required, _sentence(c.words)) for c in verdict.conditions],
+            ["yes" if c.passed else "no" for c in verdict.conditions],
+            column=1,
+        ),
+        page.heading("Figures on patients kept from training"),
+        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
+    ]
+    return page.page(f"Gate: {run_name}", *parts)
+
+
+def about(label: str, model: str) -> str:
+    """Return the Markdown description of a registered model."""
+    return (
+        f"Probability of **{card.kind(label)}** on a head-CT slice, and the decision at an operating point "
+        "that was fitted off-test. Research use only.\n\n"
+        "Aliases: `production` is what passed the gate and is in use, `previous` what was in use before, "
+        "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
+        f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
+        f'\n\nIn Python: `mlflow.pyfunc.load_model("models:/{model}@production")`, which takes a table with '
+        "the column `image` (the bytes of a DICOM, PNG or JPEG file, a path or an array). All labels in one: "
+        "`hemo-panel`."
+    )
+
+
+def description(label: str, run: Run, verdict: Verdict, decision: str, override: str, deciding: str) -> str:
+    """Return the Markdown description of a registered version."""
+    tags = run.data.tags
+    experiment = run.info.experiment_id
+    rows = []
+    for name in ("recall", "specificity", "precision", "auc"):
+        value, low, high = verdict.figure(name)
+        rows.append((name.replace("auc", "AUC"), f"{value:.3f}", f"{low:.3f} to {high:.3f}"))
+    figures = markdown_table(("figure", "value", "95% interval"), rows)
+    mark = red_mark(deciding)
+    # The list of versions shows the beginning, as plain text.
+    red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
+    links = (
+        f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
+        f"[model card](#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/card/card.html) · "
+        f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
+    )
+    how = {"cv": "tested by patient in folds", "holdout": "tested on patients kept apart"}
+    return (
+        f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
+        f"{tags.get('dataset', 'unknown data')}, {how.get(tags['protocol'], tags['protocol'])}. "
+        f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{figures}"
+    )
+
+
+def summary(table: pd.DataFrame, deciding: str) -> str:
+    """Return the decisions of a promotion, the run `deciding`, in Markdown."""
+    rows, said = [], []
+    for decision, words in SUMMED_UP.items():
+        labels = table.loc[table["decision"] == decision, "label"].tolist()
+        mark = f" {red_mark(deciding)}" if decision == "overridden" else ""
+        said += [f"**{words}:** {', '.join(labels)}.{mark}"] if labels else []
+    for row in table.to_dict("records"):
+        red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
+        reason = row["reason"].replace("|", "/")
+        rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
+    shown = markdown_table(("label", "family", "decision", "production", "why"), rows)
+    return f"{' '.join(said)}\n\n{shown}"
+
+
+def terminal(table: pd.DataFrame) -> Table:
+    """Return the decisions of a promotion as a table for the terminal."""
+    shown = Table(title="Promotion", title_justify="left", title_style="bold", header_style="bold")
+    for name in ("label", "best family", "decision", "production", "why"):
+        shown.add_column(name, overflow="fold")
+    for row in table.to_dict("records"):
+        shown.add_row(
+            row["label"],
+            row["family"],
+            Text(row["decision"], style=_STYLES.get(row["decision"], "")),
+            row["production"],
+            Text(row["reason"]),
+        )
+    return shown
+
+
+def conditions(name: str, verdict: Verdict) -> Table:
+    """Return all conditions of one candidate as a table for the terminal."""
+    shown = Table(title=name, title_justify="left", title_style="bold", header_style="bold")
+    for column in ("condition", "found", "asked", "verdict"):
+        shown.add_column(column, overflow="fold")
+    for one in verdict.conditions:
+        style = "green" if one.passed else "red"
+        shown.add_row(one.name, one.figure, one.required, Text(_verdict(one), style=style))
+    return shown
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _verdict(condition: Condition) -> str:
+    return "pass" if condition.passed else "FAIL"
+
+
+def _figures(figures: pd.DataFrame) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(row["metric"]).replace("_", " "),
+            f"{row['value']:.3f}",
+            f"{row['low']:.3f} to {row['high']:.3f}",
+            str(row["patients"]),
+        )
+        for row in figures.to_dict("records")
+    ]

@@ -1,0 +1,123 @@
+"""What is in production now, as the audit tells it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from hemo import tracking
+from hemo.labels import LABELS
+from hemo.registry import ledger, panel, promotion
+from hemo.registry.aliases import when
+from hemo.registry.candidates import family_word
+from hemo.registry.ledger import Record
+
+
+@dataclass(frozen=True)
+class Row:
+    """One label, or the panel.
+
+    Attributes
+    ----------
+    label
+        One of the six, or `panel`.
+    version, family
+        In production; empty where nothing is.
+    figures
+        Recall, specificity and AUC of the version, as text.
+    since, why, replaced
+        From the record that put it there.
+    action
+        How it came there: `promote`, `override`, `rollback`, `by hand` or `panel`.
+    override
+        The reason with which the gate was overridden for this version, if it was.
+    faults
+        What is wrong with the history.
+    """
+
+    label: str
+    version: str = ""
+    family: str = ""
+    figures: tuple[str, str, str] = ("", "", "")
+    since: str = ""
+    why: str = ""
+    replaced: str = ""
+    action: str = ""
+    override: str = ""
+    faults: tuple[str, ...] = ()
+
+
+def rows() -> list[Row]:
+    """Return a row a label and one of the panel; first settles what was left or done by hand."""
+    promotion.settle_all()
+    return [_row(label) for label in (*LABELS, "panel")]
+
+
+def warnings(found: Sequence[Row]) -> list[str]:
+    """Return what a reader must not miss."""
+    lines = []
+    for row in found:
+        if row.override:
+            lines.append(f"{row.label}: version {row.version} is there against the gate: {row.override}")
+        if row.action == "by hand" and row.version:
+            lines.append(f"{row.label}: version {row.version} was put there by hand: {row.why}")
+        lines += [f"{row.label}: the history itself was changed: {fault}" for fault in row.faults]
+    return lines
+
+
+def terminal(found: Sequence[Row]) -> Table:
+    """Return the overview as a table for the terminal."""
+    shown = Table(title="In production", title_justify="left", title_style="bold", header_style="bold")
+    for name in ("label", "version", "recall", "specificity", "AUC", "since", "replaced"):
+        shown.add_column(name, overflow="fold")
+    for row in found:
+        if row.label == "panel":
+            shown.add_section()
+        red = "bold red" if row.override or row.action == "by hand" else ""
+        version = f"{row.version} {row.family}".strip() or "none"
+        cells = (row.label, version, *row.figures, row.since, row.replaced)
+        shown.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
+    return shown
+
+
+def reasons(found: Sequence[Row]) -> list[str]:
+    """Return why each is in production, or why nothing is, one line each."""
+    said = {"panel": "made of"}
+    return [f"{row.label}: {said.get(row.action, row.action)}: {row.why}" for row in found if row.why]
+
+
+def _row(label: str) -> Row:
+    model = panel.model_name(label)
+    history = ledger.records(model)
+    faults = tuple(ledger.faults(history))
+    number = ledger.replay(history).get("production")
+    if number is None:
+        last = history[-1] if history else None
+        return Row(label, action=last.action if last else "", why=last.reason if last else "", faults=faults)
+    record = _put_there_by(history, number)
+    version = tracking.client().get_model_version(model, number)
+    tags = version.tags
+    return Row(
+        label=label,
+        version=number,
+        family=family_word(tags) if "family" in tags else "",
+        figures=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
+        since=when(record.at),
+        why=record.reason,
+        replaced=record.before.get("production", "nothing"),
+        action=record.action,
+        override=tags.get("override", ""),
+        faults=faults,
+    )
+
+
+def _put_there_by(history: Sequence[Record], version: str) -> Record:
+    """Return the record since which a version has been in production without a break."""
+    done = [record for record in history if record.state == "done"]
+    last = done[-1]
+    for record in reversed(done):
+        if record.after.get("production") != version:
+            break
+        last = record
+    return last

@@ -1,0 +1,272 @@
+"""The audit: every decision about what is in production, append-only, as runs of one MLflow experiment.
+
+MLflow moves aliases silently and keeps no history, so the history is kept here. A record is a run in the
+experiment `hemo-registry`, tagged with what the aliases were before and are after; it is written before
+the aliases move and closed when they have moved, so that a process that dies in between is noticed. The
+records of a model form a chain: each names the digest of the one before, and replaying them gives the
+present state. Runs deleted in the UI are still read.
+"""
+
+import getpass
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psutil
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+
+from hemo import tracking
+from hemo.tracking import views
+
+EXPERIMENT = "hemo-registry"
+"""The MLflow experiment that holds the records."""
+
+NOTE = (
+    "What went into production, what was refused, and why: a run a decision, written by hemo and read by "
+    "`hemo registry` and `hemo history LABEL`. Add, change or delete nothing here."
+)
+
+ALIASES = ("production", "previous", "challenger")
+"""The aliases that mean something here; others are left alone."""
+
+ABANDONED_SECONDS = 600
+"""An open record of another machine counts as dead after this: a decision takes seconds."""
+
+Aliases = Mapping[str, str]
+"""Alias to version, such as {"production": "3"}."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One decision, or one observation of what was done by hand.
+
+    Attributes
+    ----------
+    number
+        Place in the history of its model, from 1.
+    model
+        Registered model: `hemo-any`, ..., or `hemo-panel`.
+    action
+        `promote`, `override`, `refuse`, `rollback`, `panel` or `by hand`.
+    before, after
+        Aliases before and after it.
+    version, family
+        What was decided on; empty where it was never registered.
+    reason
+        Why, in words.
+    run_id
+        Training run that was decided on.
+    decided_in
+        Run that made the decision and holds the gate's report.
+    by, at
+        Who, and when (seconds since 1970).
+    chain
+        Digest of the record before.
+    state
+        `open` (being carried out), `done` or `undone`.
+    audit_id
+        The run that is this record.
+    """
+
+    number: int
+    model: str
+    action: str
+    before: dict[str, str]
+    after: dict[str, str]
+    version: str = ""
+    family: str = ""
+    reason: str = ""
+    run_id: str = ""
+    decided_in: str = ""
+    by: str = ""
+    at: float = 0.0
+    commit: str = ""
+    chain: str = ""
+    state: str = field(default="open", compare=False)
+    audit_id: str = field(default="", compare=False)
+    owner: str = field(default="", compare=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the record says."""
+        return hashlib.sha256(_to_json(self).encode()).hexdigest()
+
+    @property
+    def overridden(self) -> bool:
+        """Whether a person let it pass although the gate refused it."""
+        return self.action == "override"
+
+
+def records(model: str) -> list[Record]:
+    """Return the history of a registered model, oldest first."""
+    return _search(f" and tags.model = '{model}'").get(model, [])
+
+
+def all_records() -> dict[str, list[Record]]:
+    """Return the history of every registered model that has one, oldest first."""
+    return _search("")
+
+
+def _search(narrower: str) -> dict[str, list[Record]]:
+    found = tracking.client().get_experiment_by_name(EXPERIMENT)
+    if found is None:
+        return {}
+    runs: list[Run] = []
+    token = None
+    where, what = [found.experiment_id], "tags.stage = 'audit'" + narrower
+    while True:
+        page = tracking.client().search_runs(where, what, ViewType.ALL, 1000, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            break
+    histories: dict[str, list[Record]] = {}
+    kept = (_from_run(run) for run in runs if "withdrawn" not in run.data.tags)
+    for record in sorted(kept, key=lambda record: record.number):
+        histories.setdefault(record.model, []).append(record)
+    return histories
+
+
+def write(
+    model: str,
+    action: str,
+    before: Aliases,
+    after: Aliases,
+    history: Sequence[Record],
+    *,
+    version: str = "",
+    family: str = "",
+    reason: str = "",
+    run_id: str = "",
+    decided_in: str = "",
+) -> Record:
+    """Append a record, open until `close`: from now on the next command knows what was under way."""
+    record = Record(
+        number=len(history) + 1, model=model, action=action, before=dict(before), after=dict(after),
+        version=version, family=family, reason=reason[:2000], run_id=run_id, decided_in=decided_in,
+        by=f"{getpass.getuser()}@{socket.gethostname()}", at=round(time.time(), 3),
+        commit=tracking.git_commit(), chain=history[-1].digest if history else "",
+    )  # fmt: skip
+    label = model.removeprefix("hemo-")
+    name = (label if action == label else f"{action} {label}") + (f" v{version}" if version else "")
+    tags = {
+        "stage": "audit", "model": model, "label": label, "action": action,
+        "version": version, "family": family, "reason": record.reason, "record": _to_json(record),
+        "owner": _owner(), "mlflow.runName": name, "mlflow.note.content": _note(record),
+    }  # fmt: skip
+    run = tracking.client().create_run(experiment(), tags=tags, run_name=name)
+    return _from_run(run)
+
+
+def close(record: Record, undone: str = "") -> None:
+    """Close a record: carried out, or undone for the reason given."""
+    if undone:
+        tracking.client().set_tag(record.audit_id, "undone", undone)
+    tracking.client().set_terminated(record.audit_id, "FAILED" if undone else "FINISHED")
+
+
+def withdraw(record: Record) -> None:
+    """Take back a record written at the same time as another, before anything moved."""
+    tracking.client().set_tag(record.audit_id, "withdrawn", "another record was written at the same time")
+    tracking.client().set_terminated(record.audit_id, "FAILED")
+
+
+def has_rival(record: Record, history: Sequence[Record]) -> bool:
+    """Tell whether another record has the same place in a history."""
+    return any(one.number == record.number and one.audit_id != record.audit_id for one in history)
+
+
+def alive(record: Record) -> bool:
+    """Tell whether the process that opened a record may still be carrying it out."""
+    host, pid, started = record.owner.split("|")
+    if host != socket.gethostname():
+        return time.time() - record.at < ABANDONED_SECONDS
+    try:
+        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def mine(record: Record) -> bool:
+    """Tell whether this very process opened a record (and left it behind by an exception)."""
+    return record.owner == _owner()
+
+
+def replay(history: Sequence[Record]) -> dict[str, str]:
+    """Return the aliases that a history leads to."""
+    done = [record for record in history if record.state == "done"]
+    return done[-1].after if done else {}
+
+
+def faults(history: Sequence[Record]) -> list[str]:
+    """Return what is wrong with a history: records missing, changed or not following from another."""
+    found: list[str] = []
+    state: dict[str, str] = {}
+    chain = ""
+    for place, record in enumerate(history, 1):
+        if record.number != place:
+            return [*found, f"record {place} is missing or twice: the history is not complete"]
+        if record.chain != chain:
+            found.append(f"record {place - 1} was changed after it was written")
+        if record.state == "done":
+            if record.before != state:
+                found.append(f"record {place} does not follow from those before it")
+            state = record.after
+        chain = record.digest
+    return found
+
+
+def experiment() -> str:
+    """Return the id of the experiment that holds the records, made where it does not exist."""
+    client = tracking.client()
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(EXPERIMENT, tags=views.kind(NOTE)))
+    except MlflowException:
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            raise
+        return str(found.experiment_id)  # another process was faster
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}|{os.getpid()}|{psutil.Process().create_time():.2f}"
+
+
+def _to_json(record: Record) -> str:
+    said = {
+        name: getattr(record, name)
+        for name in record.__dataclass_fields__
+        if name not in ("state", "audit_id", "owner")
+    }
+    return json.dumps(said, sort_keys=True)
+
+
+def _from_run(run: Run) -> Record:
+    state = {"RUNNING": "open", "FINISHED": "done"}.get(run.info.status, "undone")
+    return Record(
+        **json.loads(run.data.tags["record"]),
+        state=state,
+        audit_id=run.info.run_id,
+        owner=run.data.tags["owner"],
+    )
+
+
+def _note(record: Record) -> str:
+    def text(aliases: Aliases) -> str:
+        return ", ".join(f"{alias} = version {version}" for alias, version in aliases.items()) or "none"
+
+    mark = "**Gate overridden.** " if record.overridden else ""
+    return (
+        f"{mark}{record.action} of `{record.model}`: {record.reason}\n\n| | aliases |\n|---|---|\n"
+        f"| before | {text(record.before)} |\n| after | {text(record.after)} |"
+    )

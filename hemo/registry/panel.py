@@ -1,0 +1,202 @@
+"""The panel: the production classifiers of all labels as one registered model, built when one changes."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from packaging.version import Version
+
+import hemo
+from hemo import tracking
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+from hemo.registry import aliases, gate_page, ledger
+from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.tracking.views import markdown_table
+
+PANEL = "hemo-panel"
+URI = f"models:/{PANEL}@production"
+
+
+def model_name(label: str) -> str:
+    """Return the registered model of a label."""
+    return f"hemo-{label}"
+
+
+def production() -> dict[str, str]:
+    """Return the production version of each label that has one."""
+    found = aliases.all_current()
+    versions = {label: found.get(model_name(label), {}).get("production") for label in LABELS}
+    return {label: version for label, version in versions.items() if version}
+
+
+def update(parent: str = "") -> str:
+    """Make the production panel hold the production versions; return its version, empty where there are none.
+
+    A panel that was built of the same versions before is used again, where it shows the same overrides.
+    """
+    members = production()
+    history = aliases.settle(PANEL)
+    now = ledger.replay(history).get("production", "")
+    if members == (members_of(now) if now else {}) and (not now or _override_of(now) == _override(members)):
+        return now
+    version = (_find(members) or _build(members, parent)) if members else ""
+    after = {"production": version, "previous": now}
+    after = {alias: number for alias, number in after.items() if number}
+    parts = [f"{label} version {number}" for label, number in members.items()]
+    reason = ", ".join(parts) or "nothing in production"
+    aliases.move(PANEL, "panel", after, history, version=version, reason=reason, decided_in=parent)
+    return version
+
+
+def members_of(version: str) -> dict[str, str]:
+    """Return the versions of the classifiers that a panel version is made of."""
+    return _members(tracking.client().get_model_version(PANEL, version))
+
+
+def load(uri: str = URI) -> ServedPanel:
+    """Load a panel.
+
+    Raises
+    ------
+    HemoError
+        If there is none, or it is another model.
+    """
+    try:
+        loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
+    except mlflow.MlflowException as fault:
+        raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
+    if not isinstance(loaded, ServedPanel):
+        raise HemoError(f"{uri}: not a panel: give one like {URI}, or try a single one with `hemo evaluate`")
+    return loaded
+
+
+def signature(members: Mapping[str, str]) -> ModelSignature:
+    """Return what a panel takes and gives."""
+    output: list[ColSpec | TensorSpec] = []
+    for label in LABELS:
+        if label in members:
+            output += [
+                ColSpec(DataType.double, f"{label}_probability"),
+                ColSpec(DataType.boolean, f"{label}_decision"),
+                ColSpec(DataType.string, f"{label}_version"),
+            ]
+    if "any" in members:
+        output.append(ColSpec(DataType.double, "any_own_probability"))
+    given: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.binary, "image"),
+        ColSpec(DataType.string, "study", required=False),
+    ]
+    return ModelSignature(Schema(given), Schema(output))
+
+
+def _find(members: Mapping[str, str]) -> str:
+    """Return the newest panel version of exactly these members, or an empty text."""
+    same = [v for v, one in aliases.versions(PANEL).items() if _members(one) == members]
+    override = _override(members)
+    return max((v for v in same if _override_of(v) == override), key=int, default="")
+
+
+def _override(members: Mapping[str, str]) -> str:
+    """Return the reasons with which members are in production against the gate, as they stand now."""
+    versions = {label: aliases.versions(model_name(label)).get(number) for label, number in members.items()}
+    reasons = {label: one.tags.get("override", "") for label, one in versions.items() if one}
+    return "; ".join(f"{label}: {reason}" for label, reason in reasons.items() if reason)
+
+
+def _override_of(version: str) -> str:
+    """Return the reasons that a panel version shows."""
+    return str(tracking.client().get_model_version(PANEL, version).tags.get("override", ""))
+
+
+def _members(panel: ModelVersion) -> dict[str, str]:
+    return {label: panel.tags[label] for label in LABELS if label in panel.tags}
+
+
+def _build(members: Mapping[str, str], parent: str) -> str:
+    experiment = tracking.client().get_run(parent).info.experiment_id if parent else ledger.experiment()
+    found = {
+        label: tracking.client().get_model_version(model_name(label), number)
+        for label, number in members.items()
+    }
+    tags = {"stage": "panel", "git_commit": tracking.git_commit()}
+    override = _override(members)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tracking.start_run(experiment, "panel", tags, parent or None) as run_id,
+    ):
+        info = _log(Path(scratch), found)
+        mlflow.set_tag("mlflow.note.content", _note(found))
+    client = tracking.client()
+    if aliases.registered(PANEL) is None:
+        what = (
+            "The production classifiers of all labels as one model, built anew when one of them changes. "
+            f"Served by `mlflow models serve -m {URI} --env-manager local`; `hemo predict` uses the same.\n\n"
+        )
+        client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
+    version = client.create_model_version(
+        PANEL, f"models:/{info.model_id}", run_id,
+        {**members, **({"override": override} if override else {})},
+        description=_note(found), model_id=info.model_id,
+    )  # fmt: skip
+    return str(version.version)
+
+
+def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
+    facts = []
+    requirements: dict[str, str] = {}
+    folder = scratch / "panel"
+    for label, version in members.items():
+        model = scratch / "downloads" / label
+        model.mkdir(parents=True)
+        mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(model))
+        shutil.move(model / "artifacts" / "classifier", folder / label)
+        served = json.loads((folder / label / "served.json").read_text())
+        known = {"version": str(version.version), "override": version.tags.get("override", "")}
+        facts.append({"label": label, "run_id": version.run_id, **known, **served})
+        for line in (model / "requirements.txt").read_text().split():
+            name, _, number = line.partition("==")
+            requirements[name] = max(requirements.get(name, ""), number, key=_release)
+    missing = [label for label in LABELS if label not in members]
+    (folder / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
+    package = Path(hemo.__file__).parent
+    return mlflow.pyfunc.log_model(
+        name="panel",
+        python_model=str(package / "serving" / "panel_code.py"),
+        artifacts={"panel": str(folder)},
+        code_paths=[str(package)],
+        pip_requirements=[f"{name}=={number}" if number else name for name, number in requirements.items()],
+        signature=signature({label: str(version.version) for label, version in members.items()}),
+        metadata={"members": {label: str(version.version) for label, version in members.items()}},
+    )
+
+
+def _release(number: str) -> Version:
+    return Version(number or "0")
+
+
+def _note(members: Mapping[str, ModelVersion]) -> str:
+    rows = [
+        (label, one.version, one.tags.get("family", ""), _overridden(one))
+        if (one := members.get(label))
+        else (label, "none in production", "", "")
+        for label in LABELS
+    ]
+    table = markdown_table(("label", "version", "family", ""), rows)
+    against = [label for label, one in members.items() if one.tags.get("override")]
+    red = f"{', '.join(against)}: in production against the gate. " if against else ""
+    words = f"{red}Classifiers of {len(members)} labels in one. Research use only."
+    return f"{words}\n\n{ANY_RULE} {STUDY_RULE}\n\n{table}"
+
+
+def _overridden(version: ModelVersion) -> str:
+    reason = version.tags.get("override", "")
+    mark = gate_page.red_mark(version.run_id or "")
+    return f"{mark} gate overridden: {reason.replace('|', '/')}" if reason else ""

@@ -1,0 +1,102 @@
+"""The logged form of a trained classifier: written, and loaded back before its run counts as good."""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.models.model import ModelInfo
+from mlflow.types import ColSpec, DataType, Schema
+
+import hemo
+from hemo import families, tracking
+from hemo.errors import HemoError
+from hemo.slices.context import study_numbers
+from hemo.slices.store import SliceStore
+from hemo.training import Trained
+
+MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "rich", "click", "pyyaml")
+IMAGING_REQUIREMENTS = (
+    "pydicom", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls", "nibabel",
+    "opencv-python-headless", "imagecodecs", "simplejpeg", "pillow", "scipy", "pyarrow", "xxhash",
+)  # fmt: skip
+ROUNDTRIP_SLICES = 16
+"""Slices from all over the store, and as many that follow each other, by which a logged model is checked."""
+
+ROUNDTRIP_TOLERANCE = 1e-6
+
+
+def log(scratch: Path, trained: Trained, family: str, label: str, store: SliceStore) -> ModelInfo:
+    """Log a trained classifier to the active run, with all that it decides by; return what MLflow says.
+
+    Parameters
+    ----------
+    scratch
+        An existing folder to write into first.
+    trained
+        Classifier, calibrator and operating point.
+    family, label
+        What was trained on what; the logged model has the family's name.
+    store
+        The slices it was fitted on: its reduction travels with the model.
+    """
+    folder = scratch / "classifier"
+    folder.mkdir()
+    families.save(trained.classifier, family, folder / "fitted")
+    facts = {
+        "label": label,
+        "family": family,
+        "threshold": trained.threshold,
+        "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
+        "reduction": store.reduction.to_json(),
+    }
+    (folder / "served.json").write_text(json.dumps(facts, indent=2))
+    package = Path(hemo.__file__).parent
+    return mlflow.pyfunc.log_model(
+        name=family,
+        python_model=str(package / "serving" / "classifier_code.py"),
+        artifacts={"classifier": str(folder)},
+        code_paths=[str(package)],
+        pip_requirements=requirements(family, trained.classifier.params),
+        signature=ModelSignature(
+            Schema([ColSpec(DataType.binary, "image"), ColSpec(DataType.string, "study", required=False)]),
+            Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
+        ),
+        metadata={"label": label, "data_digest": store.digest},
+    )
+
+
+def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
+    """Return what a served classifier of a family needs, pinned to the versions it was fitted with.
+
+    What is made of other families (parameter `members`) needs what they need: trees and linear models of an
+    ensemble are served without TensorFlow.
+    """
+    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
+    installed = tracking.versions()
+    if any(families.get(name).tensorflow for name in params.get("members", (family,))):
+        packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
+    return [f"{name}=={version(name)}" for name in packages]
+
+
+def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
+    """Compare the logged model, loaded back, with the classifier: formats that log well can fail at load.
+
+    Raises
+    ------
+    HemoError
+        If it does not give the classifier's own probabilities.
+    """
+    spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
+    together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
+    rows = np.union1d(spread, together)
+    images, study = store.images(rows), study_numbers(store.index, rows)
+    served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
+    gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
+    mlflow.log_metric("model/loaded_back_gap", float(gap))
+    if gap > ROUNDTRIP_TOLERANCE:
+        raise HemoError(f"{model.model_uri}: loaded back, its probabilities differ by {gap:.2g}: not kept")

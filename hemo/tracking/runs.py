@@ -1,0 +1,266 @@
+"""Runs in MLflow: where they are kept, how they nest, how they are found again.
+
+With nothing set, MLflow's own defaults hold: `mlflow.db` and `mlruns/` in the current folder.
+"""
+
+import logging
+import os
+import re
+import socket
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow
+import pandas as pd
+import psutil
+from mlflow.entities import Run, ViewType
+from mlflow.tracking import MlflowClient
+
+from hemo.errors import HemoError
+from hemo.evaluation import predictions
+from hemo.tracking import views
+
+logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("alembic").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+# Processor, memory, disk and network of runs that ask for it: once a minute, so that SQLite is left in peace.
+os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "10")
+os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "6")
+
+PREDICTIONS = "predictions/predictions.parquet"
+"""Where a training run keeps its prediction table."""
+
+VERSIONED = (
+    "hemo", "mlflow", "scikit-learn", "tensorflow", "tensorflow-cpu", "keras", "optuna", "numpy", "pandas",
+    "pydicom", "opencv-python-headless",
+)  # fmt: skip
+"""Packages whose versions every run records."""
+
+DEFAULT_EXPERIMENT = "0"
+
+
+def client() -> MlflowClient:
+    """Return a client of the tracking store in use."""
+    return MlflowClient()
+
+
+def experiment_id(name: str) -> str:
+    """Return the id of an experiment, made where it does not exist, with orphaned runs closed.
+
+    Called once in the parent process, before any worker: processes that open a fresh SQLite store
+    together die in its schema migration.
+    """
+    launched = _launched_run()
+    if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
+        found = launched.info.experiment_id  # `mlflow run --experiment-name` said where
+    else:
+        experiment = mlflow.get_experiment_by_name(name)
+        found = experiment.experiment_id if experiment else mlflow.create_experiment(name)
+    views.prepare(str(found))
+    close_orphans(found)
+    return str(found)
+
+
+def close_orphans(experiment: str) -> list[str]:
+    """End runs that still count as running although their process on this machine is gone."""
+    runs = client().search_runs([experiment], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY)
+    closed = []
+    for run in runs:
+        tags = run.data.tags
+        if tags.get("host") != socket.gethostname() or "process" not in tags:
+            continue
+        pid, started = tags["process"].split("@")
+        try:
+            alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
+        except psutil.NoSuchProcess:
+            alive = False
+        if not alive:
+            client().set_tag(run.info.run_id, "ended", "the process died; closed at the next start")
+            client().set_terminated(run.info.run_id, "KILLED")
+            closed.append(run.info.run_id)
+    return closed
+
+
+@contextmanager
+def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """Open the run that a command's other runs hang below, and yield its id.
+
+    Inside `mlflow run` this is the run that it made, renamed; but where that one was put into MLflow's
+    default experiment, the root is a new run in `experiment`, and the launching run says where it is.
+    Its system metrics are logged.
+    """
+    launched = _launched_run()
+    with _released_launch():
+        if launched and launched.info.experiment_id == experiment:
+            with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True):
+                mlflow.set_tags({"mlflow.runName": name, **tags, **_process_tags()})
+                yield launched.info.run_id
+            return
+        with start_run(experiment, name, tags, system_metrics=True) as run_id:
+            if launched:
+                _point_to_root(launched, name, experiment, run_id)
+            yield run_id
+
+
+@contextmanager
+def start_run(
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+    *,
+    system_metrics: bool = False,
+) -> Iterator[str]:
+    """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED.
+
+    With `system_metrics`, which are for long runs, the machine's load is logged as `system/...` each minute.
+    """
+    with mlflow.start_run(
+        experiment_id=experiment,
+        run_name=name,
+        parent_run_id=parent,
+        nested=parent is not None,
+        tags={**tags, **_process_tags()},
+        log_system_metrics=system_metrics,
+    ) as run:
+        yield run.info.run_id
+
+
+def run_below(
+    experiment: str, name: str, tags: Mapping[str, str], parent: str | None
+) -> AbstractContextManager[str]:
+    """Open a run below `parent`; without one, as the root run of a command."""
+    return start_run(experiment, name, tags, parent) if parent else root_run(experiment, name, tags)
+
+
+def training_runs(experiment: str, **tags: str) -> list[Run]:
+    """Return the finished training runs of an experiment, newest first; `tags` narrow them."""
+    wanted = {"stage": "train", **tags}
+    text = " and ".join(f"tags.{key} = '{value}'" for key, value in wanted.items())
+    found = client().search_runs(
+        [experiment], f"attributes.status = 'FINISHED' and {text}", max_results=5000,
+        order_by=["attributes.start_time DESC"],
+    )  # fmt: skip
+    return list(found)
+
+
+def load_predictions(run_id: str) -> pd.DataFrame:
+    """Return a run's prediction table."""
+    return predictions.read(
+        Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=PREDICTIONS))
+    )
+
+
+def find_experiment(name: str) -> str:
+    """Return the id of an experiment that exists; raise HemoError with the known names otherwise."""
+    launched = _launched_run()
+    if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
+        return str(launched.info.experiment_id)
+    experiment = mlflow.get_experiment_by_name(name)
+    if experiment is None:
+        known = ", ".join(e.name for e in client().search_experiments()) or "none"
+        raise HemoError(
+            f"no experiment '{name}' in {shown_uri()} (known: {known}): "
+            "train first, or give --experiment FILE"
+        )
+    return str(experiment.experiment_id)
+
+
+def newest_experiment(name: str = "") -> str:
+    """Return the id of an experiment by name, or without one that of the newest training run.
+
+    Raises
+    ------
+    HemoError
+        If there is no such experiment, or no training run; a store that does not exist is not made.
+    """
+    uri = str(mlflow.get_tracking_uri())
+    missing = uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file()
+    if not missing:
+        if name:
+            return find_experiment(name)
+        everywhere = [experiment.experiment_id for experiment in client().search_experiments()]
+        newest = client().search_runs(
+            everywhere, "tags.stage = 'train'", max_results=1, order_by=["attributes.start_time DESC"]
+        )
+        if newest:
+            return str(newest[0].info.experiment_id)
+    raise HemoError(f"no training run yet in {shown_uri()}: `mlflow run .` or `hemo main` makes some")
+
+
+def shown_uri() -> str:
+    """Return the tracking store's address as people may see it: without user name and password."""
+    return re.sub(r"://(?!/).*@", "://", str(mlflow.get_tracking_uri()))
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that decide results."""
+    found = {}
+    for package in VERSIONED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def git_commit() -> str:
+    """Return the commit of the code, with `+changes` where the work tree differs from it; else `unknown`."""
+    folder = Path(__file__).parents[1]
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(folder, "status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(folder: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _process_tags() -> dict[str, str]:
+    """Return what tells at a later start whether the process of a run is still alive."""
+    me = psutil.Process()
+    return {"host": socket.gethostname(), "process": f"{me.pid}@{me.create_time():.2f}"}
+
+
+@cache
+def _launched_run() -> Run | None:
+    """Return the run that `mlflow run` made for this process, if it was started so."""
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    return client().get_run(run_id) if run_id else None
+
+
+@contextmanager
+def _released_launch() -> Iterator[None]:
+    """Hide the launched run from MLflow's fluent calls, which would take it up in every `start_run`."""
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    try:
+        yield
+    finally:
+        if run_id:
+            os.environ["MLFLOW_RUN_ID"] = run_id
+
+
+def _point_to_root(launched: Run, name: str, experiment: str, run_id: str) -> None:
+    link = f"#/experiments/{experiment}/runs/{run_id}"
+    note = f"This run only launched **{name}**: its runs are [in their own experiment]({link})."
+    for key, value in {
+        "mlflow.runName": f"launch {name}",
+        "mlflow.note.content": note,
+        "stage": "launch",
+    }.items():
+        client().set_tag(launched.info.run_id, key, value)

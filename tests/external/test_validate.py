@@ -1,0 +1,125 @@
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hemo import imaging, tracking
+from hemo.commands.evaluate import evaluate
+from hemo.errors import HemoError
+from hemo.external import validate
+from hemo.registry import panel
+from hemo.slices.preprocess import preprocess
+from tests.helpers.registry_world import REDUCTION
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Pictures of 6 patients and a table with three of the six labels; one picture is broken."""
+    folder = tmp_path / "hospital"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        pixels = rng.integers(40, 90, (32, 32), np.uint8)
+        positive = number % 4 == 0
+        pixels[4:12, 4:12] += np.uint8(100 * positive)
+        Image.fromarray(pixels).save(folder / f"s{number:02d}.png")
+        rows.append((f"s{number:02d}.png", f"p{number // 4}", int(positive), int(positive), 0))
+    (folder / "s23.png").write_bytes(b"broken")
+    table = pd.DataFrame(rows, columns=["image", "patient", "any", "epidural", "subdural"])
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    return folder, tmp_path / "labels.csv"
+
+
+def test_a_panel_is_evaluated_on_labels_that_the_table_has(promoted, data):
+    found = validate.evaluate(panel.URI, *data, draws=100)
+    assert sorted(found.figures["label"].unique()) == ["any", "epidural"]
+    assert found.unlabelled == []
+    assert not any("made of" in sentence for sentence in found.warnings)
+    runs = tracking.client().search_runs(
+        [tracking.find_experiment(validate.EXPERIMENT)], "tags.stage = 'external'"
+    )
+    names = {run.info.run_name for run in runs}
+    assert names == {"external hospital", "logreg/any", "logreg/epidural"}
+    parent = next(run for run in runs if run.info.run_id == found.run_id)
+    assert parent.data.tags["dataset"] == "hospital"
+    excluded = mlflow.artifacts.load_text(f"runs:/{found.run_id}/tables/exclusions.csv")
+    assert "neither DICOM" in excluded
+    assert "s23" not in excluded  # a file's name can hold a patient's
+    assert "Outside and inside" in mlflow.artifacts.load_text(f"runs:/{found.run_id}/report/external.html")
+
+
+def test_its_predictions_are_those_of_the_model_itself(promoted, data):
+    validate.evaluate("models:/hemo-any/1", *data, draws=100)
+    runs = tracking.client().search_runs(
+        [tracking.find_experiment(validate.EXPERIMENT)], "tags.label = 'any'"
+    )
+    table = tracking.load_predictions(runs[0].info.run_id).set_index("slice_id")
+    assert len(table) == 23
+    image = imaging.read_reduced(data[0] / "s04.png", REDUCTION)[0][1]
+    own = mlflow.pyfunc.load_model("models:/hemo-any/1").unwrap_python_model()
+    row = table[table.index.str.contains("s04")].iloc[0]
+    assert row["probability"] == pytest.approx(own.probability(image[None])[0], abs=1e-9)
+    assert row["truth"] == 1
+    assert runs[0].data.metrics["internal/auc"] > 0.5
+
+
+def test_a_version_that_is_there_against_the_gate_is_evaluated_in_red(promoted, data):
+    tracking.client().set_model_version_tag("hemo-any", "1", "override", "wanted for a talk")
+    words = ["models:/hemo-any@production", "--images", str(data[0]), "--labels", str(data[1])]
+    found = CliRunner().invoke(evaluate, [*words, "--draws", "100"], catch_exceptions=False)
+    assert "any version 1 is in production against the gate: wanted for a talk" in found.output
+    (run,) = tracking.client().search_runs(
+        [tracking.find_experiment(validate.EXPERIMENT)], "tags.label = 'any'"
+    )
+    assert run.data.tags["version"] == "1"
+    page = mlflow.artifacts.load_text(f"runs:/{run.data.tags['mlflow.parentRunId']}/report/external.html")
+    assert 'class="warning">any version 1 is in production against the gate' in page
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"), [("models:/hemo-nothing/1", "no such model"), ("nowhere", "no such model")]
+)
+def test_a_model_that_is_none_is_one_line_with_the_remedy(promoted, data, uri, words):
+    with pytest.raises(HemoError, match=words):
+        validate.evaluate(uri, *data)
+
+
+def test_a_table_without_any_of_the_labels_is_refused(promoted, data):
+    table = pd.read_csv(data[1])[["image", "patient", "subdural"]]
+    table.to_csv(data[1], index=False)
+    with pytest.raises(HemoError, match="no negative slices of any"):
+        validate.evaluate("models:/hemo-any/1", *data)
+
+
+def test_any_is_not_evaluated_where_a_table_has_only_some_of_its_subtypes(promoted, data):
+    table = pd.read_csv(data[1])[["image", "patient", "epidural"]]
+    table.to_csv(data[1], index=False)
+    found = validate.evaluate(panel.URI, *data, draws=100)
+    assert sorted(found.figures["label"].unique()) == ["epidural"]
+    assert found.unlabelled == ["any"]
+
+
+def test_a_classifier_evaluated_on_what_it_was_made_of_is_said_so_in_red(promoted, data, tmp_path):
+    own = preprocess(*data, tmp_path / "own", REDUCTION).store
+    run = tracking.client().get_model_version("hemo-any", "1").run_id
+    source = mlflow.data.from_numpy(np.zeros(1), source=str(tmp_path / "own"))
+    with mlflow.start_run(run):
+        mlflow.log_input(source)
+    tracking.client().set_tag(run, "data_digest", own.digest)
+    table = pd.read_csv(data[1]).iloc[:12]  # other labels, the same slices
+    table.to_csv(data[1], index=False)
+    found = validate.evaluate("models:/hemo-any/1", *data, draws=100)
+    assert found.warnings == ["Made of 23 of these 23 slices, no external test: any."]
+    page = mlflow.artifacts.load_text(f"runs:/{found.run_id}/report/external.html")
+    assert "no external test: any." in page
+
+
+def test_the_command_prints_outside_beside_inside(promoted, data):
+    words = [panel.URI, "--images", str(data[0]), "--labels", str(data[1]), "--draws", "100"]
+    found = CliRunner().invoke(evaluate, words, catch_exceptions=False)
+    assert found.exit_code == 0
+    assert "outside" in found.output
+    assert "inside" in found.output

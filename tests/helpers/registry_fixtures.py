@@ -1,0 +1,58 @@
+"""Fixtures of a tracking store: with runs, with versions in production. Imports wait until they are used."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A store with training runs of `any` and `epidural` in the experiment `made up`, made once a session.
+
+    Returns the folder with `mlflow.db`, and (label, name) to run: `good`, `better` and `bad`.
+    """
+    import mlflow
+
+    from tests.helpers.registry_world import classifier, table, train
+
+    folder = tmp_path_factory.mktemp("trained")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    experiment = mlflow.create_experiment("made up", f"{folder}/mlruns")
+    runs = {}
+    for place, label in enumerate(("any", "epidural")):
+        fitted = classifier(place)
+        # The newest run of a family and label is the candidate: the good one last.
+        for name, quality in (("bad", 0.2), ("better", 5.0), ("good", 1.8)):
+            run_id = train(experiment, label, table(quality), fitted, folder / f"{label}-{name}")
+            runs[label, name] = run_id
+    return folder, runs
+
+
+@pytest.fixture
+def store(trained, tmp_path, monkeypatch):
+    """A copy of the store of `trained` as the tracking store in use; returns the runs."""
+    from tests.helpers.registry_world import empty_store
+
+    folder, runs = trained
+    empty_store(folder / "mlflow.db", tmp_path, monkeypatch)
+    return runs
+
+
+@pytest.fixture(scope="session")
+def promoted_once(trained, tmp_path_factory):
+    """A copy of `trained` with a panel: `any` promoted, `epidural` against the gate. Returns its folder."""
+    from tests.helpers.registry_world import case, decide, empty_store
+
+    folder = tmp_path_factory.mktemp("promoted")
+    with pytest.MonkeyPatch.context() as patch:
+        empty_store(trained[0] / "mlflow.db", folder, patch)
+        decide(case(trained[1], "any"))
+        decide(case(trained[1], "epidural", sound=False), "for the <b>demonstration</b>")
+    return folder
+
+
+@pytest.fixture
+def promoted(promoted_once, trained, tmp_path, monkeypatch):
+    """A copy of the store with a panel as the tracking store in use; returns the runs."""
+    from tests.helpers.registry_world import empty_store
+
+    empty_store(promoted_once / "mlflow.db", tmp_path, monkeypatch)
+    return trained[1]

@@ -1,0 +1,35 @@
+from types import SimpleNamespace
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from hemo import families, tracking
+from hemo.imaging import Reduction
+from hemo.runs import logged_model
+from tests.helpers.registry_world import empty_store
+
+
+def test_an_ensemble_of_trees_and_linear_models_is_served_without_tensorflow():
+    light, heavy = ({"members": {name: {}}} for name in ("sequence", "transfer"))
+    assert not any("tensorflow" in line for line in logged_model.requirements("ensemble", light))
+    assert any("tensorflow" in line for line in logged_model.requirements("ensemble", heavy))
+    assert any("tensorflow" in line for line in logged_model.requirements("cnn", {"filters": (4,)}))
+
+
+def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tmp_path, monkeypatch):
+    empty_store(trained[0] / "mlflow.db", tmp_path, monkeypatch)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (40, 32, 32, 1), dtype=np.uint8)
+    classifier = families.build("sequence").fit(images, np.arange(40) % 2)
+    fitted = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5)
+    store = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1")
+    with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
+        logged = logged_model.log(tmp_path, fitted, "sequence", "any", store)
+    model = mlflow.pyfunc.load_model(logged.model_uri)
+    pictures = list(images[:3, :, :, 0])
+    alone = model.predict(pd.DataFrame({"image": pictures}))["probability"]
+    together = model.predict(pd.DataFrame({"image": pictures, "study": ["one"] * 3}))["probability"]
+    known = families.positive(classifier, "sequence", images[:3], np.zeros(3, int))
+    np.testing.assert_allclose(together, known, atol=1e-6)
+    assert np.abs(together - alone).max() > 1e-3

@@ -1,0 +1,131 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.exceptions import MlflowException
+
+from hemo import imaging
+from hemo.imaging import RawSlice, Reduction
+from hemo.labels import LABELS, SUBTYPES
+from hemo.registry import panel
+from hemo.serving import Member, tabulate
+from hemo.serving.inputs import reduced
+from tests.helpers.registry_world import REDUCTION
+
+
+def members(*labels, threshold=0.5):
+    return [Member(label, "logreg", "1", threshold, REDUCTION, None) for label in labels]
+
+
+def raw(study="", position=0.0, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 255, (32, 32), np.uint8)
+    return RawSlice(pixels, hu=False, study=study, position=position)
+
+
+@given(st.lists(st.floats(0, 1), min_size=6, max_size=6), st.floats(0.05, 0.95))
+def test_any_is_never_below_its_subtypes(values, threshold):
+    given_ = {label: np.array([value]) for label, value in zip(LABELS, values, strict=True)}
+    row = tabulate(given_, members(*LABELS, threshold=threshold), [""]).iloc[0]
+    assert row["any_probability"] == max(values)
+    assert row["any_own_probability"] == values[0]
+    assert row["any_decision"] == any(value >= threshold for value in values)
+    for label in SUBTYPES:
+        assert row[f"{label}_probability"] == given_[label][0]
+
+
+def test_a_study_is_positive_where_any_of_its_slices_is_and_others_stand_alone():
+    found = tabulate({"subdural": np.array([0.1, 0.9, 0.2])}, members("subdural"), ["a", "a", ""])
+    assert found["study_subdural_probability"].tolist() == [0.9, 0.9, 0.2]
+    assert found["study_subdural_decision"].tolist() == [True, True, False]
+
+
+def test_without_any_study_there_is_no_summary():
+    found = tabulate({"any": np.array([0.3])}, members("any"), [""])
+    assert not [name for name in found if name.startswith("study")]
+
+
+def test_neighbours_are_those_of_the_study_by_position_whatever_the_order():
+    reduction = Reduction(size=16, crop=False, neighbours=1)
+    slices = [raw("a", 2.0, 2), raw("b", 0.0, 9), raw("a", 1.0, 1), raw("a", 0.0, 0), raw("", 0.0, 5)]
+    plain = [imaging.reduce(one, replace(reduction, neighbours=0))[..., 0] for one in slices]
+    stacked = reduced(slices, reduction)
+    assert stacked.shape == (5, 16, 16, 3)
+    expected = {0: (2, 0, 0), 1: (1, 1, 1), 2: (3, 2, 0), 3: (3, 3, 2), 4: (4, 4, 4)}
+    for row, around in expected.items():
+        for channel, other in enumerate(around):
+            assert np.array_equal(stacked[row, ..., channel], plain[other])
+
+
+@pytest.fixture
+def loaded(promoted):
+    return mlflow.pyfunc.load_model(panel.URI)
+
+
+def test_bytes_paths_and_arrays_of_a_picture_give_the_same_probabilities(loaded, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    (tmp_path / "slice.png").write_bytes(data)
+    rows = [
+        loaded.predict(pd.DataFrame({"image": pd.Series([image], dtype=object)}))
+        for image in (data, str(tmp_path / "slice.png"), pixels)
+    ]
+    assert rows[0].equals(rows[1])
+    assert rows[0].equals(rows[2])
+    assert rows[0]["any_version"].tolist() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((4, 4, 4), np.uint8), "shape"),
+        (np.full((8, 8), np.nan, np.float32), "float32"),
+        (np.zeros((8, 8), np.complex64), "complex64"),
+        (np.zeros((9000, 8), np.uint8), "shape"),
+    ],
+)
+def test_arrays_that_are_no_slices_are_refused_by_name(loaded, array, words):
+    with pytest.raises(MlflowException, match=words) as fault:
+        loaded.predict(pd.DataFrame({"image": pd.Series([array], dtype=object)}))
+    assert fault.value.get_http_status_code() == 400
+
+
+def test_wrong_columns_are_refused_by_the_signature(loaded):
+    with pytest.raises(MlflowException, match="missing inputs"):
+        loaded.predict(pd.DataFrame({"picture": [b"x"]}))
+
+
+def test_the_panel_is_one_model_with_its_members_and_what_is_missing(loaded):
+    served = loaded.unwrap_python_model()
+    assert [member.label for member in served.members] == ["any", "epidural"]
+    assert served.missing == [label for label in LABELS if label not in ("any", "epidural")]
+    output = loaded.metadata.get_output_schema().input_names()
+    assert "any_probability" in output
+    assert "subdural_probability" not in output
+
+
+def test_the_panel_carries_no_pickle_and_no_bytecode(loaded):
+    version = mlflow.MlflowClient().get_model_version_by_alias(panel.PANEL, "production")
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{panel.PANEL}/{version.version}"))
+    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert not suffixes & {".pkl", ".pickle", ".joblib", ".pyc"}
+    facts = json.loads((folder / "artifacts" / "panel" / "panel.json").read_text())
+    assert [member["version"] for member in facts["members"]] == ["1", "1"]
+
+
+def test_a_panel_of_linear_members_loads_without_tensorflow(loaded):
+    import subprocess
+    import sys
+
+    code = (
+        "import mlflow, sys; m = mlflow.pyfunc.load_model(sys.argv[1]); "
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    folder = mlflow.artifacts.download_artifacts(panel.URI)
+    subprocess.run([sys.executable, "-c", code, folder], check=True, cwd="/")

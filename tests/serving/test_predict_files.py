@@ -1,0 +1,127 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pydicom.data
+import pytest
+from click.testing import CliRunner
+
+from hemo.commands.predict import predict
+from hemo.errors import HemoError
+from hemo.imaging import Reduction
+from hemo.registry import panel
+from hemo.serving import predict_files
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """A folder with a DICOM, a PNG, a broken file and a text."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
+    cv2.imwrite(str(folder / "b.png"), pixels)
+    data = Path(pydicom.data.get_testdata_file("CT_small.dcm")).read_bytes()
+    (folder / "a.dcm").write_bytes(data)
+    (folder / "broken.dcm").write_bytes(data[:1500])
+    (folder / "notes.txt").write_text("not a scan")
+    return folder
+
+
+@pytest.fixture
+def served(promoted):
+    return panel.load()
+
+
+def test_every_usable_slice_is_predicted_and_the_others_are_named(served, scans):
+    found = predict_files.predict(served, [scans])
+    assert sorted(found.table["file"].map(lambda name: Path(name).name)) == ["a.dcm", "b.png"]
+    assert found.skipped["file"].map(lambda name: Path(name).name).tolist() == ["broken.dcm"]
+    assert found.missing[-1] == "subdural"
+    assert found.table["any_probability"].between(0, 1).all()
+
+
+def test_csv_json_and_html_say_the_same(served, scans, tmp_path):
+    found = predict_files.predict(served, [scans])
+    for suffix in predict_files.FORMATS:
+        predict_files.write(found, served, tmp_path / "out" / f"p{suffix}")
+    table = pd.read_csv(tmp_path / "out" / "p.csv")
+    facts = json.loads((tmp_path / "out" / "p.json").read_text())
+    assert facts["predictions"][0]["any_probability"] == pytest.approx(table["any_probability"][0])
+    assert facts["skipped"][0]["file"].endswith("broken.dcm")
+    page = (tmp_path / "out" / "p.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 * len(table)
+    assert f"{table['any_probability'][0]:.3f}" in page
+    assert "where the classifier of" in page
+    assert "for the &lt;b&gt;demonstration&lt;/b&gt;" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_identifier_of_the_study_is_in_no_output(served, scans):
+    uid = str(pydicom.dcmread(scans / "a.dcm").StudyInstanceUID)
+    found = predict_files.predict(served, [scans / "a.dcm"])
+    assert uid not in found.table.to_csv()
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [(["nowhere"], "no such file or folder"), (["empty"], "no DICOM"), (["t.dcm"], "none of 1")],
+)
+def test_nothing_to_predict_is_one_line_with_the_remedy(served, tmp_path, paths, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "t.dcm").write_text("text")
+    with pytest.raises(HemoError, match=words):
+        predict_files.predict(served, [tmp_path / path for path in paths])
+
+
+def test_a_picture_that_cannot_show_a_classifiers_windows_is_skipped_with_the_reason(served, scans):
+    one = served.members[0]
+    served.members = [replace(one, reduction=Reduction(16, ("brain", "subdural")))]
+    with pytest.raises(HemoError, match="already windowed .*subdural can only be made from HU"):
+        predict_files.predict(served, [scans / "b.png"])
+
+
+def test_slices_without_a_position_come_in_the_order_of_the_numbers_in_their_names(served, scans):
+    for number in (10, 2, 1):
+        (scans / f"s{number}.png").write_bytes((scans / "b.png").read_bytes())
+    found = predict_files.predict(served, list(scans.glob("s*.png")))
+    assert found.table["slice"].tolist() == ["s1", "s2", "s10"]
+
+
+def test_slices_of_the_same_name_are_told_apart_by_their_folders(served, scans):
+    for folder in ("one", "two"):
+        (scans / folder).mkdir()
+        (scans / folder / "1.png").write_bytes((scans / "b.png").read_bytes())
+    (scans / "a.dcm").unlink()
+    (scans / "b.png").unlink()
+    found = CliRunner().invoke(predict, [str(scans)], env={"COLUMNS": "200"})
+    assert "one/1" in found.output
+    assert "two/1" in found.output
+
+
+def test_one_classifier_is_no_panel(served, scans):
+    found = CliRunner().invoke(predict, [str(scans), "--model", "models:/hemo-any/1"])
+    assert isinstance(found.exception, HemoError)
+    assert "not a panel" in str(found.exception)
+
+
+def test_an_unknown_format_is_refused_before_anything_is_read(store, scans):
+    found = CliRunner().invoke(predict, [str(scans), "--out", "p.pdf"])
+    assert isinstance(found.exception, HemoError)
+    assert "unknown format '.pdf'" in str(found.exception)
+
+
+def test_without_a_panel_the_remedy_is_to_promote(store, scans):
+    found = CliRunner().invoke(predict, [str(scans)])
+    assert "promote first" in str(found.exception)
+
+
+def test_the_command_prints_a_row_a_slice_and_what_to_type_next(served, scans):
+    found = CliRunner().invoke(predict, [str(scans)])
+    assert found.exit_code == 0, found.output
+    assert "skipped" in found.output
+    assert "no production version: intraparenchymal" in found.output
+    assert "against the gate" in found.output
+    assert "--out predictions.html" in found.output

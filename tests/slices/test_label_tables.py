@@ -1,0 +1,160 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hemo.errors import HemoError
+from hemo.labels import LABELS, SUBTYPES, plain, read_labels
+from hemo.slices.label_tables import recognise
+
+TRUTH = {
+    "ID_1": [1, 1, 0, 0, 0, 0],
+    "ID_2": [0, 0, 0, 0, 0, 0],
+    "ID_3": [1, 0, 0, 1, 1, 0],
+}
+
+
+def written(folder, text):
+    path = folder / "labels.csv"
+    path.write_text(text)
+    return path
+
+
+def as_dict(table):
+    return {name: row.tolist() for name, row in zip(table.ids, table.values, strict=True)}
+
+
+def rsna(truth):
+    return [
+        f"{name}_{label},{value}"
+        for name, row in truth.items()
+        for label, value in zip(LABELS, row, strict=True)
+    ]
+
+
+def wide(truth, column="image"):
+    return "\n".join([",".join([column, *LABELS]), *(",".join([k, *map(str, v)]) for k, v in truth.items())])
+
+
+def test_all_forms_say_the_same(tmp_path):
+    assert as_dict(read_labels(written(tmp_path, "\n".join(["ID,Label", *rsna(TRUTH)])))) == TRUTH
+    assert as_dict(read_labels(written(tmp_path, wide(TRUTH)))) == TRUTH
+    header = "PatientNumber,SliceNumber,Intraventricular,Intraparenchymal,Subarachnoid,Epidural,Subdural"
+    ct_ich = "\n".join(
+        [header + ",No_Hemorrhage", "049,1,0,0,0,1,0,0", "049,2,0,0,0,0,0,1", "049,3,1,0,1,0,0,0"]
+    )
+    table = read_labels(written(tmp_path, ct_ich))
+    assert as_dict(table) == {f"49/{name[-1]}": row for name, row in TRUTH.items()}
+    assert table.patients.tolist() == ["49"] * 3
+    volume = "\n".join(["volume,slice_number,epidural", "case_a.nii.gz,1,1", "case_a.nii.gz,2,0"])
+    assert list(as_dict(read_labels(written(tmp_path, volume)))) == ["case_a/1", "case_a/2"]
+
+
+NAMES = st.from_regex(r"ID_[0-9a-f]{3,9}", fullmatch=True)
+FIVE = st.lists(st.integers(0, 1), min_size=5, max_size=5)
+
+
+@given(st.dictionaries(NAMES, FIVE, min_size=1, max_size=20), st.randoms())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+def test_rsna_rows_may_come_in_any_order_and_repeat(tmp_path, five, random):
+    truth = {name: [max(row), *row] for name, row in five.items()}
+    rows = rsna(truth)
+    again = random.sample(rows, min(3, len(rows)))
+    both = rows + again
+    random.shuffle(both)
+    table = read_labels(written(tmp_path, "\n".join(["ID,Label", *both])))
+    assert as_dict(table) == truth
+    assert table.duplicates == len(again)
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        ("ID,Label", "rsna"),
+        ("id , label", "rsna"),
+        ("Image,ANY,epidural", "wide"),
+        ("filename,patient,epidural,subdural", "wide"),
+        ("PatientNumber,SliceNumber,Epidural", "ct-ich"),
+        ("volume,slice,subdural", "volume"),
+        ("patient_id,slice number,any", "volume"),
+        ("epidural,subdural", None),
+        ("image,tumor", None),
+    ],
+)
+def test_a_form_is_told_by_its_header(header, form):
+    assert recognise(header.split(",")) == form
+
+
+def test_any_is_filled_in_only_where_the_five_decide_it(tmp_path):
+    rows = ["image,epidural,subdural", "a,1,0", "b,0,0", "c,,1"]
+    values = read_labels(written(tmp_path, "\n".join(rows))).values
+    assert values[:, 0].tolist() == [1, -1, 1]
+    assert values[:, 1 + SUBTYPES.index("epidural")].tolist() == [1, 0, -1]
+    assert (values[:, 1 + SUBTYPES.index("intraventricular")] == -1).all()
+
+
+def test_a_byte_order_mark_windows_line_ends_and_leading_zeros_do_no_harm(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes(b"\xef\xbb\xbfimage,patient,any\r\n007,01,1\r\n7,02,0\r\n")
+    table = read_labels(path)
+    assert table.ids.tolist() == ["007", "7"]
+    assert table.patients.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("name,tumor\na,1", "unknown form"),
+        ("ID,Label\nID_1_epidurral,1", "names no label"),
+        ("ID,Label\nID_1_any,0.5", "Label is 0.5 in row 2"),
+        ("ID,Label\nID_1_any,x", "not a readable CSV table"),
+        ("ID,Label\nID_1_any,1\nID_1_any,0", "1 rows contradict an earlier one, the first ID_1_any"),
+        ("image,any\na,1\na,0", "contradict an earlier one, the first a"),
+        ("image,any\na,2", "any is 2 in row 2: use 0 or 1"),
+        ("image,any\na,yes", "any is yes in row 2: use 0 or 1"),
+        ("image,any\n,1", "image is empty in row 2"),
+        ("image,any\n", "no rows"),
+        ("", "not a readable CSV table"),
+        ("image,any,epidurall\na,1,1", "column epidurall: call it epidural, or leave it out"),
+        ("PatientNumber,SliceNumber,Epidural,Sub-dural\n1,1,0,0", "column Sub-dural: call it subdural"),
+        (wide({"a": [0, 1, 0, 0, 0, 0]}), "any contradicts the five"),
+        (wide({"a": [1, 0, 0, 0, 0, 0]}), "any contradicts the five"),
+    ],
+)
+def test_a_faulty_table_is_refused_with_file_fault_and_remedy_in_one_line(tmp_path, text, fault):
+    path = written(tmp_path, text)
+    with pytest.raises(HemoError, match=fault) as caught:
+        read_labels(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_form_can_be_forced_and_a_wrong_one_says_what_is_missing(tmp_path):
+    path = written(tmp_path, wide(TRUTH))
+    assert as_dict(read_labels(path, "wide")) == TRUTH
+    with pytest.raises(HemoError, match="no column id"):
+        read_labels(path, "rsna")
+    with pytest.raises(HemoError, match="no columns that name volume and slice"):
+        read_labels(path, "ct-ich")
+    with pytest.raises(HemoError, match="dicom: unknown form"):
+        read_labels(path, "dicom")
+    with pytest.raises(HemoError, match="no such label table"):
+        read_labels(tmp_path / "absent.csv")
+
+
+def test_plain_names_lose_suffixes_and_leading_zeros():
+    assert [plain(n) for n in ("049", "a49", " 049.nii", "case.nii.gz", "0", "x.1")] == [
+        "49", "a49", "49", "case", "0", "x.1",
+    ]  # fmt: skip
+
+
+def test_a_long_table_keeps_its_order(tmp_path):
+    truth = {f"ID_{k:06x}": [0] * 6 for k in range(3000)}
+    table = read_labels(written(tmp_path, "\n".join(["ID,Label", *rsna(truth)])))
+    assert table.ids.tolist() == list(truth)
+    assert table.values.dtype == np.int8
+
+
+def test_a_table_may_leave_labels_out(tmp_path):
+    table = read_labels(written(tmp_path, "image,epidural,fracture\na,1,0\nb,0,1"))
+    assert table.values.tolist() == [[1, 1, -1, -1, -1, -1], [-1, 0, -1, -1, -1, -1]]

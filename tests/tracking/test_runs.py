@@ -1,0 +1,126 @@
+"""Runs: where they are put, how they are found again, and what becomes of those whose process died."""
+
+import time
+
+import mlflow
+import pytest
+
+from hemo import tracking
+from hemo.errors import HemoError
+from hemo.tracking import runs
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    runs._launched_run.cache_clear()
+    yield tracking.experiment_id("made up")
+    runs._launched_run.cache_clear()
+
+
+def launch(monkeypatch, experiment):
+    """Make the run that `mlflow run` makes before it starts a command."""
+    run = tracking.client().create_run(experiment)
+    monkeypatch.setenv("MLFLOW_RUN_ID", run.info.run_id)
+    runs._launched_run.cache_clear()
+    return run.info.run_id
+
+
+def test_an_experiment_is_made_once(experiment):
+    assert tracking.experiment_id("made up") == experiment == tracking.find_experiment("made up")
+
+
+def test_an_unknown_experiment_is_refused_with_the_known_ones(experiment):
+    with pytest.raises(HemoError, match="no experiment 'another' .*known: made up"):
+        tracking.find_experiment("another")
+
+
+def test_a_child_run_knows_its_parent(experiment):
+    with (
+        tracking.root_run(experiment, "root", {}) as root,
+        tracking.start_run(experiment, "child", {}, root) as child,
+    ):
+        pass
+    run = tracking.client().get_run(child)
+    assert run.data.tags["mlflow.parentRunId"] == root
+    assert (run.info.run_name, run.info.status) == ("child", "FINISHED")
+
+
+def test_the_machine_s_load_is_logged_during_a_root_run(experiment, monkeypatch):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")
+    with tracking.root_run(experiment, "root", {}) as root:
+        until = time.monotonic() + 60
+        while not load(root) and time.monotonic() < until:
+            time.sleep(0.1)
+        with tracking.start_run(experiment, "short", {}, root) as short:
+            time.sleep(0.3)
+    assert any("cpu" in name for name in load(root))
+    assert not load(short)
+
+
+def load(run):
+    return [name for name in tracking.client().get_run(run).data.metrics if name.startswith("system/")]
+
+
+def test_a_failure_ends_the_run_as_failed(experiment):
+    with pytest.raises(ValueError, match="broken"), tracking.root_run(experiment, "root", {}) as root:
+        raise ValueError("broken")
+    assert tracking.client().get_run(root).info.status == "FAILED"
+
+
+def test_the_run_that_mlflow_launched_in_the_experiment_becomes_the_root(experiment, monkeypatch):
+    launched = launch(monkeypatch, experiment)
+    with tracking.root_run(experiment, "root", {"stage": "experiment"}) as root:
+        pass
+    run = tracking.client().get_run(root)
+    assert root == launched
+    assert (run.info.run_name, run.data.tags["stage"]) == ("root", "experiment")
+
+
+def test_a_run_launched_in_the_default_experiment_points_to_the_root(experiment, monkeypatch):
+    launched = launch(monkeypatch, tracking.DEFAULT_EXPERIMENT)
+    with tracking.root_run(experiment, "root", {}) as root:
+        pass
+    run = tracking.client().get_run(launched)
+    assert root != launched
+    assert run.info.run_name == "launch root"
+    assert root in run.data.tags["mlflow.note.content"]
+
+
+def test_a_run_launched_in_another_experiment_keeps_the_runs_there(experiment, monkeypatch):
+    other = mlflow.create_experiment("chosen on the command line")
+    launch(monkeypatch, other)
+    assert tracking.experiment_id("made up") == other == tracking.find_experiment("made up")
+
+
+def test_a_running_run_of_a_dead_process_is_closed_and_a_living_one_is_not(experiment):
+    host = runs._process_tags()
+    dead = tracking.client().create_run(experiment, tags={**host, "process": "999999999@1.0"}).info.run_id
+    alive = tracking.client().create_run(experiment, tags=host).info.run_id
+    unknown = tracking.client().create_run(experiment).info.run_id
+    assert tracking.close_orphans(experiment) == [dead]
+    status = {run: tracking.client().get_run(run).info.status for run in (dead, alive, unknown)}
+    assert status == {dead: "KILLED", alive: "RUNNING", unknown: "RUNNING"}
+
+
+def test_training_runs_are_found_by_their_tags_newest_first(experiment):
+    for name, stage in (("one", "train"), ("trial", "trial"), ("two", "train")):
+        with tracking.start_run(experiment, name, {"stage": stage, "label": "any"}):
+            pass
+    assert [run.info.run_name for run in tracking.training_runs(experiment, label="any")] == ["two", "one"]
+    assert tracking.training_runs(experiment, label="subdural") == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://ann:secret@db:5432/runs", "postgresql://db:5432/runs"),
+        ("https://ann:se/cr@t@host", "https://host"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+    ],
+)
+def test_messages_show_no_password_of_the_tracking_store(uri, shown, monkeypatch):
+    monkeypatch.setattr(runs.mlflow, "get_tracking_uri", lambda: uri)
+    assert tracking.shown_uri() == shown

@@ -1,0 +1,163 @@
+import json
+
+import mlflow
+import pytest
+from click.testing import CliRunner
+
+from hemo import families, tracking
+from hemo.cli import main
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+from hemo.tracking import server, views
+from tests.helpers import ui_store
+
+STATE = views.SAVED_VIEW
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("store")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(folder)
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        yield ui_store.make(folder)
+        mlflow.set_tracking_uri(None)
+
+
+def state(key):
+    return json.loads(json.loads(views.tags()[STATE + key])["state"])
+
+
+def test_the_table_of_runs_has_label_family_recall_and_auc_first():
+    view = state(views.RUNS)
+    first = view["selectedColumns"][:4]
+    assert first == view["columnOrder"][1:5]
+    assert first == ["tags.`label`", "tags.`family`", "metrics.`test/recall`", "metrics.`test/auc`"]
+
+
+def test_recall_is_the_first_chart_and_averaged_by_family():
+    view = state(views.FAMILIES)
+    assert view["compareRunCharts"][0]["metricKey"] == "test/recall"
+    assert view["groupBy"] == {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "tag", "groupByData": "family"}],
+    }
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_each_label_has_a_view_of_its_training_runs_alone(label):
+    assert state(f"hemo-{label}")["searchFilter"] == f"tags.stage = 'train' and tags.label = '{label}'"
+
+
+def test_every_chart_lies_in_a_section_of_its_view():
+    for key in views.tags():
+        if key.startswith(STATE):
+            view = state(key.removeprefix(STATE))
+            sections = {section["uuid"] for section in view["compareRunSections"]}
+            assert {chart["metricSectionId"] for chart in view["compareRunCharts"]} <= sections
+
+
+def test_every_tag_fits_into_mlflow_s_limit():
+    assert max(len(value) for value in views.tags().values()) < 5000
+
+
+def test_families_have_colors_of_their_own():
+    colors = {views.color(name) for name in families.names()}
+    assert len(colors) == min(len(families.names()), 8)
+
+
+def test_a_table_in_a_note_has_a_gap_after_each_cell():
+    assert views.markdown_table(("label", "n"), [("any", 3)]).splitlines() == [
+        "| label&emsp; | n&emsp; |",
+        "| :-- | :-- |",
+        "| any&emsp; | 3&emsp; |",
+    ]
+
+
+def test_what_people_changed_in_the_ui_stays(experiment):
+    client = tracking.client()
+    edited = json.dumps(json.loads(views.tags()[STATE + views.RUNS]) | {"name": "ours", "updatedAt": 9})
+    client.set_experiment_tag(experiment, "mlflow.note.content", "ours")
+    client.set_experiment_tag(experiment, STATE + views.RUNS, edited)
+    views.prepare(experiment)
+    tags = client.get_experiment(experiment).tags
+    assert tags["mlflow.note.content"] == "ours"
+    assert tags[STATE + views.RUNS] == edited
+
+
+def test_a_view_of_an_older_hemo_is_renewed_and_a_missing_one_made(experiment):
+    client = tracking.client()
+    older = json.dumps({"name": "Training runs", "createdAt": 0, "state": "{}"})
+    client.set_experiment_tag(experiment, STATE + views.RUNS, older)
+    client.delete_experiment_tag(experiment, STATE + views.FAMILIES)
+    views.prepare(experiment)
+    tags = client.get_experiment(experiment).tags
+    for key in (views.RUNS, views.FAMILIES):
+        assert tags[STATE + key] == views.tags()[STATE + key]
+
+
+def test_links_land_on_runs_chart_comparison_and_registry(experiment):
+    found = views.links("http://host:5000/", experiment)
+    assert list(found) == ["Training runs", "Recall by family", "Comparison", "Registry"]
+    assert all(link.startswith("http://host:5000/#/") for link in found.values())
+    assert f"viewStateShareKey={views.RUNS}" in found["Training runs"]
+    assert "compareRunsMode=CHART" in found["Recall by family"]
+    assert "/artifacts/report/comparison.html" in found["Comparison"]
+
+
+def test_links_keep_a_server_s_path_and_drop_its_password(experiment):
+    link = views.links("https://me:secret@host/mlflow", experiment)["Registry"]
+    assert link.startswith("https://host/mlflow/#/models")
+
+
+def test_the_newest_training_run_s_experiment_is_landed_on(experiment):
+    other = tracking.client().create_experiment("audit")
+    tracking.client().create_run(other, tags={"stage": "audit"})
+    assert tracking.newest_experiment() == experiment
+    assert tracking.newest_experiment("made-up") == experiment
+
+
+def test_an_unknown_experiment_is_refused_with_the_known_names(experiment):
+    with pytest.raises(HemoError, match="no experiment 'other'.*made-up"):
+        tracking.newest_experiment("other")
+
+
+def test_hemo_ui_prints_the_links(experiment):
+    result = CliRunner().invoke(main, ["ui", "--print-only", "--port", "5123"])
+    assert result.exit_code == 0
+    for link in views.links("http://127.0.0.1:5123", experiment).values():
+        assert link in result.output
+
+
+def test_hemo_ui_refuses_a_port_that_is_taken(experiment):
+    with server.socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(main, ["ui", "--port", str(port)])
+    assert result.exit_code == 2
+    assert f"--port {port}: taken" in result.output
+
+
+def test_hemo_ui_without_a_run_says_how_to_make_one_and_makes_no_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: f"sqlite:///{tmp_path}/mlflow.db")
+    result = CliRunner().invoke(main, ["ui"])
+    assert result.exit_code == 2
+    assert "no training run yet" in result.output
+    assert "mlflow run ." in result.output
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_with_a_tracking_server_the_links_lead_there_and_nothing_is_started(experiment, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("started a server")
+
+    monkeypatch.setattr(server, "remote", lambda: "https://me:secret@mlflow.example.org")
+    monkeypatch.setattr(server, "serve", refuse)
+    opened = []
+    monkeypatch.setattr(server, "open_browser", opened.append)
+    result = CliRunner().invoke(main, ["ui"])
+    assert result.exit_code == 0
+    assert "https://mlflow.example.org/#/experiments/" in result.output
+    assert "secret" not in result.output
+    assert opened == [views.links("https://mlflow.example.org", experiment)["Training runs"]]

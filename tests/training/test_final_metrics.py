@@ -1,0 +1,89 @@
+"""A training's figures: of slices, of studies, of the threshold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hemo.evaluation import metrics, predictions
+from hemo.slices.split import Split
+from hemo.training import Plan, Trained, final_metrics
+
+
+def make_plan(protocol):
+    split = None if protocol == "paper" else Split(protocol, 0, pd.DataFrame(), "digest")
+    return Plan(split, "balanced", "sensitivity_at_least:0.85", 10, 0)
+
+
+@pytest.fixture
+def table():
+    """Forty patients of two studies each, five slices a study; every other patient bleeds in one study."""
+    rng = np.random.default_rng(0)
+    study = np.repeat(np.arange(80), 5)
+    truth = ((study % 4 == 0) & (np.tile(np.arange(5), 80) < 2)).astype(int)
+    score = 2 * truth - 2 + rng.normal(size=len(truth))
+    return predictions.validate(
+        pd.DataFrame(
+            {
+                "slice_id": [f"s{row:03}" for row in range(len(truth))],
+                "patient": [f"p{one // 2}" for one in study],
+                "study": [f"st{one}" for one in study],
+                "part": "test",
+                "fold": study // 2 % 3,
+                "truth": truth,
+                "probability": 1 / (1 + np.exp(-score)),
+                "threshold": 0.3,
+            }
+        )
+    )
+
+
+def make_trained(table, fitted_on=None):
+    facts = {"threshold": 0.3, "time/fit_s": 1.0}
+    fitted_on = table if fitted_on is None else fitted_on
+    return Trained(None, None, 0.3, table, fitted_on, pd.DataFrame(), facts, "logreg")
+
+
+def test_a_study_is_positive_as_soon_as_any_slice_is(table):
+    found = final_metrics.finals(make_trained(table), make_plan("cv"), draws=100)
+    studies = table.groupby("study").agg(truth=("truth", "max"), probability=("probability", "max"))
+    called = studies["probability"] >= 0.3
+    assert found["study/recall"] == pytest.approx(called[studies["truth"] == 1].mean(), abs=1e-4)
+    assert found["study/specificity"] == pytest.approx((~called[studies["truth"] == 0]).mean(), abs=1e-4)
+    assert found["study/recall"] >= found["test/recall"]
+    assert found["study/specificity"] <= found["test/specificity"]
+    assert (found["study/studies"], found["study/positive_studies"]) == (80, 20)
+    assert (found["study/patients"], found["study/positive_patients"]) == (40, 20)
+
+
+def test_every_figure_of_slices_and_studies_has_its_bounds(table):
+    found = final_metrics.finals(make_trained(table), make_plan("cv"), draws=100)
+    for level in ("test", "study"):
+        for name in metrics.METRICS:
+            low, value, high = (found[f"{level}/{name}{suffix}"] for suffix in ("_low", "", "_high"))
+            assert low <= value <= high, (level, name)
+
+
+def test_the_threshold_comes_with_its_own_uncertainty(table):
+    found = final_metrics.finals(make_trained(table), make_plan("cv"), draws=100)
+    value = np.quantile(table.loc[table["truth"] == 1, "probability"], 0.15)
+    assert found["threshold_low"] < value < found["threshold_high"]
+
+
+def test_the_paper_s_protocol_has_neither_studies_nor_a_fitted_threshold(table):
+    found = final_metrics.finals(make_trained(table, table.iloc[:0]), make_plan("paper"), draws=100)
+    assert not [name for name in found if name.startswith("study/") or name == "threshold_low"]
+
+
+def test_slices_without_a_study_have_no_study_figures(table):
+    alone = table.assign(study=table["slice_id"])
+    found = final_metrics.finals(make_trained(alone), make_plan("cv"), draws=100)
+    assert not [name for name in found if name.startswith("study/")]
+
+
+def test_validation_figures_stand_beside_those_of_the_test_patients(table):
+    parts = table.assign(part=np.where(table["fold"] == 0, "validation", "test"), fold=-1)
+    validation = parts[parts["part"] == "validation"]
+    found = final_metrics.finals(make_trained(parts, validation), make_plan("holdout"), draws=100)
+    expected = metrics.compute(validation["truth"], validation["probability"], 0.3)["auc"]
+    assert found["val/auc"] == pytest.approx(expected, abs=1e-4)
+    assert found["test/patients"] + validation["patient"].nunique() == 40

@@ -1,0 +1,229 @@
+import gc
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from hemo import families
+from hemo.errors import HemoError
+from hemo.slices.split import make_split, rounds
+from hemo.slices.store import SliceStore
+from hemo.training import Plan
+from hemo.tuning import folds as folds_
+from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, SETTINGS, Result, Task, run_trial
+from tests.tuning.conftest import job_of
+
+RULE = "sensitivity_at_least:0.85"
+
+
+def plan(store: SliceStore, sampling: str = "balanced") -> Plan:
+    return Plan(make_split(store.index, "holdout", 0), sampling, RULE, 3145, 0)
+
+
+def study_of(directions=("maximize",), **words) -> optuna.Study:
+    return optuna.create_study(directions=list(directions), pruner=optuna.pruners.NopPruner(), **words)
+
+
+@pytest.fixture(scope="module")
+def folds(blood):
+    return folds_.make_folds(plan(blood), blood, "logreg", "any")
+
+
+@pytest.fixture
+def task():
+    return Task("logreg", dict(families.get("logreg").defaults), ("auc",), RULE)
+
+
+def test_no_fold_holds_a_slice_of_a_test_patient(blood):
+    test = rounds(plan(blood).split, blood.index)[0].test
+    used = np.concatenate(
+        [np.concatenate([r.train, r.validation, r.test]) for r in folds_.tuning_rounds(plan(blood), blood)]
+    )
+    patient = blood.index["patient"].to_numpy()
+    assert not set(patient[used]) & set(patient[test])
+    assert set(used) == set(range(len(blood))) - set(test)
+
+
+def test_every_slice_outside_the_test_part_is_predicted_once(blood):
+    tested = np.concatenate([one.test for one in folds_.tuning_rounds(plan(blood), blood)])
+    assert sorted(tested) == sorted(folds_.tuning_rows(plan(blood).split, blood))
+
+
+def test_networks_stop_early_by_patients_that_they_do_not_learn_from(blood):
+    fold = folds_.make_folds(plan(blood), blood, "ann", "any")[0]
+    assert fold.validation is not None
+    linear = folds_.make_folds(plan(blood), blood, "logreg", "any")[0]
+    assert linear.validation is None
+    assert len(linear.y) == len(fold.y) + len(fold.validation[1])
+
+
+def test_a_label_that_too_few_patients_have_is_refused(blood):
+    index = blood.index.copy()
+    blood = SliceStore(blood.folder, blood.facts)
+    index["subdural"] = 0
+    blood.__dict__["index"] = index
+    with pytest.raises(HemoError, match="subdural: too few patients"):
+        folds_.check_learnable(plan(blood), blood, "subdural")
+
+
+def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, task):
+    study = study_of()
+    study.enqueue_trial(dict(families.get("logreg").first))
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
+    probability = []
+    for fold in folds:
+        classifier = families.build("logreg", {}, fold.seed).fit(fold.x, fold.y)
+        probability.append(classifier.predict_proba(fold.tested)[:, 1])
+    from sklearn.metrics import roc_auc_score
+
+    truth = np.concatenate([fold.truth for fold in folds])
+    assert study.best_value == pytest.approx(roc_auc_score(truth, np.concatenate(probability)), abs=1e-3)
+    found = Result.of(study.trials[0])
+    assert found.params == dict(families.get("logreg").defaults)
+    assert set(found.folds) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("family", ["logreg", "linear_svc", "sgd"])
+def test_linear_trials_give_the_probabilities_of_fit_and_predict(folds, family):
+    fold = folds[0]
+    for params in ({}, {"components": 8}, {"scale": "unit"}):
+        shared = families.build(family, params, 0).fit_predict(fold.x, fold.y, fold.tested, {})
+        fitted = families.build(family, params, 0).fit(fold.x, fold.y)
+        np.testing.assert_allclose(shared, fitted.predict_proba(fold.tested)[:, 1], atol=1e-4)
+
+
+def test_what_trials_share_is_computed_once(folds, task, monkeypatch):
+    from hemo.families import _rowspace
+
+    calls = []
+    monkeypatch.setattr(_rowspace, "_features", lambda *a, f=_rowspace._features: calls.append(1) or f(*a))
+    _rowspace._cache.clear()
+    for fold in folds:
+        fold.memory.clear()
+    study = study_of()
+    for C in (0.01, 0.1, 1.0):
+        study.enqueue_trial({**families.get("logreg").first, "C": C})
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 3)
+    assert len(calls) == len(folds)
+
+
+def test_the_same_parameters_are_not_run_twice(folds, task, monkeypatch):
+    study = study_of()
+    for _ in range(2):
+        study.enqueue_trial(dict(families.get("logreg").first))
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
+    monkeypatch.setattr("hemo.tuning.trial._run_folds", lambda *_: pytest.fail("was run again"))
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
+    first, second = study.trials
+    assert second.value == first.value
+    assert Result.of(second).same_as == 0
+    assert second.intermediate_values == first.intermediate_values
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["runs", "has told its result and not its end"])
+def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, task, told):
+    study = study_of()
+    study.enqueue_trial(dict(families.get("logreg").first))
+    running = study.ask()
+    params = {**task.base, **families.get("logreg").suggest(running)}
+    if told:
+        Result(params).write(running)
+    study.enqueue_trial(dict(families.get("logreg").first))
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
+    assert study.trials[1].state == TrialState.PRUNED
+    assert Result.of(study.trials[1]).same_as == 0
+
+
+def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, task):
+    study = study_of()
+    for _ in range(2):
+        study.enqueue_trial(dict(families.get("logreg").first))
+    study.optimize(lambda trial: run_trial(trial, task, folds, 0), 1)
+    assert Result.of(study.trials[0]).reason == "out of time"
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
+    assert study.trials[1].state == TrialState.COMPLETE
+
+
+def test_the_first_settings_are_neither_pruned_nor_cut_short(folds, task):
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=2))
+    study.enqueue_trial(dict(families.get("logreg").first), user_attrs={SETTINGS: DEFAULT})
+    study.optimize(lambda trial: run_trial(trial, task, folds, 0), 1)
+    assert study.trials[0].state == TrialState.COMPLETE
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
+    assert study.trials[1].state == TrialState.PRUNED
+    assert Result.of(study.trials[1]).figures == {}
+
+
+def test_a_fault_is_kept_with_the_trial(folds, task, monkeypatch):
+    def broken(*_):
+        raise ValueError("two\nlines")
+
+    monkeypatch.setattr("hemo.tuning.trial._run_folds", broken)
+    study = study_of()
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1, catch=(Exception,))
+    assert study.trials[0].user_attrs[FAULT] == "ValueError: two lines"
+
+
+def test_several_objectives_are_traded(folds):
+    task = Task(
+        "logreg", dict(families.get("logreg").defaults), ("recall", "specificity", "parameters"), RULE
+    )
+    study = study_of(("maximize", "maximize", "minimize"))
+    study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 2)
+    recall, specificity, parameters = study.trials[0].values
+    assert 0 <= recall <= 1
+    assert 0 <= specificity <= 1
+    assert parameters == 16 * 16 + 1
+
+
+def test_an_experiments_own_parameters_are_drawn_from_no_distribution(folds, task):
+    study = study_of()
+    study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
+    own = Task("logreg", {**task.base, "C": 0.5}, ("auc",), RULE)
+    study.optimize(lambda trial: run_trial(trial, own, folds, np.inf), 1)
+    assert study.trials[0].params == {}
+    assert Result.of(study.trials[0]).params["C"] == 0.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 9), st.floats(0, 1)),
+    st.lists(st.dictionaries(st.sampled_from(["loss", "auc"]), st.floats(0, 1)), max_size=3),
+)
+def test_a_result_is_read_back_as_it_was_written(folds_found, epochs):
+    result = Result({"layers": [4, 2], "C": 1.0}, {"auc": 0.5}, folds_found, epochs, 3, "worse")
+    study = optuna.create_study()
+    study.optimize(lambda trial: result.write(trial) or 0.0, 1)
+    assert Result.of(study.trials[0]) == result
+
+
+def test_a_networks_graphs_do_not_outlive_its_trial(blood):
+    def graphs() -> int:
+        return sum(type(one).__name__ == "FuncGraph" for one in gc.get_objects())
+
+    before = graphs()  # other tests may have left some
+    family = families.get("cnn")
+    task = Task("cnn", {**family.defaults, **family.tiny, "epochs": 1}, ("auc",), RULE)
+    two = folds_.make_folds(plan(blood), blood, "cnn", "any")[:2]
+    study = study_of()
+    study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
+    study.optimize(lambda trial: run_trial(trial, task, two, np.inf), 1)
+    assert study.trials[0].state == TrialState.COMPLETE
+    assert graphs() <= before
+
+
+def test_one_worker_and_one_seed_give_the_same_trials_and_values(world):
+    from hemo.tuning import storage as storages
+    from hemo.tuning.worker import run_trials
+
+    found = []
+    for name in ("one", "two"):
+        job = job_of(world.model_copy(update={"name": name}), budget={"trials": 13})
+        run_trials(job, 0)
+        study = storages.load_study(storages.open_storage(job.url), job.study)
+        found.append([(t.number, t.state, t.params, t.values, t.intermediate_values) for t in study.trials])
+    assert found[0] == found[1]
+    assert len(found[0]) >= 13
