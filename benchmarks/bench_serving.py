@@ -92,7 +92,7 @@ def make_registry(family: str) -> None:
         together.fit(images, truths, validation=(images, truths))
     for number, label in enumerate(LABELS):
         if together:
-            classifier = together.only(number)
+            classifier = together.for_label(number)
         else:
             classifier = families.build(family, params, number)
             classifier.fit(images, truth, validation=(images, truth))

@@ -59,7 +59,7 @@ def main(folder: str, family: str, label: str, trials: int, out: str) -> None:
         return value
 
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
-    study.enqueue_trial(dict(families.get(family).first))
+    study.enqueue_trial(dict(families.get(family).default_trial))
     # As in `hemo tune`, a trial that fails does not end the study.
     study.optimize(objective, n_trials=trials, catch=(Exception,))
 

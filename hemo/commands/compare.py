@@ -35,12 +35,12 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
 
     settings = config.load(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
-    only = [word.strip() for word in runs.split(",") if word.strip()]
+    run_ids = [word.strip() for word in runs.split(",") if word.strip()]
     where = tracking.find_experiment(settings.name)
     if paper:
         paper_page.print_paper(tables.log_paper(settings, where, out=folder))
     else:
-        report.print_comparison(report.log_comparison(settings, where, only=only, out=folder))
+        report.print_comparison(report.log_comparison(settings, where, run_ids=run_ids, out=folder))
     if folder:
         page = folder / (paper_page.REPORT if paper else report.REPORT)
         click.echo(f"page: {page}", err=True)

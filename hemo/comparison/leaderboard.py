@@ -57,7 +57,7 @@ class Comparison:
     experiment: str
 
 
-def compare(experiment: str, only: Sequence[str] = ()) -> Comparison:
+def compare(experiment: str, run_ids: Sequence[str] = ()) -> Comparison:
     """Compare the newest training run of each family (variants count as families) and label of an experiment.
 
     Runs on other data, or on another split, than the newest run are left out and named: their figures
@@ -67,20 +67,20 @@ def compare(experiment: str, only: Sequence[str] = ()) -> Comparison:
     ----------
     experiment
         Its id.
-    only
+    run_ids
         Ids of the runs to compare, or beginnings of them; without, those described above.
 
     Raises
     ------
     HemoError
-        If the experiment has no finished training run; or if `only` names an unknown run, two of one family
-        and label, or runs on different data or splits.
+        If the experiment has no finished training run; or if `run_ids` names an unknown run, two of one
+        family and label, or runs on different data or splits.
     """
     runs = tracking.training_runs(experiment)
     if not runs:
         raise HemoError("the experiment has no finished training run: train first, for example `hemo logreg`")
-    if only:
-        runs = _chosen(runs, only)
+    if run_ids:
+        runs = _chosen(runs, run_ids)
     digests = _digests(runs[0])
     kept: dict[tuple[str, str], Run] = {}
     left_out = []
@@ -107,10 +107,10 @@ def compare(experiment: str, only: Sequence[str] = ()) -> Comparison:
     return Comparison(board, averages, left, protocol, data, split, experiment)
 
 
-def _chosen(runs: Sequence[Run], only: Sequence[str]) -> list[Run]:
+def _chosen(runs: Sequence[Run], run_ids: Sequence[str]) -> list[Run]:
     """Return the runs named, which have to be comparable."""
     found: list[Run] = []
-    for word in only:
+    for word in run_ids:
         matching = [run for run in runs if run.info.run_id.startswith(word)]
         if len(matching) != 1:
             what = "several training runs" if matching else "no finished training run of the experiment"

@@ -72,7 +72,7 @@ def log_comparison(
     experiment: str,
     parent: str | None = None,
     *,
-    only: Sequence[str] = (),
+    run_ids: Sequence[str] = (),
     out: Path | None = None,
 ) -> Comparison:
     """Compare an experiment's runs and log the result as a run named `comparison`.
@@ -83,12 +83,12 @@ def log_comparison(
         The experiment's file, and its id in MLflow.
     parent
         Run below which it is logged.
-    only
+    run_ids
         Ids of the runs to compare (see `hemo.comparison.compare`).
     out
         Where tables, figures and page are written as well.
     """
-    found = leaderboard.compare(experiment, only)
+    found = leaderboard.compare(experiment, run_ids)
     with logged("comparison", found, parent, out) as folder:
         write(found, config, folder)
         mlflow.set_tag("mlflow.note.content", note(found))

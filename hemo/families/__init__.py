@@ -27,13 +27,13 @@ __all__ = [
     "build",
     "check_params",
     "families",
+    "fit_context",
     "get",
     "load",
     "names",
     "positive",
     "save",
     "title",
-    "told",
     "variant",
 ]
 
@@ -89,7 +89,7 @@ def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> 
     return family.build({**family.defaults, **(params or {})}, seed)
 
 
-def told(name: str, study: Studies | None, labels: LabelTable | None) -> dict[str, Any]:
+def fit_context(name: str, study: Studies | None, labels: LabelTable | None) -> dict[str, Any]:
     """Return what `fit` of a family is told of slices, beside images and truth: what it asks for."""
     family = get(name)
     facts: dict[str, Any] = {}

@@ -32,7 +32,7 @@ def suggest_scaling(trial: "optuna.Trial") -> dict[str, Any]:
     }
 
 
-FIRST_SCALING: Mapping[str, Any] = {"pca": False, "scale": "standardise", "class_weight": "none"}
+DEFAULT_SCALING: Mapping[str, Any] = {"pca": False, "scale": "standardise", "class_weight": "none"}
 """The trial parameters for which `suggest_scaling` gives the defaults."""
 
 

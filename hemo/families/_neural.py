@@ -168,7 +168,7 @@ class NeuralClassifier(ABC):
         metrics = [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.AUC(name="auc")]
         trainer.compile(optimizer, "binary_crossentropy", metrics=metrics, jit_compile=jit)
 
-    def only(self, index: int) -> Self:
+    def for_label(self, index: int) -> Self:
         """Return a classifier of one of the labels that were learnt together, number `index`."""
         one = type(self)(self.params, self.seed)
         one.image_shape_, one.convergence_ = self.image_shape_, self.convergence_

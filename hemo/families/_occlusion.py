@@ -15,7 +15,7 @@ WINDOWS = (1, 2, 4)
 """Sides of the windows in steps. Trees answer to thresholds: a small window alone may change nothing."""
 
 
-def falls(images: Images, logit: Callable[[Images], NDArray[np.float64]]) -> NDArray[np.float32]:
+def occlusion_map(images: Images, logit: Callable[[Images], NDArray[np.float64]]) -> NDArray[np.float32]:
     """Return how much the logit falls when a place is covered, float32 (n, height, width).
 
     Windows of an eighth, a quarter and a half of the slice are painted, one by one, in the median gray level

@@ -33,7 +33,7 @@ The paper names neither batch size nor scaling: 32 is Keras' default; standardis
 deviation a channel.
 """
 
-FIRST_TRAINING: Mapping[str, Any] = {
+DEFAULT_TRAINING: Mapping[str, Any] = {
     "activation": "relu",
     "dropout": 0.0,
     "batch_norm": False,
@@ -49,8 +49,8 @@ FIRST_TRAINING: Mapping[str, Any] = {
 }
 """The trial parameters for which `suggest_training` gives the defaults."""
 
-USUAL_TRAINING: Mapping[str, Any] = {
-    **{name: value for name, value in FIRST_TRAINING.items() if name not in ("sgd_rate", "momentum")},
+MODERN_TRAINING: Mapping[str, Any] = {
+    **{name: value for name, value in DEFAULT_TRAINING.items() if name not in ("sgd_rate", "momentum")},
     "activation": "gelu",
     "dropout": 0.1,
     "augmentation": 0.75,

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from hemo.families._checks import check_images
 from hemo.families._pixel_network import PixelNetwork
 from hemo.families._training_options import (
-    FIRST_TRAINING,
+    DEFAULT_TRAINING,
+    MODERN_TRAINING,
     TRAINING_DEFAULTS,
-    USUAL_TRAINING,
     suggest_training,
 )
 from hemo.families.base import Family, Images
@@ -82,8 +82,8 @@ FAMILY = Family(
     defaults={"layers": (4096, 1024, 256, 64, 16, 4), **TRAINING_DEFAULTS},
     build=DenseNetwork,
     suggest=suggest,
-    first={"depth": 6, "width": 4096, "taper": 4, **FIRST_TRAINING},
-    usual={"depth": 2, "width": 256, "taper": 4, **USUAL_TRAINING},
+    default_trial={"depth": 6, "width": 4096, "taper": 4, **DEFAULT_TRAINING},
+    modern_trial={"depth": 2, "width": 256, "taper": 4, **MODERN_TRAINING},
     classifier=lambda: DenseNetwork,
     neural=True,
     tensorflow=True,

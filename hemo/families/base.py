@@ -88,7 +88,7 @@ class Family:
         From full parameters (defaults included) and a seed to an unfitted classifier.
     suggest
         Draws parameters from an Optuna trial; returns only what it sets.
-    first
+    default_trial
         Trial parameters for which `suggest` gives the defaults: to be enqueued, so that no study ends below
         the paper's settings.
     classifier
@@ -103,7 +103,7 @@ class Family:
         Learns from whole studies at natural prevalence, and judges a slice by those around it too.
     labels
         Learns from the slices' other labels too.
-    usual
+    modern_trial
         Trial parameters of what is usual today, where that is something else: an early trial of each study.
     tiny
         Parameters under which the contract tests train in a second.
@@ -115,11 +115,11 @@ class Family:
     build: Callable[[Mapping[str, Any], int], Classifier]
     suggest: Callable[["optuna.Trial"], dict[str, Any]]
     classifier: Callable[[], type[Classifier]]
-    first: Mapping[str, Any]
+    default_trial: Mapping[str, Any]
     neural: bool = False
     together: bool = False
     tensorflow: bool = False
     study: bool = False
     labels: bool = False
-    usual: Mapping[str, Any] = field(default_factory=dict)
+    modern_trial: Mapping[str, Any] = field(default_factory=dict)
     tiny: Mapping[str, Any] = field(default_factory=dict)

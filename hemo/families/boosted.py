@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
-from hemo.families._occlusion import falls
+from hemo.families._occlusion import occlusion_map
 from hemo.families._radiology import remembered_features
 from hemo.families._saved import load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch, Truth
@@ -113,7 +113,7 @@ class Boosted:
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return how much the logit falls when a place is covered, float32 (n, height, width)."""
         check_images(images, self.image_shape_)
-        return falls(images, lambda covered: self._logit(remembered_features(covered)))
+        return occlusion_map(images, lambda covered: self._logit(remembered_features(covered)))
 
     def save(self, folder: Path) -> None:
         """Write the trees, as NumPy arrays and JSON."""
@@ -162,6 +162,6 @@ FAMILY = Family(
     build=Boosted,
     suggest=suggest,
     classifier=lambda: Boosted,
-    first=DEFAULTS,
+    default_trial=DEFAULTS,
     tiny={"trees": 20, "learning_rate": 0.2, "samples_in_leaf": 5},
 )

@@ -12,9 +12,9 @@ from hemo.families._checks import check_choices, check_images
 from hemo.families._grad_cam import grad_cam
 from hemo.families._pixel_network import PixelNetwork
 from hemo.families._training_options import (
-    FIRST_TRAINING,
+    DEFAULT_TRAINING,
+    MODERN_TRAINING,
     TRAINING_DEFAULTS,
-    USUAL_TRAINING,
     suggest_training,
 )
 from hemo.families.base import Family, Images
@@ -106,8 +106,8 @@ FAMILY = Family(
     defaults={"filters": (32, 64, 128), "pooling": "flatten", "pretrained": "", **TRAINING_DEFAULTS},
     build=ConvolutionalNetwork,
     suggest=suggest,
-    first={"depth": 3, "filters": 32, "growth": 2, "pooling": "flatten", **FIRST_TRAINING},
-    usual={"depth": 3, "filters": 32, "growth": 1, "pooling": "average", **USUAL_TRAINING},
+    default_trial={"depth": 3, "filters": 32, "growth": 2, "pooling": "flatten", **DEFAULT_TRAINING},
+    modern_trial={"depth": 3, "filters": 32, "growth": 1, "pooling": "average", **MODERN_TRAINING},
     classifier=lambda: ConvolutionalNetwork,
     neural=True,
     tensorflow=True,

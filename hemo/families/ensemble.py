@@ -114,8 +114,8 @@ class Ensemble:
         result = []
         for name, given in self.params["members"].items():
             member = families.build(name, given or {}, self.seed)
-            told = families.told(name, study, labels)
-            result.append(member.fit(images, y, validation=validation, **told))
+            context = families.fit_context(name, study, labels)
+            result.append(member.fit(images, y, validation=validation, **context))
         return result
 
     def _weights(
@@ -239,7 +239,7 @@ FAMILY = Family(
     build=Ensemble,
     suggest=suggest,
     classifier=lambda: Ensemble,
-    first={name: value for name, value in DEFAULTS.items() if name != "members"},
+    default_trial={name: value for name, value in DEFAULTS.items() if name != "members"},
     tensorflow=True,
     study=True,
     labels=True,

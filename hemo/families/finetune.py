@@ -225,7 +225,9 @@ FAMILY = Family(
     defaults=DEFAULTS,
     build=FineTuned,
     suggest=suggest,
-    first={name: DEFAULTS[name] for name in ("blocks", "augmentation", "dropout", "C", "class_weight")}
+    default_trial={
+        name: DEFAULTS[name] for name in ("blocks", "augmentation", "dropout", "C", "class_weight")
+    }
     | {"learning_rate": RATE},
     classifier=lambda: FineTuned,
     neural=True,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_positive
-from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
+from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ FAMILY = Family(
     },
     build=LinearSVC,
     suggest=suggest,
-    first={**FIRST_SCALING, "loss": "squared_hinge", "C": 1.0},
+    default_trial={**DEFAULT_SCALING, "loss": "squared_hinge", "C": 1.0},
     classifier=lambda: LinearSVC,
     tiny={},
 )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families._checks import check_choices, check_positive
-from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
+from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ FAMILY = Family(
     },
     build=LogisticRegression,
     suggest=suggest,
-    first={**FIRST_SCALING, "solver": "lbfgs", "C": 1.0},
+    default_trial={**DEFAULT_SCALING, "solver": "lbfgs", "C": 1.0},
     classifier=lambda: LogisticRegression,
     tiny={},
 )

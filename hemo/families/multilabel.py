@@ -61,7 +61,7 @@ FAMILY = Family(
     },
     build=build,  # type: ignore[arg-type]
     suggest=suggest,
-    first={**FINETUNE.first, "class_weight": "balanced"},
+    default_trial={**FINETUNE.default_trial, "class_weight": "balanced"},
     classifier=lambda: MultiLabel,  # type: ignore[arg-type, return-value]
     neural=True,
     together=True,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
-from hemo.families._occlusion import falls
+from hemo.families._occlusion import occlusion_map
 from hemo.families._radiology import remembered_features
 from hemo.families._saved import load_state, save_state
 from hemo.families.base import Family, Images, OnEpoch, Studies, Truth
@@ -92,7 +92,7 @@ class Sequence:
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return how much the logit falls when a place is covered, float32 (n, height, width)."""
         check_images(images, self.image_shape_)
-        return falls(
+        return occlusion_map(
             images, lambda covered: self._logit(remembered_features(covered), np.arange(len(covered)))
         )
 
@@ -132,6 +132,6 @@ FAMILY = Family(
     build=Sequence,
     suggest=suggest,
     classifier=lambda: Sequence,
-    first={"C": 0.1, "class_weight": "none"},
+    default_trial={"C": 0.1, "class_weight": "none"},
     study=True,
 )

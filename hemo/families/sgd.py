@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hemo.families._checks import check_choices, check_positive
-from hemo.families._linear import FIRST_SCALING, LinearClassifier, suggest_scaling
+from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -88,7 +88,13 @@ FAMILY = Family(
     },
     build=SGDClassifier,
     suggest=suggest,
-    first={**FIRST_SCALING, "schedule": "optimal", "loss": "hinge", "alpha": 1e-4, "average": False},
+    default_trial={
+        **DEFAULT_SCALING,
+        "schedule": "optimal",
+        "loss": "hinge",
+        "alpha": 1e-4,
+        "average": False,
+    },
     classifier=lambda: SGDClassifier,
     tiny={},
 )

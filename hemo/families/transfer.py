@@ -219,6 +219,6 @@ FAMILY = Family(
     suggest=suggest,
     classifier=lambda: Transfer,
     tensorflow=True,
-    first={"hidden": 0, "size": 256, "C": 1e-3, "class_weight": "none"},
+    default_trial={"hidden": 0, "size": 256, "C": 1e-3, "class_weight": "none"},
     tiny={"weights": "none", "size": 96, "C": 1.0},
 )

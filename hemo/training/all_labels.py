@@ -108,7 +108,9 @@ def _fit(
         validation=(store.images(held), truths[held]) if len(held) else None,
         on_epoch=on_epoch,
     )
-    return {label: network.only(number) for number, label in enumerate(labels)}, time.perf_counter() - start
+    return {
+        label: network.for_label(number) for number, label in enumerate(labels)
+    }, time.perf_counter() - start
 
 
 def _sampled(

@@ -220,9 +220,9 @@ def _fit(
         epochs.append({"fold": -1 if final else one.fold, "epoch": epoch, **figures})
 
     classifier = families.build(family, params, int(seeds.integers(2**31)))
-    told = families.told(family, _studies(store, plan, rows), label_table(store.index, rows))
+    context = families.fit_context(family, _studies(store, plan, rows), label_table(store.index, rows))
     start = time.perf_counter()
-    classifier.fit(x, y, validation=validation, on_epoch=on_epoch, **told)
+    classifier.fit(x, y, validation=validation, on_epoch=on_epoch, **context)
     return classifier, time.perf_counter() - start
 
 

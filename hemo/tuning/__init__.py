@@ -16,20 +16,19 @@ both are then trained and judged on the test patients.
 **Truth.** Optuna's storage is the truth about trials; MLflow's runs mirror it and are written by one process,
 the parent, from what the storage says. Workers may die at any moment.
 
-    settings      what an experiment file says about tuning
-    objectives    what trials are judged by
     folds         the arrays of each fold, made once a worker
     pruning       folds by Wilcoxon's test, epochs by successive halving
     trial         one trial: parameters, folds, value
     storage       the study in SQLite or PostgreSQL; budgets; lost trials
     worker        a process that runs trials
     processes     the worker processes, replaced when they die
-    turn          a lock between processes
+    lock          a lock between processes
     mirror        trials as MLflow runs
     results       best, defaults, gain
-    shown, plots  figures of a study
+    study_data    what a study holds, for tables and figures
+    plots         figures of a study
     study_page    a study as one HTML page
     record        what a study's own run holds
     search        the parent: families x labels, the best parameters refitted
-    show          studies in the terminal
+    terminal      studies in the terminal
 """

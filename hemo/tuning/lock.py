@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 
-class Turn:
+class Lock:
     """What one process does at a time; the system lets go of it when its holder dies.
 
     Workers hold it while they look at the budget and start a trial: without it, N of them overshoot a budget
@@ -24,7 +24,7 @@ class Turn:
         self._path = Path(tempfile.gettempdir()) / f"hemo-{os.getuid()}" / f"{digest}.lock"
         self._file: IO[str] | None = None
 
-    def __enter__(self) -> "Turn":
+    def __enter__(self) -> "Lock":
         import fcntl
 
         self._path.parent.mkdir(exist_ok=True)

@@ -183,9 +183,9 @@ def begin(
     if not any(_stands(trial) for trial in study.get_trials(deepcopy=False)):
         if _own_parameters(job):
             study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
-        study.enqueue_trial(dict(families.get(job.task.family).first), user_attrs={SETTINGS: DEFAULT})
+        study.enqueue_trial(dict(families.get(job.task.family).default_trial), user_attrs={SETTINGS: DEFAULT})
         starts = [(label, trial.params) for label, trial in shared]
-        starts.append(("usual", dict(families.get(job.task.family).usual)))
+        starts.append(("modern", dict(families.get(job.task.family).modern_trial)))
         room = (job.budget.trials or len(starts) + 2) - len(study.get_trials(deepcopy=False))
         for origin, params in [one for one in starts if one[1]][: max(room, 0)]:
             study.enqueue_trial(params, user_attrs={"from": origin}, skip_if_exists=True)
@@ -201,7 +201,7 @@ def _stands(trial: FrozenTrial) -> bool:
 def _own_parameters(job: Job) -> bool:
     """Return whether the experiment sets a parameter that trials draw, so that the first of them differs."""
     family = families.get(job.task.family)
-    drawn = family.suggest(FixedTrial(dict(family.first)))  # type: ignore[arg-type]
+    drawn = family.suggest(FixedTrial(dict(family.default_trial)))  # type: ignore[arg-type]
     return any(job.task.base[name] != family.defaults[name] for name in drawn)
 
 

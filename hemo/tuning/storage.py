@@ -22,7 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from hemo.errors import HemoError
-from hemo.tuning.lock import Turn
+from hemo.tuning.lock import Lock
 from hemo.tuning.trial import FAULT, RESULT, WORKER, Result
 
 Answer = TypeVar("Answer")
@@ -78,7 +78,7 @@ def open_storage(url: str) -> RDBStorage:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            with Turn(url):
+            with Lock(url):
                 storage = RDBStorage(
                     url,
                     engine_kwargs=options,

@@ -20,7 +20,7 @@ DEFAULT_COLOR, BEST_COLOR, OTHER_COLOR = style.ORANGE, style.VERMILION, style.BL
 
 
 @dataclass(frozen=True)
-class Shown:
+class StudyData:
     """What all figures of a study are drawn from.
 
     Attributes
@@ -78,7 +78,7 @@ class Shown:
         return {name: found[name] for name in sorted(found, key=lambda name: (-often[name], name))}
 
     @classmethod
-    def of(cls, study: Study, objectives: Sequence[str]) -> "Shown":
+    def of(cls, study: Study, objectives: Sequence[str]) -> "StudyData":
         """Return what is drawn of a study that has a trial with a value."""
         trials = study.get_trials(deepcopy=False)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]

@@ -261,8 +261,8 @@ def _fit_predict(
     shared = getattr(classifier, "fit_predict", None)
     if shared is not None:
         return shared(fold.x, fold.y, fold.tested, fold.memory)
-    told = families.told(task.family, fold.study, fold.labels)
-    classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch, **told)
+    context = families.fit_context(task.family, fold.study, fold.labels)
+    classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch, **context)
     return _positive(task, classifier, fold)
 
 

@@ -21,7 +21,7 @@ from hemo.slices.store import SliceStore
 from hemo.training import Plan
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import make_folds
-from hemo.tuning.lock import Turn
+from hemo.tuning.lock import Lock
 from hemo.tuning.pruning import FoldAndEpochPruner
 from hemo.tuning.trial import FAULT, WORKER, Result, Task, run_trial
 
@@ -102,7 +102,7 @@ def run_trials(job: Job, number: int) -> None:
     folds = make_folds(job.plan, SliceStore.open(job.store), job.task.family, job.label)
     me = storages.process_name()
     while True:
-        with Turn(job.study + job.url) as turn:
+        with Lock(job.study + job.url) as lock:
             trials = study.get_trials(deepcopy=False)
             if finished(trials, job.budget):
                 return
@@ -113,11 +113,11 @@ def run_trials(job: Job, number: int) -> None:
 
                 def objective(
                     trial: optuna.Trial,
-                    turn: Turn = turn,
+                    lock: Lock = lock,
                     deadline: float = deadline,
                     begun: list[optuna.Trial] = begun,
                 ) -> float | tuple[float, ...]:
-                    turn.release()
+                    lock.release()
                     begun.append(trial)
                     trial.set_user_attr(WORKER, me)
                     return run_trial(trial, job.task, folds, deadline)

@@ -158,15 +158,15 @@ def test_a_neural_family_reports_its_epochs(family: Family) -> None:
 
 @ALL
 def test_the_first_trial_is_the_defaults(family: Family) -> None:
-    drawn = family.suggest(optuna.trial.FixedTrial(dict(family.first)))
+    drawn = family.suggest(optuna.trial.FixedTrial(dict(family.default_trial)))
     assert set(drawn) <= set(family.defaults)
     suggested, default = families.build(family.name, drawn), families.build(family.name)
     assert suggested.params == default.params
 
 
-@pytest.mark.parametrize("family", [one for one in families.families().values() if one.usual])
+@pytest.mark.parametrize("family", [one for one in families.families().values() if one.modern_trial])
 def test_what_is_usual_today_is_a_whole_trial_and_not_the_defaults(family: Family) -> None:
-    drawn = family.suggest(optuna.trial.FixedTrial(dict(family.usual)))
+    drawn = family.suggest(optuna.trial.FixedTrial(dict(family.modern_trial)))
     assert families.build(family.name, drawn).params != families.build(family.name).params
 
 
@@ -174,14 +174,14 @@ def test_what_is_usual_today_is_a_whole_trial_and_not_the_defaults(family: Famil
 def test_what_a_study_suggests_can_be_built_and_enqueued(family: Family) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    study.enqueue_trial(dict(family.first))
+    study.enqueue_trial(dict(family.default_trial))
 
     def objective(trial: optuna.Trial) -> float:
         families.build(family.name, family.suggest(trial))
         return 0.0
 
     study.optimize(objective, n_trials=30)
-    assert study.trials[0].params == dict(family.first)
+    assert study.trials[0].params == dict(family.default_trial)
 
 
 @ALL

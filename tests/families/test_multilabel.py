@@ -52,7 +52,7 @@ def test_each_label_learnt_together_is_a_classifier_of_its_own(params: dict, tmp
     other, known = toy(seed=2)
     together = network.network_(other.astype(np.float32), training=False).numpy()
     for label in range(2):
-        one = network.only(label)
+        one = network.for_label(label)
         assert right(one, other, known[:, label]) > 0.85
         np.testing.assert_allclose(one.predict_proba(other)[:, 1], together[:, label], atol=1e-5)
         families.save(one, "multilabel", tmp_path / str(label))
@@ -70,7 +70,7 @@ def test_the_trunk_is_run_once_for_all_labels_and_anew_for_another_training(monk
     other, _ = toy(seed=3)
     for network in trained:
         for label in range(2):
-            network.only(label).predict_proba(other)
+            network.for_label(label).predict_proba(other)
     assert computed == [64, 0, 64, 0]
 
 

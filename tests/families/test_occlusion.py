@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hemo.families._occlusion import falls
+from hemo.families._occlusion import occlusion_map
 
 
 def test_only_the_brain_is_covered_and_what_fell_is_shown_at_the_spot() -> None:
@@ -16,7 +16,7 @@ def test_only_the_brain_is_covered_and_what_fell_is_shown_at_the_spot() -> None:
         seen.append(images)
         return images[:, 20:26, 34:40, 0].mean(axis=(1, 2))
 
-    found = falls(image[None, ..., None], logit)[0]
+    found = occlusion_map(image[None, ..., None], logit)[0]
     assert all((images[:, radius >= 0.76] == image[radius >= 0.76, None]).all() for images in seen)
     assert not found[radius > 0.8].any()
     place = np.unravel_index(found.argmax(), found.shape)

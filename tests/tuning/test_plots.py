@@ -8,7 +8,7 @@ from optuna.trial import TrialState, create_trial
 from hemo.display import style
 from hemo.tuning import plots, study_page
 from hemo.tuning.results import Refits
-from hemo.tuning.study_data import Shown, height, shares, ticks
+from hemo.tuning.study_data import StudyData, height, shares, ticks
 from hemo.tuning.trial import DEFAULT, RESULT, SETTINGS
 
 C = FloatDistribution(1e-4, 1e2, log=True)
@@ -87,7 +87,7 @@ def test_a_parameter_has_its_place_on_an_axis():
 
 
 def test_parameters_that_all_trials_have_come_first(study):
-    assert list(Shown.of(study, ["auc"]).distributions) == ["C", "scale", "components"]
+    assert list(StudyData.of(study, ["auc"]).distributions) == ["C", "scale", "components"]
 
 
 def test_the_page_holds_its_figures_and_says_what_was_gained(study):

@@ -100,7 +100,7 @@ def network(blood):
     study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     for _ in range(STARTUP - 1):  # taken over from the first, not run
         study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
-    study.enqueue_trial({**families.get("ann").first, "depth": 1, "width": 64, "sgd_rate": 1e-4})
+    study.enqueue_trial({**families.get("ann").default_trial, "depth": 1, "width": 64, "sgd_rate": 1e-4})
     study.optimize(lambda trial: run_trial(trial, task, made, float("inf")), STARTUP + 1)
     return study
 

@@ -17,7 +17,7 @@ from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.tuning import processes, worker
 from hemo.tuning import storage as storages
-from hemo.tuning.lock import Turn
+from hemo.tuning.lock import Lock
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, RESULT, SETTINGS, WORKER
 from hemo.tuning.worker import MOST_FAULTS, MOST_REPEATS, finished, has_room, run_trials
 from tests.tuning.conftest import job_of
@@ -196,11 +196,11 @@ def test_a_turn_is_free_when_its_holder_is_killed():
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        with Turn("name"):
+        with Lock("name"):
             os.write(write, b"x")
             os.kill(os.getpid(), 9)
     os.read(read, 1)
-    with Turn("name"):
+    with Lock("name"):
         pass
     os.waitpid(child, 0)
 

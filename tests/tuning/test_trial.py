@@ -71,7 +71,7 @@ def test_a_label_that_too_few_patients_have_is_refused(blood):
 
 def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, task):
     study = study_of()
-    study.enqueue_trial(dict(families.get("logreg").first))
+    study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     probability = []
     for fold in folds:
@@ -105,7 +105,7 @@ def test_what_trials_share_is_computed_once(folds, task, monkeypatch):
         fold.memory.clear()
     study = study_of()
     for C in (0.01, 0.1, 1.0):
-        study.enqueue_trial({**families.get("logreg").first, "C": C})
+        study.enqueue_trial({**families.get("logreg").default_trial, "C": C})
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 3)
     assert len(calls) == len(folds)
 
@@ -113,7 +113,7 @@ def test_what_trials_share_is_computed_once(folds, task, monkeypatch):
 def test_the_same_parameters_are_not_run_twice(folds, task, monkeypatch):
     study = study_of()
     for _ in range(2):
-        study.enqueue_trial(dict(families.get("logreg").first))
+        study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     monkeypatch.setattr("hemo.tuning.trial._run_folds", lambda *_: pytest.fail("was run again"))
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
@@ -126,12 +126,12 @@ def test_the_same_parameters_are_not_run_twice(folds, task, monkeypatch):
 @pytest.mark.parametrize("told", [False, True], ids=["runs", "has told its result and not its end"])
 def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, task, told):
     study = study_of()
-    study.enqueue_trial(dict(families.get("logreg").first))
+    study.enqueue_trial(dict(families.get("logreg").default_trial))
     running = study.ask()
     params = {**task.base, **families.get("logreg").suggest(running)}
     if told:
         Result(params).write(running)
-    study.enqueue_trial(dict(families.get("logreg").first))
+    study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
     assert Result.of(study.trials[1]).same_as == 0
@@ -140,7 +140,7 @@ def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, t
 def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, task):
     study = study_of()
     for _ in range(2):
-        study.enqueue_trial(dict(families.get("logreg").first))
+        study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, task, folds, 0), 1)
     assert Result.of(study.trials[0]).reason == "out of time"
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
@@ -149,7 +149,7 @@ def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, task):
 
 def test_the_first_settings_are_neither_pruned_nor_cut_short(folds, task):
     study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=2))
-    study.enqueue_trial(dict(families.get("logreg").first), user_attrs={SETTINGS: DEFAULT})
+    study.enqueue_trial(dict(families.get("logreg").default_trial), user_attrs={SETTINGS: DEFAULT})
     study.optimize(lambda trial: run_trial(trial, task, folds, 0), 1)
     assert study.trials[0].state == TrialState.COMPLETE
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
