@@ -46,6 +46,20 @@ class RawSlice:
     offset
         What the pixels still lack to be HU. Not 0 only where they were read for a reduction, which adds it as
         it windows: a pass over the pixels less.
+    series
+        The DICOM SeriesInstanceUID, or the volume's name; "" where unknown. Never leaves `preprocess` either.
+    acquisition
+        What tells the acquisitions of one series apart (number, time of a perfusion scan); "" where one.
+    normal
+        Unit normal of the slice in patient coordinates (LPS), rounded to three decimals; None where unknown.
+    time
+        Acquisition time in seconds of the day; NaN where unknown.
+    thickness
+        Slice thickness in millimetres; NaN where unknown.
+    kernel
+        The reconstruction kernel's name, "" where unknown.
+    notes
+        What was assumed in reading it, a sentence each (no orientation, which of two conflicting transforms).
     jpeg
         The JPEG file that the pixels are decoded from in full. `reduce` decodes it again at the scale that
         it needs, which is faster for whoever reads with the reduction in hand, and gives the same to all.
@@ -62,6 +76,13 @@ class RawSlice:
     number: int = 0
     channels: tuple[str, ...] = ()
     offset: int = 0
+    series: str = ""
+    acquisition: str = ""
+    normal: tuple[float, float, float] | None = None
+    time: float = math.nan
+    thickness: float = math.nan
+    kernel: str = ""
+    notes: tuple[str, ...] = ()
     jpeg: bytes = field(default=b"", repr=False)
 
 
