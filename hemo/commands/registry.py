@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.experiment
 @options.label
-@options.switch("--dry-run", help="Judge and show every condition; write and move nothing.")
+@click.option("--dry-run", is_flag=True, help="Judge and show every condition; write and move nothing.")
 @click.option("--override", metavar="REASON", default="", help="Promote one label against the gate.")
 def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     """Put the best family of each label through the gate, and into production where it passes.

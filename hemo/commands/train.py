@@ -11,7 +11,12 @@ from hemo.errors import HemoError
 
 @click.command()
 @options.together(
-    options.experiment, options.images, options.labels, options.store, options.seed, options.workers
+    options.experiment_file(options.QUICKSTART),
+    options.images,
+    options.labels,
+    options.store,
+    options.seed,
+    options.workers,
 )
 def main(**words: Any) -> None:
     """Go the whole way: data, slice store, every family on every label, comparison, promotion.
@@ -46,7 +51,7 @@ def family_command(name: str) -> click.Command:
         from hemo.console import next_commands
 
         labels = config.label_names(label)
-        settings = config.load(experiment, **words)
+        settings = options.settings(experiment, **words)
         given = {**settings.families.get(name, {}), **parse_params(params)}
         families.check_params(name, given)
         settings = settings.model_copy(update={"families": {name: given}})

@@ -19,26 +19,14 @@ families_ = click.option(
 )
 
 
-class OrEmpty(click.ParamType):
-    """A type whose value may be an empty text, which means: not given (MLproject's parameters)."""
-
-    def __init__(self, type_: click.ParamType) -> None:
-        self.type = type_
-        self.name = type_.name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return None for an empty text."""
-        return None if value == "" else self.type.convert(value, param, ctx)
-
-
 trials_ = click.option(
     "--trials",
-    type=OrEmpty(click.IntRange(1)),
+    type=click.IntRange(1),
     default=None,
     help="End a study after so many trials with a value.",
 )
 seconds_ = click.option(
-    "--seconds", type=OrEmpty(click.FloatRange(0, min_open=True)), default=None, help="End it after so long."
+    "--seconds", type=click.FloatRange(0, min_open=True), default=None, help="End it after so long."
 )
 objective_ = click.option(
     "--objective",
@@ -84,7 +72,7 @@ def tune(
     from hemo.errors import HemoError
     from hemo.tuning import search, terminal
 
-    settings = config.load(experiment, **words)
+    settings = options.settings(experiment, **words)
     tuning = settings.tuning.overridden(trials=trials, seconds=seconds, objective=objective, storage=storage)
     labels = config.label_names(label) if label else tuning.labels
     chosen = [word.strip() for word in family.split(",")] if family else list(settings.families)
@@ -116,9 +104,9 @@ def tune(
 
 
 @click.command()
-@click.argument("name", metavar="STUDY", default="")
+@click.argument("study", default="")
 @storage
-def study(name: str, storage: str) -> None:
+def study(study: str, storage: str) -> None:
     """Print the state of a study and its best trials; without STUDY, list all.
 
     The same database opens in Optuna's dashboard: `uvx optuna-dashboard sqlite:///optuna.db`.
@@ -129,7 +117,7 @@ def study(name: str, storage: str) -> None:
     from hemo.tuning.storage import default_url, open_storage
 
     opened = open_storage(storage or default_url(mlflow.get_tracking_uri()))
-    if name:
-        terminal.print_study(opened, name)
+    if study:
+        terminal.print_study(opened, study)
     else:
         terminal.print_studies(opened)
