@@ -35,11 +35,24 @@ class Commands(click.Group):
         return name, command, rest if command is None else given(command, rest)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a fault in what the user gave ends with status 2 and one line."""
+        """Run a command; a fault in what the user gave, or of a neighbouring system, ends with a line.
+
+        Its status is 2. Any other exception is a fault of this program, and keeps its traceback.
+        """
         try:
             return super().invoke(ctx)
         except HemoError as fault:
             click.echo(f"hemo: {fault}", err=True)
+            ctx.exit(2)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as fault:
+            from hemo.tracking import faults  # imports MLflow: only where something went wrong
+
+            line = faults.said(fault)
+            if line is None:
+                raise
+            click.echo(f"hemo: {line}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
             click.echo(

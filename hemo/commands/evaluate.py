@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from hemo.commands import options
 from hemo.labels import FORMATS
 
 
@@ -21,6 +22,7 @@ from hemo.labels import FORMATS
 )
 @click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
+@options.tracked
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int
 ) -> None:

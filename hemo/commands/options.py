@@ -1,5 +1,6 @@
 """Options that several commands share: the same word with the same meaning everywhere."""
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -65,3 +66,16 @@ def settings(experiment: str, **words: Any) -> "Experiment":
     if not (experiment or words.get("store")):
         words["store"] = STORE
     return config.load(experiment, **words)
+
+
+def tracked(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command begin only where the tracking store answers: see `hemo.tracking.reachable`."""
+
+    @functools.wraps(command)
+    def checked(*words: Any, **named: Any) -> None:
+        from hemo.tracking import reachable
+
+        reachable.check()
+        command(*words, **named)
+
+    return checked

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hemo.commands import options
+
 if TYPE_CHECKING:
     from hemo.serving.predict_files import Prediction
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out", metavar="FILE", default="", help="Also write .csv, .json or .html (with where the model looked)."
 )
+@options.tracked
 def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     """Print the production classifiers' probabilities and decisions for IMAGES (scans, or folders of scans).
 

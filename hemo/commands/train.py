@@ -18,6 +18,7 @@ from hemo.errors import HemoError
     options.seed,
     options.workers,
 )
+@options.tracked
 def main(**words: Any) -> None:
     """Go the whole way: data, slice store, every family on every label, comparison, promotion.
 
@@ -46,6 +47,7 @@ def family_command(name: str) -> click.Command:
         options.seed,
         options.workers,
     )
+    @options.tracked
     def command(label: str, params: str, experiment: str, **words: Any) -> None:
         from hemo import config
         from hemo.console import next_commands

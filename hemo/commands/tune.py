@@ -1,5 +1,7 @@
 """`tune`: Optuna studies of families and labels; `study`: what has been tuned."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -52,6 +54,7 @@ label_ = click.option(
     options.seed,
     options.workers,
 )
+@options.tracked
 def tune(
     family: str,
     label: str,
@@ -78,7 +81,8 @@ def tune(
     chosen = [word.strip() for word in family.split(",")] if family else list(settings.families)
     for name in chosen:
         families.get(name)
-    outcomes, failed = search.tune(settings, tuning, chosen, labels)
+    with _said_of(tuning.storage):
+        outcomes, failed = search.tune(settings, tuning, chosen, labels)
     rows = [
         (
             outcome.study,
@@ -111,13 +115,33 @@ def study(study: str, storage: str) -> None:
 
     The same database opens in Optuna's dashboard: `uvx optuna-dashboard sqlite:///optuna.db`.
     """
+    from hemo.tuning import terminal
+    from hemo.tuning.storage import open_storage
+
+    opened = open_storage(_url(storage))
+    with _said_of(storage):
+        if study:
+            terminal.print_study(opened, study)
+        else:
+            terminal.print_studies(opened)
+
+
+def _url(storage: str) -> str:
     import mlflow
 
-    from hemo.tuning import terminal
-    from hemo.tuning.storage import default_url, open_storage
+    from hemo.tuning.storage import default_url
 
-    opened = open_storage(storage or default_url(mlflow.get_tracking_uri()))
-    if study:
-        terminal.print_study(opened, study)
-    else:
-        terminal.print_studies(opened)
+    return storage or default_url(mlflow.get_tracking_uri())
+
+
+@contextmanager
+def _said_of(storage: str) -> Iterator[None]:
+    """Raise faults of Optuna's database with its address."""
+    from optuna.exceptions import StorageInternalError
+
+    from hemo.tracking import faults
+
+    try:
+        yield
+    except StorageInternalError as fault:
+        raise faults.said(fault, _url(storage)) or fault from None

@@ -8,10 +8,11 @@ import pytest
 import yaml
 from mlflow.projects._project_spec import load_project
 
-from hemo import commands, config, families, pipeline
+from hemo import commands, config, families
 from hemo.cli import main
 from hemo.commands import mlproject
 from hemo.config import Experiment
+from hemo.runs import steps
 
 PROJECT = load_project(".")
 REQUIRED = {
@@ -61,7 +62,7 @@ def reached(monkeypatch, tmp_path):
     """Return what the words given to an entry point make of an experiment, as training is handed it."""
     found = {}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pipeline, "train_family", lambda settings, *_: found.update(got=settings) or [])
+    monkeypatch.setattr(steps, "train_family", lambda settings, *_: found.update(got=settings) or [])
 
     def run(name, **given):
         main.main(command_line(name, **given), standalone_mode=False)
