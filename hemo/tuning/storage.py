@@ -90,10 +90,13 @@ def open_storage(url: str) -> RDBStorage:
                 )
             break
         except (ArgumentError, NoSuchModuleError):
-            raise HemoError(f"{faults.shown(url)}: no database URL: give sqlite:///FILE or {POSTGRESQL}") from None
+            raise HemoError(
+                f"{faults.shown(url)}: no database URL: give sqlite:///FILE or {POSTGRESQL}"
+            ) from None
         except ImportError:
             raise HemoError(
-                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and write {POSTGRESQL}"
+                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, "
+                f"and write {POSTGRESQL}"
             ) from None
         except (DatabaseError, optuna.exceptions.StorageInternalError) as fault:
             if time.monotonic() > end or sqlite or not isinstance(fault, OperationalError):
@@ -119,14 +122,20 @@ def patiently(action: Callable[[], Answer]) -> Answer:
     ------
     HemoError
         If it stays away.
+    StorageInternalError
+        If it answers that waiting is of no use: it is damaged, or its disk is full.
     """
     from sqlalchemy.exc import SQLAlchemyError
+
+    from hemo.tracking import faults
 
     end = time.monotonic() + PATIENCE
     while True:
         try:
             return action()
         except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as fault:
+            if faults.lasts(fault):
+                raise
             if time.monotonic() > end:
                 reason = " ".join(str(fault.__cause__ or fault).split())
                 raise HemoError(f"Optuna's database does not answer: {reason}") from None
