@@ -22,7 +22,7 @@ from hemo.serving import Member, ServedPanel
 from hemo.slices.context import study_numbers, whole_studies
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
-from hemo.tracking import trained_on
+from hemo.tracking import faults, trained_on
 
 EXPERIMENT = "hemo-external"
 """The MLflow experiment of external validations."""
@@ -142,8 +142,8 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
     """
     try:
         loaded = mlflow.pyfunc.load_model(uri)
-    except mlflow.MlflowException as fault:
-        raise HemoError(f"{uri}: no such model ({fault.message}): give one like {PANEL_URI}") from None
+    except (mlflow.MlflowException, OSError) as fault:
+        raise faults.no_model(uri, fault, f"give one like {PANEL_URI}") from None
     model = loaded.unwrap_python_model()
     if isinstance(model, ServedPanel):
         client = tracking.client()

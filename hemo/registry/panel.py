@@ -19,6 +19,7 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
 from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.tracking import faults
 from hemo.tracking.views import markdown_table
 
 PANEL = "hemo-panel"
@@ -71,8 +72,8 @@ def load(uri: str = URI) -> ServedPanel:
     """
     try:
         loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    except mlflow.MlflowException as fault:
-        raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
+    except (mlflow.MlflowException, OSError) as fault:
+        raise faults.no_model(uri, fault, "promote first, `hemo promote`") from None
     if not isinstance(loaded, ServedPanel):
         raise HemoError(f"{uri}: not a panel: give one like {URI}, or try a single one with `hemo evaluate`")
     return loaded
