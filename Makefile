@@ -25,6 +25,7 @@ lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 ui: .venv/done   ## the MLflow UI, with links to the views that matter
 	$(BIN)/python -m hemo ui

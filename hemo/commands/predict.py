@@ -22,11 +22,12 @@ def predict(files: tuple[Path, ...], model: str, out: str) -> None:
     """
     from hemo import console
     from hemo.registry import panel
+    from hemo.registry.names import PANEL_URI
     from hemo.serving import predict_files
 
     if out:
         predict_files.check_out(Path(out))
-    served = panel.load(model or panel.URI)
+    served = panel.load(model or PANEL_URI)
     result = predict_files.predict(served, files)
     _show(result)
     for sentence in served.overridden:

@@ -99,7 +99,7 @@ def history(label: str) -> None:
 
     from hemo import config, console
     from hemo.registry import aliases, ledger
-    from hemo.registry.panel import model_name
+    from hemo.registry.names import model_name
 
     model = model_name(label if label == "panel" else config.label_names(label)[0])
     records = aliases.settle(model)
