@@ -8,9 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+from hemo import cli
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,26 +31,31 @@ OWN = {
 LANGUAGES = {".py": "python", ".cff": "yaml"}
 """How a file is colored by its suffix; others are text."""
 
-PRIVATE = re.compile(r"(^|\.)_")
-"""Modules that are nobody's to import."""
+PRIVATE = re.compile(r"(^|\.)_|^hemo\.commands")
+"""Modules that are nobody's to import; commands have a page of their own."""
+
+WIDTH = 92
+"""Of the commands' help, in characters."""
 
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 """Markdown's `[words](target#anchor)`, or a picture's."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the packages into the navigation, `hemo` itself first."""
-    config.nav = [*(config.nav or []), {"Reference": [f"reference/{name}.md" for name in packages()]}]
+    """Put the commands and the packages into the navigation, `hemo` itself before the others."""
+    pages = [{"Command line": "reference/commands.md"}, *(f"reference/{name}.md" for name in packages())]
+    config.nav = [*(config.nav or []), {"Reference": pages}]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page for each of the project's own files, and one for each package."""
+    """Add a page for each of the project's own files, one for all commands, and one for each package."""
     for name, page in OWN.items():
         text = (ROOT / name).read_text()
         if not name.endswith(".md"):
             text = f"# {name}\n\n```{LANGUAGES.get(Path(name).suffix, 'text')}\n{text}\n```\n"
         files.append(File.generated(config, page, content=relinked(text, "")))
+    files.append(File.generated(config, "reference/commands.md", content=commands()))
     for package, modules in packages().items():
         content = f"# {package}\n\n" + "".join(f"::: {module}\n\n" for module in modules)
         files.append(File.generated(config, f"reference/{package}.md", content=content))
@@ -81,6 +89,18 @@ def relinked(markdown: str, folder: str) -> str:
         return words
 
     return LINK.sub(replaced, markdown)
+
+
+def commands() -> str:
+    """Return a page with the help of every command, as `hemo COMMAND --help` prints it."""
+    context = click.Context(cli.main, info_name="hemo", terminal_width=WIDTH, **cli.main.context_settings)
+    text = f"# Command line\n\n```text\n{cli.main.get_help(context)}\n```\n"
+    for name in cli.main.list_commands(context):
+        command = cli.main.get_command(context, name)
+        if command:
+            inner = click.Context(command, context, name)
+            text += f"\n## hemo {name}\n\n```text\n{command.get_help(inner)}\n```\n"
+    return text
 
 
 def packages() -> dict[str, list[str]]:

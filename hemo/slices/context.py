@@ -71,7 +71,8 @@ def neighbour_rows(index: pd.DataFrame, rows: NDArray[np.integer], reach: int) -
 
     Returns
     -------
-    Row numbers, (n, 2 reach + 1); the middle column is `rows`.
+    array
+        Row numbers, intp (n, 2 reach + 1); the middle column is `rows`.
 
     Examples
     --------
