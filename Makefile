@@ -27,7 +27,7 @@ lint: .venv/done ## ruff and mypy
 	$(BIN)/mypy
 
 docs: .venv/done ## the documentation with a reference of every function, as a site in build/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 ui: .venv/done   ## the MLflow UI, with links to the views that matter
 	$(BIN)/python -m hemo ui
