@@ -83,7 +83,13 @@ def heading(axes: Axes, title: str, detail: str) -> None:
 
 
 def describe(table: pd.DataFrame) -> str:
-    """Return what a prediction table holds: patients and slices, and how many are positive."""
+    """Return what a prediction table holds: patients and slices, and how many are positive.
+
+    Examples
+    --------
+    >>> describe(pd.DataFrame({"patient": ["p", "p", "q"], "truth": [0, 1, 0]}))
+    '2 patients (1 positive), 3 slices (1 positive)'
+    """
     positive = table["truth"] == 1
     patients = table["patient"].nunique()
     with_blood = table.loc[positive, "patient"].nunique()
@@ -92,7 +98,15 @@ def describe(table: pd.DataFrame) -> str:
 
 
 def ranged(value: float, low: float, high: float) -> str:
-    """Return a figure with its interval for people: "0.84 (0.74–0.91)"; a dash where undefined."""
+    """Return a figure with its interval for people: "0.84 (0.74–0.91)"; a dash where undefined.
+
+    Examples
+    --------
+    >>> ranged(0.84, 0.74, 0.91)
+    '0.84 (0.74–0.91)'
+    >>> ranged(-0.02, -0.11, 0.05)
+    '−0.02 (−0.11 to 0.05)'
+    """
     if not np.isfinite(value):
         return "–"
     if not np.isfinite(low):
