@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
@@ -99,7 +99,9 @@ def _fit(
     def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
         epochs.append({"fold": -1 if final else one.fold, "epoch": epoch, **figures})
 
-    network: Any = families.build(family, params, int(seeds.integers(2**31)))
+    network = families.build(family, params, int(seeds.integers(2**31)))
+    if not isinstance(network, LearnsTogether):
+        raise HemoError(f"family '{family}' learns one label at a time: it has no for_label")
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
     network.fit(

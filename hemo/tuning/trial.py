@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo import families
 from hemo.evaluation import objectives
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, CountsParameters, SharesFits
 from hemo.tuning.folds import Fold
 from hemo.tuning.pruning import FOLD_STEP, RUNGS
 
@@ -235,7 +235,7 @@ def _run_folds(
         task.rule,
     )
     result.figures["seconds"] = seconds
-    if hasattr(classifier, "n_parameters"):
+    if isinstance(classifier, CountsParameters):
         result.figures["parameters"] = float(classifier.n_parameters)
     return tuple(result.figures[name] for name in task.objectives)
 
@@ -258,9 +258,8 @@ def _fit_predict(
     task: Task, classifier: Classifier, fold: Fold, on_epoch: Callable[..., None]
 ) -> NDArray[np.float64]:
     """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
-    shared = getattr(classifier, "fit_predict", None)
-    if shared is not None:
-        return shared(fold.x, fold.y, fold.tested, fold.memory)
+    if isinstance(classifier, SharesFits):
+        return classifier.fit_predict(fold.x, fold.y, fold.tested, fold.memory)
     context = families.fit_context(task.family, fold.study, fold.labels)
     classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch, **context)
     return _positive(task, classifier, fold)
