@@ -119,7 +119,7 @@ def recall_by_family(leaderboard: pd.DataFrame, title: str, metric: str = "recal
     axes.grid(False, axis="x")
     if families:
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=min(len(families), 4), columnspacing=1.2
+            loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=min(len(families), 3), columnspacing=1.2
         )
     else:
         style.say(axes, "no runs")

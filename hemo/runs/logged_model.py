@@ -77,9 +77,11 @@ def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
     ensemble are served without TensorFlow. hemo's code travels with the model, that of a family from another
     package does not: the package is needed.
     """
-    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
+    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn"]
     installed = tracking.versions()
     parts = params.get("members", (family,))
+    if any(isinstance(families.build(name), families.EstimatorClassifier) for name in parts):
+        packages.append("skops")
     if any(families.get(name).tensorflow for name in parts):
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
     providers = {families.provider(name) for name in (family, *parts)} - {""}
