@@ -27,7 +27,13 @@ _LARGEST: Final = 1e3
 
 
 def logit(probability: ArrayLike, clip: float = _CLIP) -> NDArray[np.float64]:
-    """Return the log odds of probabilities, which are clipped to [clip, 1 - clip] first."""
+    """Return the log odds of probabilities, which are clipped to [clip, 1 - clip] first.
+
+    Examples
+    --------
+    >>> logit([0.5, 0.9]).round(3)
+    array([0.   , 2.197])
+    """
     clipped = np.clip(np.asarray(probability, np.float64), clip, 1 - clip)
     return np.log(clipped) - np.log1p(-clipped)
 

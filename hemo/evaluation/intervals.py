@@ -184,7 +184,13 @@ def _widest(value: float, patients: int, scale: Scale) -> tuple[float, float]:
 
 
 def wilson(share: float, units: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of a share seen in so many independent units."""
+    """Return Wilson's 95% interval of a share seen in so many independent units.
+
+    Examples
+    --------
+    >>> print("{:.3f} to {:.3f}".format(*wilson(0.9, 20)))
+    0.699 to 0.972
+    """
     spread = _NORMAL**2 / units
     centre = (share + spread / 2) / (1 + spread)
     half = np.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)

@@ -71,6 +71,12 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     recall of any threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest
     specificity of any threshold whose recall is at least 0.80. Slope and intercept: see
     `hemo.evaluation.calibration.Recalibration`.
+
+    Examples
+    --------
+    >>> found = compute([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], 0.5)
+    >>> found["recall"], found["specificity"], found["auc"]
+    (0.5, 0.5, 0.75)
     """
     truth = np.asarray(truth)
     arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64))
@@ -242,5 +248,11 @@ def rsna_slice_losses(truth: ArrayLike, probability: ArrayLike) -> NDArray[np.fl
 
 
 def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
-    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`."""
+    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`.
+
+    Examples
+    --------
+    >>> round(rsna_weighted_log_loss([[1, 0, 0, 0, 0, 1]], [[0.5, 0.5, 0.5, 0.5, 0.5, 0.5]]), 4)
+    0.6931
+    """
     return float(rsna_slice_losses(truth, probability).mean())

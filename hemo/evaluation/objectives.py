@@ -39,6 +39,15 @@ def parse(text: str) -> tuple[str, ...]:
     ------
     HemoError
         If one is unknown or named twice, or the only one makes no sense alone.
+
+    Examples
+    --------
+    >>> parse("recall, seconds")
+    ('recall', 'seconds')
+    >>> parse("seconds")
+    Traceback (most recent call last):
+        ...
+    hemo.errors.HemoError: objective seconds: alone it is won by a useless classifier: name ...
     """
     names = tuple(word.strip() for word in text.split(","))
     for name in names:
@@ -55,7 +64,13 @@ def parse(text: str) -> tuple[str, ...]:
 
 
 def directions(names: Sequence[str]) -> list[Direction]:
-    """Return `maximize` or `minimize` for each objective."""
+    """Return `maximize` or `minimize` for each objective.
+
+    Examples
+    --------
+    >>> directions(("recall", "seconds"))
+    ['maximize', 'minimize']
+    """
     return [{**RANKING, **TRADED}[name] for name in names]
 
 

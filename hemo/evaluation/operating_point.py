@@ -65,6 +65,11 @@ class OperatingPointRule:
         ------
         HemoError
             If the rule is unknown or its target is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> OperatingPointRule.parse("sensitivity_at_least:0.9").target
+        0.9
         """
         rule, colon, target = text.partition(":")
         try:
@@ -99,6 +104,12 @@ def fit(truth: ArrayLike, probability: ArrayLike, rule: OperatingPointRule) -> f
     ------
     HemoError
         If the rule needs a class that is absent.
+
+    Examples
+    --------
+    >>> rule = OperatingPointRule.parse("sensitivity_at_least:0.9")
+    >>> round(fit([0, 0, 1, 1], [0.1, 0.2, 0.4, 0.9], rule), 3)
+    0.3
     """
     truth = np.asarray(truth)
     missing = [
