@@ -43,7 +43,7 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load a command; None for a word that is no command."""
-        if cmd_name in family_names():
+        if cmd_name not in COMMANDS and cmd_name in family_names():
             from hemo.commands.train import family_command
 
             return family_command(cmd_name)
