@@ -5,7 +5,6 @@ With nothing set, MLflow's own defaults hold: `mlflow.db` and `mlruns/` in the c
 
 import logging
 import os
-import re
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,18 +17,19 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
+from mlflow.entities import Experiment, LifecycleStage, ViewType
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hemo import liveness
 from hemo.errors import HemoError
-from hemo.tracking import views
+from hemo.tracking import faults, views
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs it raises too
 logging.getLogger("alembic").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -62,7 +62,7 @@ def experiment_id(name: str) -> str:
     if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
         found = launched.info.experiment_id  # `mlflow run --experiment-name` said where
     else:
-        experiment = mlflow.get_experiment_by_name(name)
+        experiment = _by_name(name)
         found = experiment.experiment_id if experiment else mlflow.create_experiment(name)
     views.prepare(str(found))
     close_orphans(found)
@@ -115,15 +115,23 @@ def start_run(
     """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED.
 
     With `system_metrics`, which are for long runs, the machine's load is logged as `system/...` each minute.
+
+    Raises
+    ------
+    HemoError
+        If the tracking store or the disk fails, here or in what is done within.
     """
-    with mlflow.start_run(
-        experiment_id=experiment,
-        run_name=name,
-        parent_run_id=parent,
-        nested=parent is not None,
-        tags={**tags, **process_tags()},
-        log_system_metrics=system_metrics,
-    ) as run:
+    with (
+        faults.answered(),
+        mlflow.start_run(
+            experiment_id=experiment,
+            run_name=name,
+            parent_run_id=parent,
+            nested=parent is not None,
+            tags={**tags, **process_tags()},
+            log_system_metrics=system_metrics,
+        ) as run,
+    ):
         yield run.info.run_id
 
 
@@ -182,7 +190,7 @@ def find_experiment(name: str) -> str:
     launched = _launched_run()
     if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
         return str(launched.info.experiment_id)
-    experiment = mlflow.get_experiment_by_name(name)
+    experiment = _by_name(name)
     if experiment is None:
         known = ", ".join(e.name for e in client().search_experiments()) or "none"
         raise HemoError(
@@ -190,6 +198,17 @@ def find_experiment(name: str) -> str:
             "train first, or give --experiment FILE"
         )
     return str(experiment.experiment_id)
+
+
+def _by_name(name: str) -> Experiment | None:
+    """Return an experiment, or None; raise HemoError for one that lies among the deleted."""
+    found = mlflow.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise HemoError(
+            f"experiment '{name}' in {shown_uri()} is deleted: bring it back with `mlflow experiments "
+            f"restore --experiment-id {found.experiment_id}`, or give --experiment FILE with another `name:`"
+        )
+    return found
 
 
 def newest_experiment(name: str = "") -> str:
@@ -216,7 +235,7 @@ def newest_experiment(name: str = "") -> str:
 
 def shown_uri() -> str:
     """Return the tracking store's address as people may see it: without user name and password."""
-    return re.sub(r"://(?!/).*@", "://", str(mlflow.get_tracking_uri()))
+    return faults.shown(str(mlflow.get_tracking_uri()))
 
 
 def versions() -> dict[str, str]:

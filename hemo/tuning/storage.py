@@ -70,7 +70,9 @@ def open_storage(url: str) -> RDBStorage:
         If the URL is no database's, its driver is missing, or the server does not answer for `PATIENCE`.
     """
     from sqlalchemy import event
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+    from hemo.tracking import faults
 
     sqlite = url.startswith("sqlite:")
     options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
@@ -87,14 +89,17 @@ def open_storage(url: str) -> RDBStorage:
                 )
             break
         except (ArgumentError, NoSuchModuleError):
-            raise HemoError(f"{url}: no database URL: give sqlite:///FILE or {POSTGRESQL}") from None
+            raise HemoError(
+                f"{faults.shown(url)}: no database URL: give sqlite:///FILE or {POSTGRESQL}"
+            ) from None
         except ImportError:
             raise HemoError(
-                f"{url}: its driver is not installed: `pip install 'psycopg[binary]'`, and write {POSTGRESQL}"
+                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and write "
+                f"{POSTGRESQL}"
             ) from None
-        except OperationalError as fault:
-            if time.monotonic() > end or sqlite:
-                raise HemoError(f"{url}: cannot be opened: {fault.orig}") from None
+        except (DatabaseError, optuna.exceptions.StorageInternalError) as fault:
+            if time.monotonic() > end or sqlite or not isinstance(fault, OperationalError):
+                raise faults.said(fault, url) or fault from None
             time.sleep(1)
     if sqlite:
         event.listen(storage.engine, "connect", _write_ahead)
