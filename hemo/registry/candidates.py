@@ -12,6 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from hemo import tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
+from hemo.evaluation.summary import Summary, summarize
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
@@ -30,6 +31,8 @@ class Judgement:
         One of the six.
     run
         The candidate's training run.
+    tested
+        The summary of its predictions of tested slices.
     verdict
         What the gate found.
     incumbent
@@ -40,6 +43,7 @@ class Judgement:
 
     label: str
     run: Run
+    tested: Summary
     verdict: Verdict
     incumbent: Incumbent | None
     data: Mapping[str, Any]
@@ -65,9 +69,16 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         patients_known=tags.get("patients_known", "true") == "true",
     )
     store = _store(run, config.store_folder)
+    tested = _summarized(run, config, table)
     incumbent = _incumbent(store, label, run, table)
-    verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
-    return Judgement(label, run, verdict, incumbent, _data(store))
+    verdict = gate.judge(tested, candidate, config.gate, incumbent)
+    return Judgement(label, run, tested, verdict, incumbent, _data(store))
+
+
+def _summarized(run: Run, config: Experiment, table: pd.DataFrame) -> Summary:
+    """Summarize with the draws and seed that the run's own metrics were made with, where it says so."""
+    draws, seed = (run.params.get(f"train.{name}") for name in ("draws", "seed"))
+    return summarize(table, int(draws or config.draws), int(seed or config.seed))
 
 
 def _store(run: Run, folder: Path) -> SliceStore | HemoError:
