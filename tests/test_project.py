@@ -10,6 +10,7 @@ import yaml
 from hemo import families
 from hemo.cli import COMMANDS, main
 from hemo.config import Gate
+from tests.helpers.present import present
 
 MLPROJECT = yaml.safe_load(Path("MLproject").read_text())
 LOCK = Path("requirements.txt").read_text().splitlines()
@@ -59,7 +60,7 @@ def test_every_decision_of_the_registry_is_an_entry_point():
 
 def test_every_word_of_tune_and_study_can_be_given_to_mlflow_run():
     for name in ("tune", "study"):
-        command = main.get_command(click.Context(main), name)
+        command = present(main.get_command(click.Context(main), name))
         words = [parameter for parameter in command.params if parameter.name != "help"]
         assert len(words) == len(MLPROJECT["entry_points"][name]["parameters"])
 

@@ -37,7 +37,7 @@ def make(folder: Path) -> str:
                         [Metric(name, value, 0, 0) for name, value in figures.items()],
                         [Param("family", family), Param("label", label)],
                     )
-                    dataset = mlflow.data.from_numpy(
+                    dataset = mlflow.data.numpy_dataset.from_numpy(
                         np.empty((0, 8, 8, 1), np.uint8),
                         source="store",
                         name="made-up",

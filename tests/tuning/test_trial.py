@@ -9,11 +9,13 @@ from optuna.trial import TrialState
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.families._linear import LinearClassifier
 from hemo.slices.split import make_split, rounds
 from hemo.slices.store import SliceStore
 from hemo.training import Plan
 from hemo.tuning import folds as folds_
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, SETTINGS, Result, Task, run_trial
+from tests.helpers.present import present
 from tests.tuning.conftest import job_of
 
 RULE = "sensitivity_at_least:0.85"
@@ -38,7 +40,7 @@ def task():
 
 
 def test_no_fold_holds_a_slice_of_a_test_patient(blood):
-    test = rounds(plan(blood).split, blood.index)[0].test
+    test = rounds(present(plan(blood).split), blood.index)[0].test
     used = np.concatenate(
         [np.concatenate([r.train, r.validation, r.test]) for r in folds_.tuning_rounds(plan(blood), blood)]
     )
@@ -49,7 +51,7 @@ def test_no_fold_holds_a_slice_of_a_test_patient(blood):
 
 def test_every_slice_outside_the_test_part_is_predicted_once(blood):
     tested = np.concatenate([one.test for one in folds_.tuning_rounds(plan(blood), blood)])
-    assert sorted(tested) == sorted(folds_.tuning_rows(plan(blood).split, blood))
+    assert sorted(tested) == sorted(folds_.tuning_rows(present(plan(blood).split), blood))
 
 
 def test_networks_stop_early_by_patients_that_they_do_not_learn_from(blood):
@@ -81,7 +83,7 @@ def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, task):
 
     truth = np.concatenate([fold.truth for fold in folds])
     assert study.best_value == pytest.approx(roc_auc_score(truth, np.concatenate(probability)), abs=1e-3)
-    found = Result.of(study.trials[0])
+    found = present(Result.of(study.trials[0]))
     assert found.params == dict(families.get("logreg").defaults)
     assert set(found.folds) == {0, 1, 2, 3}
 
@@ -90,7 +92,9 @@ def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, task):
 def test_linear_trials_give_the_probabilities_of_fit_and_predict(folds, family):
     fold = folds[0]
     for params in ({}, {"components": 8}, {"scale": "unit"}):
-        shared = families.build(family, params, 0).fit_predict(fold.x, fold.y, fold.tested, {})
+        classifier = families.build(family, params, 0)
+        assert isinstance(classifier, LinearClassifier)
+        shared = classifier.fit_predict(fold.x, fold.y, fold.tested, {})
         fitted = families.build(family, params, 0).fit(fold.x, fold.y)
         np.testing.assert_allclose(shared, fitted.predict_proba(fold.tested)[:, 1], atol=1e-4)
 
@@ -99,7 +103,13 @@ def test_what_trials_share_is_computed_once(folds, task, monkeypatch):
     from hemo.families import _rowspace
 
     calls = []
-    monkeypatch.setattr(_rowspace, "_features", lambda *a, f=_rowspace._features: calls.append(1) or f(*a))
+    features = _rowspace._features
+
+    def counted(*given):
+        calls.append(1)
+        return features(*given)
+
+    monkeypatch.setattr(_rowspace, "_features", counted)
     _rowspace._cache.clear()
     for fold in folds:
         fold.memory.clear()
@@ -119,7 +129,7 @@ def test_the_same_parameters_are_not_run_twice(folds, task, monkeypatch):
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     first, second = study.trials
     assert second.value == first.value
-    assert Result.of(second).same_as == 0
+    assert present(Result.of(second)).same_as == 0
     assert second.intermediate_values == first.intermediate_values
 
 
@@ -134,7 +144,7 @@ def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, t
     study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
-    assert Result.of(study.trials[1]).same_as == 0
+    assert present(Result.of(study.trials[1])).same_as == 0
 
 
 def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, task):
@@ -142,7 +152,7 @@ def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, task):
     for _ in range(2):
         study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, task, folds, 0), 1)
-    assert Result.of(study.trials[0]).reason == "out of time"
+    assert present(Result.of(study.trials[0])).reason == "out of time"
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.COMPLETE
 
@@ -154,7 +164,7 @@ def test_the_first_settings_are_neither_pruned_nor_cut_short(folds, task):
     assert study.trials[0].state == TrialState.COMPLETE
     study.optimize(lambda trial: run_trial(trial, task, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
-    assert Result.of(study.trials[1]).figures == {}
+    assert present(Result.of(study.trials[1])).figures == {}
 
 
 def test_a_fault_is_kept_with_the_trial(folds, task, monkeypatch):
@@ -185,7 +195,7 @@ def test_an_experiments_own_parameters_are_drawn_from_no_distribution(folds, tas
     own = Task("logreg", {**task.base, "C": 0.5}, ("auc",), RULE)
     study.optimize(lambda trial: run_trial(trial, own, folds, np.inf), 1)
     assert study.trials[0].params == {}
-    assert Result.of(study.trials[0]).params["C"] == 0.5
+    assert present(Result.of(study.trials[0])).params["C"] == 0.5
 
 
 @settings(max_examples=30, deadline=None)
@@ -196,8 +206,13 @@ def test_an_experiments_own_parameters_are_drawn_from_no_distribution(folds, tas
 def test_a_result_is_read_back_as_it_was_written(folds_found, epochs):
     result = Result({"layers": [4, 2], "C": 1.0}, {"auc": 0.5}, folds_found, epochs, 3, "worse")
     study = optuna.create_study()
-    study.optimize(lambda trial: result.write(trial) or 0.0, 1)
-    assert Result.of(study.trials[0]) == result
+
+    def objective(trial: optuna.Trial) -> float:
+        result.write(trial)
+        return 0.0
+
+    study.optimize(objective, 1)
+    assert present(Result.of(study.trials[0])) == result
 
 
 def test_a_networks_graphs_do_not_outlive_its_trial(blood):
