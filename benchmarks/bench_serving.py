@@ -35,10 +35,12 @@ import pandas as pd
 from benchmarks.bench_reading import dicom_bytes, head
 from hemo import families, tracking
 from hemo.console import out, table
+from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.imaging import Reduction
 from hemo.labels import LABELS
 from hemo.registry import panel
 from hemo.runs import logged_model
+from hemo.training import Plan, Training
 
 SLICES = 32
 STUDIES = 9
@@ -86,6 +88,7 @@ def make_registry(family: str) -> None:
     client = tracking.client()
     experiment = tracking.experiment_id("bench")
     params = PARAMS.get(family, {})
+    plan = Plan(None, "natural", OperatingPointRule("fixed", 0.5), 0, 0)
     together: Any = families.build(family, params, 0) if families.get(family).together else None
     if together:
         truths = np.tile(truth[:, None], (1, len(LABELS)))
@@ -101,7 +104,7 @@ def make_registry(family: str) -> None:
             tracking.start_run(experiment, f"{family}/{label}", {"stage": "train"}) as run_id,
             tempfile.TemporaryDirectory() as scratch,
         ):
-            info = logged_model.log(Path(scratch), trained, family, label, store)
+            info = logged_model.log(Path(scratch), trained, Training(store, plan, family, label, params))
         name = panel.model_name(label)
         client.create_registered_model(name)
         version = client.create_model_version(name, info.model_uri, run_id, model_id=info.model_id)

@@ -34,7 +34,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     if dry_run:
         table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
-            console.out.print(gate_page.conditions(case.run.info.run_name, case.verdict))
+            console.out.print(gate_page.conditions(case.run.name, case.verdict))
         console.out.print(gate_page.terminal(table))
         console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
         return

@@ -42,15 +42,16 @@ def family_command(name: str) -> click.Command:
         options.workers,
     )
     def command(label: str, params: str, experiment: str, **words: Any) -> None:
-        from hemo import config, pipeline
+        from hemo import config
         from hemo.console import next_commands
+        from hemo.runs import steps
 
         labels = config.label_names(label)
         settings = config.load(experiment, **words)
         given = {**settings.families.get(name, {}), **parse_params(params)}
         families.check_params(name, given)
         settings = settings.model_copy(update={"families": {name: given}})
-        failed = pipeline.train_family(settings, name, labels)
+        failed = steps.train_family(settings, name, labels)
         where = f" --experiment {experiment}" if experiment else ""
         next_commands(f"hemo compare{where}", "hemo ui")
         if len(failed) == len(labels):

@@ -190,7 +190,7 @@ def _seen(known: Mapping[str, tuple[str, SliceStore]]) -> list[str]:
     """Return a warning where classifiers were made of slices that they are evaluated on."""
     labels: dict[str, list[str]] = {}
     for label, (run_id, store) in known.items():
-        count = trained_on.overlap(tracking.client().get_run(run_id), store) if run_id else 0
+        count = trained_on.overlap(tracking.get_run(run_id), store) if run_id else 0
         if count:
             labels.setdefault(f"{count:,} of these {len(store):,}", []).append(label)
     return [f"Made of {share} slices, no external test: {', '.join(who)}." for share, who in labels.items()]
@@ -207,7 +207,7 @@ def _record(
 ) -> list[dict[str, Any]]:
     """Log one member's evaluation as a run; return its figures beside the internal ones."""
     found = intervals.bootstrap(table, draws=draws, seed=seed).set_index("metric")
-    internal = tracking.client().get_run(run_id).data.metrics if run_id else {}
+    internal = tracking.get_run(run_id).metrics if run_id else {}
     counts = {
         "slices": len(table),
         "patients": table["patient"].nunique(),
@@ -229,7 +229,7 @@ def _record(
         "patients": run_plots.patient_strip(table, title),
     }
     own = {**tags, "family": member.family, "label": member.label, "version": member.version, "run": run_id}
-    experiment = tracking.client().get_run(parent).info.experiment_id
+    experiment = tracking.get_run(parent).experiment
     with (
         tracking.start_run(experiment, f"{member.family}/{member.label}", own, parent),
         tempfile.TemporaryDirectory() as scratch,

@@ -6,7 +6,6 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from hemo import tracking
@@ -15,10 +14,11 @@ from hemo.errors import HemoError
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.panel import model_name
+from hemo.tracking import Run, family_word
 
 
 @dataclass(frozen=True)
-class Case:
+class Judgement:
     """A label's candidate, judged.
 
     Attributes
@@ -42,7 +42,7 @@ class Case:
     data: Mapping[str, Any]
 
 
-def judge(config: Experiment, label: str, run_id: str) -> Case:
+def judge(config: Experiment, label: str, run_id: str) -> Judgement:
     """Judge the training run that is a label's candidate.
 
     Parameters
@@ -52,18 +52,18 @@ def judge(config: Experiment, label: str, run_id: str) -> Case:
     label, run_id : str
         The candidate.
     """
-    run = tracking.client().get_run(run_id)
-    tags = run.data.tags
+    run = tracking.get_run(run_id)
+    tags = run.tags
     table = tracking.load_predictions(run_id)
     candidate = Candidate(
-        protocol=tags["protocol"],
-        loaded_back_gap=run.data.metrics.get("model/loaded_back_gap", float("nan")),
+        protocol=run.protocol,
+        loaded_back_gap=run.metrics.get("model/loaded_back_gap", float("nan")),
         fault=_load_fault(run),
         patients_known=tags.get("patients_known", "true") == "true",
     )
     incumbent = _incumbent(config, label, run, table)
     verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
-    return Case(label, run, verdict, incumbent, _data(config, run))
+    return Judgement(label, run, verdict, incumbent, _data(config, run))
 
 
 def _data(config: Experiment, run: Run) -> dict[str, Any]:
@@ -102,10 +102,9 @@ def _load_fault(run: Run) -> str:
 
 def model_uri(run: Run) -> str:
     """Return the URI of the model that a training run logged."""
-    outputs = run.outputs.model_outputs if run.outputs else []
-    if not outputs:
-        raise HemoError(f"run {run.info.run_name} ({run.info.run_id}) has no model: train again")
-    return f"models:/{outputs[-1].model_id}"
+    if not run.model_uri:
+        raise HemoError(f"run {run.name} ({run.run_id}) has no model: train again")
+    return run.model_uri
 
 
 def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
@@ -115,15 +114,13 @@ def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) ->
         return None
     version = tracking.client().get_model_version(model_name(label), number)
     family = family_word(version.tags)
-    if version.run_id == run.info.run_id:
+    if version.run_id == run.run_id:
         return Incumbent(number, family, None, "", same_run=True)
-    digests = ("protocol", "data_digest", "split_digest")
     try:
-        other = tracking.client().get_run(version.run_id) if version.run_id else None
-        if other is not None and all(other.data.tags.get(d) == run.data.tags[d] for d in digests):
-            return Incumbent(
-                number, family, tracking.load_predictions(other.info.run_id), "tested on the same split"
-            )
+        other = tracking.get_run(version.run_id) if version.run_id else None
+        if other is not None and other.digests == run.digests:
+            tested = tracking.load_predictions(other.run_id)
+            return Incumbent(number, family, tested, "tested on the same split")
         return Incumbent(number, family, *_evaluate_again(config, version, run, table))
     except (HemoError, mlflow.MlflowException, OSError) as fault:
         return Incumbent(number, family, None, " ".join(str(fault).split())[:200])
@@ -148,9 +145,3 @@ def _evaluate_again(
     again = test.assign(probability=probability, threshold=member.threshold)
     how = "evaluated again on the candidate's test slices, some of which it may have learned from"
     return again, how
-
-
-def family_word(tags: Mapping[str, str]) -> str:
-    """Return the family of a run or version, with its variant: `logreg`, `logreg@saga`."""
-    variant = tags.get("variant")
-    return tags.get("family", "unknown") + (f"@{variant}" if variant else "")

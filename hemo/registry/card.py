@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from hemo.display.report import Section, fact_table, render
-from hemo.evaluation import intervals, predictions
+from hemo.evaluation import intervals, predictions, protocols
 from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 
 SHOWN = {
     "recall": "recall (sensitivity)",
@@ -96,11 +97,7 @@ def write(folder: Path, facts: Facts, table: pd.DataFrame, *, draws: int = 2000,
 def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Section]:
     """Return the card's sections."""
     tags, params = facts.tags, facts.params
-    protocol = {
-        "cv": "Folds by patient; every patient was predicted by a model that never saw it (out-of-fold). The "
-        "classifier itself was fitted again on all patients.",
-        "holdout": "Patients were dealt to train, validation and test; no test patient was learned from.",
-    }.get(tags.get("protocol", ""), "Split by slice: the figures do not hold for new patients.")
+    protocol = protocols.parse(tags["protocol"]) if "protocol" in tags else Protocol.PAPER
     rule = params.get("train.operating_point", "")
     overridden = (
         f"The gate refused it; a person overrode the gate: {facts.override}" if facts.override else ""
@@ -119,7 +116,7 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
             tables={"Slices and patients": fact_table({**_counts(test), **facts.data})},
         ),
-        Section("Split", text=protocol, tables={"": fact_table(split)} if split else {}),
+        Section("Split", text=protocol.words.card, tables={"": fact_table(split)} if split else {}),
         Section(
             "Figures with 95% intervals by patient",
             text="Slices are judged at the operating point that was fitted without their patient. A study is "

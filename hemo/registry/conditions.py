@@ -9,9 +9,7 @@ import pandas as pd
 from hemo.config import Gate
 from hemo.errors import HemoError
 from hemo.evaluation import paired
-
-BY_PATIENT = ("cv", "holdout")
-"""Protocols under which no tested patient was learned from."""
+from hemo.evaluation.protocols import Protocol
 
 LOADED_BACK_TOLERANCE = 1e-6
 """Largest difference of probability between the registered model and the run's own classifier."""
@@ -53,7 +51,7 @@ class Candidate:
     Attributes
     ----------
     protocol
-        `cv`, `holdout` or `paper`.
+        How it was tested.
     loaded_back_gap
         Largest difference between the probabilities of the logged model, loaded back, and the run's own;
         NaN where that was never compared.
@@ -63,7 +61,7 @@ class Candidate:
         Whether every slice named its patient: where not, no split by patient can vouch for itself.
     """
 
-    protocol: str
+    protocol: Protocol
     loaded_back_gap: float
     fault: str = ""
     patients_known: bool = True
@@ -94,7 +92,7 @@ class Incumbent:
 
 def protocol(candidate: Candidate) -> Condition:
     """Ask for a test by patient, on data that names its patients."""
-    by_patient = candidate.protocol in BY_PATIENT
+    by_patient = candidate.protocol.by_patient
     passed = by_patient and candidate.patients_known
     if not by_patient:
         words = f"protocol {candidate.protocol} splits by slice: its figures do not hold for new patients"
@@ -102,7 +100,8 @@ def protocol(candidate: Candidate) -> Condition:
         words = "the data does not name its patients: nobody can tell whether some were learned from"
     else:
         words = f"tested by patient ({candidate.protocol})"
-    return Condition("protocol", candidate.protocol, f"by patient ({' or '.join(BY_PATIENT)})", passed, words)
+    asked = " or ".join(one for one in Protocol if one.by_patient)
+    return Condition("protocol", candidate.protocol, f"by patient ({asked})", passed, words)
 
 
 def positive_patients(test: pd.DataFrame, gate: Gate) -> Condition:

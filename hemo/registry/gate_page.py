@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from mlflow.entities import Run
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +13,7 @@ from hemo import families, tracking
 from hemo.display import page
 from hemo.registry import card
 from hemo.registry.gate import Condition, Verdict
+from hemo.tracking import Run
 from hemo.tracking.views import markdown_table
 
 DECISIONS = {
@@ -127,8 +127,7 @@ def about(label: str, model: str) -> str:
 
 def description(label: str, run: Run, verdict: Verdict, decision: str, override: str, deciding: str) -> str:
     """Return the Markdown description of a registered version."""
-    tags = run.data.tags
-    experiment = run.info.experiment_id
+    tags, experiment = run.tags, run.experiment
     rows = []
     for name in ("recall", "specificity", "precision", "auc"):
         value, low, high = verdict.figure(name)
@@ -138,14 +137,13 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     # The list of versions shows the beginning, as plain text.
     red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
     links = (
-        f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
-        f"[model card](#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/card/card.html) · "
+        f"[training run](#/experiments/{experiment}/runs/{run.run_id}) · "
+        f"[model card](#/experiments/{experiment}/runs/{run.run_id}/artifacts/card/card.html) · "
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
-    how = {"cv": "tested by patient in folds", "holdout": "tested on patients kept apart"}
     return (
         f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
-        f"{tags.get('dataset', 'unknown data')}, {how.get(tags['protocol'], tags['protocol'])}. "
+        f"{tags.get('dataset', 'unknown data')}, {run.protocol.words.short}. "
         f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{figures}"
     )
 

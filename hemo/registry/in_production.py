@@ -10,8 +10,8 @@ from hemo import tracking
 from hemo.labels import LABELS
 from hemo.registry import ledger, panel, promotion
 from hemo.registry.aliases import when
-from hemo.registry.candidates import family_word
 from hemo.registry.ledger import Record
+from hemo.tracking import family_word
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _members(panel: ModelVersion) -> dict[str, str]:
 
 
 def _build(members: Mapping[str, str], parent: str) -> str:
-    experiment = tracking.client().get_run(parent).info.experiment_id if parent else ledger.experiment()
+    experiment = tracking.get_run(parent).experiment if parent else ledger.experiment()
     found = {
         label: tracking.client().get_model_version(model_name(label), number)
         for label, number in members.items()

@@ -19,14 +19,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
-import pandas as pd
 import psutil
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Run as MlflowRun
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hemo.errors import HemoError
-from hemo.evaluation import predictions
 from hemo.tracking import views
+from hemo.tracking.records import Run
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -36,9 +37,6 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # Processor, memory, disk and network of runs that ask for it: once a minute, so that SQLite is left in peace.
 os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "10")
 os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "6")
-
-PREDICTIONS = "predictions/predictions.parquet"
-"""Where a training run keeps its prediction table."""
 
 VERSIONED = (
     "hemo", "mlflow", "scikit-learn", "tensorflow", "tensorflow-cpu", "keras", "optuna", "numpy", "pandas",
@@ -143,22 +141,47 @@ def run_below(
     return start_run(experiment, name, tags, parent) if parent else root_run(experiment, name, tags)
 
 
+def get_run(run_id: str) -> Run:
+    """Return a run by its id.
+
+    Raises
+    ------
+    HemoError
+        If there is none.
+    """
+    try:
+        return Run.of(client().get_run(run_id))
+    except MlflowException as fault:
+        if fault.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise HemoError(f"{run_id}: no such run: {fault.message}") from None
+
+
+def find_runs(experiment: str, text: str = "", most: int = 5000, **tags: str) -> list[Run]:
+    """Return runs of an experiment, newest first.
+
+    Parameters
+    ----------
+    experiment : str
+        Its id.
+    text : str
+        What to search for, in MLflow's words.
+    most : int
+        Return no more than this.
+    tags
+        What the runs' tags have to be.
+    """
+    wanted = [text] if text else []
+    wanted += [f"tags.{key} = '{value}'" for key, value in tags.items()]
+    found = client().search_runs(
+        [experiment], " and ".join(wanted), max_results=most, order_by=["attributes.start_time DESC"]
+    )
+    return [Run.of(run) for run in found]
+
+
 def training_runs(experiment: str, **tags: str) -> list[Run]:
     """Return the finished training runs of an experiment, newest first; `tags` narrow them."""
-    wanted = {"stage": "train", **tags}
-    text = " and ".join(f"tags.{key} = '{value}'" for key, value in wanted.items())
-    found = client().search_runs(
-        [experiment], f"attributes.status = 'FINISHED' and {text}", max_results=5000,
-        order_by=["attributes.start_time DESC"],
-    )  # fmt: skip
-    return list(found)
-
-
-def load_predictions(run_id: str) -> pd.DataFrame:
-    """Return a run's prediction table."""
-    return predictions.read(
-        Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=PREDICTIONS))
-    )
+    return find_runs(experiment, "attributes.status = 'FINISHED'", 5000, **{"stage": "train", **tags})
 
 
 def find_experiment(name: str) -> str:
@@ -238,7 +261,7 @@ def _process_tags() -> dict[str, str]:
 
 
 @cache
-def _launched_run() -> Run | None:
+def _launched_run() -> MlflowRun | None:
     """Return the run that `mlflow run` made for this process, if it was started so."""
     run_id = os.environ.get("MLFLOW_RUN_ID")
     return client().get_run(run_id) if run_id else None
@@ -255,7 +278,7 @@ def _released_launch() -> Iterator[None]:
             os.environ["MLFLOW_RUN_ID"] = run_id
 
 
-def _point_to_root(launched: Run, name: str, experiment: str, run_id: str) -> None:
+def _point_to_root(launched: MlflowRun, name: str, experiment: str, run_id: str) -> None:
     link = f"#/experiments/{experiment}/runs/{run_id}"
     note = f"This run only launched **{name}**: its runs are [in their own experiment]({link})."
     for key, value in {

@@ -23,7 +23,7 @@ from hemo.evaluation import intervals
 from hemo.evaluation.metrics import METRICS
 from hemo.imaging import Reduction
 from hemo.registry import aliases, panel, promotion
-from hemo.registry.candidates import Case
+from hemo.registry.candidates import Judgement
 from hemo.registry.gate import Condition, Incumbent, Verdict
 
 REDUCTION = Reduction(size=16, crop=False)
@@ -127,7 +127,7 @@ def train(
     return run_id
 
 
-def case(runs: Runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Case:
+def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Judgement:
     """Return a candidate with a verdict as wanted, without judging anything."""
     own = Condition("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
     against = Condition("incumbent", "", "", better, "better" if better else "not shown to be better")
@@ -135,19 +135,19 @@ def case(runs: Runs, label: str, name: str = "good", *, sound: bool = True, bett
         [(name, 0.9, 0.8, 1.0, 20) for name in METRICS],
         columns=["metric", "value", "low", "high", "patients"],
     )
-    run = tracking.client().get_run(runs[label, name])
+    run = tracking.get_run(runs[label, name])
     number = aliases.current(panel.model_name(label)).get("production")
     incumbent = None
     if number:
         version = tracking.client().get_model_version(panel.model_name(label), number)
-        incumbent = Incumbent(number, "logreg", None, "", same_run=version.run_id == run.info.run_id)
+        incumbent = Incumbent(number, "logreg", None, "", same_run=version.run_id == run.run_id)
     verdict = Verdict((own,), (against,) if incumbent else (), figures)
-    return Case(label, run, verdict, incumbent, {"slices": 80})
+    return Judgement(label, run, verdict, incumbent, {"slices": 80})
 
 
-def decide(made: Case, override: str = "") -> str:
+def decide(made: Judgement, override: str = "") -> str:
     """Carry out a case in a deciding run of its own, and build the panel."""
-    experiment = made.run.info.experiment_id
+    experiment = made.run.experiment
     with tracking.start_run(experiment, "promotion", {"stage": "promotion"}) as deciding:
         aliases.settle(panel.model_name(made.label))
         decision = promotion.decide(made, deciding, override)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hemo.config import Gate
+from hemo.evaluation.protocols import Protocol
 from hemo.registry.gate import Candidate, Incumbent, judge
 from tests.helpers.registry_world import table
 
@@ -12,7 +13,7 @@ DRAWS = 200
 
 
 def candidate(**words):
-    return Candidate(**{"protocol": "cv", "loaded_back_gap": 0.0, **words})
+    return Candidate(**({"protocol": Protocol.CV, "loaded_back_gap": 0.0} | words))
 
 
 def verdict(predictions, gate=GATE, incumbent=None, **words):
@@ -31,7 +32,7 @@ def test_a_good_classifier_passes_every_condition():
 
 
 def test_a_split_by_slice_is_refused_with_the_reason():
-    found = verdict(table(), protocol="paper")
+    found = verdict(table(), protocol=Protocol.PAPER)
     assert failed(found) == ["protocol"]
     assert "by slice" in found.reason
 

@@ -109,7 +109,7 @@ def test_training_runs_are_found_by_their_tags_newest_first(experiment):
     for name, stage in (("one", "train"), ("trial", "trial"), ("two", "train")):
         with tracking.start_run(experiment, name, {"stage": stage, "label": "any"}):
             pass
-    assert [run.info.run_name for run in tracking.training_runs(experiment, label="any")] == ["two", "one"]
+    assert [run.name for run in tracking.training_runs(experiment, label="any")] == ["two", "one"]
     assert tracking.training_runs(experiment, label="subdural") == []
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -5,8 +7,7 @@ from optuna.trial import TrialState
 from hemo import families
 from hemo.tuning import folds as folds_
 from hemo.tuning.pruning import FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
-from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, Task, run_trial
-from tests.helpers.present import present
+from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, run_trial
 
 
 def study_of(*trials: dict[int, float]) -> optuna.Study:
@@ -92,17 +93,18 @@ def test_with_no_trial_ended_nothing_is_pruned():
 @pytest.fixture(scope="module")
 def network(blood):
     """A study of tiny networks: four of the first settings, and one that cannot learn."""
-    from tests.tuning.test_trial import RULE, plan
+    from tests.tuning.test_trial import plan, spec_of, training_of
 
-    base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": RUNGS[0]}
-    task = Task("ann", base, ("auc",), RULE)
-    made = folds_.make_folds(plan(blood, "natural"), blood, "ann", "any")
+    training = training_of(blood, "ann", layers=(8,), learning_rate=0.05, epochs=RUNGS[0])
+    training = dataclasses.replace(training, plan=plan(blood, "natural"))
+    spec = spec_of(training)
+    made = folds_.make_folds(training)
     study = optuna.create_study(direction="maximize", pruner=FoldAndEpochPruner())
     study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     for _ in range(STARTUP - 1):  # taken over from the first, not run
         study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     study.enqueue_trial({**families.get("ann").default_trial, "depth": 1, "width": 64, "sgd_rate": 1e-4})
-    study.optimize(lambda trial: run_trial(trial, task, made, float("inf")), STARTUP + 1)
+    study.optimize(lambda trial: run_trial(trial, spec, made, float("inf")), STARTUP + 1)
     return study
 
 
