@@ -47,6 +47,7 @@ def log(
 ) -> str:
     """Log one training run, and return its id."""
     plan = Plan(split, "balanced", OperatingPointRule("fixed", 0.5), 10, 0, draws=100)
+    unused: Any = None  # the classifier
     trained = Trained(
         unused, None, 0.5, rows, rows, pd.DataFrame(), {"threshold": 0.5, "time/fit_s": 1.0}, family
     )

@@ -127,7 +127,7 @@ def train(
     return run_id
 
 
-def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Judgement:
+def case(runs: Runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Judgement:
     """Return a candidate with a verdict as wanted, without judging anything."""
     own = Condition("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
     against = Condition("incumbent", "", "", better, "better" if better else "not shown to be better")

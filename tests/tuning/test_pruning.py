@@ -8,6 +8,7 @@ from hemo import families
 from hemo.tuning import folds as folds_
 from hemo.tuning.pruning import FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
 from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, run_trial
+from tests.helpers.present import present
 
 
 def study_of(*trials: dict[int, float]) -> optuna.Study:

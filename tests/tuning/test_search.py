@@ -25,6 +25,7 @@ from hemo.tuning import storage as storages
 from hemo.tuning.mirror import STATUS
 from hemo.tuning.trial import DEFAULT, FAULT, SETTINGS
 from hemo.tuning.worker import run_trials
+from tests.helpers.present import present
 from tests.tuning.conftest import spec_of_study
 
 
@@ -68,12 +69,12 @@ def test_a_study_leaves_its_best_as_an_ordinary_run_on_test_patients_that_no_tri
     (tuned,) = tracking.training_runs(tracking.experiment_id("bleeding"), tuned="true")
     plan = search.holdout_plan(world, SliceStore.open(world.store))
     assert tuned.tags["protocol"] == "holdout"
-    assert tuned.tags["split_digest"] == plan.split.digest
+    assert tuned.tags["split_digest"] == present(plan.split).digest
     assert tuned.tags["trial"] == str(results.best_trial(study).number)
     board = compare(tracking.experiment_id("bleeding")).leaderboard
     assert list(board["family"]) == ["logreg", "logreg@tuned"], "the defaults, to compare with"
     table = tracking.load_predictions(tuned.run_id)
-    part = plan.split.patients.set_index("patient")["part"]
+    part = present(plan.split).patients.set_index("patient")["part"]
     tested = table[table["part"] == "test"]["patient"]
     assert set(tested) == set(part[part == "test"].index)
     (parent,) = runs("study")

@@ -12,12 +12,14 @@ from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.families._linear import LinearClassifier
 from hemo.slices.split import make_split, rounds
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Training
 from hemo.tuning import folds as folds_
 from hemo.tuning.spec import StudySpec
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, SETTINGS, Result, run_trial
+from tests.helpers.present import present
 from tests.tuning.conftest import spec_of_study
 
 RULE = OperatingPointRule("sensitivity_at_least", 0.85)
@@ -104,7 +106,9 @@ def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, spec):
 def test_linear_trials_give_the_probabilities_of_fit_and_predict(folds, family):
     fold, learned = folds[0], folds[0].learned
     for params in ({}, {"components": 8}, {"scale": "unit"}):
-        shared = families.build(family, params, 0).fit_predict(learned.x, learned.y, fold.tested, {})
+        classifier = families.build(family, params, 0)
+        assert isinstance(classifier, LinearClassifier)
+        shared = classifier.fit_predict(learned.x, learned.y, fold.tested, {})
         fitted = families.build(family, params, 0).fit(learned.x, learned.y)
         np.testing.assert_allclose(shared, fitted.predict_proba(fold.tested)[:, 1], atol=1e-4)
 
@@ -162,7 +166,7 @@ def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, spec):
     for _ in range(2):
         study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, spec, folds, 0), 1)
-    assert Result.of(study.trials[0]).reason == "out of time"
+    assert present(Result.of(study.trials[0])).reason == "out of time"
     study.optimize(lambda trial: run_trial(trial, spec, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.COMPLETE
 
