@@ -186,6 +186,13 @@ def test_patients_are_dealt_by_iterative_stratification(fractions, seed):
     assert dict(zip(dealt["patient"], dealt["part"], strict=True)) == dealt_by_hand(index, fractions, seed)
 
 
+def test_patients_that_a_column_could_hold_and_does_not_are_not_dealt():
+    index = make_index(24, 0)
+    index["patient"] = index["patient"].astype("category")
+    some = index[index["patient"] != "p0"]
+    assert sorted(deal(some, [0.5, 0.5], 0)["patient"]) == sorted(some["patient"].unique())
+
+
 def test_the_order_of_patients_can_be_by_another_column():
     index = make_index(24, 0)
     other = index.assign(scan=index["digest"].to_numpy()[::-1])
@@ -223,6 +230,8 @@ def test_a_holdout_has_one_round_and_cv_one_a_fold_each_stopping_early_by_patien
     assert one.fold == -1
     for part, rows in (("train", one.train), ("validation", one.validation), ("test", one.test)):
         assert rows.tolist() == np.flatnonzero(where == part).tolist()
+    # Patients all alike: how they are dealt is decided by the seed alone.
+    index = index.drop_duplicates("patient").assign(**dict.fromkeys(LABELS, 0))
     split = make_split(index, Protocol.CV, 5, folds=4)
     every = rounds(split, index)
     assert [one.fold for one in every] == [0, 1, 2, 3]
