@@ -5,11 +5,13 @@ import os
 import shutil
 import sqlite3
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
+import pytest
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from sqlalchemy import event
@@ -27,19 +29,22 @@ from hemo.registry.gate import Finding, Incumbent, Verdict
 
 REDUCTION = Reduction(size=16, crop=False)
 
+Runs = Mapping[tuple[str, str], str]
+"""Ids of training runs by label and name."""
+
 # What loads a model from a local registry would leave bytecode beside the code that was logged.
 sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @event.listens_for(Engine, "connect")
-def _without_waiting_for_the_disk(connection, _record):
+def _without_waiting_for_the_disk(connection: object, _record: object) -> None:
     """Tests kill processes, never the machine."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=OFF")
 
 
-def empty_store(template: Path, folder: Path, monkeypatch) -> None:
+def empty_store(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make `folder` the current one, with a migrated and empty `mlflow.db` in it."""
     shutil.copy(template, folder / "mlflow.db")
     monkeypatch.chdir(folder)
@@ -123,7 +128,7 @@ def train(
     return run_id
 
 
-def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Judgement:
+def case(runs: Runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Judgement:
     """Return a candidate with a verdict as wanted, without judging anything."""
     own = Finding("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
     words = "better" if better else "not shown to be better"
