@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hemo.labels import FORMATS
+from hemo.commands import options
 
 
 @click.command()
@@ -12,13 +12,7 @@ from hemo.labels import FORMATS
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
 @click.option("--dataset", metavar="NAME", default="", help="Name of the data; default: the folder's.")
-@click.option(
-    "--labels-format",
-    type=click.Choice(["auto", *FORMATS]),
-    default="auto",
-    show_default=True,
-    help="Form of the label table; auto tells it from the header.",
-)
+@options.labels_format
 @click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
 def evaluate(

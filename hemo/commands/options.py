@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hemo.slices.label_tables import FORMATS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 experiment = click.option(
@@ -15,6 +17,13 @@ experiment = click.option(
 )
 images = click.option("--images", metavar="DIR", default="", help="Folder of scans: DICOM, PNG or JPEG.")
 labels = click.option("--labels", metavar="FILE", default="", help="Label table (CSV).")
+labels_format = click.option(
+    "--labels-format",
+    type=click.Choice(["auto", *(one.name for one in FORMATS)]),
+    default="auto",
+    show_default=True,
+    help="Form of the label table; auto tells it from the header.",
+)
 store = click.option("--store", metavar="DIR", default="", help="Folder of the slice store.")
 protocol = click.option(
     "--protocol",

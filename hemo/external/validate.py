@@ -19,7 +19,7 @@ from hemo.external import page
 from hemo.registry.panel import URI as PANEL_URI
 from hemo.registry.panel import model_name
 from hemo.serving import Member, ServedPanel
-from hemo.slices.context import study_numbers, whole_studies
+from hemo.slices.context import stack_numbers, whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import trained_on
@@ -170,9 +170,9 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
     truth = store.index[member.label].to_numpy()
     probability = np.full(len(store), np.nan)
-    for rows in whole_studies(store.index, _AT_ONCE):
+    for rows in whole_stacks(store.index, _AT_ONCE):
         if (truth[rows] >= 0).any():
-            probability[rows] = member.probability(store.images(rows), study_numbers(store.index, rows))
+            probability[rows] = member.probability(store.images(rows), stack_numbers(store.index, rows))
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return predictions.validate(

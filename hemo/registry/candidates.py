@@ -133,7 +133,7 @@ def _evaluate_again(
     config: Experiment, version: ModelVersion, run: Run, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
     """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
-    from hemo.slices.context import study_numbers
+    from hemo.slices.context import stack_numbers
     from hemo.tracking import trained_on
 
     store = trained_on.find(run, config.store_folder)
@@ -143,7 +143,7 @@ def _evaluate_again(
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test = table[table["part"] == "test"]
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
-    study = study_numbers(store.index, rows)
+    study = stack_numbers(store.index, rows)
     probability = member.probability(store.images(rows), study)
     again = test.assign(probability=probability, threshold=member.threshold)
     how = "evaluated again on the candidate's test slices, some of which it may have learned from"

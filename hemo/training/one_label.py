@@ -16,7 +16,7 @@ from hemo.evaluation.calibration import Calibrator
 from hemo.families.base import Classifier, Images, Studies
 from hemo.labels import LABELS
 from hemo.slices import paper
-from hemo.slices.context import label_table, study_numbers
+from hemo.slices.context import label_table, stack_numbers
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, Split, rounds, set_apart
 from hemo.slices.store import SliceStore
@@ -242,7 +242,7 @@ def _slices(store: SliceStore, label: str, rows: Rows) -> tuple[NDArray[np.uint8
 
 def _studies(store: SliceStore, plan: Plan, rows: Rows) -> Studies | None:
     """Return the study of each row; a sample by slice leaves no whole studies."""
-    return None if plan.protocol == "paper" else study_numbers(store.index, rows)
+    return None if plan.protocol == "paper" else stack_numbers(store.index, rows)
 
 
 def predict(

@@ -10,7 +10,7 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families.base import Images, LabelTable, Studies, Truth
 from hemo.labels import LABELS
-from hemo.slices.context import label_table, study_numbers
+from hemo.slices.context import label_table, stack_numbers
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, Split, check_disjoint, deal, set_apart
 from hemo.slices.store import SliceStore
@@ -127,7 +127,7 @@ def _make_fold(
         tested=store.images(known),
         truth=y[known],
         seed=int(rng.integers(2**31)),
-        study=study_numbers(store.index, learned),
+        study=stack_numbers(store.index, learned),
         labels=label_table(store.index, learned),
-        tested_study=study_numbers(store.index, known),
+        tested_study=stack_numbers(store.index, known),
     )

@@ -4,8 +4,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hemo.errors import HemoError
-from hemo.labels import LABELS, SUBTYPES, plain, read_labels
-from hemo.slices.label_tables import recognise
+from hemo.labels import LABELS, SUBTYPES
+from hemo.slices.label_tables import read_labels, recognize
+from hemo.slices.names import plain
 
 TRUTH = {
     "ID_1": [1, 1, 0, 0, 0, 0],
@@ -44,10 +45,10 @@ def test_all_forms_say_the_same(tmp_path):
         [header + ",No_Hemorrhage", "049,1,0,0,0,1,0,0", "049,2,0,0,0,0,0,1", "049,3,1,0,1,0,0,0"]
     )
     table = read_labels(written(tmp_path, ct_ich))
-    assert as_dict(table) == {f"49/{name[-1]}": row for name, row in TRUTH.items()}
+    assert as_dict(table) == {f"049/{name[-1]}": row for name, row in TRUTH.items()}
     assert table.patients.tolist() == ["49"] * 3
     volume = "\n".join(["volume,slice_number,epidural", "case_a.nii.gz,1,1", "case_a.nii.gz,2,0"])
-    assert list(as_dict(read_labels(written(tmp_path, volume)))) == ["case_a/1", "case_a/2"]
+    assert list(as_dict(read_labels(written(tmp_path, volume)))) == ["case_a.nii.gz/1", "case_a.nii.gz/2"]
 
 
 NAMES = st.from_regex(r"ID_[0-9a-f]{3,9}", fullmatch=True)
@@ -82,7 +83,7 @@ def test_rsna_rows_may_come_in_any_order_and_repeat(tmp_path, five, random):
     ],
 )
 def test_a_form_is_told_by_its_header(header, form):
-    assert recognise(header.split(",")) == form
+    assert recognize(header.split(",")) == form
 
 
 def test_any_is_filled_in_only_where_the_five_decide_it(tmp_path):
@@ -117,8 +118,8 @@ def test_a_byte_order_mark_windows_line_ends_and_leading_zeros_do_no_harm(tmp_pa
         ("", "not a readable CSV table"),
         ("image,any,epidurall\na,1,1", "column epidurall: call it epidural, or leave it out"),
         ("PatientNumber,SliceNumber,Epidural,Sub-dural\n1,1,0,0", "column Sub-dural: call it subdural"),
-        (wide({"a": [0, 1, 0, 0, 0, 0]}), "any contradicts the five"),
-        (wide({"a": [1, 0, 0, 0, 0, 0]}), "any contradicts the five"),
+        (wide({"a": [0, 1, 0, 0, 0, 0]}), "any contradicts its subtypes"),
+        (wide({"a": [1, 0, 0, 0, 0, 0]}), "any contradicts its subtypes"),
     ],
 )
 def test_a_faulty_table_is_refused_with_file_fault_and_remedy_in_one_line(tmp_path, text, fault):

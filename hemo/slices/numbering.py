@@ -1,0 +1,279 @@
+"""Which row of a label table each slice answers to, for tables that name a volume and a number in it.
+
+A volume's rows and slices correspond under one numbering: InstanceNumber, the number in the files' names, or
+the position from 0 or from 1. The one is taken under which they fit one to one; where none does, or two do
+that differ, the volume is refused. Nothing is ever shifted or mixed.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from hemo.errors import HemoError
+from hemo.labels import LabelTable
+from hemo.slices.files import slice_name
+from hemo.slices.matching import Lookup, Records, Rows
+from hemo.slices.names import normalized, without_zeros
+from hemo.slices.pseudonyms import keyed_hash
+from hemo.slices.records import VOLUMES, matrix
+
+INSTANCE, FILE, FROM_0, FROM_1 = "InstanceNumber", "file number", "position from 0", "position from 1"
+IN_FILE_0, IN_FILE_1 = "place in the file from 0", "place in the file from 1"
+
+NONE_FITS = "its volume's label rows fit its slices under no numbering"
+SEVERAL_STACKS = "its volume's label rows fit several stacks"
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """What slices are numbered by, an array (n,) each.
+
+    Attributes
+    ----------
+    stack
+        A number for each stack.
+    place
+        Place in the stack's order, from 0.
+    number
+        InstanceNumber, or the place in a file that holds many; 0 where unknown.
+    file_number
+        The number in the file's name; -1 where there is none.
+    many
+        Whether it is one of many slices of a file.
+    """
+
+    stack: NDArray[np.integer]
+    place: NDArray[np.integer]
+    number: NDArray[np.integer]
+    file_number: NDArray[np.integer]
+    many: NDArray[np.bool_]
+
+    def at(self, rows: NDArray[np.intp]) -> "Numbered":
+        """Return some slices'."""
+        return Numbered(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One numbering of some slices of a volume."""
+
+    name: str
+    slices: NDArray[np.intp]
+    numbers: NDArray[np.int64]
+    named: bool  # by header or name, not counted
+    ascending: bool
+
+    def pairs(self, wanted: set[int]) -> tuple[tuple[int, int], ...]:
+        """Return slice and number of what the table has a row for."""
+        both = zip(self.slices.tolist(), self.numbers.tolist(), strict=True)
+        return tuple(sorted(pair for pair in both if pair[1] in wanted))
+
+
+def _ways(one: Numbered, slices: NDArray[np.intp], whole: bool) -> list[_Way]:
+    """Return the numberings that give each slice a number of its own."""
+    if one.many.all():
+        found = [(IN_FILE_1, one.number, True), (IN_FILE_0, one.number - 1, True)]
+    else:
+        found = [(INSTANCE, one.number, True), (FILE, one.file_number, True)]
+        if whole:
+            found += [(FROM_0, one.place, False), (FROM_1, one.place + 1, False)]
+    result = []
+    for name, numbers, named in found:
+        lowest = 1 if name in (INSTANCE, IN_FILE_1) else 0
+        if (numbers < lowest).any() or len(np.unique(numbers)) < len(numbers):
+            continue
+        ascending = bool((np.diff(numbers[np.argsort(one.place, kind="stable")]) > 0).all())
+        result.append(_Way(name, slices, numbers.astype(np.int64), named, ascending))
+    return result
+
+
+def fit(
+    one: Numbered, slices: NDArray[np.intp], wanted: set[int], excluded: set[int]
+) -> tuple[tuple[tuple[int, int], ...], str]:
+    """Return which slices of a volume answer to which numbers of its rows, or none and why.
+
+    Parameters
+    ----------
+    one
+        The volume's slices.
+    slices
+        What to call them in the result.
+    wanted
+        The numbers that the table has rows for.
+    excluded
+        Numbers in the names of the volume's files that could not be used: their rows have no slice.
+    """
+    groups = [(np.flatnonzero(one.stack == stack), True) for stack in np.unique(one.stack)]
+    if len(groups) > 1:
+        groups.append((np.arange(len(slices)), False))
+    ways = [way for rows, whole in groups for way in _ways(one.at(rows), slices[rows], whole)]
+    perfect, fewer_rows, more_rows = [], [], []
+    for way in ways:
+        own = set(way.numbers.tolist())
+        lacking = wanted - own
+        if own <= wanted and (not lacking or ((way.name == FILE or one.many.all()) and lacking <= excluded)):
+            perfect.append(way)
+        elif not lacking:
+            fewer_rows.append(way)
+        elif own <= wanted and way.named:
+            more_rows.append(way)
+    for chosen in (perfect, [*fewer_rows, *_doubtful(more_rows, wanted)]):
+        outcomes = {way.pairs(wanted): way.name for way in reversed(chosen)}
+        if len(outcomes) == 1:
+            return next(iter(outcomes)), ""
+        if outcomes:
+            names = list(dict.fromkeys(outcomes.values()))[::-1]
+            if len(names) == 1:
+                return (), SEVERAL_STACKS
+            return (), f"its volume's label rows fit by {names[0]} and by {names[1]}, differently"
+    return (), NONE_FITS
+
+
+def _doubtful(ways: Iterable[_Way], wanted: set[int]) -> list[_Way]:
+    """Return numberings of volumes that lack slices, with others that would fit as well.
+
+    Where a row has no slice, counting from another start or end may fit too: then nothing is known.
+    """
+    result = []
+    for way in ways:
+        result.append(way)
+        others = {
+            "counted from another start": way.numbers + 1,
+            "counted from an earlier start": way.numbers - 1,
+        }
+        if not way.ascending:
+            others["counted from the other end"] = min(wanted) + max(wanted) - way.numbers
+        for name, numbers in others.items():
+            if set(numbers.tolist()) <= wanted:
+                result.append(_Way(name, way.slices, numbers, True, True))
+    return result
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a table of volumes comes to: each slice's row, and why slices of refused volumes have none."""
+
+    rows: Rows
+    refused: dict[int, str]
+
+
+def match_volumes(
+    records: Records,
+    excluded: Records,
+    slices: NDArray[np.intp],
+    facts: Numbered,
+    labels: LabelTable,
+    key: bytes,
+) -> Fitted:
+    """Return the row of the table that each slice answers to.
+
+    Parameters
+    ----------
+    records, excluded
+        The slices that count, and the files that could not be used.
+    slices
+        Which of `records`, in their order, `facts` speaks of.
+    facts
+        What these are numbered by.
+    labels
+        A table with volumes and numbers.
+    key
+        Of the pseudonyms.
+
+    Raises
+    ------
+    HemoError
+        If volumes are named as in two places (folders and PatientIDs, say), differently.
+    """
+    assert labels.volumes is not None
+    assert labels.numbers is not None
+    volumes, code = np.unique(labels.volumes.astype(str), return_inverse=True)
+    rows_of = [dict[int, int]() for _ in volumes]
+    for row, (volume, number) in enumerate(zip(code.tolist(), labels.numbers.tolist(), strict=True)):
+        rows_of[volume][number] = row
+    outcomes: list[tuple[Fitted, str]] = []
+    seen: list[NDArray[np.int32]] = []
+    for zeros in (True, False):
+        lookup = _lookup(volumes, zeros, key)
+        if lookup is None:
+            continue
+        own, other = _codes(records, lookup, zeros)[slices], _codes(excluded, lookup, zeros)
+        other_numbers = _numbers(excluded)
+        for kind, name in enumerate(VOLUMES):
+            if (own[:, kind] < 0).all() or any(np.array_equal(own[:, kind], one) for one in seen):
+                continue
+            seen.append(own[:, kind])
+            left_out = _by_volume(other[:, kind], other_numbers)
+            outcomes.append((_fitted(own[:, kind], facts, rows_of, left_out), name))
+    if not outcomes:
+        return Fitted(np.full(len(slices), -1, np.int32), {})
+    most = max(int((one.rows >= 0).sum()) for one, _ in outcomes)
+    best = [(one, name) for one, name in outcomes if (one.rows >= 0).sum() == most]
+    if most == 0:
+        return max(best, key=lambda entry: len(entry[0].refused))[0]
+    for one, name in best[1:]:
+        if not np.array_equal(one.rows, best[0][0].rows):
+            raise HemoError(
+                f"its volumes are named as in {best[0][1]} and as in {name}, differently: name the images "
+                "by file or SOPInstanceUID"
+            )
+    return best[0][0]
+
+
+def _lookup(volumes: Iterable[str], zeros: bool, key: bytes) -> Lookup | None:
+    """Return the table's volumes by the hashes of their names; None where two of them have the same."""
+    names = [slice_name(normalized(name).rstrip("/").rpartition("/")[2]) for name in volumes]
+    if not zeros:
+        names = [without_zeros(name) for name in names]
+    if len(set(names)) < len(names):
+        return None
+    hashes = np.fromiter((keyed_hash(key, name) for name in names), np.int64, len(names))
+    return Lookup.of(hashes, np.arange(len(names)))
+
+
+def _codes(records: Records, lookup: Lookup, zeros: bool) -> NDArray[np.int32]:
+    """Return the table's volume of each slice by each kind of name, (n, kinds); -1 for none."""
+    found = [np.empty((0, len(VOLUMES)), np.int32)]
+    for table in records.read(["volumes"]):
+        if len(table):
+            names = matrix(table["volumes"])
+            names = names[:, : len(VOLUMES)] if zeros else names[:, len(VOLUMES) :]
+            found.append(lookup.find(names).astype(np.int32))
+    return np.concatenate(found)
+
+
+def _numbers(records: Records) -> NDArray[np.int64]:
+    tables = [table["file_number"] for table in records.read(["file_number"])]
+    numbers = [pa.chunked_array(one, pa.int32()).fill_null(-1).to_numpy() for one in tables]
+    return np.concatenate([np.empty(0, np.int64), *numbers]).astype(np.int64)
+
+
+def _by_volume(code: NDArray[np.int32], numbers: NDArray[np.int64]) -> dict[int, set[int]]:
+    result: dict[int, set[int]] = {}
+    for volume, number in zip(code.tolist(), numbers.tolist(), strict=True):
+        if volume >= 0 <= number:
+            result.setdefault(volume, set()).add(number)
+    return result
+
+
+def _fitted(
+    code: NDArray[np.int32], facts: Numbered, rows_of: Sequence[dict[int, int]], left_out: dict[int, set[int]]
+) -> Fitted:
+    rows = np.full(len(code), -1, np.int32)
+    refused: dict[int, str] = {}
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(code[order]) != 0][: len(code)])
+    for slices in np.split(order, starts[1:]):
+        volume = int(code[slices[0]])
+        if volume < 0:
+            continue
+        wanted = rows_of[volume]
+        pairs, why = fit(facts.at(slices), slices, set(wanted), left_out.get(volume, set()))
+        for one, number in pairs:
+            rows[one] = wanted[number]
+        if why:
+            refused.update(dict.fromkeys(slices.tolist(), why))
+    return Fitted(rows, refused)
