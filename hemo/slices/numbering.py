@@ -120,7 +120,9 @@ def fit(
             fewer_rows.append(way)
         elif own <= wanted and way.named:
             more_rows.append(way)
-    for chosen in (perfect, [*fewer_rows, *_doubtful(more_rows, wanted)]):
+    # Each stack has fewer slices than rows where all of them together answer to the rows.
+    together = [way for way in more_rows if len(way.slices) == len(slices)]
+    for chosen in (perfect, [*fewer_rows, *_doubtful(together or more_rows, wanted)]):
         outcomes = {way.pairs(wanted): way.name for way in reversed(chosen)}
         if len(outcomes) == 1:
             return next(iter(outcomes)), ""
