@@ -55,6 +55,14 @@ do not share it.
 @options.labels_format
 @click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
 @click.option(
+    "--series",
+    type=click.Choice(["all", "best"]),
+    default="all",
+    show_default=True,
+    help="Keep all stacks of a study, or the one that answers for it: axial, original, of the head, in a "
+    "soft kernel, 5 mm thick, complete.",
+)
+@click.option(
     "--key", default="", help="File with the key of the pseudonyms; STORE.key by default, made at first."
 )
 def preprocess(
@@ -68,10 +76,12 @@ def preprocess(
     neighbours: int,
     labels_format: str,
     workers: int,
+    series: str,
     key: str,
 ) -> None:
     """Turn scans and a label table into a slice store."""
     from hemo.imaging import Reduction
+    from hemo.slices.assemble import Answering
     from hemo.slices.preprocess import preprocess as build
 
     summary = build(
@@ -86,6 +96,7 @@ def preprocess(
             neighbours=neighbours,
         ),
         labels_format=None if labels_format == "auto" else labels_format,
+        answering=Answering(best=series == "best"),
         workers=workers,
         key=key or None,
         progress=lambda ticks, total: track(ticks, "Reading scans", total),

@@ -34,6 +34,8 @@ def evaluate(
     console.out.print(
         console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
+    for reason, count in found.excluded.items():
+        console.err.print(f"[yellow]left out:[/yellow] {count:,} ({reason})", soft_wrap=True)
     for sentence in found.warnings:
         console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if found.unlabelled:

@@ -19,6 +19,7 @@ from hemo.external import page
 from hemo.registry.panel import URI as PANEL_URI
 from hemo.registry.panel import model_name
 from hemo.serving import Member, ServedPanel
+from hemo.slices.assemble import Answering
 from hemo.slices.context import stack_numbers, whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
@@ -49,6 +50,8 @@ class External:
     warnings
         What a reader must not miss: classifiers that are registered against the gate, or were made of these
         very slices.
+    excluded
+        Files and slices that were left out, by reason; slices of stacks that do not answer are among them.
     run_id
         The run that holds it.
     """
@@ -56,6 +59,7 @@ class External:
     figures: pd.DataFrame
     unlabelled: list[str]
     warnings: list[str]
+    excluded: dict[str, int]
     run_id: str
 
 
@@ -102,20 +106,23 @@ def evaluate(
         stores = {}
         for number, reduction in enumerate(dict.fromkeys(member.reduction for member, _ in members)):
             folder = Path(scratch) / f"store-{number}"
+            known = [one.thickness for one, _ in members if one.reduction == reduction and one.thickness]
+            answering = Answering(best=True, thickness=float(np.median(known)) if known else None)
             summary = preprocess(
-                images, labels, folder, reduction, labels_format=labels_format, workers=workers
-            )
-            stores[reduction] = summary.store
+                images, labels, folder, reduction,
+                labels_format=labels_format, answering=answering, workers=workers,
+            )  # fmt: skip
+            stores[reduction], excluded = summary.store, summary.excluded
             lost = f" ({summary.unmatched:,} of its rows name no image)" if summary.unmatched else ""
         tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
         unlabelled = [label for label, table in tables.items() if not (table["truth"] == 0).any()]
-        known = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
-        if not known:
+        judgeable = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
+        if not judgeable:
             raise HemoError(
                 f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
             )
-        warnings = [f"{member.warning}." for member, _ in known if member.warning]
-        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in known})
+        warnings = [f"{member.warning}." for member, _ in judgeable if member.warning]
+        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in judgeable})
         store = next(iter(stores.values()))
         tags = {
             "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
@@ -123,13 +130,13 @@ def evaluate(
         }  # fmt: skip
         with tracking.root_run(experiment, f"external {dataset}", tags) as parent:
             rows = []
-            for member, run_id in known:
+            for member, run_id in judgeable:
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
-            judged = [tables[member.label] for member, _ in known]
+            judged = [tables[member.label] for member, _ in judgeable]
             page.record(parent, found, store, judged, dataset, about, warnings)
-    return External(found, unlabelled, warnings, parent)
+    return External(found, unlabelled, warnings, excluded, parent)
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:

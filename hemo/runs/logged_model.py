@@ -53,6 +53,7 @@ def log(scratch: Path, trained: Trained, family: str, label: str, store: SliceSt
         "threshold": trained.threshold,
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
+        "thickness": store.thickness,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
     package = Path(hemo.__file__).parent

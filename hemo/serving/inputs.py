@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
-from hemo.slices.stacks import Geometry, stack_codes
+from hemo.slices.stacks import USUAL_THICKNESS, Geometry, Stack, choose, stack_codes
 
 if TYPE_CHECKING:
     from hemo.families.base import Images
@@ -85,6 +85,48 @@ def in_study_order(slices: Sequence["RawSlice"]) -> tuple[NDArray[np.intp], NDAr
     keys = [(study[row], stack[row], *_place(one), row) for row, one in enumerate(slices)]
     order = np.array(sorted(range(len(slices)), key=keys.__getitem__), np.intp)
     return order, np.asarray(pd.factorize(stack[order])[0], np.intp)
+
+
+def which_answer(slices: Sequence["RawSlice"], thickness: float | None) -> list[str]:
+    """Return for each slice why its stack does not answer for its study; "" where it does.
+
+    Of a study's stacks one answers, by the rule of `hemo.slices.stacks.choose`.
+
+    Parameters
+    ----------
+    slices
+        Of any studies, in any order; their stacks are those of `in_study_order`.
+    thickness
+        Slice thickness in millimetres that the model learned from; routine head CT's where None.
+    """
+    order, stack = in_study_order(slices)
+    study = np.array([slices[row].study or f"alone {row}" for row in order], object)
+    result = [""] * len(slices)
+    for name in dict.fromkeys(study.tolist()):
+        here = study == name
+        codes = np.unique(stack[here])
+        if len(codes) < 2:
+            continue
+        members = [order[stack == code] for code in codes]
+        found = [_as_stack([slices[row] for row in rows]) for rows in members]
+        _, why = choose(found, USUAL_THICKNESS if thickness is None else thickness)
+        for rows, reason in zip(members, why, strict=True):
+            for row in rows:
+                result[row] = reason
+    return result
+
+
+def _as_stack(slices: Sequence["RawSlice"]) -> Stack:
+    first = slices[0]
+    return Stack.of(
+        np.array([one.position for one in slices]),
+        np.array([one.normal[2] if one.normal else np.nan for one in slices]),
+        np.array([one.thickness for one in slices]),
+        np.array([one.time for one in slices]),
+        first.kernel,
+        first.derived,
+        first.body,
+    )
 
 
 def _place(one: "RawSlice") -> tuple[float, ...]:

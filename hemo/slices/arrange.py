@@ -139,21 +139,13 @@ def which_answer(frame: pd.DataFrame, thickness: float | None) -> dict[int, str]
 
 def as_stack(slices: pd.DataFrame) -> Stack:
     """Return what a stack is judged by."""
-    position = np.sort(slices["position"].dropna().to_numpy())
-    known = not slices["normal_z"].isna().all()
-    thick = slices["thickness"].dropna()
-    between = np.diff(position)
-    if len(thick):
-        thickness = float(thick.median())
-    else:
-        thickness = float(np.median(between)) if known and len(between) else np.nan
-    return Stack(
-        slices=len(slices),
-        extent=float(np.ptp(position)) if known and len(position) else 0.0,
-        thickness=thickness,
-        kernel=str(slices["kernel"].iloc[0] or ""),
-        derived=bool(slices["derived"].iloc[0]),
-        axial=bool(not known or abs(slices["normal_z"].median()) > 0.7),
-        body=str(slices["body"].iloc[0] or ""),
-        time=float(slices["time"].min()) if slices["time"].notna().any() else np.nan,
+    first = slices.iloc[0]
+    return Stack.of(
+        slices["position"].to_numpy(),
+        slices["normal_z"].to_numpy(),
+        slices["thickness"].to_numpy(),
+        slices["time"].to_numpy(),
+        str(first["kernel"] or ""),
+        bool(first["derived"]),
+        str(first["body"] or ""),
     )

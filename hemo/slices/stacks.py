@@ -31,6 +31,12 @@ _HARD: Final = re.compile(
     r"|^(D|E|L|Y[A-E])$"  # Philips
 )
 
+AXIAL: Final = 0.7
+"""Share of the body's axis in the normal of axial slices: within 45 degrees."""
+
+Values = NDArray[np.floating]
+"""A number a slice."""
+
 Codes = NDArray[np.int32]
 """A number a slice: slices of one group have the same."""
 
@@ -187,6 +193,44 @@ class Stack:
     axial: bool = True
     body: str = ""
     time: float = np.nan
+
+    @classmethod
+    def of(
+        cls,
+        position: Values,
+        normal: Values,
+        thickness: Values,
+        time: Values,
+        kernel: str,
+        derived: bool,
+        body: str,
+    ) -> "Stack":
+        """Return what a stack is judged by, from what its slices say.
+
+        Parameters
+        ----------
+        position, thickness, time
+            Of each slice, (n,); NaN where unknown.
+        normal
+            The share of the body's axis in each slice's normal, (n,); NaN where unknown.
+        kernel, derived, body
+            Of the first slice.
+        """
+        known = np.isfinite(normal).any()
+        places = np.sort(position[np.isfinite(position)])
+        thick = thickness[np.isfinite(thickness)]
+        if len(thick) == 0 and known:
+            thick = np.diff(places)
+        return cls(
+            slices=len(position),
+            extent=float(np.ptp(places)) if known and len(places) else 0.0,
+            thickness=float(np.median(thick)) if len(thick) else np.nan,
+            kernel=kernel,
+            derived=derived,
+            axial=bool(not known or abs(np.nanmedian(normal)) > AXIAL),
+            body=body,
+            time=float(np.nanmin(time)) if np.isfinite(time).any() else np.nan,
+        )
 
 
 def is_hard(kernel: str) -> bool:
