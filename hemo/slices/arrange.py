@@ -98,8 +98,9 @@ def places_in(stack: NDArray[np.integer], order: NDArray[np.intp]) -> NDArray[np
 
 
 def once_more(frame: pd.DataFrame) -> NDArray[np.intp]:
-    """Return the rows of slices that are another of their stack once more: same bytes, image and number."""
-    keys = [frame[name].to_numpy() for name in (*IMAGE[::-1], "number", "stack")]
+    """Return the rows of slices that are another of their study once more: same bytes, image and number."""
+    keys = [frame[name].to_numpy() for name in (*IMAGE[::-1], "number")]
+    keys.append(pd.factorize(frame["study"])[0])
     order = np.lexsort(keys)
     same = np.ones(max(len(order) - 1, 0), bool)
     for key in keys:

@@ -181,10 +181,14 @@ def _label_rows(
     slices = frame.index.to_numpy()
     if labels.volumes is None:
         return match_images(records, labels, key)[slices], {}
-    order, _ = in_order(frame)
+    stack = frame["stack"].to_numpy().copy()
+    # Pictures that name no patient count as patients of their own, but a folder of them may be a volume.
+    alone = ~frame["known"].to_numpy(bool)
+    stack[alone] = stack.max() + 1 + pd.factorize(frame["series"].to_numpy()[alone])[0]
+    order, _ = in_order(frame.assign(stack=stack))
     facts = Numbered(
-        stack=frame["stack"].to_numpy(),
-        place=places_in(frame["stack"].to_numpy(), order),
+        stack=stack,
+        place=places_in(stack, order),
         number=frame["number"].to_numpy(),
         file_number=frame["file_number"].to_numpy(),
         many=frame["many"].to_numpy(bool),
