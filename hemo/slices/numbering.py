@@ -5,11 +5,10 @@ the position from 0 or from 1. The one is taken under which they fit one to one;
 that differ, the volume is refused. Nothing is ever shifted or mixed.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
@@ -64,7 +63,7 @@ class _Way:
     slices: NDArray[np.intp]
     numbers: NDArray[np.int64]
     named: bool  # by header or name, not counted
-    ascending: bool
+    by_position: NDArray[np.int64]  # the same numbers, dealt in the order of positions
 
     def pairs(self, wanted: set[int]) -> tuple[tuple[int, int], ...]:
         """Return slice and number of what the table has a row for."""
@@ -85,8 +84,9 @@ def _ways(one: Numbered, slices: NDArray[np.intp], whole: bool) -> list[_Way]:
         lowest = 1 if name in (INSTANCE, IN_FILE_1) else 0
         if (numbers < lowest).any() or len(np.unique(numbers)) < len(numbers):
             continue
-        ascending = bool((np.diff(numbers[np.argsort(one.place, kind="stable")]) > 0).all())
-        result.append(_Way(name, slices, numbers.astype(np.int64), named, ascending))
+        by_position = np.empty(len(numbers), np.int64)
+        by_position[np.argsort(one.place, kind="stable")] = np.sort(numbers)
+        result.append(_Way(name, slices, numbers.astype(np.int64), named, by_position))
     return result
 
 
@@ -94,6 +94,9 @@ def fit(
     one: Numbered, slices: NDArray[np.intp], wanted: set[int], excluded: set[int]
 ) -> tuple[tuple[tuple[int, int], ...], str]:
     """Return which slices of a volume answer to which numbers of its rows, or none and why.
+
+    Where rows and slices are not as many, the numbering is taken by which all slices have a row or all rows
+    a slice, if no other fits as well. Positions are not counted where files of the volume were left out.
 
     Parameters
     ----------
@@ -104,53 +107,51 @@ def fit(
     wanted
         The numbers that the table has rows for.
     excluded
-        Numbers in the names of the volume's files that could not be used: their rows have no slice.
+        Numbers in the names of files beside them that could not be used, -1 for those without.
     """
-    groups = [(np.flatnonzero(one.stack == stack), True) for stack in np.unique(one.stack)]
+    groups = [(np.flatnonzero(one.stack == stack), not excluded) for stack in np.unique(one.stack)]
     if len(groups) > 1:
         groups.append((np.arange(len(slices)), False))
     ways = [way for rows, whole in groups for way in _ways(one.at(rows), slices[rows], whole)]
-    perfect, fewer_rows, more_rows = [], [], []
+    exact, fewer_rows, more_rows = [], [], []
     for way in ways:
         own = set(way.numbers.tolist())
-        lacking = wanted - own
-        if own <= wanted and (not lacking or ((way.name == FILE or one.many.all()) and lacking <= excluded)):
-            perfect.append(way)
-        elif not lacking:
+        if own == wanted:
+            exact.append(way)
+        elif own > wanted and not excluded:
             fewer_rows.append(way)
-        elif own <= wanted and way.named:
+        elif own < wanted and way.named:
             more_rows.append(way)
     # Each stack has fewer slices than rows where all of them together answer to the rows.
     together = [way for way in more_rows if len(way.slices) == len(slices)]
-    for chosen in (perfect, [*fewer_rows, *_doubtful(together or more_rows, wanted)]):
+    others = [way for found in together or more_rows for way in _with_others(found, wanted, excluded)]
+    for chosen in (exact, [*fewer_rows, *others]):
         outcomes = {way.pairs(wanted): way.name for way in reversed(chosen)}
         if len(outcomes) == 1:
             return next(iter(outcomes)), ""
         if outcomes:
-            names = list(dict.fromkeys(outcomes.values()))[::-1]
+            names = list(dict.fromkeys(way.name for way in chosen))
             if len(names) == 1:
                 return (), SEVERAL_STACKS
             return (), f"its volume's label rows fit by {names[0]} and by {names[1]}, differently"
     return (), NONE_FITS
 
 
-def _doubtful(ways: Iterable[_Way], wanted: set[int]) -> list[_Way]:
-    """Return numberings of volumes that lack slices, with others that would fit as well.
+def _with_others(way: _Way, wanted: set[int], excluded: set[int]) -> list[_Way]:
+    """Return a numbering of a volume that lacks slices, with those that would fit as well.
 
     Where a row has no slice, counting from another start or end may fit too: then nothing is known.
     """
-    result = []
-    for way in ways:
-        result.append(way)
-        others = {
-            "counted from another start": way.numbers + 1,
-            "counted from an earlier start": way.numbers - 1,
-        }
-        if not way.ascending:
-            others["counted from the other end"] = min(wanted) + max(wanted) - way.numbers
-        for name, numbers in others.items():
-            if set(numbers.tolist()) <= wanted:
-                result.append(_Way(name, way.slices, numbers, True, True))
+    result = [way]
+    lacking = wanted - set(way.numbers.tolist())
+    others = {}
+    if not (way.name in (FILE, IN_FILE_0, IN_FILE_1) and lacking <= excluded):
+        others = {"one counted from 1 more": way.numbers + 1, "one counted from 1 less": way.numbers - 1}
+    if not way.name.startswith("place"):
+        others["position"] = way.by_position
+    for name, numbers in others.items():
+        if set(numbers.tolist()) <= wanted:
+            result.append(replace(way, name=name, numbers=numbers))
     return result
 
 
@@ -198,18 +199,21 @@ def match_volumes(
         rows_of[volume][number] = row
     outcomes: list[tuple[Fitted, str]] = []
     seen: list[NDArray[np.int32]] = []
+    folder = np.concatenate([np.empty(0, np.int64), *(one for one, _ in _folders(records))])[slices]
+    left_out: dict[int, set[int]] = {}
+    for where, numbers in _folders(excluded):
+        for place, number in zip(where.tolist(), numbers.tolist(), strict=True):
+            left_out.setdefault(place, set()).add(number)
     for zeros in (True, False):
         lookup = _lookup(volumes, zeros, key)
         if lookup is None:
             continue
-        own, other = _codes(records, lookup, zeros)[slices], _codes(excluded, lookup, zeros)
-        other_numbers = _numbers(excluded)
+        own = _codes(records, lookup, zeros)[slices]
         for kind, name in enumerate(VOLUMES):
             if (own[:, kind] < 0).all() or any(np.array_equal(own[:, kind], one) for one in seen):
                 continue
             seen.append(own[:, kind])
-            left_out = _by_volume(other[:, kind], other_numbers)
-            outcomes.append((_fitted(own[:, kind], facts, rows_of, left_out), name))
+            outcomes.append((_fitted(own[:, kind], facts, rows_of, folder, left_out), name))
     if not outcomes:
         return Fitted(np.full(len(slices), -1, np.int32), {})
     most = max(int((one.rows >= 0).sum()) for one, _ in outcomes)
@@ -247,22 +251,20 @@ def _codes(records: Records, lookup: Lookup, zeros: bool) -> NDArray[np.int32]:
     return np.concatenate(found)
 
 
-def _numbers(records: Records) -> NDArray[np.int64]:
-    tables = [table["file_number"] for table in records.read(["file_number"])]
-    numbers = [pa.chunked_array(one, pa.int32()).fill_null(-1).to_numpy() for one in tables]
-    return np.concatenate([np.empty(0, np.int64), *numbers]).astype(np.int64)
-
-
-def _by_volume(code: NDArray[np.int32], numbers: NDArray[np.int64]) -> dict[int, set[int]]:
-    result: dict[int, set[int]] = {}
-    for volume, number in zip(code.tolist(), numbers.tolist(), strict=True):
-        if volume >= 0 <= number:
-            result.setdefault(volume, set()).add(number)
-    return result
+def _folders(records: Records) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the folder of each record's file as a hash, and the number in its name."""
+    for table in records.read(["folders", "file_number"]):
+        if len(table):
+            numbers = table["file_number"].fill_null(-1).to_numpy().astype(np.int64)
+            yield matrix(table["folders"])[:, 0], numbers
 
 
 def _fitted(
-    code: NDArray[np.int32], facts: Numbered, rows_of: Sequence[dict[int, int]], left_out: dict[int, set[int]]
+    code: NDArray[np.int32],
+    facts: Numbered,
+    rows_of: Sequence[dict[int, int]],
+    folder: NDArray[np.int64],
+    left_out: dict[int, set[int]],
 ) -> Fitted:
     rows = np.full(len(code), -1, np.int32)
     refused: dict[int, str] = {}
@@ -273,7 +275,8 @@ def _fitted(
         if volume < 0:
             continue
         wanted = rows_of[volume]
-        pairs, why = fit(facts.at(slices), slices, set(wanted), left_out.get(volume, set()))
+        excluded = set().union(*(left_out.get(one, ()) for one in set(folder[slices].tolist())))
+        pairs, why = fit(facts.at(slices), slices, set(wanted), excluded)
         for one, number in pairs:
             rows[one] = wanted[number]
         if why:

@@ -138,7 +138,11 @@ def make_world(folder: Path, seed: int) -> World:
 def _partial(draw: random.Random, world: World) -> list[int]:
     """Draw which slices the table has a row for."""
     every = list(range(len(world.slices)))
-    keep = every if draw.random() < 0.7 else sorted(draw.sample(every, draw.randint(1, len(every))))
+    keep = (
+        every
+        if draw.random() < 0.7 or world.words["broken"]
+        else sorted(draw.sample(every, draw.randint(1, len(every))))
+    )
     world.labelled = {row: world.slices[row].truth for row in keep}
     return keep
 
@@ -146,6 +150,9 @@ def _partial(draw: random.Random, world: World) -> list[int]:
 def _named(draw: random.Random, world: World, dicom: bool) -> list[list[str]]:
     """Return a table that names images, header first."""
     way = draw.choice(("path", "stem of path", "uid") if dicom else ("path", "stem of path", "file"))
+    files = [one.path.rpartition("/")[2] for one in world.slices]
+    if way == "file" and len(set(files)) < len(files):
+        way = "path"
     prefix, form = draw.choice(PREFIXES), draw.choice(FORMS)
     backslash, zeros = draw.random() < 0.4 or prefix.startswith("C"), draw.random() < 0.6
     names = []
@@ -170,11 +177,6 @@ def _named(draw: random.Random, world: World, dicom: bool) -> list[list[str]]:
     world.certain = alone or way == "uid"
     world.words |= {"way": way, "prefix": prefix, "backslash": backslash, "zeros": zeros, "form": form}
     column = draw.choice(("image", "file name", "ID", "SOPInstanceUID"))
-    unique = dict(names)
-    if way == "file" and len(unique) < len(names):
-        names, world.labelled, world.certain = names[:1], {}, False  # not a table that says anything
-        first = next(iter([row for row, one in enumerate(world.slices) if one.path.endswith(names[0][0])]))
-        world.labelled = {first: names[0][1]}
     return [[column, draw.choice(ANY)], *([name, str(value)] for name, value in names)]
 
 
