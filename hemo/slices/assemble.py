@@ -189,6 +189,7 @@ def _label_rows(
     facts = Numbered(
         stack=stack,
         place=places_in(stack, order),
+        position=frame["position"].to_numpy(),
         number=frame["number"].to_numpy(),
         file_number=frame["file_number"].to_numpy(),
         many=frame["many"].to_numpy(bool),

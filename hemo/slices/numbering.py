@@ -22,6 +22,9 @@ from hemo.slices.records import VOLUMES, matrix
 INSTANCE, FILE, FROM_0, FROM_1 = "InstanceNumber", "file number", "position from 0", "position from 1"
 IN_FILE_0, IN_FILE_1 = "place in the file from 0", "place in the file from 1"
 
+MANY = 8
+"""Slices that lie in the order of their numbers by more than chance."""
+
 NONE_FITS = "its volume's label rows fit its slices under no numbering"
 SEVERAL_STACKS = "its volume's label rows fit several stacks"
 
@@ -36,6 +39,8 @@ class Numbered:
         A number for each stack.
     place
         Place in the stack's order, from 0.
+    position
+        Along the normal, or the number in its stead; NaN where unknown.
     number
         InstanceNumber, or the place in a file that holds many; 0 where unknown.
     file_number
@@ -46,6 +51,7 @@ class Numbered:
 
     stack: NDArray[np.integer]
     place: NDArray[np.integer]
+    position: NDArray[np.floating]
     number: NDArray[np.integer]
     file_number: NDArray[np.integer]
     many: NDArray[np.bool_]
@@ -63,7 +69,7 @@ class _Way:
     slices: NDArray[np.intp]
     numbers: NDArray[np.int64]
     named: bool  # by header or name, not counted
-    by_position: NDArray[np.int64]  # the same numbers, dealt in the order of positions
+    steady: bool  # whether it runs as positions do, beyond chance
 
     def pairs(self, wanted: set[int]) -> tuple[tuple[int, int], ...]:
         """Return slice and number of what the table has a row for."""
@@ -84,10 +90,21 @@ def _ways(one: Numbered, slices: NDArray[np.intp], whole: bool) -> list[_Way]:
         lowest = 1 if name in (INSTANCE, IN_FILE_1) else 0
         if (numbers < lowest).any() or len(np.unique(numbers)) < len(numbers):
             continue
-        by_position = np.empty(len(numbers), np.int64)
-        by_position[np.argsort(one.place, kind="stable")] = np.sort(numbers)
-        result.append(_Way(name, slices, numbers.astype(np.int64), named, by_position))
+        order = np.argsort(one.place, kind="stable")
+        steady = _steady(numbers[order], one.position[order])
+        result.append(_Way(name, slices, numbers.astype(np.int64), named, steady))
     return result
+
+
+def _steady(numbers: NDArray[np.integer], position: NDArray[np.floating]) -> bool:
+    """Tell whether numbers rise with positions in a way that chance does not bring about."""
+    steps = np.diff(numbers)
+    if (steps <= 0).any():
+        return False
+    if np.isnan(position).any() or (position == numbers).all() or len(numbers) >= MANY:
+        return True
+    millimetres = np.diff(position) / steps
+    return len(numbers) > 2 and bool(np.ptp(millimetres) <= 0.25 * abs(np.median(millimetres)))
 
 
 def fit(
@@ -142,17 +159,15 @@ def _with_others(way: _Way, wanted: set[int], excluded: set[int]) -> list[_Way]:
 
     Where a row has no slice, counting from another start or end may fit too: then nothing is known.
     """
-    result = [way]
     lacking = wanted - set(way.numbers.tolist())
     others = {}
     if not (way.name in (FILE, IN_FILE_0, IN_FILE_1) and lacking <= excluded):
         others = {"one counted from 1 more": way.numbers + 1, "one counted from 1 less": way.numbers - 1}
-    if not way.name.startswith("place"):
-        others["position"] = way.by_position
-    for name, numbers in others.items():
-        if set(numbers.tolist()) <= wanted:
-            result.append(replace(way, name=name, numbers=numbers))
-    return result
+    if not way.steady and not way.name.startswith("place"):
+        # Which positions the lacking ones had, nobody knows: what would fit by position may be anything.
+        return [way, replace(way, name="position", numbers=way.numbers - way.numbers.max() - 1)]
+    fitting = {name: numbers for name, numbers in others.items() if set(numbers.tolist()) <= wanted}
+    return [way, *(replace(way, name=name, numbers=numbers) for name, numbers in fitting.items())]
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ def test_a_byte_order_mark_windows_line_ends_and_leading_zeros_do_no_harm(tmp_pa
         ("image,any\na,yes", "any is yes in row 2: use 0 or 1"),
         ("image,any\n,1", "image is empty in row 2"),
         ("image,any\n", "no rows"),
+        ("image,any", "no rows"),
         ("", "not a readable CSV table"),
         ("image,any,epidurall\na,1,1", "column epidurall: call it epidural, or leave it out"),
         ("PatientNumber,SliceNumber,Epidural,Sub-dural\n1,1,0,0", "column Sub-dural: call it subdural"),

@@ -159,8 +159,9 @@ def test_names_that_fit_folders_and_patients_differently_are_refused(tmp_path):
 def numbered(number, file_number=None, many=False):
     n = len(number)
     return Numbered(
-        np.zeros(n, int), np.arange(n), np.array(number), np.array(file_number or [-1] * n), np.full(n, many)
-    )
+        np.zeros(n, int), np.arange(n), 5.0 * np.arange(n), np.array(number),
+        np.array(file_number or [-1] * n), np.full(n, many),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,8 @@ def numbered(number, file_number=None, many=False):
         ([3, 1], None, {1, 2, 3}, "by InstanceNumber and by position, differently"),
         ([1, 2, 3], None, {1, 2, 3, 9}, [1, 2, 3]),  # a row without a slice
         ([1, 2, 3], None, {1, 2, 3, 4}, "differently"),  # may be counted from 0, the first not here
-        ([1, 2, 4], None, {1, 2, 3, 4}, [1, 2, 4]),
+        ([1, 2, 3, 5, 6, 7, 8, 9], None, set(range(1, 10)), [1, 2, 3, 5, 6, 7, 8, 9]),
+        ([1, 3], None, {1, 2, 3}, "differently"),  # too few to say that they run as positions do
         ([1, 2, 3, 4], None, {1, 2, 4}, [1, 2, None, 4]),
         ([1, 2, 3, 4], None, {2, 3}, "differently"),
     ],
@@ -193,8 +195,8 @@ def test_rows_and_slices_of_a_volume_fit_under_one_numbering_or_not_at_all(numbe
 
 
 def test_a_row_whose_file_could_not_be_used_does_not_unsettle_a_volume():
-    pairs, _ = fit(numbered([0, 0], [1, 2]), np.arange(2), {1, 2, 3}, {3})
-    assert dict(pairs) == {0: 1, 1: 2}
+    pairs, _ = fit(numbered([0, 0, 0], [1, 2, 3]), np.arange(3), {1, 2, 3, 4}, {4})
+    assert dict(pairs) == {0: 1, 1: 2, 2: 3}
 
 
 def test_slices_of_a_volume_in_one_file_count_from_0_or_from_1():

@@ -79,6 +79,8 @@ def _decoded(data: bytes) -> str:
 
 def _parsed(path: Path, source: object, head: str) -> pa.Table:
     line, separator = _header(head)
+    if not line:
+        raise pa.ArrowInvalid("empty file")
     names = [name.strip() for name in next(csv.reader(io.StringIO(line), delimiter=separator), [])]
     if double := twice(names):
         raise HemoError(f"{path}: column {double[0]} is there twice ({double[1]}): keep the right one")
@@ -90,11 +92,12 @@ def _parsed(path: Path, source: object, head: str) -> pa.Table:
     columns = columns_of(names)
     if {"id", "label"} <= set(columns):
         types[columns["label"]] = pa.float32()
+    skipped = head[: head.find(line)].count("\n") + 1
+    if not head.partition(line)[2].strip():
+        return pa.table({name: pa.array([], types[name]) for name in unique if name in names})
     table = arrow_csv.read_csv(
         source,
-        read_options=arrow_csv.ReadOptions(
-            column_names=unique, skip_rows=head[: head.find(line)].count("\n") + 1
-        ),
+        read_options=arrow_csv.ReadOptions(column_names=unique, skip_rows=skipped),
         parse_options=arrow_csv.ParseOptions(delimiter=separator),
         convert_options=arrow_csv.ConvertOptions(column_types=types),
     )
