@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hemo.console import err, next_commands, out, table, track
+from hemo.imaging.formats import format_names
 from hemo.labels import FORMATS, LABELS
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--images", required=True, help="Folder of scans: DICOM, NIfTI, JPEG, PNG or TIFF, in any nesting."
-)
+@click.option("--images", required=True, help=f"Folder of scans: {format_names()}, in any nesting.")
 @click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
 @click.option("--store", required=True, help="Folder of the slice store to make, finish or add to.")
 @click.option("--size", default=128, show_default=True, help="Height and width of a stored slice in pixels.")

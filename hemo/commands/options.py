@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hemo.imaging.formats import format_names
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 experiment = click.option(
@@ -13,7 +15,7 @@ experiment = click.option(
     default="",
     help="Experiment file (experiments/*.yaml); lists what differs from the defaults.",
 )
-images = click.option("--images", metavar="DIR", default="", help="Folder of scans: DICOM, PNG or JPEG.")
+images = click.option("--images", metavar="DIR", default="", help=f"Folder of scans: {format_names()}.")
 labels = click.option("--labels", metavar="FILE", default="", help="Label table (CSV).")
 store = click.option("--store", metavar="DIR", default="", help="Folder of the slice store.")
 protocol = click.option(

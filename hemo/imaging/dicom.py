@@ -23,16 +23,8 @@ LARGEST_DECODED: Final = 1 << 29
 
 GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
-STARTS: Final = (b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x00\x08\x00\x05")
-"""First elements of files that old software wrote without preamble."""
-
 Values = Mapping[str, Any]
 """Elements of a header by keyword: texts, numbers, or lists of them."""
-
-
-def is_dicom(data: bytes) -> bool:
-    """Tell whether bytes look like a DICOM file, with its preamble or without."""
-    return data[128:132] == b"DICM" or data.startswith((*STARTS, b"\x02\x00\x00\x00"))
 
 
 def _floats(value: Any) -> list[float]:

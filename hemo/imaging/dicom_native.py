@@ -8,6 +8,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hemo.imaging.formats import SHORT_KINDS
+
 EXPLICIT: Final = b"1.2.840.10008.1.2.1"
 IMPLICIT: Final = b"1.2.840.10008.1.2"
 DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
@@ -41,9 +43,6 @@ NUMBERS: Final = {
 PIXEL_DATA: Final = 0x7FE00010
 UNDEFINED: Final = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-
-SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-"""Value representations with a length of two bytes; all others have four (DICOM PS3.5, 7.1.2)."""
 
 DEEPEST: Final = 16
 """Sequences within sequences beyond which a file counts as unusual."""
@@ -79,7 +78,7 @@ def _element(data: bytes, place: int, explicit: bool) -> tuple[int, int, int]:
     if explicit:
         group, element, kind, length = _EXPLICIT.unpack_from(data, place)
         tag = group << 16 | element
-        if kind in SHORT:
+        if kind in SHORT_KINDS:
             return tag, place + 8, length
         if group == 0xFFFE:
             return tag, place + 8, _LENGTH.unpack_from(data, place + 4)[0]
@@ -148,7 +147,7 @@ def scan(data: bytes) -> NativeHeader | None:
             if explicit:  # most elements, without the time that a call takes
                 group, element, kind, length = _EXPLICIT.unpack_from(data, place)
                 tag, start = group << 16 | element, place + 8
-            if kind not in SHORT:
+            if kind not in SHORT_KINDS:
                 tag, start, length = _element(data, place, explicit)
             if tag < last:
                 return None

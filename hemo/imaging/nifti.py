@@ -6,23 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from hemo.imaging.formats import GZIP_START
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
 LARGEST: Final = 2 << 30
 """Bytes of a volume beyond which reading stops: a head is far below."""
-
-GZIP: Final = b"\x1f\x8b"
-
-
-def is_nifti(data: bytes) -> bool:
-    """Tell whether bytes are a NIfTI-1 or NIfTI-2 file, plain or gzipped."""
-    if data.startswith(GZIP):
-        try:
-            data = gzip.GzipFile(fileobj=BytesIO(data)).read(352)
-        except (OSError, EOFError):
-            return False
-    return data[344:348] == b"n+1\x00" or data[4:8] == b"n+2\x00"
 
 
 def read_nifti(data: bytes, name: str = "") -> list[Part]:
@@ -45,7 +34,7 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
     import nibabel
 
     try:
-        if data.startswith(GZIP):
+        if data.startswith(GZIP_START):
             with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
                 data = stream.read(LARGEST + 1)
         if len(data) > LARGEST:

@@ -8,20 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.formats import JPEG_START, PNG_START
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
 SMALLEST: Final = 16
 LARGEST: Final = 4096
 """Height or width outside these is no slice; read from the header before anything is decoded."""
-
-PNG: Final = b"\x89PNG\r\n\x1a\n"
-JPEG: Final = b"\xff\xd8\xff"
-TIFF: Final = (b"II*\x00", b"MM\x00*")
-
-
-def is_raster(data: bytes) -> bool:
-    """Tell whether bytes are a JPEG, PNG or TIFF picture."""
-    return data.startswith((PNG, JPEG, *TIFF))
 
 
 def _check_size(height: int, width: int) -> None:
@@ -49,7 +41,7 @@ def _decoded(data: bytes) -> NDArray[Any]:
     """Return the pixels as stored, (height, width) or (height, width, samples), checked for size first."""
     import imagecodecs
 
-    if data.startswith(PNG):
+    if data.startswith(PNG_START):
         _check_size(int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
         return imagecodecs.png_decode(data)
     from PIL import Image
@@ -71,7 +63,7 @@ def _gray(pixels: NDArray[Any]) -> NDArray[Any]:
     return cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)
 
 
-def read_raster(data: bytes, name: str = "", least: int = 0) -> list[Part]:
+def read_raster(data: bytes, name: str = "", least: int = 0, hu_offset: int | None = None) -> list[Part]:
     """Read one picture as a gray slice.
 
     Pictures of 16 bits are scaled by their full range, never by their own minimum and maximum. A signed
@@ -91,7 +83,7 @@ def read_raster(data: bytes, name: str = "", least: int = 0) -> list[Part]:
     Excluded
         Where it cannot be decoded, is too large or constant.
     """
-    jpeg = data.startswith(JPEG)
+    jpeg = data.startswith(JPEG_START)
     try:
         pixels = decode_jpeg(data, least) if jpeg else _gray(_decoded(data))
     except Excluded:

@@ -12,6 +12,8 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
+from hemo.imaging.formats import format_names
+
 if TYPE_CHECKING:
     from hemo.families.base import Images
     from hemo.imaging import RawSlice, Reduction
@@ -43,7 +45,7 @@ def read_inputs(table: pd.DataFrame, reductions: Iterable["Reduction"]) -> list[
         INVALID_PARAMETER_VALUE, which the scoring server answers with status 400, naming the row.
     """
     if "image" not in table.columns:
-        raise bad_request("no column 'image': send the bytes of one DICOM, PNG or JPEG file a row")
+        raise bad_request(f"no column 'image': send the bytes of one {format_names()} file a row")
     if not 0 < len(table) <= MAX_IMAGES:
         raise bad_request(f"{len(table)} images: send between 1 and {MAX_IMAGES}")
     studies = table["study"] if "study" in table.columns else [None] * len(table)

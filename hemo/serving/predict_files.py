@@ -15,7 +15,8 @@ from hemo import console
 from hemo.display import page
 from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
-from hemo.imaging.reader import SUFFIXES, read_parts
+from hemo.imaging.formats import format_names, suffixes
+from hemo.imaging.reader import read_parts
 from hemo.serving.inputs import study_word
 from hemo.serving.models import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
 
@@ -54,9 +55,7 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     """
     files = list(_files(paths))
     if not files:
-        raise HemoError(
-            f"{paths[0]}: no DICOM, NIfTI, PNG or JPEG file: give files or a folder that has some"
-        )
+        raise HemoError(f"{paths[0]}: no {format_names()} file: give files or a folder that has some")
     found: list[tuple[str, RawSlice]] = []
     skipped = []
     for file in console.track(files, "reading", len(files)):
@@ -140,7 +139,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             for file in sorted(path.rglob("*")):
-                if file.is_file() and (file.suffix.lower() in SUFFIXES or not file.suffix):
+                if file.is_file() and (file.suffix.lower() in suffixes() or not file.suffix):
                     yield file
         elif path.exists():
             yield path

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from hemo.errors import HemoError
-from hemo.imaging.reader import SUFFIXES, stem
+from hemo.imaging.formats import format_names, stem, suffixes
 from hemo.imaging.windows import WINDOWS
 from hemo.labels import LABELS, plain
 
@@ -165,11 +165,12 @@ def _files(images: Path) -> Iterator[tuple[str, str]]:
     if images.is_file():
         yield os.path.split(images)
         return
+    known = suffixes()
     for folder, folders, names in os.walk(images, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             suffix = os.path.splitext(name)[1].lower()
-            if not name.startswith(".") and (suffix in SUFFIXES or not suffix or suffix[1:].isdecimal()):
+            if not name.startswith(".") and (suffix in known or not suffix or suffix[1:].isdecimal()):
                 yield folder, name
 
 
@@ -201,7 +202,7 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
         shown = (*group.get(name, ()), window)
         group[name] = kinds.setdefault(shown, shown)
     if not groups:
-        raise HemoError(f"{images}: no DICOM, NIfTI, JPEG, PNG or TIFF files in it: give another folder")
+        raise HemoError(f"{images}: no {format_names()} files in it: give another folder")
     shared = os.path.commonpath(groups) if "" not in groups else ""
     several = sum(map(len, groups.values())) > 1
     depth = len(shared.split(os.sep)) if shared and several else 0
