@@ -111,14 +111,18 @@ def _read_one(row: int, image: Any, study: Any, reductions: Iterable["Reduction"
 
 def _from_array(array: NDArray[Any]) -> "RawSlice":
     from hemo import imaging
-    from hemo.imaging.raster import LARGEST
+    from hemo.imaging.raster import LARGEST, SMALLEST
 
-    if array.ndim != 2 or min(array.shape) < 2 or max(array.shape) > LARGEST:
-        raise imaging.Excluded(f"is an array of shape {array.shape}: give (height, width)")
-    if array.dtype == np.uint8:
-        return imaging.RawSlice(array, hu=False)
-    if array.dtype.kind not in "if" or not np.isfinite(array).all():
+    gray = array.dtype == np.uint8
+    if not gray and (array.dtype.kind not in "if" or not np.isfinite(array).all()):
         raise imaging.Excluded(f"is an array of {array.dtype}: give uint8 gray or finite float32 HU")
+    if array.ndim != 2 or min(array.shape) < SMALLEST or max(array.shape) > LARGEST:
+        sizes = f"(height, width), each of {SMALLEST} to {LARGEST}"
+        raise imaging.Excluded(f"is an array of shape {array.shape}: give {sizes}")
+    if gray:
+        return imaging.RawSlice(np.ascontiguousarray(array), hu=False)
+    if np.abs(array).max() > np.finfo(np.float32).max:
+        raise imaging.Excluded(f"is an array of numbers up to {np.abs(array).max():g}: give HU")
     return imaging.RawSlice(array.astype(np.float32), hu=True)
 
 
