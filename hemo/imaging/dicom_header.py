@@ -39,7 +39,7 @@ DESCRIBED: Final = (
     (r"scouts?|topo(gram)?|surview|locali[sz]ers?|scanogram", "localizer image"),
     (r"dose (report|info|summary)|screen ?(save|shot)s?|patient protocol", "secondary capture"),
     (
-        r"(?<!for )(?<!source )(m[ia][nx]?ips?|m[ia][nx] ip|(maximum|minimum) intensity)",
+        r"(?<!for )(?<!source )(mips?|m(in|ax)[ -]?ips?|(maximum|minimum) intensity)",
         "intensity projection",
     ),
     (r"vrt|volume rendering|3d rendering", "rendering"),
@@ -48,6 +48,9 @@ DESCRIBED: Final = (
 
 PLANE_WORDS: Final = ((r"cor(onal)?s?", "coronal"), (r"sag(ittal)?s?", "sagittal"))
 """Words for planes there: they count only where the image's own orientation is unknown."""
+
+AXIAL: Final = r"ax(ial)?|tra(ns(verse)?)?"
+"""Words for an axial series, whatever else its description names."""
 
 IN_HU: Final = frozenset({"", "HU", "US", "UNSPECIFIED"})
 """Values of RescaleType under which numbers may be HU; others name another quantity."""
@@ -157,7 +160,7 @@ def refuse_by_plane(values: Values) -> None:
     """Raise Excluded where an image of unknown orientation is described as of another plane."""
     description = text(values, "SeriesDescription")
     for pattern, plane in PLANE_WORDS:
-        if _says(description, pattern):
+        if _says(description, pattern) and not _says(description, AXIAL):
             raise Excluded(f"a {plane} slice by its description, not an axial one")
 
 
