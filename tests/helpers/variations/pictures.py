@@ -3,6 +3,7 @@
 import io
 from typing import Any, Final
 
+import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from hemo.imaging.windows import apply_window
 from tests.helpers.variations.kinds import Draw, Variation, head
 
 MODES: Final = {
-    "PNG": ["L", "L", "RGB", "RGBA", "LA", "P", "16", "color", "mask", "HU", "classes"],
-    "JPEG": ["L", "RGB", "CMYK", "mask"],
+    "PNG": ["L", "L", "RGB", "RGBA", "LA", "P", "16", "color", "colormap", "mask", "HU", "classes"],
+    "JPEG": ["L", "RGB", "CMYK", "mask", "colormap"],
     "TIFF": [
         "L",
         "RGB",
@@ -45,7 +46,7 @@ def picture(draw: Draw) -> Variation:
     variation.data = _encoded(draw, kind, mode, hu, gray, orientation, variation)
     if draw.number(0, 30) == 0:
         variation.data = variation.data[: len(variation.data) // 3]
-        variation.exclude("^cannot be decoded|^its decoder|^constant|no slice")
+        variation.exclude("^cannot be decoded|^damaged|^constant|no slice")
         variation.words.append("cut off")
     return variation
 
@@ -83,6 +84,11 @@ def _encoded(
     if mode == "color":
         v.exclude("^color image")
         image = Image.fromarray(np.dstack([gray, np.roll(gray, 9, 0), np.roll(gray, 20, 1)]))
+    elif mode == "colormap":
+        v.exclude("^color image")
+        image = Image.fromarray(
+            cv2.applyColorMap(apply_window(hu, 40, 200), cv2.COLORMAP_JET)[..., ::-1].copy()
+        )
     elif mode == "mask":
         v.exclude("^a mask", "^constant")
         image = Image.fromarray(
