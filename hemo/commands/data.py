@@ -35,7 +35,12 @@ do not share it.
     "--images", required=True, help="Folder of scans: DICOM, NIfTI, JPEG, PNG or TIFF, in any nesting."
 )
 @click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
-@click.option("--store", required=True, help="Folder of the slice store to make, finish or add to.")
+@click.option(
+    "--store",
+    default=options.STORE,
+    show_default=True,
+    help="Folder of the slice store to make, finish or add to.",
+)
 @click.option("--size", default=128, show_default=True, help="Height and width of a stored slice in pixels.")
 @click.option(
     "--windows",
@@ -53,7 +58,7 @@ do not share it.
 )
 @click.option("--neighbours", default=0, show_default=True, help="Slices on each side that join as channels.")
 @options.labels_format
-@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option(
     "--series",
     type=click.Choice(["all", "best"]),
@@ -160,24 +165,24 @@ def store() -> None:
 
 
 @store.command("info")
-@click.argument("folder", metavar="STORE")
-def store_info(folder: str) -> None:
+@click.argument("store", default=options.STORE)
+def store_info(store: str) -> None:
     """Print counts per label and patient, windows, digest and exclusions of STORE."""
     from hemo.slices.store import SliceStore
 
-    _print_store(SliceStore.open(folder))
+    _print_store(SliceStore.open(store))
 
 
 @store.command("show")
-@click.argument("folder", metavar="STORE")
+@click.argument("store", default=options.STORE)
 @click.option("--out", "target", default="", help="PNG to write; STORE.png by default.")
 @click.option("--columns", default=10, show_default=True, help="Slices per label.")
 @click.option("--seed", default=0, show_default=True, help="Which slices are drawn.")
-def store_show(folder: str, target: str, columns: int, seed: int) -> None:
+def store_show(store: str, target: str, columns: int, seed: int) -> None:
     """Write a contact sheet of STORE, to look at: some slices of each label, as a PNG."""
     from hemo.slices.sheet import write_sheet
     from hemo.slices.store import SliceStore
 
-    path = Path(target) if target else Path(folder).with_name(Path(folder).name + ".png")
-    write_sheet(SliceStore.open(folder), path, columns=columns, seed=seed)
+    path = Path(target) if target else Path(store).with_name(Path(store).name + ".png")
+    write_sheet(SliceStore.open(store), path, columns=columns, seed=seed)
     out.print(str(path), markup=False, soft_wrap=True)

@@ -11,7 +11,14 @@ from hemo.labels import LABELS
 
 
 def stack_numbers(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the stack of some rows of a store's index as a number, (n,)."""
+    """Return the stack of some rows of a store's index as a number, (n,).
+
+    Examples
+    --------
+    >>> index = pd.DataFrame({"stack": [0, 0, 1]})
+    >>> stack_numbers(index, np.array([0, 2])).tolist()
+    [0, 1]
+    """
     return index["stack"].to_numpy()[rows].astype(np.intp)
 
 
@@ -29,6 +36,12 @@ def whole_stacks(index: pd.DataFrame, at_most: int) -> Iterator[NDArray[np.intp]
         A stack's slices follow each other.
     at_most
         Rows at a time; a stack that has more comes by itself.
+
+    Examples
+    --------
+    >>> index = pd.DataFrame({"stack": [0, 0, 1, 1, 1, 2]})
+    >>> [rows.tolist() for rows in whole_stacks(index, at_most=3)]
+    [[0, 1], [2, 3, 4], [5]]
     """
     rows = np.arange(len(index))
     code = stack_numbers(index, rows)
@@ -59,7 +72,8 @@ def neighbour_rows(stack: NDArray[np.integer], rows: NDArray[np.integer], reach:
 
     Returns
     -------
-    Row numbers, (n, 2 reach + 1); the middle column is `rows`.
+    array
+        Row numbers, intp (n, 2 reach + 1); the middle column is `rows`.
 
     Examples
     --------
