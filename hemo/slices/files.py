@@ -3,9 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from hemo.errors import HemoError
-from hemo.imaging.reader import SUFFIXES, stem
+from hemo.imaging.formats import stem, suffixes
+
+SUFFIXES: Final = suffixes()
 
 
 def may_be_scan(name: str) -> bool:
