@@ -14,7 +14,7 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState, create_trial
 
 from hemo import tracking
-from hemo.comparison.leaderboard import compare
+from hemo.comparison.runs import compare
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore
