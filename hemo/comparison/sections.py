@@ -67,7 +67,7 @@ def recall(contents: Contents) -> Section:
     drawn = {
         "recall_by_family_and_label": heatmaps.recall_heatmap(named, name),
         f"{CHOOSE_BY[0]}_by_family_and_label": heatmaps.recall_heatmap(at_equal, name, CHOOSE_BY[0]),
-        "recall_by_family": heatmaps.recall_by_family(named, name),
+        "recall_by_family": heatmaps.recall_by_family(named.assign(word=board["family"]), name),
     }
     pictures = {file: style.png(figure) for file, figure in drawn.items()}
     titles = ("Recall at the operating point", "Recall at a specificity of 0.80", "Recall by family")

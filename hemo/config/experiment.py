@@ -186,6 +186,12 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     ------
     HemoError
         If the file is missing, no YAML, or has an unknown word or a value of a wrong type or range.
+
+    Examples
+    --------
+    >>> experiment = load(None, protocol="holdout", seed=7)
+    >>> experiment.protocol, experiment.seed, experiment.folds
+    ('holdout', 7, 5)
     """
     words: dict[str, Any] = {}
     if path:
@@ -209,7 +215,13 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
 
 
 def label_names(word: str) -> tuple[str, ...]:
-    """Return the labels that a word on the command line stands for: one of the six, or `all`."""
+    """Return the labels that a word on the command line stands for: one of the six, or `all`.
+
+    Examples
+    --------
+    >>> label_names("epidural")
+    ('epidural',)
+    """
     if word == "all":
         return LABELS
     if word not in LABELS:

@@ -71,6 +71,12 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     recall of any threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest
     specificity of any threshold whose recall is at least 0.80. Slope and intercept: see
     `hemo.evaluation.calibration.Recalibration`.
+
+    Examples
+    --------
+    >>> figures = compute(truth=[1, 1, 0, 0], probability=[0.9, 0.4, 0.6, 0.1], threshold=0.5)
+    >>> figures["recall"], figures["specificity"], figures["auc"]
+    (0.5, 0.5, 0.75)
     """
     truth = np.asarray(truth)
     arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64))
@@ -242,5 +248,12 @@ def rsna_slice_losses(truth: ArrayLike, probability: ArrayLike) -> NDArray[np.fl
 
 
 def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
-    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`."""
+    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`.
+
+    Examples
+    --------
+    >>> epidural = [[1, 1, 0, 0, 0, 0]]  # and so is any
+    >>> round(rsna_weighted_log_loss(epidural, [[0.9, 0.8, 0.1, 0.1, 0.1, 0.1]]), 3)
+    0.122
+    """
     return float(rsna_slice_losses(truth, probability).mean())

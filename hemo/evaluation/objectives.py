@@ -42,6 +42,13 @@ def parse(text: str) -> tuple[str, ...]:
     ------
     HemoError
         If one is unknown or named twice, or the only one makes no sense alone.
+
+    Examples
+    --------
+    >>> parse("recall,specificity")
+    ('recall', 'specificity')
+    >>> directions(parse("auc"))
+    ['maximize']
     """
     names = tuple(word.strip() for word in text.split(","))
     for name in names:

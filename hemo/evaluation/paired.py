@@ -103,7 +103,13 @@ def require_same_slices(tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values corrected by Holm's method for their number; NaN stays and does not count."""
+    """Return p-values corrected by Holm's method for their number; NaN stays and does not count.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03, np.nan])).tolist()
+    [0.03, 0.06, 0.06, nan]
+    """
     result = np.full(len(p), np.nan)
     order = [row for row in np.argsort(p, kind="stable") if not np.isnan(p[row])]
     factors = np.arange(len(order), 0, -1)

@@ -142,6 +142,23 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     ------
     HemoError
         If `how` is unknown.
+
+    Examples
+    --------
+    >>> slices = pd.DataFrame({
+    ...     "slice_id": ["a", "b", "c"],
+    ...     "patient": "p",
+    ...     "study": ["s", "s", "t"],
+    ...     "part": "test",
+    ...     "fold": -1,
+    ...     "truth": [0, 1, 0],
+    ...     "probability": [0.2, 0.9, 0.3],
+    ...     "threshold": 0.5,
+    ... })
+    >>> study_table(slices)[["slice_id", "truth", "probability"]]
+      slice_id  truth  probability
+    0        s      1          0.9
+    1        t      0          0.3
     """
     if how not in ("max", "mean"):
         raise HemoError(f"{how}: unknown aggregation of slices to studies: max or mean")

@@ -17,8 +17,7 @@ from hemo.errors import HemoError
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import summarize
 from hemo.external import page
-from hemo.registry.panel import URI as PANEL_URI
-from hemo.registry.panel import model_name
+from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
 from hemo.slices.context import study_numbers, whole_studies
 from hemo.slices.preprocess import preprocess

@@ -12,9 +12,9 @@ from hemo import console, families
 from hemo.display import inflation, page
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, spoken
-from hemo.leakage.measure import UNAUDITED
 from hemo.slices import duplicates
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import UNAUDITED
 
 REPORT = "report/leakage.html"
 """Where an audit's run keeps its page."""

@@ -18,11 +18,11 @@ from hemo.display import failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary, summarize
 from hemo.labels import LABELS
-from hemo.leakage import measure
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
+from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
 
 
@@ -31,7 +31,7 @@ def run_tags(training: Training) -> dict[str, str]:
     plan, store = training.plan, training.store
     tags = {"variant": training.variant} if training.variant else {}
     if not store.patients_known:
-        tags["leakage"] = measure.UNAUDITED
+        tags["leakage"] = UNAUDITED
     return tags | {
         "family": training.family,
         "label": training.label,

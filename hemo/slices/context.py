@@ -11,7 +11,14 @@ from hemo.labels import LABELS
 
 
 def study_numbers(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the study of some rows of a store's index as a number, (n,)."""
+    """Return the study of some rows of a store's index as a number, (n,).
+
+    Examples
+    --------
+    >>> index = pd.DataFrame({"study": ["a", "a", "b"]})
+    >>> study_numbers(index, np.array([0, 2])).tolist()
+    [0, 1]
+    """
     return pd.factorize(index["study"])[0][rows]
 
 
@@ -29,6 +36,12 @@ def whole_studies(index: pd.DataFrame, at_most: int) -> Iterator[NDArray[np.intp
         A study's slices follow each other.
     at_most
         Rows at a time; a study that has more comes by itself.
+
+    Examples
+    --------
+    >>> index = pd.DataFrame({"study": list("aabbbc")})
+    >>> [rows.tolist() for rows in whole_studies(index, at_most=3)]
+    [[0, 1], [2, 3, 4], [5]]
     """
     rows = np.arange(len(index))
     code = study_numbers(index, rows)
@@ -58,7 +71,14 @@ def neighbour_rows(index: pd.DataFrame, rows: NDArray[np.integer], reach: int) -
 
     Returns
     -------
-    Row numbers, (n, 2 reach + 1); the middle column is `rows`.
+    array
+        Row numbers, intp (n, 2 reach + 1); the middle column is `rows`.
+
+    Examples
+    --------
+    >>> index = pd.DataFrame({"study": ["a", "a", "a", "b"]})
+    >>> neighbour_rows(index, np.array([0, 1, 3]), reach=1).tolist()
+    [[0, 0, 1], [0, 1, 2], [3, 3, 3]]
     """
     code = pd.factorize(index["study"])[0]
     starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from matplotlib.patches import Rectangle
 
 from hemo.display import failures, heatmaps, numbers, run_plots, style
 from hemo.errors import HemoError
@@ -123,7 +124,7 @@ def test_the_heat_map_frames_the_highest_recall_of_each_label_and_all_that_equal
 
     def frames(rows):
         patches = heatmaps.recall_heatmap(rows, "Quickstart").axes[0].patches
-        return [patch.get_xy() for patch in patches if not patch.get_fill()]
+        return [one.get_xy() for one in patches if isinstance(one, Rectangle) and not one.get_fill()]
 
     assert len(frames(tied)) == len(tied)
     one = tied.index[(tied["label"] == "any") & (tied["family"] == "cnn")][0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -47,8 +48,9 @@ def log(
 ) -> str:
     """Log one training run, and return its id."""
     plan = Plan(split, "balanced", OperatingPointRule("fixed", 0.5), 10, 0, draws=100)
+    unused: Any = None  # the classifier
     trained = Trained(
-        None, None, 0.5, rows, rows, pd.DataFrame(), {"threshold": 0.5, "time/fit_s": 1.0}, family
+        unused, None, 0.5, rows, rows, pd.DataFrame(), {"threshold": 0.5, "time/fit_s": 1.0}, family
     )
     about = {
         "stage": "train", "family": family, "label": label, "protocol": "cv", "seed": "0",

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 
 from hemo.evaluation.summary import summarize
@@ -6,7 +8,7 @@ from tests.helpers.registry_world import table
 
 
 def facts(**words):
-    known = {
+    known: dict[str, Any] = {
         "label": "any", "family": "Logistic regression", "threshold": 0.5, "run_id": "r1",
         "tags": {"protocol": "cv", "dataset": "made <up>", "seed": "7", "split_digest": "s1"},
         "params": {"hp.C": "1.0", "train.operating_point": "youden"},

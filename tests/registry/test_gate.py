@@ -14,7 +14,7 @@ DRAWS = 200
 
 
 def candidate(**words):
-    return Candidate(**({"protocol": Protocol.CV, "loaded_back_gap": 0.0} | words))
+    return Candidate(**{"protocol": Protocol.CV, "loaded_back_gap": 0.0, **words})
 
 
 def verdict(predictions, gate=GATE, incumbent=None, **words):

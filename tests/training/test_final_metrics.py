@@ -1,5 +1,7 @@
 """A training's figures: of slices, of studies, of the threshold."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,7 +45,8 @@ def table():
 def make_trained(table, fitted_on=None):
     facts = {"threshold": 0.3, "time/fit_s": 1.0}
     fitted_on = table if fitted_on is None else fitted_on
-    return Trained(None, None, 0.3, table, fitted_on, pd.DataFrame(), facts, "logreg")
+    unused: Any = None  # the classifier
+    return Trained(unused, None, 0.3, table, fitted_on, pd.DataFrame(), facts, "logreg")
 
 
 def finals(trained, plan):
