@@ -12,7 +12,7 @@ from hemo.display import numbers, run_plots
 from hemo.evaluation import intervals
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
-from hemo.evaluation.summary import summarize
+from hemo.evaluation.summary import Summary, summarize
 from hemo.registry import card, gate, gate_page
 from hemo.training import Plan, Trained, final_metrics
 
@@ -34,7 +34,7 @@ def tested(table):
     return summarize(table, DRAWS, SEED)
 
 
-def test_plots_card_gate_report_and_logged_metrics_have_one_interval(table, tested, tmp_path):
+def test_plots_card_gate_report_and_logged_metrics_have_one_interval(table, tested: Summary, tmp_path):
     plan = Plan(None, "balanced", OperatingPointRule("fixed", 0.5), 10, SEED, draws=DRAWS)
     trained = Trained(NOTHING, None, 0.5, table, table[:0], table[:0], {}, "logreg")
     logged = final_metrics.finals(trained, plan, tested)
