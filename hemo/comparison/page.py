@@ -103,12 +103,15 @@ def note(found: Comparison) -> str:
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
     names = (*METRICS, "recall at spec. 0.80")
-    board = console.table("Leaderboard (95% intervals by patient)", ("label", "family", *names, ""), [])
+    board = console.table("Leaderboard (95% intervals by patient)", ("family", *names, ""), [])
+    for column in board.columns:
+        column.no_wrap = column.header in ("family", "recall", "auc")
     for label, part in report_tables.by_label(found.leaderboard):
-        for position, row in enumerate(part.to_dict("records")):
+        board.add_row(label, style="bold")
+        for row in part.to_dict("records"):
             remark = ", ".join(word for word in ("best" if row["best"] else "", row["degenerate"]) if word)
             look = "bold green" if row["best"] else ""
-            board.add_row("" if position else label, row["family"], *_cells(row), remark, style=look)
+            board.add_row(f"  {row['family']}", *_cells(row), remark, style=look)
         board.add_section()
     means = console.table("Averages over labels", ("family", *names), [])
     for row in found.averages.to_dict("records"):

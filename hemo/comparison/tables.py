@@ -75,7 +75,7 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
             ]
         elif f"{name}_low" in table.columns:
             result[name] = [
-                ranged(value, low, high, "z.3f")
+                ranged(value, low, high)
                 for value, low, high in zip(column, table[f"{name}_low"], table[f"{name}_high"], strict=True)
             ]
         elif name == "seconds":
@@ -130,7 +130,7 @@ def markdown(found: Comparison) -> str:
     rows = []
     for row in best(found).to_dict("records"):
         cells = [
-            ranged(row[name], row[f"{name}_low"], row[f"{name}_high"], "z.3f")
+            ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
             for name in ("recall", "specificity", "auc")
         ]
         rows.append((row["label"], families.title(row["family"]), *cells, row["degenerate"]))

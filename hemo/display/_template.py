@@ -25,9 +25,9 @@ p.good, td.good, tr.good td { color: #00695c; }
 p.bad, td.bad, tr.bad td { color: #b3261e; }
 p.good, p.bad, td.good, td.bad { font-weight: 600; }
 .scroll { overflow-x: auto; margin: 1rem 0 1.8rem; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
 caption { caption-side: top; text-align: left; padding-bottom: .5rem; font-weight: 600; }
-th, td { padding: .26rem .9rem .26rem 0; border-bottom: 1px solid var(--line); text-align: left;
+th, td { padding: .26rem .75rem .26rem 0; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; }
 th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; }
 th.number, td.number { text-align: right; }

@@ -171,8 +171,10 @@ def _png(figure: Figure | bytes) -> bytes:
 
 
 def _is_wide(figure: Figure | bytes) -> bool:
-    """Return whether a picture, over 8 inches or of unknown size, needs the page's width."""
-    return isinstance(figure, bytes) or bool(figure.get_size_inches()[0] > 8)
+    """Return whether a picture is over 8 inches wide, and needs the page's width."""
+    if isinstance(figure, bytes):
+        return int.from_bytes(figure[16:20], "big") > 8 * style.DPI  # the width in a PNG's header
+    return bool(figure.get_size_inches()[0] > 8)
 
 
 def _cells(table: pd.DataFrame | Table) -> dict[str, list]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hemo import console, families
 from hemo.display import inflation, page
-from hemo.display.numbers import ranged
+from hemo.display.numbers import number, ranged
 from hemo.display.page import Section, spoken
 from hemo.slices import duplicates
 from hemo.slices.store import SliceStore
@@ -95,7 +95,7 @@ def verdict(found: Audit) -> str:
     low, high = auc["inflation"].min(), auc["inflation"].max()
     clear = int((auc["inflation_low"] > 0).sum())
     return (
-        f"Split by slice, the AUC is higher by {low:.2f} to {high:.2f} than split by patient; of "
+        f"Split by slice, the AUC is higher by {number(low)} to {number(high)} than split by patient; of "
         f"{len(auc)} trainings the interval excludes zero in {clear}. {copies}"
     )
 

@@ -153,7 +153,8 @@ def verdicts(made: Tables) -> list[str]:
     audited = made["by_patient"]
     if len(audited):
         gap = audited.loc[audited["metric"] == "auc", "inflation"]
-        result.append(f"Split by patient, the AUC is lower by {gap.min():.2f} to {gap.max():.2f}.")
+        low, high = numbers.number(gap.min()), numbers.number(gap.max())
+        result.append(f"Split by patient, the AUC is lower by {low} to {high}.")
     return result
 
 
