@@ -6,6 +6,8 @@ import hashlib
 import importlib
 import io
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -76,6 +78,13 @@ def test_every_module_that_the_changelog_names_as_new_is_there() -> None:
     rows = re.findall(r"^\| `hemo[^|]*\| `(hemo[.\w]+)`", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert len(rows) > 50
     assert [name for name in rows if find_spec(name) is None] == []
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> None:
+    script = ROOT / "docs" / "notebook.py"
+    printed = subprocess.check_output([sys.executable, script], cwd=tmp_path, text=True, timeout=240)
+    assert "recall_at_specificity_80" in printed
+    assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
 def examples(path: Path) -> set[str]:
