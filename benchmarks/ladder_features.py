@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.ladder_models import Fit, Matrix, linear, network, trees
 from hemo.families._backbones import as_backbone, backbone
 from hemo.families._embedding import embed
-from hemo.families._feature_cache import remembered
+from hemo.families._feature_cache import cached_features
 from hemo.families._lite0 import lite0, set_weights
 from hemo.families._radiology import DEPTHS, radiological_features
 from hemo.families._torch_file import read_torch_file
@@ -74,7 +74,7 @@ class Features:
 
 def radiology(images: Images) -> Matrix:
     """Return the radiological features."""
-    return remembered(images, "radiology", radiological_features, on_disk=True)
+    return cached_features(images, "radiology", radiological_features, on_disk=True)
 
 
 def frozen(images: Images, weights: str = "imagenet", name: str = "lite0") -> Matrix:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hemo.commands import options
 from hemo.console import err, next_commands, out, table, track
 from hemo.labels import FORMATS, LABELS
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     "--images", required=True, help="Folder of scans: DICOM, NIfTI, JPEG, PNG or TIFF, in any nesting."
 )
 @click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
-@click.option("--store", required=True, help="Folder of the slice store to make, finish or add to.")
+@click.option(
+    "--store",
+    default=options.STORE,
+    show_default=True,
+    help="Folder of the slice store to make, finish or add to.",
+)
 @click.option("--size", default=128, show_default=True, help="Height and width of a stored slice in pixels.")
 @click.option(
     "--windows",
@@ -42,7 +48,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Form of the label table; auto tells it from the header.",
 )
-@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option(
     "--key", default="", help="File with the key of the pseudonyms; STORE.key by default, made at first."
 )
@@ -151,24 +157,24 @@ def store() -> None:
 
 
 @store.command("info")
-@click.argument("folder", metavar="STORE")
-def store_info(folder: str) -> None:
+@click.argument("store", default=options.STORE)
+def store_info(store: str) -> None:
     """Print counts per label and patient, windows, digest and exclusions of STORE."""
     from hemo.slices.store import SliceStore
 
-    _print_store(SliceStore.open(folder))
+    _print_store(SliceStore.open(store))
 
 
 @store.command("show")
-@click.argument("folder", metavar="STORE")
+@click.argument("store", default=options.STORE)
 @click.option("--out", "target", default="", help="PNG to write; STORE.png by default.")
 @click.option("--columns", default=10, show_default=True, help="Slices per label.")
 @click.option("--seed", default=0, show_default=True, help="Which slices are drawn.")
-def store_show(folder: str, target: str, columns: int, seed: int) -> None:
+def store_show(store: str, target: str, columns: int, seed: int) -> None:
     """Write a contact sheet of STORE, to look at: some slices of each label, as a PNG."""
     from hemo.slices.sheet import write_sheet
     from hemo.slices.store import SliceStore
 
-    path = Path(target) if target else Path(folder).with_name(Path(folder).name + ".png")
-    write_sheet(SliceStore.open(folder), path, columns=columns, seed=seed)
+    path = Path(target) if target else Path(store).with_name(Path(store).name + ".png")
+    write_sheet(SliceStore.open(store), path, columns=columns, seed=seed)
     out.print(str(path), markup=False, soft_wrap=True)

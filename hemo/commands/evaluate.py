@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from hemo.commands import options
 from hemo.labels import FORMATS
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", default="models:/hemo-panel@production")
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
 @click.option("--dataset", metavar="NAME", default="", help="Name of the data; default: the folder's.")
@@ -19,8 +20,9 @@ from hemo.labels import FORMATS
     show_default=True,
     help="Form of the label table; auto tells it from the header.",
 )
-@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
+@options.tracked
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int
 ) -> None:

@@ -152,7 +152,9 @@ def gather(found: Comparison, config: Experiment) -> Contents:
     drawn = {
         "recall_by_family_and_label": heatmaps.recall_heatmap(named, config.name),
         f"{CHOOSE_BY[0]}_by_family_and_label": heatmaps.recall_heatmap(at_equal, config.name, CHOOSE_BY[0]),
-        "recall_by_family": heatmaps.recall_by_family(named, config.name),
+        "recall_by_family": heatmaps.recall_by_family(
+            named.assign(word=found.leaderboard["family"]), config.name
+        ),
     }
     source = report_sections.source(found, config)
     return Contents(

@@ -12,18 +12,11 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE: Final = "#0072B2"
-VERMILION: Final = "#D55E00"
-GREEN: Final = "#009E73"
-ORANGE: Final = "#E69F00"
-SKY: Final = "#56B4E9"
-PURPLE: Final = "#CC79A7"
-YELLOW: Final = "#F0E442"
-INK: Final = "#222222"
+from hemo.display.colors import BLUE, INK, PALETTE, VERMILION
+from hemo.display.colors import ORANGE as ORANGE
+
 GRAY: Final = "#707070"
 LIGHT: Final = "#E4E4E4"
-PALETTE: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, INK)
-"""Okabe and Ito, "Color universal design", 2008: told apart with any kind of color vision."""
 
 POSITIVE: Final = VERMILION
 NEGATIVE: Final = BLUE

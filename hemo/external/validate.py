@@ -16,8 +16,7 @@ from hemo.display import run_plots, style
 from hemo.errors import HemoError
 from hemo.evaluation import intervals, predictions
 from hemo.external import page
-from hemo.registry.panel import URI as PANEL_URI
-from hemo.registry.panel import model_name
+from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
 from hemo.slices.context import study_numbers, whole_studies
 from hemo.slices.preprocess import preprocess

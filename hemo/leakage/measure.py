@@ -26,9 +26,6 @@ FIGURES: Final = (
 FEWEST_PATIENTS: Final = 5
 """Positive patients below which a label's inflation cannot be told from chance."""
 
-UNAUDITED: Final = "unaudited: slices without patient ids"
-"""Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
-
 
 @dataclass(frozen=True)
 class Inflation:

@@ -11,9 +11,9 @@ import pandas as pd
 from hemo import console, families
 from hemo.display import inflation, style
 from hemo.display.report import Section, render
-from hemo.leakage.measure import UNAUDITED
 from hemo.slices import duplicates
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import UNAUDITED
 
 REPORT = "report/leakage.html"
 """Where an audit's run keeps its page."""

@@ -14,10 +14,11 @@ from hemo.config import Experiment
 from hemo.display.report import fact_table
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.leakage import measure, page
-from hemo.leakage.measure import FEWEST_PATIENTS, UNAUDITED
+from hemo.leakage.measure import FEWEST_PATIENTS
 from hemo.leakage.page import SPLITS, Audit
 from hemo.slices import duplicates, paper
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import UNAUDITED
 from hemo.training import Plan, Training
 
 

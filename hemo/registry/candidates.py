@@ -13,7 +13,7 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
-from hemo.registry.panel import model_name
+from hemo.registry.names import model_name
 from hemo.tracking import Run, family_word
 
 

@@ -14,7 +14,7 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, card, gate_page, ledger, panel
 from hemo.registry.candidates import Judgement, judge, model_uri
-from hemo.registry.panel import model_name
+from hemo.registry.names import model_name
 from hemo.tracking import family_word
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")

@@ -74,13 +74,18 @@ def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
     """Return what a served classifier of a family needs, pinned to the versions it was fitted with.
 
     What is made of other families (parameter `members`) needs what they need: trees and linear models of an
-    ensemble are served without TensorFlow.
+    ensemble are served without TensorFlow. hemo's code travels with the model, that of a family from another
+    package does not: the package is needed.
     """
-    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
+    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn"]
     installed = tracking.versions()
-    if any(families.get(name).tensorflow for name in params.get("members", (family,))):
+    parts = params.get("members", (family,))
+    if any(isinstance(families.build(name), families.EstimatorClassifier) for name in parts):
+        packages.append("skops")
+    if any(families.get(name).tensorflow for name in parts):
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
-    return [f"{name}=={version(name)}" for name in packages]
+    providers = {families.provider(name) for name in (family, *parts)} - {""}
+    return [*(f"{name}=={version(name)}" for name in packages), *sorted(providers)]
 
 
 def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:

@@ -17,11 +17,11 @@ from hemo import families, tracking
 from hemo.display import failures, run_plots, style
 from hemo.evaluation import predictions
 from hemo.labels import LABELS
-from hemo.leakage import measure
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
+from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
 
 
@@ -30,7 +30,7 @@ def run_tags(training: Training) -> dict[str, str]:
     plan, store = training.plan, training.store
     tags = {"variant": training.variant} if training.variant else {}
     if not store.patients_known:
-        tags["leakage"] = measure.UNAUDITED
+        tags["leakage"] = UNAUDITED
     return tags | {
         "family": training.family,
         "label": training.label,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
@@ -97,7 +96,9 @@ def _fit(
     rng = np.random.default_rng([training.plan.seed, len(LABELS), one.fold + 1])
     rows = _sampled(training, labels, one.train, rng)
     held = _sampled(training, labels, one.validation, rng)
-    network: Any = families.build(training.family, training.params, int(rng.integers(2**31)))
+    network = families.build(training.family, training.params, int(rng.integers(2**31)))
+    if not isinstance(network, LearnsTogether):
+        raise HemoError(f"family '{training.family}' learns one label at a time: it has no for_label")
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
     network.fit(

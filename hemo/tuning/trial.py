@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo import families
 from hemo.evaluation import objectives
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, CountsParameters, SharesFits
 from hemo.tuning.folds import Fold
 from hemo.tuning.pruning import FOLD_STEP, RUNGS
 from hemo.tuning.spec import StudySpec
@@ -216,7 +216,7 @@ def _run_folds(
         spec.training.plan.rule,
     )
     result.figures["seconds"] = seconds
-    if hasattr(classifier, "n_parameters"):
+    if isinstance(classifier, CountsParameters):
         result.figures["parameters"] = float(classifier.n_parameters)
     return tuple(result.figures[name] for name in spec.objectives)
 
@@ -240,9 +240,8 @@ def _fit_predict(
 ) -> NDArray[np.float64]:
     """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
     learned = fold.learned
-    shared = getattr(classifier, "fit_predict", None)
-    if shared is not None:
-        return shared(learned.x, learned.y, fold.tested, fold.memory)
+    if isinstance(classifier, SharesFits):
+        return classifier.fit_predict(learned.x, learned.y, fold.tested, fold.memory)
     classifier.fit(learned.x, learned.y, validation=learned.validation, on_epoch=on_epoch, **learned.context)
     return _positive(spec, classifier, fold)
 

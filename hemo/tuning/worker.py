@@ -13,6 +13,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.tuning import storage as storages
@@ -69,7 +70,7 @@ def run_trials(spec: StudySpec, number: int) -> None:
     """
     study = load(spec, number)
     folds = make_folds(spec.training)
-    me = storages.process_name()
+    me = liveness.this_process()
     while True:
         with Lock(spec.study + spec.url) as lock:
             trials = study.get_trials(deepcopy=False)

@@ -20,7 +20,7 @@ from hemo import families, tracking
 from hemo.evaluation import intervals
 from hemo.evaluation.metrics import METRICS
 from hemo.imaging import Reduction
-from hemo.registry import aliases, panel, promotion
+from hemo.registry import aliases, names, panel, promotion
 from hemo.registry.candidates import Judgement
 from hemo.registry.gate import Condition, Incumbent, Verdict
 
@@ -131,10 +131,10 @@ def case(runs, label: str, name: str = "good", *, sound: bool = True, better: bo
         columns=["metric", "value", "low", "high", "patients"],
     )
     run = tracking.get_run(runs[label, name])
-    number = aliases.current(panel.model_name(label)).get("production")
+    number = aliases.current(names.model_name(label)).get("production")
     incumbent = None
     if number:
-        version = tracking.client().get_model_version(panel.model_name(label), number)
+        version = tracking.client().get_model_version(names.model_name(label), number)
         incumbent = Incumbent(number, "logreg", None, "", same_run=version.run_id == run.run_id)
     verdict = Verdict((own,), (against,) if incumbent else (), figures)
     return Judgement(label, run, verdict, incumbent, {"slices": 80})
@@ -144,7 +144,7 @@ def decide(made: Judgement, override: str = "") -> str:
     """Carry out a case in a deciding run of its own, and build the panel."""
     experiment = made.run.experiment
     with tracking.start_run(experiment, "promotion", {"stage": "promotion"}) as deciding:
-        aliases.settle(panel.model_name(made.label))
+        aliases.settle(names.model_name(made.label))
         decision = promotion.decide(made, deciding, override)
         panel.update(deciding)
     return decision

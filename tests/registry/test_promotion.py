@@ -1,4 +1,5 @@
 import json
+import socket
 
 import mlflow
 import pytest
@@ -198,12 +199,12 @@ def test_of_two_decisions_at_the_same_time_none_is_made_on_what_is_no_longer_so(
     assert ledger.replay(history) == aliases.current(ANY) == {"production": "1", "previous": "2"}
 
 
-def test_a_process_killed_beside_another_decision_leaves_nothing_behind(store):
+@pytest.mark.parametrize("gone", ["{}:1@0.00", "{}|1|0.00"], ids=["today", "as version 0.1 wrote it"])
+def test_a_process_killed_beside_another_decision_leaves_nothing_behind(store, gone):
     decide(case(store, "any", "good"))
     stale = ledger.records(ANY)
     record = ledger.write(ANY, "rollback", {"production": "1"}, {}, stale[:-1])
-    gone = "|".join([record.owner.split("|")[0], "1", "0.0"])
-    tracking.client().set_tag(record.audit_id, "owner", gone)
+    tracking.client().set_tag(record.audit_id, "owner", gone.format(socket.gethostname()))
     history = aliases.settle(ANY)
     assert [one.state for one in history] == ["done"]
     assert aliases.current(ANY) == {"production": "1"}
