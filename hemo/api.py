@@ -13,7 +13,8 @@ from hemo import families
 from hemo.config import Experiment
 from hemo.config import load as load_experiment
 from hemo.errors import HemoError
-from hemo.evaluation import intervals, paired
+from hemo.evaluation import paired, predictions
+from hemo.evaluation.summary import Summary, summarize
 from hemo.imaging import Reduction
 from hemo.labels import LABELS
 from hemo.phantom import files
@@ -145,16 +146,16 @@ def compare(trained: Mapping[str, Trained], draws: int = 2000, seed: int = 0) ->
     HemoError
         If they were not tested on the same slices, patients and truths.
     """
-    tables = {name: _tested(one) for name, one in trained.items()}
-    paired.require_same_slices({name: table.sort_values("slice_id") for name, table in tables.items()})
-    rows = {}
-    for name, table in tables.items():
-        found = intervals.bootstrap(table, draws=draws, seed=seed, metrics=COLUMNS)
-        rows[name] = {
-            f"{metric}{suffix}": value
-            for metric, *bounds in found[["metric", "value", "low", "high"]].itertuples(index=False)
-            for suffix, value in zip(("", "_low", "_high"), bounds, strict=True)
+    tested = {name: summarize(one.predictions, draws, seed) for name, one in trained.items()}
+    paired.require_same_slices({name: predictions.sort(one.table) for name, one in tested.items()})
+    rows = {
+        name: {
+            f"{metric}{suffix}": number
+            for metric in COLUMNS
+            for suffix, number in zip(("", "_low", "_high"), one[metric], strict=True)
         }
+        for name, one in tested.items()
+    }
     board = pd.DataFrame.from_dict(rows, orient="index").rename_axis("family")
     return board.sort_values(list(COLUMNS[:2]), ascending=False)
 
@@ -179,19 +180,14 @@ def plot(trained: Trained, figure: str = "roc", name: str = "") -> "Figure":
     """
     from hemo.display import run_plots
 
-    known: dict[str, Callable[[pd.DataFrame, str], Figure]] = {
+    known: dict[str, Callable[[Summary, str], Figure]] = {
         "roc": run_plots.roc,
         "precision_recall": run_plots.precision_recall,
         "confusion_matrix": run_plots.confusion_matrix,
         "calibration": run_plots.reliability,
         "patients": run_plots.patient_strip,
-        "epochs": run_plots.learning_curves,
+        "epochs": lambda _, title: run_plots.learning_curves(trained.epochs, title),
     }
     if figure not in known:
         raise HemoError(f"unknown figure '{figure}': choose one of {', '.join(known)}")
-    table = trained.epochs if figure == "epochs" else _tested(trained)
-    return known[figure](table, name or families.title(trained.family))
-
-
-def _tested(trained: Trained) -> pd.DataFrame:
-    return trained.predictions[trained.predictions["part"] == "test"].reset_index(drop=True)
+    return known[figure](summarize(trained.predictions), name or families.title(trained.family))

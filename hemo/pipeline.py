@@ -68,31 +68,36 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     parent : str, optional
         Run below which the preprocessing is logged.
     """
-    store = config.store_folder
-    if not config.images and (store / "store.json").is_file():
-        return SliceStore.open(store)
-    images, labels = config.images, config.labels
-    if not images:
-        images = str(config.folder / "phantom")
-        labels = make_phantom(config, Path(images))
-    preprocess_into(config, Path(images), Path(labels) if labels else None)
-    opened = SliceStore.open(store)
-    if parent:
+    finished = (config.store_folder / "store.json").is_file()
+    if config.images or not finished:
+        images, labels = Path(config.images), Path(config.labels) if config.labels else None
+        if not config.images:
+            images, labels = make_phantom(config)
+        preprocess_into(config, images, labels)
+    store = SliceStore.open(config.store_folder)
+    if parent and (config.images or not finished):
         experiment = tracking.get_run(parent).experiment
         tags = {"stage": "preprocess", "dataset": config.dataset}
         with tracking.start_run(experiment, "preprocess", tags, parent):
-            recording.record_store(opened)
-    return opened
+            recording.record_store(store)
+    return store
 
 
-def make_phantom(config: Experiment, folder: Path) -> str:
-    """Make the phantom's studies where they are not there yet; return the path of its label table."""
+def make_phantom(config: Experiment) -> tuple[Path, Path]:
+    """Make the phantom's studies where they are not there yet; return their folder and label table."""
     from hemo.phantom import files
 
+    folder = config.folder / "phantom"
     table = folder / "labels.csv"
     if not table.is_file():
-        files.write(folder, **config.phantom.model_dump(), seed=config.seed, workers=config.workers)
-    return str(table)
+        files.write(
+            folder,
+            **config.phantom.model_dump(),
+            seed=config.seed,
+            workers=config.workers,
+            progress=console.bar("phantom: patients"),
+        )
+    return folder, table
 
 
 def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> None:
@@ -106,5 +111,5 @@ def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> No
         config.store_folder,
         Reduction(**config.reduction.model_dump()),
         workers=config.workers,
-        progress=lambda ticks, total: console.track(ticks, "reading scans", total),
+        progress=console.bar("reading scans"),
     )

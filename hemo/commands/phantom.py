@@ -69,7 +69,15 @@ def phantom(
     table = out / "labels.csv"
     if table.exists():
         raise HemoError(f"{table}: holds a phantom already: give another --out or delete that folder")
-    groups = files.write(out, patients=patients, slices=slices, size=size, seed=seed, workers=workers)
+    groups = files.write(
+        out,
+        patients=patients,
+        slices=slices,
+        size=size,
+        seed=seed,
+        workers=workers,
+        progress=console.bar("phantom: patients"),
+    )
     rows = [row for group in groups for row in group]
     counts = []
     for label in LABELS:

@@ -14,7 +14,8 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 from hemo import families, tracking
 from hemo.display import run_plots, style
 from hemo.errors import HemoError
-from hemo.evaluation import intervals, predictions
+from hemo.evaluation import predictions
+from hemo.evaluation.summary import summarize
 from hemo.external import page
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
@@ -22,6 +23,7 @@ from hemo.slices.context import study_numbers, whole_studies
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import trained_on
+from hemo.training import final_metrics
 
 EXPERIMENT = "hemo-external"
 """The MLflow experiment of external validations."""
@@ -204,29 +206,18 @@ def _record(
     draws: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Log one member's evaluation as a run; return its figures beside the internal ones."""
-    found = intervals.bootstrap(table, draws=draws, seed=seed).set_index("metric")
-    internal = tracking.get_run(run_id).metrics if run_id else {}
-    counts = {
-        "slices": len(table),
-        "patients": table["patient"].nunique(),
-        "positive_slices": int(table["truth"].sum()),
-        "positive_patients": table.loc[table["truth"] == 1, "patient"].nunique(),
+    """Log one member's evaluation as a run; return its metrics beside the internal ones."""
+    tested = summarize(table, draws, seed)
+    inside = tracking.get_run(run_id).metrics if run_id else {}
+    outside = final_metrics.with_bounds("test", tested)
+    internal = {name.replace("test", "internal", 1): inside.get(name, np.nan) for name in outside}
+    logged: dict[str, float] = {
+        **final_metrics.counts("test", "slices", tested),
+        "threshold": member.threshold,
+        **outside,
+        **internal,
     }
-    logged: dict[str, float] = {f"test/{name}": float(number) for name, number in counts.items()}
-    logged["threshold"] = member.threshold
-    for name, row in found.iterrows():
-        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high")):
-            logged[f"test/{name}{suffix}"] = float(row[column])
-            logged[f"internal/{name}{suffix}"] = internal.get(f"test/{name}{suffix}", np.nan)
     title = f"{families.title(member.family)}: {member.label}, {tags['dataset']}"
-    figures = {
-        "roc": run_plots.roc(table, title),
-        "precision_recall": run_plots.precision_recall(table, title),
-        "confusion_matrix": run_plots.confusion_matrix(table, title),
-        "reliability": run_plots.reliability(table, title),
-        "patients": run_plots.patient_strip(table, title),
-    }
     own = {**tags, "family": member.family, "label": member.label, "version": member.version, "run": run_id}
     experiment = tracking.get_run(parent).experiment
     with (
@@ -236,7 +227,7 @@ def _record(
         mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
         for part in ("plots", "predictions"):
             (Path(scratch) / part).mkdir()
-        for name, figure in figures.items():
+        for name, figure in run_plots.draw_all(tested, title).items():
             (Path(scratch) / "plots" / f"{name}.png").write_bytes(style.png(figure))
         predictions.write(table, Path(scratch) / tracking.PREDICTIONS)
         mlflow.log_artifacts(scratch)
@@ -246,7 +237,7 @@ def _record(
             "value": logged[f"test/{name}"], "low": logged[f"test/{name}_low"],
             "high": logged[f"test/{name}_high"], "internal": logged[f"internal/{name}"],
             "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
-            "slices": counts["slices"], "positive_patients": counts["positive_patients"],
+            "slices": tested.counts.slices, "positive_patients": tested.counts.positive_patients,
         }
         for name in SHOWN
     ]  # fmt: skip

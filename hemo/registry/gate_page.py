@@ -12,7 +12,7 @@ from rich.text import Text
 from hemo import families, tracking
 from hemo.display import page
 from hemo.registry import card
-from hemo.registry.gate import Condition, Verdict
+from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import Run
 from hemo.tracking.views import markdown_table
 
@@ -60,12 +60,18 @@ def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override
         "passed": verdict.passed,
         "override": override if decision == "overridden" else "",
         "reason": verdict.reason,
-        "conditions": [asdict(condition) for condition in verdict.conditions],
+        "conditions": [_plain(finding) for finding in verdict.findings],
         "figures": {
             str(row["metric"]): [None if pd.isna(row[c]) else row[c] for c in ("value", "low", "high")]
-            for row in verdict.figures.to_dict("records")
+            for row in verdict.metrics.to_dict("records")
         },
     }
+
+
+def _plain(finding: Finding) -> dict[str, object]:
+    """Return a finding as plain values, under the names that reports have had from the first."""
+    facts = asdict(finding)
+    return {"name": facts.pop("name"), "figure": facts.pop("found"), **facts}
 
 
 def red_square() -> bytes:
@@ -101,12 +107,12 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
         page.heading("Conditions"),
         page.table(
             ("condition", "verdict", "found", "asked", "in words"),
-            [(c.name, _verdict(c), c.figure, c.required, _sentence(c.words)) for c in verdict.conditions],
-            ["yes" if c.passed else "no" for c in verdict.conditions],
+            [(c.name, _verdict(c), c.found, c.required, _sentence(c.words)) for c in verdict.findings],
+            ["yes" if c.passed else "no" for c in verdict.findings],
             column=1,
         ),
         page.heading("Figures on patients kept from training"),
-        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
+        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.metrics)),
     ]
     return page.page(f"Gate: {run_name}", *parts)
 
@@ -130,7 +136,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     tags, experiment = run.tags, run.experiment
     rows = []
     for name in ("recall", "specificity", "precision", "auc"):
-        value, low, high = verdict.figure(name)
+        value, low, high = verdict[name]
         rows.append((name.replace("auc", "AUC"), f"{value:.3f}", f"{low:.3f} to {high:.3f}"))
     figures = markdown_table(("figure", "value", "95% interval"), rows)
     mark = red_mark(deciding)
@@ -184,9 +190,9 @@ def conditions(name: str, verdict: Verdict) -> Table:
     shown = Table(title=name, title_justify="left", title_style="bold", header_style="bold")
     for column in ("condition", "found", "asked", "verdict"):
         shown.add_column(column, overflow="fold")
-    for one in verdict.conditions:
+    for one in verdict.findings:
         style = "green" if one.passed else "red"
-        shown.add_row(one.name, one.figure, one.required, Text(_verdict(one), style=style))
+        shown.add_row(one.name, one.found, one.required, Text(_verdict(one), style=style))
     return shown
 
 
@@ -194,8 +200,8 @@ def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _verdict(condition: Condition) -> str:
-    return "pass" if condition.passed else "FAIL"
+def _verdict(finding: Finding) -> str:
+    return "pass" if finding.passed else "FAIL"
 
 
 def _figures(figures: pd.DataFrame) -> list[tuple[str, ...]]:

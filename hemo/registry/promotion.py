@@ -211,7 +211,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
         override=override,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        card.write(Path(scratch), facts, tracking.load_predictions(run.run_id))
+        card.write(Path(scratch), facts, judged.tested)
         tracking.client().log_artifacts(run.run_id, scratch, "card")
 
 
@@ -222,9 +222,9 @@ def _register(judged: Judgement, decision: str, deciding: str, override: str) ->
         client.create_registered_model(model, description=gate_page.about(judged.label, model))
     tags = {"gate": decision, "threshold": f"{run.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
-        figure, low, high = judged.verdict.figure(name)
+        point, low, high = judged.verdict[name]
         bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off
-        tags[name] = f"{figure:.2f} ({bounds})"
+        tags[name] = f"{point:.2f} ({bounds})"
     tags |= {name: run.tags[name] for name in CARRIED if name in run.tags}
     tags["decided_in"] = deciding
     if override:

@@ -101,12 +101,12 @@ def deal(
     DataFrame
         `patient` and `part` (0, 1, ...), one row a patient.
     """
-    share = np.asarray(fractions, dtype=float)
-    grouped = index.groupby("patient", observed=True)
+    share = np.asarray(fractions)
+    grouped = index.groupby("patient")
     facts = pd.DataFrame({label: grouped[label].max() == 1 for label in LABELS})
     facts["slices"] = grouped.size()
     facts["key"] = grouped[order_by].min()
-    facts = facts.sort_values(["key", "slices"], kind="stable")
+    facts = facts.sort_values(["key", "slices"])
     rng = np.random.default_rng(seed)
     facts = facts.iloc[rng.permutation(len(facts))]
 

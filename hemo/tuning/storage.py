@@ -94,8 +94,8 @@ def open_storage(url: str) -> RDBStorage:
             ) from None
         except ImportError:
             raise HemoError(
-                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and write "
-                f"{POSTGRESQL}"
+                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and "
+                f"write {POSTGRESQL}"
             ) from None
         except (DatabaseError, optuna.exceptions.StorageInternalError) as fault:
             if time.monotonic() > end or sqlite or not isinstance(fault, OperationalError):

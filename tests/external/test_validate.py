@@ -11,6 +11,7 @@ from hemo.errors import HemoError
 from hemo.external import validate
 from hemo.registry.names import PANEL_URI
 from hemo.slices.preprocess import preprocess
+from tests.helpers.present import present
 from tests.helpers.registry_world import REDUCTION
 
 
@@ -103,9 +104,9 @@ def test_any_is_not_evaluated_where_a_table_has_only_some_of_its_subtypes(promot
 
 
 def test_a_classifier_evaluated_on_what_it_was_made_of_is_said_so_in_red(promoted, data, tmp_path):
-    own = preprocess(*data, tmp_path / "own", REDUCTION).store
-    run = tracking.client().get_model_version("hemo-any", "1").run_id
-    source = mlflow.data.from_numpy(np.zeros(1), source=str(tmp_path / "own"))
+    own = preprocess(data[0], data[1], tmp_path / "own", REDUCTION).store
+    run = present(tracking.client().get_model_version("hemo-any", "1").run_id)
+    source = mlflow.data.numpy_dataset.from_numpy(np.zeros(1), source=str(tmp_path / "own"))
     with mlflow.start_run(run):
         mlflow.log_input(source)
     tracking.client().set_tag(run, "data_digest", own.digest)

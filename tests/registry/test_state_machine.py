@@ -2,7 +2,6 @@
 
 import shutil
 
-import mlflow
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from hemo import tracking
 from hemo.errors import HemoError
 from hemo.registry import aliases, ledger, names, panel, promotion
 from hemo.registry.names import model_name
+from tests.helpers.mlflow_default import forget_stores
 from tests.helpers.registry_world import case, decide, empty_store
 
 LABELS = ("any", "epidural")
@@ -151,4 +151,4 @@ def test_the_registry_tells_the_truth_whatever_is_done(trained, tmp_path_factory
             max_examples=7, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
-    mlflow.set_tracking_uri(None)
+    forget_stores()

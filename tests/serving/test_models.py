@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mlflow
@@ -21,7 +22,8 @@ from tests.helpers.registry_world import REDUCTION
 
 
 def members(*labels, threshold=0.5):
-    return [Member(label, "logreg", "1", threshold, REDUCTION, None) for label in labels]
+    unused: Any = None  # the classifier
+    return [Member(label, "logreg", "1", threshold, REDUCTION, unused) for label in labels]
 
 
 def raw(study="", position=0.0, seed=0):
@@ -48,7 +50,7 @@ def test_a_study_is_positive_where_any_of_its_slices_is_and_others_stand_alone()
 
 def test_without_any_study_there_is_no_summary():
     found = tabulate({"any": np.array([0.3])}, members("any"), [""])
-    assert not [name for name in found if name.startswith("study")]
+    assert not [name for name in found if str(name).startswith("study")]
 
 
 def test_neighbours_are_those_of_the_study_by_position_whatever_the_order():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hemo.slices.records import _array
 from tests.helpers.folders import dicom_folder
 
-VALUES = {
+VALUES: dict[pa.DataType, list[Any]] = {
     pa.string(): ["a", "", "zwölf", None, "b" * 300],
     pa.list_(pa.int64()): [[1, -(2**63)], [], None, [2**63 - 1]],
     pa.bool_(): [True, False, None, True, True, False, None, False, True],

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
@@ -231,8 +232,10 @@ def test_a_worker_whose_trial_was_taken_for_lost_goes_on(world, monkeypatch):
 
 
 def test_a_dead_worker_that_is_not_replaced_is_counted_once():
-    crew = processes._Crew(SimpleNamespace(study="bleeding/sgd/any", workers=1))
-    crew._processes = [SimpleNamespace(is_alive=lambda: False, exitcode=1)]
+    job: Any = SimpleNamespace(study="bleeding/sgd/any", workers=1)
+    dead: Any = SimpleNamespace(is_alive=lambda: False, exitcode=1)
+    crew = processes._Crew(job)
+    crew._processes = [dead]
     for _ in range(processes.MOST_DEATHS + 1):  # another worker's last trial takes its time
         crew.tend(ended=0, wanted=False)
     assert crew._deaths == 1
