@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hemo import families
-from hemo.cli import COMMANDS
+from hemo.commands import COMMANDS
 from hemo.errors import HemoError
 from hemo.families import _plugins
 
