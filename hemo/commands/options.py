@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hemo.slices.label_tables import FORMATS
+
 if TYPE_CHECKING:
     from hemo.config import Experiment
 
@@ -31,6 +33,13 @@ def experiment_file(default: str = "") -> Callable[[Command], Command]:
 experiment = experiment_file()
 images = click.option("--images", metavar="DIR", default="", help="Folder of scans: DICOM, PNG or JPEG.")
 labels = click.option("--labels", metavar="FILE", default="", help="Label table (CSV).")
+labels_format = click.option(
+    "--labels-format",
+    type=click.Choice(["auto", *(one.name for one in FORMATS)]),
+    default="auto",
+    show_default=True,
+    help="Form of the label table; auto tells it from the header.",
+)
 store = click.option("--store", metavar="DIR", default="", help="Folder of the slice store.")
 protocol = click.option(
     "--protocol",

@@ -1,6 +1,7 @@
 """DICOM files to slices in HU."""
 
 import math
+import re
 import warnings
 import zlib
 from collections.abc import Mapping
@@ -176,6 +177,32 @@ def _geometry(groups: list[Any], values: Values) -> tuple[float, tuple[float, fl
     return position, (spacing[0], spacing[1]) if usable else None
 
 
+def _stack(groups: list[Any], values: Values) -> dict[str, Any]:
+    """Return what tells the stack of a slice (see `RawSlice`)."""
+    found = _group_value(groups, "PlaneOrientationSequence", "ImageOrientationPatient")
+    axes = _floats(values.get("ImageOrientationPatient") if found is None else found)
+    normal = None
+    if len(axes) == 6:
+        a, b, c, d, e, f = axes
+        cross = (b * f - c * e, c * d - a * f, a * e - b * d)
+        length = math.hypot(*cross)
+        normal = tuple(round(n / length, 3) for n in cross) if length > 0 else None
+    clock = re.fullmatch(r"(\d\d):?(\d\d):?(\d\d(?:\.\d*)?)", _text(values, "AcquisitionTime"))
+    kernel = values.get("ConvolutionKernel") or ""
+    kinds = values.get("ImageType") or []
+    kinds = kinds.split("\\") if isinstance(kinds, str) else list(kinds)
+    return {
+        "series": _text(values, "SeriesInstanceUID"),
+        "acquisition": _text(values, "AcquisitionNumber"),
+        "normal": normal,
+        "time": int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else math.nan,
+        "thickness": _number(values, "SliceThickness"),
+        "kernel": kernel if isinstance(kernel, str) else "\\".join(map(str, kernel)),
+        "derived": str(kinds[0]).strip().upper() == "DERIVED" if kinds else False,
+        "body": _text(values, "BodyPartExamined").upper(),
+    }
+
+
 def _pixels(
     frame: NDArray[Any], values: Values, groups: list[Any], reduced: bool
 ) -> tuple[NDArray[Any], bool, int]:
@@ -275,6 +302,7 @@ def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Pa
                 uid=uid,
                 number=place,
                 offset=offset,
+                **_stack(groups, values),
             )
         )
     return parts

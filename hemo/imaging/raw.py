@@ -58,6 +58,10 @@ class RawSlice:
         Slice thickness in millimetres; NaN where unknown.
     kernel
         The reconstruction kernel's name, "" where unknown.
+    derived
+        Whether it was made of other slices (reformatted, averaged), by the DICOM ImageType.
+    body
+        The body part examined, in capitals; "" where unknown.
     notes
         What was assumed in reading it, a sentence each (no orientation, which of two conflicting transforms).
     jpeg
@@ -82,6 +86,8 @@ class RawSlice:
     time: float = math.nan
     thickness: float = math.nan
     kernel: str = ""
+    derived: bool = False
+    body: str = ""
     notes: tuple[str, ...] = ()
     jpeg: bytes = field(default=b"", repr=False)
 
