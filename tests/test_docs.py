@@ -95,7 +95,12 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", blocks(ROOT / "docs" / "extending.md"))
+def headline(code: str) -> str:
+    """Return the name of the first function that a block defines."""
+    return (re.findall(r"^def (\w+)", code, re.MULTILINE) or ["names"])[0]
+
+
+@pytest.mark.parametrize("code", blocks(ROOT / "docs" / "extending.md"), ids=headline)
 def test_the_examples_of_extending_run_as_they_stand(code: str) -> None:
     exec(compile(code, "docs/extending.md", "exec"), {"__name__": "extending"})
 
