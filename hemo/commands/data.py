@@ -7,6 +7,7 @@ import click
 
 from hemo.commands import options
 from hemo.console import err, next_commands, out, table, track
+from hemo.imaging.formats import format_names
 from hemo.labels import LABELS
 from hemo.slices.label_tables import forms
 
@@ -31,9 +32,7 @@ do not share it.
 
 
 @click.command(help=HELP)
-@click.option(
-    "--images", required=True, help="Folder of scans: DICOM, NIfTI, JPEG, PNG or TIFF, in any nesting."
-)
+@click.option("--images", required=True, help=f"Folder of scans: {format_names()}, in any nesting.")
 @click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
 @click.option(
     "--store",

@@ -12,6 +12,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
+from hemo.imaging.formats import format_names
 from hemo.slices.stacks import USUAL_THICKNESS, Geometry, Stack, choose, stack_codes
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def read_inputs(table: pd.DataFrame, reductions: Iterable["Reduction"]) -> list[
         INVALID_PARAMETER_VALUE, which the scoring server answers with status 400, naming the row.
     """
     if "image" not in table.columns:
-        raise bad_request("no column 'image': send the bytes of one DICOM, PNG or JPEG file a row")
+        raise bad_request(f"no column 'image': send the bytes of one {format_names()} file a row")
     if not 0 < len(table) <= MAX_IMAGES:
         raise bad_request(f"{len(table)} images: send between 1 and {MAX_IMAGES}")
     studies = table["study"] if "study" in table.columns else [None] * len(table)
@@ -125,7 +126,7 @@ def _as_stack(slices: Sequence["RawSlice"]) -> Stack:
         np.array([one.time for one in slices]),
         first.kernel,
         first.derived,
-        first.body,
+        first.body_part.upper(),
     )
 
 
@@ -173,14 +174,18 @@ def _read_one(row: int, image: Any, study: Any, reductions: Iterable["Reduction"
 
 def _from_array(array: NDArray[Any]) -> "RawSlice":
     from hemo import imaging
-    from hemo.imaging.raster import LARGEST
+    from hemo.imaging.raster import LARGEST, SMALLEST
 
-    if array.ndim != 2 or min(array.shape) < 2 or max(array.shape) > LARGEST:
-        raise imaging.Excluded(f"is an array of shape {array.shape}: give (height, width)")
-    if array.dtype == np.uint8:
-        return imaging.RawSlice(array, hu=False)
-    if array.dtype.kind not in "if" or not np.isfinite(array).all():
+    gray = array.dtype == np.uint8
+    if not gray and (array.dtype.kind not in "if" or not np.isfinite(array).all()):
         raise imaging.Excluded(f"is an array of {array.dtype}: give uint8 gray or finite float32 HU")
+    if array.ndim != 2 or min(array.shape) < SMALLEST or max(array.shape) > LARGEST:
+        sizes = f"(height, width), each of {SMALLEST} to {LARGEST}"
+        raise imaging.Excluded(f"is an array of shape {array.shape}: give {sizes}")
+    if gray:
+        return imaging.RawSlice(np.ascontiguousarray(array), hu=False)
+    if np.abs(array).max() > np.finfo(np.float32).max:
+        raise imaging.Excluded(f"is an array of numbers up to {np.abs(array).max():g}: give HU")
     return imaging.RawSlice(array.astype(np.float32), hu=True)
 
 

@@ -134,7 +134,7 @@ class ServedClassifier(PythonModel):
 class ServedPanel(PythonModel):
     """The production classifiers together, one of each label that has one.
 
-    Input: a table with the column `image`, the bytes of a DICOM, PNG, JPEG or TIFF file (base64 over HTTP);
+    Input: a table with the column `image`, the bytes of a file of one slice (base64 over HTTP);
     in Python also a path or an array (uint8 gray, or int16 or float HU), and optionally `study`, which
     groups slices (DICOM bytes carry it themselves). Output: a row an image; see `tabulate`.
     """

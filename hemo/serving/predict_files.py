@@ -15,6 +15,7 @@ from hemo import console
 from hemo.display import page
 from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
+from hemo.imaging.formats import format_names
 from hemo.imaging.reader import read_parts
 from hemo.serving.inputs import in_study_order, study_word, which_answer
 from hemo.serving.models import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
@@ -58,9 +59,7 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     """
     files = list(files_below(paths))
     if not files:
-        raise HemoError(
-            f"{paths[0]}: no DICOM, NIfTI, PNG or JPEG file: give files or a folder that has some"
-        )
+        raise HemoError(f"{paths[0]}: no {format_names()} file: give files or a folder that has some")
     found: list[tuple[str, RawSlice]] = []
     skipped = []
     for folder, name in console.track(files, "reading", len(files)):

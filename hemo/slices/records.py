@@ -95,7 +95,7 @@ class Identity(NamedTuple):
     thickness: float = math.nan
     kernel: str = ""
     derived: bool = False
-    body: str = ""
+    body_part: str = ""
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -177,7 +177,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
         raw.thickness if raw.thickness == raw.thickness else None,
         raw.kernel,
         raw.derived,
-        raw.body,
+        raw.body_part.upper(),
         "\n".join(raw.notes),
         row.digest,
         row.image,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from hemo.errors import HemoError
+from hemo.imaging.formats import format_names
 from hemo.imaging.windows import WINDOWS
 from hemo.labels import LABELS
 from hemo.slices.files import files_below, slice_name
@@ -206,7 +207,7 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
         shown = (*group.get(name, ()), window)
         group[name] = kinds.setdefault(shown, shown)
     if not groups:
-        raise HemoError(f"{images}: no DICOM, NIfTI, JPEG, PNG or TIFF files in it: give another folder")
+        raise HemoError(f"{images}: no {format_names()} files in it: give another folder")
     shared = os.path.commonpath(groups) if "" not in groups else ""
     several = sum(map(len, groups.values())) > 1
     depth = len(shared.split(os.sep)) if shared and several else 0
