@@ -12,7 +12,7 @@ from hemo.comparison import contents, runs, sections
 from hemo.comparison import tables as report_tables
 from hemo.comparison.leaderboard import CHOOSE_BY, METRICS, Comparison
 from hemo.config import Experiment
-from hemo.display import page
+from hemo.display import page, terminal
 from hemo.display.numbers import number, ranged
 from hemo.tracking import views
 
@@ -103,7 +103,7 @@ def note(found: Comparison) -> str:
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
     names = (*METRICS, "recall at spec. 0.80")
-    board = console.table("Leaderboard (95% intervals by patient)", ("family", *names, ""), [])
+    board = terminal.table("Leaderboard (95% intervals by patient)", ("family", *names, ""), [])
     for column in board.columns:
         column.no_wrap = column.header in ("family", "recall", "auc")
     for label, part in report_tables.by_label(found.leaderboard):
@@ -113,7 +113,7 @@ def print_comparison(found: Comparison) -> None:
             look = "bold green" if row["best"] else ""
             board.add_row(f"  {row['family']}", *_cells(row), remark, style=look)
         board.add_section()
-    means = console.table("Averages over labels", ("family", *names), [])
+    means = terminal.table("Averages over labels", ("family", *names), [])
     for row in found.averages.to_dict("records"):
         means.add_row(row["family"], *_cells(row))
     console.out.print(board, means)

@@ -127,7 +127,7 @@ def settle_all() -> None:
 def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
     """Promote, and print the decisions."""
     table = promote(config, experiment, parent)
-    console.out.print(gate_page.terminal(table))
+    console.out.print(gate_page.decisions(table))
     return table
 
 
