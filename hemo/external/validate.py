@@ -20,7 +20,7 @@ from hemo.external import page
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
 from hemo.slices.assemble import Answering
-from hemo.slices.context import stack_numbers, whole_stacks
+from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import trained_on
@@ -178,9 +178,9 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
     truth = store.index[member.label].to_numpy()
     probability = np.full(len(store), np.nan)
-    for rows in whole_stacks(store.index, _AT_ONCE):
+    for rows in whole_stacks(store.stack, _AT_ONCE):
         if (truth[rows] >= 0).any():
-            probability[rows] = member.probability(store.images(rows), stack_numbers(store.index, rows))
+            probability[rows] = member.probability(store.images(rows), store.stack[rows])
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return predictions.validate(
@@ -234,9 +234,9 @@ def _record(
         mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
         for part in ("plots", "predictions"):
             (Path(scratch) / part).mkdir()
+        predictions.write(table, Path(scratch) / tracking.PREDICTIONS)
         for name, figure in run_plots.draw_all(tested, title).items():
             (Path(scratch) / "plots" / f"{name}.png").write_bytes(style.png(figure))
-        predictions.write(table, Path(scratch) / tracking.PREDICTIONS)
         mlflow.log_artifacts(scratch)
     return [
         {
