@@ -4,7 +4,7 @@ Results go to standard output; progress and notices to standard error, so that o
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -36,6 +36,11 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
     )
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
         yield from progress.track(items, total=total, description=description)
+
+
+def bar(description: str) -> Callable[[Iterable[Item], int], Iterator[Item]]:
+    """Return what shows a progress bar behind items, given their number: for functions that take one."""
+    return lambda items, total: track(items, description, total)
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

@@ -37,6 +37,11 @@ def run_all(
         Processes. With one, tasks run here and in order; with more, as they finish.
     pool : ProcessPoolExecutor, optional
         From `processes`, where they were started earlier.
+
+    Examples
+    --------
+    >>> [(task, result) for task, result in run_all(abs, [-1, 2], workers=1)]
+    [(-1, 1), (2, 2)]
     """
     if workers == 1 or len(tasks) < 2:
         for task in tasks:

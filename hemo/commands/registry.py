@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 @click.command()
 @options.experiment
 @options.label
-@options.switch("--dry-run", help="Judge and show every condition; write and move nothing.")
+@click.option("--dry-run", is_flag=True, help="Judge and show every condition; write and move nothing.")
 @click.option("--override", metavar="REASON", default="", help="Promote one label against the gate.")
+@options.tracked
 def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     """Put the best family of each label through the gate, and into production where it passes.
 
@@ -34,7 +35,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     if dry_run:
         table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
-            console.out.print(gate_page.conditions(case.run.info.run_name, case.verdict))
+            console.out.print(gate_page.conditions(case.run.name, case.verdict))
         console.out.print(gate_page.terminal(table))
         console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
         return
@@ -51,6 +52,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
 @click.command()
 @click.argument("label")
 @click.option("--reason", metavar="WORDS", default="", help="Why; recorded.")
+@options.tracked
 def rollback(label: str, reason: str) -> None:
     """Put the version of LABEL that was in production before back into production.
 
@@ -76,6 +78,7 @@ def rollback(label: str, reason: str) -> None:
 
 
 @click.command()
+@options.tracked
 def registry() -> None:
     """Show what is in production, since when, why, and what it replaced."""
     from hemo import console
@@ -92,6 +95,7 @@ def registry() -> None:
 
 @click.command()
 @click.argument("label")
+@options.tracked
 def history(label: str) -> None:
     """Show every decision about LABEL (or `panel`), oldest first, with what was done by hand."""
     from rich.table import Table
@@ -99,7 +103,7 @@ def history(label: str) -> None:
 
     from hemo import config, console
     from hemo.registry import aliases, ledger
-    from hemo.registry.panel import model_name
+    from hemo.registry.names import model_name
 
     model = model_name(label if label == "panel" else config.label_names(label)[0])
     records = aliases.settle(model)

@@ -11,8 +11,14 @@ from hemo.errors import HemoError
 
 @click.command()
 @options.together(
-    options.experiment, options.images, options.labels, options.store, options.seed, options.workers
+    options.experiment_file(options.QUICKSTART),
+    options.images,
+    options.labels,
+    options.store,
+    options.seed,
+    options.workers,
 )
+@options.tracked
 def main(**words: Any) -> None:
     """Go the whole way: data, slice store, every family on every label, comparison, promotion.
 
@@ -56,16 +62,18 @@ def _training_command(name: str) -> click.Command:
         options.seed,
         options.workers,
     )
+    @options.tracked
     def command(label: str, params: str, experiment: str, **words: Any) -> None:
-        from hemo import config, pipeline
+        from hemo import config
         from hemo.console import next_commands
+        from hemo.runs import steps
 
         labels = config.label_names(label)
-        settings = config.load(experiment, **words)
+        settings = options.settings(experiment, **words)
         given = {**settings.families.get(name, {}), **parse_params(params)}
         families.check_params(name, given)
         settings = settings.model_copy(update={"families": {name: given}})
-        failed = pipeline.train_family(settings, name, labels)
+        failed = steps.train_family(settings, name, labels)
         where = f" --experiment {experiment}" if experiment else ""
         next_commands(f"hemo compare{where}", "hemo ui")
         if len(failed) == len(labels):

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.entities import Run
 
 from hemo import tracking
 from hemo.errors import HemoError
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
+from hemo.tracking import Run
 
 FIGURES = ("recall", "specificity", "precision", "accuracy", "auc")
 """The leaderboard's columns."""
@@ -51,7 +52,7 @@ class Comparison:
     leaderboard: pd.DataFrame
     averages: pd.DataFrame
     left_out: pd.DataFrame
-    protocol: str
+    protocol: Protocol
     data_digest: str
     split_digest: str
     experiment: str
@@ -81,19 +82,17 @@ def compare(experiment: str, run_ids: Sequence[str] = ()) -> Comparison:
         raise HemoError("the experiment has no finished training run: train first, for example `hemo logreg`")
     if run_ids:
         runs = _chosen(runs, run_ids)
-    digests = _digests(runs[0])
+    digests = runs[0].digests
     kept: dict[tuple[str, str], Run] = {}
     left_out = []
     for run in runs:
-        key = (run.data.tags["label"], family_word(run.data.tags))
+        key = (run.label, run.word)
         if key in kept:
             continue
-        if _digests(run) == digests:
+        if run.digests == digests:
             kept[key] = run
         else:
-            left_out.append(
-                {"run": run.info.run_name, "key": key, "reason": _difference(_digests(run), digests)}
-            )
+            left_out.append({"run": run.name, "key": key, "reason": _difference(run.digests, digests)})
     left_out = [{"run": r["run"], "reason": r["reason"]} for r in left_out if r["key"] not in kept]
     board = pd.DataFrame([_row(run) for run in kept.values()])
     board["label"] = pd.Categorical(board["label"], LABELS, ordered=True)
@@ -103,36 +102,36 @@ def compare(experiment: str, run_ids: Sequence[str] = ()) -> Comparison:
     averages = board.groupby("family")[[*FIGURES, CHOOSE_BY[0], "seconds"]].mean().reset_index()
     averages.insert(1, "labels", board.groupby("family")["label"].nunique().to_numpy())
     left = pd.DataFrame(left_out, columns=["run", "reason"]).drop_duplicates(ignore_index=True)
-    protocol, data, split = digests
-    return Comparison(board, averages, left, protocol, data, split, experiment)
+    _, data, split = digests
+    return Comparison(board, averages, left, runs[0].protocol, data, split, experiment)
 
 
 def _chosen(runs: Sequence[Run], run_ids: Sequence[str]) -> list[Run]:
     """Return the runs named, which have to be comparable."""
     found: list[Run] = []
     for word in run_ids:
-        matching = [run for run in runs if run.info.run_id.startswith(word)]
+        matching = [run for run in runs if run.run_id.startswith(word)]
         if len(matching) != 1:
             what = "several training runs" if matching else "no finished training run of the experiment"
             raise HemoError(f"{word}: {what}: give the ids of training runs")
         found += matching
     first = found[0]
     for run in found[1:]:
-        if _digests(run) != _digests(first):
+        if run.digests != first.digests:
             raise HemoError(
                 f"{_named(run)}, {_named(first)}: not of the same patients: the first is of "
-                f"{_difference(_digests(run), _digests(first))}: compare runs of one store and split"
+                f"{_difference(run.digests, first.digests)}: compare runs of one store and split"
             )
     named: dict[str, Run] = {}
     for run in found:
-        other = named.setdefault(run.info.run_name, run)
+        other = named.setdefault(run.name, run)
         if other is not run:
             raise HemoError(f"{_named(other)}, {_named(run)}: of one family and label: name one")
     return found
 
 
 def _named(run: Run) -> str:
-    return f"{run.info.run_name} ({run.info.run_id[:8]})"
+    return f"{run.name} ({run.run_id[:8]})"
 
 
 def best_per_label(board: pd.DataFrame) -> list[int]:
@@ -146,9 +145,9 @@ def best_per_label(board: pd.DataFrame) -> list[int]:
 
 
 def _row(run: Run) -> dict[str, object]:
-    metrics, tags = run.data.metrics, run.data.tags
-    part = "val" if tags["protocol"] == "holdout" else "test"
-    row: dict[str, object] = {"label": tags["label"], "family": family_word(tags)}
+    metrics = run.metrics
+    part = "val" if run.protocol.has_validation else "test"
+    row: dict[str, object] = {"label": run.label, "family": run.word}
     for name in (*FIGURES, CHOOSE_BY[0]):
         for suffix in ("", "_low", "_high"):
             row[name + suffix] = metrics.get(f"test/{name}{suffix}", np.nan)
@@ -162,13 +161,8 @@ def _row(run: Run) -> dict[str, object]:
         row[f"threshold{suffix}"] = metrics.get(f"threshold{suffix}", np.nan)
     row["seconds"] = metrics.get("time/fit_s", np.nan)
     row["degenerate"] = degenerate(row)
-    row["run_id"] = run.info.run_id
+    row["run_id"] = run.run_id
     return row
-
-
-def family_word(tags: Mapping[str, str]) -> str:
-    """Return a run's family, or `family@variant`."""
-    return f"{tags['family']}@{tags['variant']}" if tags.get("variant") else tags["family"]
 
 
 def degenerate(row: Mapping[str, Any]) -> str:
@@ -186,11 +180,6 @@ def degenerate(row: Mapping[str, Any]) -> str:
     if row["auc_low"] <= 0.5:
         return "not told from chance"
     return ""
-
-
-def _digests(run: Run) -> tuple[str, str, str]:
-    tags = run.data.tags
-    return tags["protocol"], tags["data_digest"], tags["split_digest"]
 
 
 def _difference(one: tuple[str, str, str], other: tuple[str, str, str]) -> str:

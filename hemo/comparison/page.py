@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 
 from hemo import console, families, tracking
@@ -23,27 +22,6 @@ from hemo.tracking import views
 
 REPORT = "report/comparison.html"
 """Where a comparison run keeps its page."""
-
-HOW_CHOSEN = {
-    "cv": "by out-of-fold recall at specificity 0.80, then AUC",
-    "holdout": "by recall at specificity 0.80, then AUC, on validation patients",
-    "paper": "by recall at specificity 0.80, then AUC, on the paper's test slices",
-}
-"""How the best family of a label is chosen under each protocol."""
-
-CAVEAT = {
-    "cv": "Figures are of out-of-fold predictions: every patient is predicted by a model that never saw it.",
-    "holdout": "Figures are of test patients that neither training nor the choice of threshold saw.",
-    "paper": "Split by slice as in the seed paper: slices of a patient are on both sides, so these figures "
-    "do not hold for new patients and nothing here can be promoted.",
-}
-"""What the figures of each protocol mean."""
-
-SPLIT = {
-    "cv": "Patients were dealt to folds; positive slices of each label, their patients in brackets.",
-    "holdout": "Patients were dealt to parts; positive slices of each label, their patients in brackets.",
-    "paper": "Slices, not patients, were dealt: for each label a balanced sample of its own.",
-}
 
 LEADERBOARD = (
     "Figures of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
@@ -89,18 +67,16 @@ def log_comparison(
         Where tables, figures and page are written as well.
     """
     found = leaderboard.compare(experiment, run_ids)
-    with logged("comparison", found, parent, out) as folder:
+    with logged("comparison", found, note(found), parent, out) as folder:
         write(found, config, folder)
-        mlflow.set_tag("mlflow.note.content", note(found))
     if parent:
-        about = f"{config.description}\n\n{note(found)}".strip()
-        tracking.client().set_tag(parent, "mlflow.note.content", about)
+        tracking.set_note(parent, f"{config.description}\n\n{note(found)}".strip())
     views.note_figures(experiment, report_tables.markdown(found))
     return found
 
 
 @contextmanager
-def logged(stage: str, found: Comparison, parent: str | None, out: Path | None) -> Iterator[Path]:
+def logged(stage: str, found: Comparison, text: str, parent: str | None, out: Path | None) -> Iterator[Path]:
     """Open the run of a comparison, named by its stage, and yield a folder whose files it keeps.
 
     Parameters
@@ -109,6 +85,8 @@ def logged(stage: str, found: Comparison, parent: str | None, out: Path | None) 
         Also the run's name.
     found
         What is compared.
+    text
+        The run's note.
     parent
         Run below which it is logged.
     out
@@ -122,9 +100,10 @@ def logged(stage: str, found: Comparison, parent: str | None, out: Path | None) 
         "git_commit": tracking.git_commit(),
     }
     opened = tracking.run_below(found.experiment, stage, tags, parent)
-    with opened, tempfile.TemporaryDirectory() as scratch:
+    with opened as run_id, tempfile.TemporaryDirectory() as scratch:
         yield Path(scratch)
-        mlflow.log_artifacts(scratch)
+        tracking.log_folder(run_id, Path(scratch))
+        tracking.set_note(run_id, text)
         if out:
             shutil.copytree(scratch, out, dirs_exist_ok=True)
 
@@ -165,7 +144,7 @@ def gather(found: Comparison, config: Experiment) -> Contents:
     """Compute and collect what a comparison's page shows."""
     predicted = differences.load(found.leaderboard)
     averages = found.averages
-    if found.protocol != "paper":  # there each label has slices of its own
+    if found.protocol.by_patient:  # under paper each label has slices of its own
         loss = differences.rsna_loss(found.leaderboard, predicted, config.draws, config.seed)
         averages = averages.merge(loss.drop(columns="slices"), how="left", on="family")
     named = found.leaderboard.assign(family=[families.title(word) for word in found.leaderboard["family"]])
@@ -222,7 +201,7 @@ def write(found: Comparison, config: Experiment, folder: Path) -> Path:
 def sections(contents: Contents) -> list[Section]:
     """Return the page's sections in the order of reading."""
     found = contents.found
-    protocol = found.protocol
+    words = found.protocol.words
     best = report_tables.best(found)
     against = differences.against_best(
         contents.pairs, dict(zip(best["label"].astype(str), best["family"], strict=True))
@@ -230,15 +209,12 @@ def sections(contents: Contents) -> list[Section]:
     text, data = report_sections.data(contents.source)
     titles = ("Recall at the operating point", "Recall at a specificity of 0.80", "Recall by family")
     parts = [
-        Section(
-            "What was compared", CAVEAT[protocol], {"Facts": report_tables.facts(found, contents.config)}
-        ),
+        Section("What was compared", words.caveat, {"Facts": report_tables.facts(found, contents.config)}),
         Section("Data and exclusions", text, data),
-        Section("Split", SPLIT[protocol], {"Patients": contents.split} if len(contents.split) else {}),
+        Section("Split", words.dealt, {"Patients": contents.split} if len(contents.split) else {}),
         Section(
             "Best family of each label",
-            f"Chosen {HOW_CHOSEN[protocol]}: at equal specificity no classifier wins by calling everything "
-            "positive.",
+            f"Chosen {words.chosen}: at equal specificity no classifier wins by calling everything positive.",
             {"Best": report_tables.readable(best, report_tables.BEST)},
         ),
         Section(
@@ -265,7 +241,8 @@ def sections(contents: Contents) -> list[Section]:
 
 def note(found: Comparison) -> str:
     """Return the comparison in Markdown, for the run's page in the UI."""
-    how = f"Best family {HOW_CHOSEN[found.protocol]}. {CAVEAT[found.protocol]} Research use only."
+    words = found.protocol.words
+    how = f"Best family {words.chosen}. {words.caveat} Research use only."
     return f"{report_tables.markdown(found)}\n\n{how}\n\nThe whole page: artifact `{REPORT}`."
 
 
@@ -283,7 +260,8 @@ def print_comparison(found: Comparison) -> None:
     for row in found.averages.to_dict("records"):
         means.add_row(row["family"], *_cells(row))
     console.out.print(board, means)
-    console.out.print(f"best: {HOW_CHOSEN[found.protocol]}. {CAVEAT[found.protocol]}", soft_wrap=True)
+    words = found.protocol.words
+    console.out.print(f"best: {words.chosen}. {words.caveat}", soft_wrap=True)
     for row in found.left_out.to_dict("records"):
         console.err.print(f"left out: {row['run']}: {row['reason']}")
 

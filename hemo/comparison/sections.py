@@ -1,16 +1,12 @@
 """The comparison page's sections beside the leaderboard: data, split, failures, settings, digests."""
 
 import json
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import mlflow
 import pandas as pd
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from hemo import families, tracking
 from hemo.comparison.differences import Tables
@@ -27,8 +23,6 @@ GALLERY = "plots/failures.png"
 
 EXPERIMENT = "The experiment"
 """Caption of the table of the experiment's words."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class Source:
 
 def source(found: Comparison, config: Experiment) -> Source:
     """Describe the data from the store itself where it is at hand, else from the run that made it."""
-    one = tracking.client().get_run(found.leaderboard["run_id"].iloc[0])
+    one = tracking.get_run(found.leaderboard["run_id"].iloc[0])
     try:
         store = trained_on.find(one, config.store_folder)
     except HemoError:
@@ -74,18 +68,15 @@ def source(found: Comparison, config: Experiment) -> Source:
 
 def _from_run(found: Comparison) -> Source:
     """Describe the data as the newest run that preprocessed it did."""
-    text = f"tags.stage = 'preprocess' and tags.data_digest = '{found.data_digest}'"
-    runs = tracking.client().search_runs(
-        [found.experiment], text, max_results=1, order_by=["attributes.start_time DESC"]
-    )
+    runs = tracking.find_runs(found.experiment, stage="preprocess", data_digest=found.data_digest, most=1)
     nothing = pd.DataFrame(columns=["label"]), pd.DataFrame(columns=["reason", "files"])
     if not runs:
         return Source(fact_table({"the store": "not at hand, nor the run that made it"}), *nothing, None)
     run = runs[0]
-    facts = {name: f"{value:.0f}" for name, value in run.data.metrics.items() if name.startswith("store/")}
-    facts |= {name: value for name, value in run.data.params.items() if name.startswith("reduction.")}
-    labels = artifact(run.info.run_id, "store/labels.csv", pd.read_csv)
-    exclusions = artifact(run.info.run_id, "store/exclusions.csv", pd.read_csv)
+    facts = {name: f"{value:.0f}" for name, value in run.metrics.items() if name.startswith("store/")}
+    facts |= {name: value for name, value in run.params.items() if name.startswith("reduction.")}
+    labels = tracking.artifact(run.run_id, "store/labels.csv", pd.read_csv)
+    exclusions = tracking.artifact(run.run_id, "store/exclusions.csv", pd.read_csv)
     return Source(
         fact_table(facts),
         nothing[0] if labels is None else labels,
@@ -113,7 +104,7 @@ def split(found: Comparison, tables: Tables, index: pd.DataFrame | None) -> pd.D
     Without the store's index, positives are those of predicted slices. Under `paper` there are no parts of
     patients, and the table has no rows.
     """
-    dealt = artifact(found.leaderboard["run_id"].iloc[0], "split/split.csv", pd.read_csv)
+    dealt = tracking.artifact(found.leaderboard["run_id"].iloc[0], "split/split.csv", pd.read_csv)
     if dealt is None:
         return pd.DataFrame()
     where = dealt.columns[1]
@@ -154,7 +145,7 @@ def failures(best: pd.DataFrame) -> dict[str, bytes]:
     """Return the failure gallery (PNG) of each label's best run, by label."""
     found = {}
     for row in best.to_dict("records"):
-        gallery = artifact(row["run_id"], GALLERY, Path.read_bytes)
+        gallery = tracking.artifact(row["run_id"], GALLERY, Path.read_bytes)
         if gallery is not None:
             found[str(row["label"])] = gallery
     return found
@@ -169,8 +160,7 @@ def settings(found: Comparison, config: Experiment) -> dict[str, pd.DataFrame]:
     }
     rows = []
     for family, runs in found.leaderboard.groupby("family", sort=False):
-        params = _run(runs["run_id"].iloc[0]).data.params
-        resolved = {name.removeprefix("hp."): v for name, v in params.items() if name.startswith("hp.")}
+        resolved = tracking.get_run(runs["run_id"].iloc[0]).resolved()
         described = ", ".join(f"{name} {value or 'none'}" for name, value in sorted(resolved.items()))
         rows.append({"family": families.title(str(family)), "parameters": described})
     title = "Parameters of the families (tuned ones can differ between labels; here of the first)"
@@ -188,21 +178,7 @@ def digests(found: Comparison) -> dict[str, pd.DataFrame]:
     }
     rows = []
     for row in found.leaderboard.to_dict("records"):
-        tags = _run(row["run_id"]).data.tags
+        tags = tracking.get_run(row["run_id"]).tags
         words = {"label": str(row["label"]), "family": row["family"], "run": row["run_id"]}
         rows.append({**words, "seed": tags.get("seed", ""), "code": tags.get("git_commit", "")})
     return {"Data, split and software": fact_table(facts), "Runs": pd.DataFrame(rows)}
-
-
-def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:
-    """Return what `read` makes of a run's artifact; None where the run has none of this path."""
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=scratch)
-        except (OSError, MlflowException):
-            return None
-        return read(Path(file))
-
-
-def _run(run_id: str) -> Run:
-    return tracking.client().get_run(run_id)

@@ -1,4 +1,4 @@
-"""Figures of many runs: families beside labels."""
+"""Pictures of many runs: families beside labels."""
 
 import re
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from hemo.display import style
+from hemo.display import numbers, style
 from hemo.display.colors import family_color
 from hemo.labels import LABELS
 
@@ -22,7 +22,7 @@ DEGENERATE = 0.5
 
 @style.styled
 def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall") -> Figure:
-    """Draw a figure by family and label, with its interval and the specificity that goes with it.
+    """Draw a metric by family and label, with its interval and the specificity that goes with it.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall"
     title
         What is compared.
     metric
-        The figure to show.
+        The metric to show.
 
     Returns
     -------
@@ -77,9 +77,9 @@ def _cell(
     axes.add_patch(Rectangle((column, row), 1, 1, fc=color, ec="white", lw=2))
     # Relative luminance (WCAG 2): white ink on dark cells.
     ink = "white" if np.dot(color[:3], [0.2126, 0.7152, 0.0722]) < 0.5 else style.INK
-    text = style.ranged(value, run[f"{metric}_low"], run[f"{metric}_high"])
-    figure, _, interval = text.partition(" ")
-    axes.text(column + 0.5, row + 0.36, figure, color=ink, size=15, weight="bold", ha="center", va="center")
+    text = numbers.ranged(value, run[f"{metric}_low"], run[f"{metric}_high"])
+    point, _, interval = text.partition(" ")
+    axes.text(column + 0.5, row + 0.36, point, color=ink, size=15, weight="bold", ha="center", va="center")
     axes.text(column + 0.5, row + 0.62, interval, color=ink, size=9, ha="center", va="center")
     specificity = float(run.get("specificity", np.nan))
     if np.isfinite(specificity):

@@ -1,4 +1,4 @@
-"""One look for all figures: fonts, colors that color-blind readers tell apart, titles that state the data."""
+"""One look for all pictures: fonts, colors that color-blind readers tell apart, titles with the data."""
 
 import functools
 import io
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
 import matplotlib
-import numpy as np
-import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -73,25 +71,6 @@ def heading(axes: Axes, title: str, detail: str) -> None:
     """Set a bold title and a gray line below it, both at the left edge of the axes."""
     axes.set_title(title, loc="left", weight="bold", size=13, pad=24)
     axes.annotate(detail, (0, 1), (0, 7), "axes fraction", "offset points", size=10, color=GRAY)
-
-
-def describe(table: pd.DataFrame) -> str:
-    """Return what a prediction table holds: patients and slices, and how many are positive."""
-    positive = table["truth"] == 1
-    patients = table["patient"].nunique()
-    with_blood = table.loc[positive, "patient"].nunique()
-    slices = int(positive.sum())
-    return f"{patients:,} patients ({with_blood:,} positive), {len(table):,} slices ({slices:,} positive)"
-
-
-def ranged(value: float, low: float, high: float) -> str:
-    """Return a figure with its interval for people: "0.84 (0.74–0.91)"; a dash where undefined."""
-    if not np.isfinite(value):
-        return "–"
-    if not np.isfinite(low):
-        return f"{value:.2f}"
-    to = "–" if low >= 0 else " to "
-    return f"{value:.2f} ({low:.2f}{to}{high:.2f})".replace("-", "−")
 
 
 def unit_axes(axes: Axes, x: str, y: str) -> None:

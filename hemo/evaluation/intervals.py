@@ -60,6 +60,20 @@ def bootstrap(
     -----
     Thresholds are held at those of the table; their own uncertainty is
     `hemo.evaluation.operating_point.threshold_interval`. For the method see `interval`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "slice_id": [f"s{row:02}" for row in range(40)],
+    ...     "patient": [f"p{row // 2:02}" for row in range(40)],
+    ...     "truth": [1, 0] * 20,
+    ...     "probability": [0.8, 0.3, 0.4, 0.2] * 10,
+    ...     "threshold": 0.5,
+    ... })
+    >>> bootstrap(table, metrics=["recall", "specificity"]).round(2)
+            metric  value   low  high  patients
+    0       recall    0.5  0.27  0.73        20
+    1  specificity    1.0  0.84  1.00        20
     """
     table = sort(table)
     values, drawn = draw(table, draws, seed)
@@ -151,6 +165,13 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
     0.6 to 0.95 and AUCs of 0.84 to 0.93, percentiles held the truth 46 to 95 times in 100, percentiles
     expanded for few patients 48 to 97, and this interval 92 to 98 with 8 to 40 positive patients and 97 to
     100 with 4.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(0).normal(0.8, 0.05, 2000)
+    >>> low, high = interval(0.8, draws, patients=12, scale="share")
+    >>> print(f"{low:.2f} to {high:.2f}")
+    0.66 to 0.89
     """
     from scipy import stats
 
@@ -188,8 +209,9 @@ def wilson(share: float, units: int) -> tuple[float, float]:
 
     Examples
     --------
-    >>> print("{:.3f} to {:.3f}".format(*wilson(0.9, 20)))
-    0.699 to 0.972
+    >>> low, high = wilson(1.0, units=3)  # all of three patients
+    >>> print(f"{low:.2f} to {high:.2f}")
+    0.44 to 1.00
     """
     spread = _NORMAL**2 / units
     centre = (share + spread / 2) / (1 + spread)

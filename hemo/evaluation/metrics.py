@@ -74,8 +74,8 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
 
     Examples
     --------
-    >>> found = compute([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], 0.5)
-    >>> found["recall"], found["specificity"], found["auc"]
+    >>> figures = compute(truth=[1, 1, 0, 0], probability=[0.9, 0.4, 0.6, 0.1], threshold=0.5)
+    >>> figures["recall"], figures["specificity"], figures["auc"]
     (0.5, 0.5, 0.75)
     """
     truth = np.asarray(truth)
@@ -252,7 +252,8 @@ def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
 
     Examples
     --------
-    >>> round(rsna_weighted_log_loss([[1, 0, 0, 0, 0, 1]], [[0.5, 0.5, 0.5, 0.5, 0.5, 0.5]]), 4)
-    0.6931
+    >>> epidural = [[1, 1, 0, 0, 0, 0]]  # and so is any
+    >>> round(rsna_weighted_log_loss(epidural, [[0.9, 0.8, 0.1, 0.1, 0.1, 0.1]]), 3)
+    0.122
     """
     return float(rsna_slice_losses(truth, probability).mean())

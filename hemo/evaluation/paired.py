@@ -107,8 +107,8 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> holm(np.array([0.04, 0.01, np.nan]))
-    array([0.04, 0.02,  nan])
+    >>> holm(np.array([0.01, 0.04, 0.03, np.nan])).tolist()
+    [0.03, 0.06, 0.06, nan]
     """
     result = np.full(len(p), np.nan)
     order = [row for row in np.argsort(p, kind="stable") if not np.isnan(p[row])]

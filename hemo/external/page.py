@@ -4,7 +4,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from hemo.display import style
+from hemo.display.numbers import ranged
 from hemo.display.report import Section, render
 from hemo.evaluation import metrics
 from hemo.labels import LABELS
@@ -58,11 +58,9 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
         {
             "label": found["label"],
             "model": [f"{row['family']} {row['version']}".strip() for row in rows],
-            "figure": found["figure"].map(card.SHOWN).str.partition(" (")[0],
-            "outside": [style.ranged(row["value"], row["low"], row["high"]) for row in rows],
-            "inside": [
-                style.ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows
-            ],
+            "figure": found["figure"].map(card.METRICS).str.partition(" (")[0],
+            "outside": [ranged(row["value"], row["low"], row["high"]) for row in rows],
+            "inside": [ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows],
             "positive patients outside": found["positive_patients"],
         }
     )

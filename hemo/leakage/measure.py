@@ -4,18 +4,19 @@ Slices of one patient look alike. Where they fall on both sides of a split, a cl
 that it knows, and its figures say nothing of new ones.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.evaluation import intervals, paired
+from hemo.evaluation.protocols import Protocol
 from hemo.slices.split import Round, Rows, make_split, rounds
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, train
+from hemo.training import Training, train
 
 FIGURES: Final = (
     "auc", "average_precision", "recall_at_specificity_80", "recall", "specificity", "precision", "accuracy",
@@ -24,9 +25,6 @@ FIGURES: Final = (
 
 FEWEST_PATIENTS: Final = 5
 """Positive patients below which a label's inflation cannot be told from chance."""
-
-UNAUDITED: Final = "unaudited: slices without patient ids"
-"""Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
 
 
 @dataclass(frozen=True)
@@ -76,53 +74,35 @@ class View(SliceStore):
         return self._store.images(self._rows if rows is None else self._rows[np.asarray(rows, np.intp)])
 
 
-def inflation(
-    store: SliceStore,
-    family: str,
-    label: str,
-    params: Mapping[str, Any],
-    *,
-    rows: Rows | None = None,
-    sampling: str = "balanced",
-    rule: str = "sensitivity_at_least:0.85",
-    folds: int = 5,
-    draws: int = 2000,
-    seed: int = 0,
-) -> Inflation:
+def inflation(training: Training, *, rows: Rows | None = None, folds: int = 5) -> Inflation:
     """Train a family with the same parameters, sampling, folds and seed, split by slice and by patient.
 
     Parameters
     ----------
-    store
-        With patients of at least `folds`, two of them or more with the label.
-    family, label, params
-        What is trained (see `hemo.training.train`).
+    training
+        What is trained on what; of its plan all but the split. The store has at least as many patients as
+        folds, two of them or more with the label.
     rows
         Slices to train and test on; all where None.
-    sampling, rule
-        Slices learned from, and the rule of the operating point.
     folds
         Of both splits.
-    draws
-        Of the bootstrap.
-    seed
-        The one seed all others come from.
     """
+    store, plan = training.store, training.plan
     tables = []
     for strangers in (True, False):
         view = View(store, rows, strangers=strangers)
-        split = make_split(view.index, "cv", seed, folds=folds)
-        plan = Plan(split, sampling, rule, positives=0, seed=seed)
-        tables.append(train(view, plan, family, label, params, refit=False).predictions)
+        split = make_split(view.index, Protocol.CV, plan.seed, folds=folds)
+        one = replace(training, store=view, plan=replace(plan, split=split))
+        tables.append(train(one, refit=False).predictions)
     by_slice, by_patient = tables
     patient = store.index.set_index("slice_id")["patient"]
     by_slice = by_slice.assign(patient=by_slice["slice_id"].map(patient))
     both = {"by_slice": by_slice, "by_patient": by_patient}
     figures = pd.DataFrame({"metric": FIGURES})
     for name, table in both.items():
-        found = intervals.bootstrap(table, draws, seed, FIGURES)
+        found = intervals.bootstrap(table, plan.draws, plan.seed, FIGURES)
         figures[[name, f"{name}_low", f"{name}_high"]] = found[["value", "low", "high"]]
-    difference = paired.compare(both, draws, seed, FIGURES)
+    difference = paired.compare(both, plan.draws, plan.seed, FIGURES)
     figures[["inflation", "inflation_low", "inflation_high"]] = difference[["difference", "low", "high"]]
     return Inflation(by_slice, by_patient, figures)
 
@@ -166,7 +146,7 @@ def across(pairs: pd.DataFrame, trainings: Sequence[Round]) -> NDArray[np.bool_]
 def both_splits(store: SliceStore, folds: int, seed: int) -> dict[str, list[Round]]:
     """Return the rounds of the two splits that are compared: `by slice` and `by patient`."""
     return {
-        name: rounds(make_split(view.index, "cv", seed, folds=folds), view.index)
+        name: rounds(make_split(view.index, Protocol.CV, seed, folds=folds), view.index)
         for name, view in (("by slice", View(store, strangers=True)), ("by patient", store))
     }
 

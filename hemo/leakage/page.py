@@ -10,10 +10,11 @@ import pandas as pd
 
 from hemo import console, families
 from hemo.display import inflation, style
+from hemo.display.numbers import ranged
 from hemo.display.report import Section, render
-from hemo.leakage.measure import UNAUDITED
 from hemo.slices import duplicates
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import UNAUDITED
 
 REPORT = "report/leakage.html"
 """Where an audit's run keeps its page."""
@@ -67,7 +68,7 @@ def headline(figures: pd.DataFrame, metrics: Sequence[str] = tuple(HEADLINE)) ->
     for row in figures[figures["metric"].isin(metrics)].to_dict("records"):
         cells = rows.setdefault((row["label"], row["family"]), {})
         for name, word in {**SPLITS, "inflation": "inflation"}.items():
-            text = style.ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
+            text = ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
             cells[f"{HEADLINE[row['metric']]}, {word}"] = text
     return pd.DataFrame(
         [

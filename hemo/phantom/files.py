@@ -1,7 +1,7 @@
 """Phantom studies on disk: CT Image Storage, plainly marked as synthetic, and the RSNA label table."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,7 +12,6 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from hemo import __version__
-from hemo.console import track
 from hemo.executors import end_with_parent
 from hemo.labels import LABELS, SUBTYPES
 from hemo.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
@@ -25,6 +24,9 @@ TABLE_ORDER = (*SUBTYPES, "any")
 
 Row = tuple[str, str, int]
 """Slice, label, 0 or 1."""
+
+Progress = Callable[[Iterator[list[Row]], int], Iterator[list[Row]]]
+"""Shows how far something is: wraps an iterator, given how many items it will yield."""
 
 
 def uid(*parts: object) -> UID:
@@ -107,8 +109,17 @@ def write_patient(seed: int, index: int, size: int, slices: int, out: Path) -> l
     return rows
 
 
-def write(out: Path, *, patients: int, slices: int, size: int, seed: int, workers: int) -> list[list[Row]]:
-    """Write a phantom, studies and label table, with a progress bar.
+def write(
+    out: Path,
+    *,
+    patients: int,
+    slices: int,
+    size: int,
+    seed: int,
+    workers: int,
+    progress: Progress | None = None,
+) -> list[list[Row]]:
+    """Write a phantom, studies and label table.
 
     The table comes last: a folder that has one is complete.
 
@@ -120,6 +131,8 @@ def write(out: Path, *, patients: int, slices: int, size: int, seed: int, worker
         How many patients, slices a study and pixels a side; the seed everything follows from.
     workers
         Parallel processes; they do not change a byte.
+    progress
+        Wraps an iterator that yields once for each patient done, given their total.
 
     Returns
     -------
@@ -131,7 +144,7 @@ def write(out: Path, *, patients: int, slices: int, size: int, seed: int, worker
     # Spawned, not forked: the caller may hold threads of MLflow or TensorFlow.
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
         batches = pool.map(write_patient, *zip(*tasks, strict=True))
-        found = list(track(batches, "phantom: patients", total=patients))
+        found = list(progress(batches, patients) if progress else batches)
     _write_labels([row for rows in found for row in rows], out / "labels.csv")
     return found
 

@@ -6,14 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from mlflow.entities import Run
 from rich.table import Table
 from rich.text import Text
 
 from hemo import families, tracking
 from hemo.display import page
+from hemo.imaging.formats import format_names
 from hemo.registry import card
-from hemo.registry.gate import Condition, Verdict
+from hemo.registry.gate import Finding, Verdict
+from hemo.tracking import Run
 from hemo.tracking.views import markdown_table
 
 DECISIONS = {
@@ -60,12 +61,18 @@ def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override
         "passed": verdict.passed,
         "override": override if decision == "overridden" else "",
         "reason": verdict.reason,
-        "conditions": [asdict(condition) for condition in verdict.conditions],
+        "conditions": [_plain(finding) for finding in verdict.findings],
         "figures": {
             str(row["metric"]): [None if pd.isna(row[c]) else row[c] for c in ("value", "low", "high")]
-            for row in verdict.figures.to_dict("records")
+            for row in verdict.metrics.to_dict("records")
         },
     }
+
+
+def _plain(finding: Finding) -> dict[str, object]:
+    """Return a finding as plain values, under the names that reports have had from the first."""
+    facts = asdict(finding)
+    return {"name": facts.pop("name"), "figure": facts.pop("found"), **facts}
 
 
 def red_square() -> bytes:
@@ -101,12 +108,12 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
         page.heading("Conditions"),
         page.table(
             ("condition", "verdict", "found", "asked", "in words"),
-            [(c.name, _verdict(c), c.figure, c.required, _sentence(c.words)) for c in verdict.conditions],
-            ["yes" if c.passed else "no" for c in verdict.conditions],
+            [(c.name, _verdict(c), c.found, c.required, _sentence(c.words)) for c in verdict.findings],
+            ["yes" if c.passed else "no" for c in verdict.findings],
             column=1,
         ),
         page.heading("Figures on patients kept from training"),
-        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
+        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.metrics)),
     ]
     return page.page(f"Gate: {run_name}", *parts)
 
@@ -120,32 +127,30 @@ def about(label: str, model: str) -> str:
         "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
         f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
         f'\n\nIn Python: `mlflow.pyfunc.load_model("models:/{model}@production")`, which takes a table with '
-        "the column `image` (the bytes of a DICOM, PNG or JPEG file, a path or an array). All labels in one: "
+        f"the column `image` (the bytes of a {format_names()} file, a path or an array). All labels in one: "
         "`hemo-panel`."
     )
 
 
 def description(label: str, run: Run, verdict: Verdict, decision: str, override: str, deciding: str) -> str:
     """Return the Markdown description of a registered version."""
-    tags = run.data.tags
-    experiment = run.info.experiment_id
+    tags, experiment = run.tags, run.experiment
     rows = []
     for name in ("recall", "specificity", "precision", "auc"):
-        value, low, high = verdict.figure(name)
+        value, low, high = verdict[name]
         rows.append((name.replace("auc", "AUC"), f"{value:.3f}", f"{low:.3f} to {high:.3f}"))
     figures = markdown_table(("figure", "value", "95% interval"), rows)
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
     red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
     links = (
-        f"[training run](#/experiments/{experiment}/runs/{run.info.run_id}) · "
-        f"[model card](#/experiments/{experiment}/runs/{run.info.run_id}/artifacts/card/card.html) · "
+        f"[training run](#/experiments/{experiment}/runs/{run.run_id}) · "
+        f"[model card](#/experiments/{experiment}/runs/{run.run_id}/artifacts/card/card.html) · "
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
-    how = {"cv": "tested by patient in folds", "holdout": "tested on patients kept apart"}
     return (
         f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
-        f"{tags.get('dataset', 'unknown data')}, {how.get(tags['protocol'], tags['protocol'])}. "
+        f"{tags.get('dataset', 'unknown data')}, {run.protocol.words.short}. "
         f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{figures}"
     )
 
@@ -186,9 +191,9 @@ def conditions(name: str, verdict: Verdict) -> Table:
     shown = Table(title=name, title_justify="left", title_style="bold", header_style="bold")
     for column in ("condition", "found", "asked", "verdict"):
         shown.add_column(column, overflow="fold")
-    for one in verdict.conditions:
+    for one in verdict.findings:
         style = "green" if one.passed else "red"
-        shown.add_row(one.name, one.figure, one.required, Text(_verdict(one), style=style))
+        shown.add_row(one.name, one.found, one.required, Text(_verdict(one), style=style))
     return shown
 
 
@@ -196,8 +201,8 @@ def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _verdict(condition: Condition) -> str:
-    return "pass" if condition.passed else "FAIL"
+def _verdict(finding: Finding) -> str:
+    return "pass" if finding.passed else "FAIL"
 
 
 def _figures(figures: pd.DataFrame) -> list[tuple[str, ...]]:

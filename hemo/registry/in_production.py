@@ -8,10 +8,11 @@ from rich.text import Text
 
 from hemo import tracking
 from hemo.labels import LABELS
-from hemo.registry import ledger, panel, promotion
+from hemo.registry import ledger, promotion
 from hemo.registry.aliases import when
-from hemo.registry.candidates import family_word
 from hemo.registry.ledger import Record
+from hemo.registry.names import model_name
+from hemo.tracking import family_word
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def reasons(found: Sequence[Row]) -> list[str]:
 
 
 def _row(label: str) -> Row:
-    model = panel.model_name(label)
+    model = model_name(label)
     history = ledger.records(model)
     faults = tuple(ledger.faults(history))
     number = ledger.replay(history).get("production")

@@ -15,6 +15,7 @@ from hemo.comparison import page as report
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.evaluation import metrics
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.slices.split import make_split
 from hemo.tracking import views
@@ -134,7 +135,7 @@ def test_runs_that_are_named_are_compared_alone(experiment, ids):
 
 
 def test_runs_of_another_split_are_left_out_and_refused_when_named(store, experiment):
-    split = make_split(store.index, "cv", 7, folds=3)
+    split = make_split(store.index, Protocol.CV, 7, folds=3)
     rows = table(store, split, "any", 1.0)
     elsewhere = mlflow.create_experiment("two splits")
     old = log(elsewhere, store, split, "cnn", "any", rows, {"split_digest": "f" * 64})

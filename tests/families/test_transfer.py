@@ -11,7 +11,7 @@ from hemo.errors import HemoError
 from hemo.families import _feature_cache, _lite0
 from hemo.families._feature_cache import cached_features
 from hemo.families._torch_file import MAGIC, read_torch_file
-from hemo.families.transfer import FAMILY
+from hemo.families.transfer import FAMILY, Transfer
 
 INSTALLED = pytest.mark.skipif(
     not find_spec(_lite0.PACKAGE), reason="the published weights are not installed"
@@ -176,6 +176,7 @@ def test_what_a_dense_head_says_of_its_features_is_its_gradient() -> None:
     from hemo import families
 
     classifier = families.build("transfer", {"hidden": 3})
+    assert isinstance(classifier, Transfer)
     rng = np.random.default_rng(1)
     classifier.layers_ = [
         (rng.normal(size=(5, 3)), rng.normal(size=3)),

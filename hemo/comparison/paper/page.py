@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from hemo import console, families
 from hemo.comparison.leaderboard import Comparison
-from hemo.comparison.page import CAVEAT
 from hemo.comparison.paper import printed
 from hemo.display import heatmaps, inflation, style
 from hemo.display.report import Section, render
@@ -66,7 +65,7 @@ def figures(made: Tables, found: Comparison, name: str) -> dict[str, Figure]:
 def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) -> list[Section]:
     """Return the page's sections."""
     parts = [
-        Section("In short", "\n".join([CAVEAT[found.protocol], "", *verdicts(made)])),
+        Section("In short", "\n".join([found.protocol.words.caveat, "", *verdicts(made)])),
         Section(
             "The sample",
             "The paper samples 3,145 slices of each type from its store, 18,301 in all, and a balanced set "

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hemo import pipeline, tracking
+from hemo import tracking
 from hemo.comparison import leaderboard
 from hemo.comparison.paper import page as paper_page
 from hemo.comparison.paper import printed, tables
@@ -13,6 +13,7 @@ from hemo.config import Experiment
 from hemo.labels import LABELS
 from hemo.leakage import page as leakage_report
 from hemo.leakage import runs as leakage_runs
+from hemo.runs.steps import train_all
 from tests.helpers.stores import bright_blood, write_store
 
 FAMILIES = {"logreg": {}, "logreg@saga": {"solver": "saga", "max_iter": 5}, "sgd": {}}
@@ -31,7 +32,7 @@ def world(tmp_path_factory):
     config = Experiment(**words, workers=1, families=FAMILIES)
     experiment = tracking.experiment_id("paper")
     with tracking.root_run(experiment, "paper", {}) as root:
-        failed = pipeline.train_all(config, store, FAMILIES, LABELS[:2], experiment, root)
+        failed = train_all(config, store, FAMILIES, LABELS[:2], experiment, root)
     found = leakage_runs.audit(config, ["logreg"], LABELS, folder / "audit")
     made = tables.log_paper(config, experiment, out=folder / "out")
     yield {"config": config, "experiment": experiment, "failed": failed, "audit": found, "paper": made,
@@ -42,16 +43,16 @@ def world(tmp_path_factory):
 
 def test_variants_are_runs_of_their_family_with_a_name_of_their_own(world):
     assert world["failed"] == []
-    runs = {run.info.run_name: run for run in tracking.training_runs(world["experiment"])}
+    runs = {run.name: run for run in tracking.training_runs(world["experiment"])}
     assert set(runs) == {f"{word}/{label}" for word in FAMILIES for label in LABELS[:2]}
     saga = runs["logreg@saga/any"]
-    assert (saga.data.tags["family"], saga.data.tags["variant"]) == ("logreg", "saga")
-    assert saga.data.params["hp.solver"] == "saga"
+    assert (saga.tags["family"], saga.tags["variant"]) == ("logreg", "saga")
+    assert saga.params["hp.solver"] == "saga"
 
 
 def test_every_run_states_convergence_and_the_counts_of_its_sample(world):
     for run in tracking.training_runs(world["experiment"]):
-        metrics = run.data.metrics
+        metrics = run.metrics
         assert {"fit/converged", "fit/iterations", "time/fit_s", *tables.PARTS} <= set(metrics)
         total = metrics["paper/training_slices"] + metrics["paper/test_slices"]
         assert total == 2 * metrics["paper/positive_slices"]
