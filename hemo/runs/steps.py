@@ -7,38 +7,13 @@ from typing import Any
 from hemo import console, executors, families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.evaluation.operating_point import OperatingPointRule
-from hemo.evaluation.protocols import Protocol
 from hemo.runs import recording
-from hemo.slices.split import make_split
+from hemo.runs.planning import make_plan
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, Trained, Training, train, train_together
+from hemo.training import Trained, Training, train_label, train_together
 
 Failed = list[tuple[str, str]]
 """Names of trainings that failed, each with its fault."""
-
-
-def make_plan(config: Experiment, store: SliceStore, protocol: Protocol | None = None) -> Plan:
-    """Return how an experiment's classifiers are trained on a store.
-
-    Parameters
-    ----------
-    config : Experiment
-        Split, sampling, operating point, seed and so on.
-    store : SliceStore
-        Its patients are dealt.
-    protocol : Protocol, optional
-        In place of the experiment's.
-    """
-    protocol = protocol or config.protocol
-    if not protocol.by_patient:  # neither threshold nor calibration is fitted there
-        rule = OperatingPointRule("fixed", 0.5)
-        return Plan(None, config.sampling, rule, config.positives, config.seed, draws=config.draws)
-    split = make_split(store.index, protocol, config.seed, folds=config.folds)
-    return Plan(
-        split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration,
-        config.draws,
-    )  # fmt: skip
 
 
 def train_all(
@@ -103,16 +78,7 @@ def train_in_runs(experiment: str, parent: str, group: Sequence[Training]) -> li
 
 def train_and_record(training: Training, run_id: str, trained: Trained | None = None) -> str:
     """Train, where that is not done, and log to a run; return the metrics in a line."""
-    return recording.record(trained or _train(training), training, run_id)
-
-
-def _train(training: Training) -> Trained:
-    if not families.get(training.family).together:
-        return train(training)
-    trained = train_together(training)[training.label]
-    if isinstance(trained, HemoError):
-        raise trained
-    return trained
+    return recording.record(trained or train_label(training), training, run_id)
 
 
 def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Failed:
