@@ -97,7 +97,7 @@ def _plain(content: bytes, values: Values, order: str, kind: str) -> NDArray[Any
 
 
 def _check_length(length: int, expected: int) -> None:
-    """Raise Excluded for pixel data that are less than a header says, or so much more that it cannot be right."""
+    """Raise Excluded for pixel data of less than a header says, or of so much more that it is not right."""
     if length < expected:
         raise Excluded(f"short pixel data: {length} bytes where {expected} are needed")
     if length >= 2 * expected:
