@@ -20,7 +20,8 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.tuning import storage as storages
 
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -79,7 +80,6 @@ def run_study(folder: str, family: str, trials: int) -> None:
     from hemo.config import Experiment
     from hemo.config.tuning import Tuning
     from hemo.runs import recording
-    from hemo.runs.recording import Work
     from hemo.slices.store import SliceStore
     from hemo.tuning import processes, search
     from hemo.tuning.mirror import Mirror
@@ -88,15 +88,14 @@ def run_study(folder: str, family: str, trials: int) -> None:
     experiment = tracking.experiment_id("bench")
     store = SliceStore.open(folder)
     url = storages.default_url(mlflow.get_tracking_uri())
-    plan = search.holdout_plan(config, store)
     tuning = Tuning.model_validate({"budget": {"trials": trials}})
-    job = search.make_job(config, tuning, store, plan, url, family, "any")
-    study = search.begin(job, storages.open_storage(url), store)
-    tags = recording.run_tags(Work(family, "any", {}, "bench", 100), plan, store)
-    tags |= {"study": job.study, "study_id": study.user_attrs["id"]}
+    spec = search.make_spec(config, tuning, store, url, family, "any")
+    study = search.begin(spec, storages.open_storage(url))
+    tags = recording.run_tags(spec.training)
+    tags |= {"study": spec.study, "study_id": study.user_attrs["id"]}
     with tracking.start_run(experiment, "study", {**tags, "stage": "study"}) as run_id:
         mirror = Mirror(experiment, run_id, tags)
-        for ended, _ in enumerate(processes.run(job, study, mirror), 1):
+        for ended, _ in enumerate(processes.run(spec, study, mirror), 1):
             if ended >= trials:
                 break
     took = {"wall": mirror.seconds, "processor": mirror.processor_seconds}

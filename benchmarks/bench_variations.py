@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from tests.helpers.variations import variation
 from tests.helpers.variations.judge import judge
 from tests.helpers.variations.oracles import disagrees

@@ -28,15 +28,16 @@ from hemo import families
 from hemo.console import err
 from hemo.errors import HemoError
 from hemo.evaluation import intervals
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.slices.context import label_table
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, train
-from hemo.training.all_labels import train_together
+from hemo.training import Plan, Training, train, train_together
 
 FOLDS = 5
-RULE = "sensitivity_at_least:0.85"
+RULE = OperatingPointRule("sensitivity_at_least", 0.85)
 POSITIVE_PATIENTS = 5
 """Fewer patients with a label say nothing that a ladder could show."""
 
@@ -111,7 +112,7 @@ class Ladder:
         if families.get(family).together:
             key = (idea, plan.seed)
             if key not in self._together:
-                self._together[key] = train_together(self.store, plan, family, params)
+                self._together[key] = train_together(Training(self.store, plan, family, "any", params))
             result = self._together[key][label]
             if isinstance(result, HemoError):
                 raise result
@@ -121,14 +122,14 @@ class Ladder:
         if params.get("weights") == "phantom":
             params = {**params, "weights": self.pretrained("backbone")}
         store = self.small() if family == "cnn" else self.store
-        return train(store, plan, family, label, params, refit=False).predictions
+        return train(Training(store, plan, family, label, params), refit=False).predictions
 
     def _pretrained(self, what: str) -> str:
         """Return the folder of what was trained on the phantom: a `cnn` for a label, or a `backbone`."""
         if self.phantom is None:
             raise FileNotFoundError("no store of the phantom was given")
         store = SliceStore.open(self.phantom)
-        plan = Plan(make_split(store.index, "holdout", 0), "natural", RULE, 1, 0)
+        plan = Plan(make_split(store.index, Protocol.HOLDOUT, 0), "natural", RULE, 1, 0)
         folder = Path(mkdtemp()) / what
         if what == "backbone":
             truth = label_table(store.index, np.arange(len(store)))
@@ -136,7 +137,7 @@ class Ladder:
             families.save(network.fit(store.images(), truth), "multilabel", folder)
         else:
             small = cast(SliceStore, Small(store))
-            families.save(train(small, plan, "cnn", what, CNN).classifier, "cnn", folder)
+            families.save(train(Training(small, plan, "cnn", what, CNN)).classifier, "cnn", folder)
         return str(folder)
 
 
@@ -160,7 +161,7 @@ def climb(ladder: Ladder, file: Path, seeds: list[int], only: str = "") -> pd.Da
     """Train what the file does not have yet; return all of it, a row an idea, label and seed."""
     index = ladder.store.index
     for seed in seeds:
-        plan = Plan(make_split(index, "cv", seed, folds=FOLDS), "natural", RULE, 1, seed)
+        plan = Plan(make_split(index, Protocol.CV, seed, folds=FOLDS), "natural", RULE, 1, seed)
         for idea, label in _missing(index, file, seed, only):
             start = time.perf_counter()
             try:

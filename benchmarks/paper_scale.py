@@ -17,7 +17,7 @@ from hemo import console, families, tracking
 from hemo.comparison.paper import page, tables
 from hemo.config import Experiment
 from hemo.labels import LABELS
-from hemo.pipeline import train_all
+from hemo.runs.steps import train_all
 from hemo.slices.store import SliceStore
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"

@@ -16,9 +16,12 @@ import numpy as np
 import optuna
 from sklearn.metrics import roc_auc_score
 
-from hemo import families, pipeline
+from hemo import families
 from hemo.config import Experiment
+from hemo.evaluation.protocols import Protocol
+from hemo.runs.planning import make_plan
 from hemo.slices.store import SliceStore
+from hemo.training import Training
 from hemo.tuning.folds import make_folds
 
 
@@ -33,19 +36,14 @@ def main(folder: str, family: str, label: str, trials: int, out: str) -> None:
 
     def objective(trial: optuna.Trial) -> float:
         store = SliceStore.open(folder)
-        plan = pipeline.make_plan(Experiment(protocol="holdout"), store)
+        plan = make_plan(Experiment(), store, Protocol.HOLDOUT)
+        training = Training(store, plan, family, label, {})
         with mlflow.start_run():
             truth, probability = [], []
             params = families.get(family).suggest(trial)
             mlflow.log_params(params)
-            for fold in make_folds(plan, store, family, label):
-                classifier = families.build(family, params, fold.seed)
-                classifier.fit(
-                    fold.x,
-                    fold.y,
-                    validation=fold.validation,
-                    on_epoch=log_epoch,
-                )
+            for fold in make_folds(training):
+                classifier, _ = fold.learned.fit(family, params, log_epoch)
                 truth.append(fold.truth)
                 probability.append(classifier.predict_proba(fold.tested)[:, 1])
             value = float(roc_auc_score(np.concatenate(truth), np.concatenate(probability)))

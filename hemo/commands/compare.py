@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 @options.experiment
 @click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
-@options.switch("--paper", help="Set them beside the seed paper's Tables 1 to 6.")
+@click.option("--paper", is_flag=True, help="Set them beside the seed paper's Tables 1 to 6.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+@options.tracked
 def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> None:
     """Compare the newest training run of every family and label of an experiment.
 

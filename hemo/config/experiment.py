@@ -4,14 +4,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from hemo import families
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 
-Protocol = Literal["holdout", "cv", "paper"]
 GateFigure = Literal[
     "recall_at_specificity_80", "recall_at_specificity_90", "specificity_at_recall_80",
     "specificity_at_recall_90", "auc", "average_precision", "recall", "specificity",
@@ -24,6 +34,17 @@ PAPER_FAMILIES = ("logreg", "linear_svc", "sgd", "ann", "cnn")
 
 FamilyWord = Annotated[str, StringConstraints(pattern=r"^\w+(@[\w.-]+)?$")]
 """A family, or a variant of it."""
+
+
+def _parsed_rule(value: Any) -> Any:
+    try:
+        return OperatingPointRule.parse(value) if isinstance(value, str) else value
+    except HemoError as fault:
+        raise ValueError(str(fault)) from None
+
+
+Rule = Annotated[OperatingPointRule, BeforeValidator(_parsed_rule), PlainSerializer(str, return_type=str)]
+"""Of an operating point; in the file a word such as `sensitivity_at_least:0.85`."""
 
 
 class Part(BaseModel):
@@ -120,11 +141,11 @@ class Experiment(Part):
     store: str = ""
     phantom: Phantom = Phantom()
     reduction: Reduction = Reduction()
-    protocol: Protocol = "cv"
+    protocol: Protocol = Protocol.CV
     folds: int = Field(5, ge=2)
     sampling: Literal["balanced", "natural"] = "balanced"
     positives: int = Field(3145, ge=2)
-    operating_point: str = "sensitivity_at_least:0.85"
+    operating_point: Rule = OperatingPointRule("sensitivity_at_least", 0.85)
     calibration: Literal["none", "sigmoid", "isotonic"] = "none"
     families: dict[FamilyWord, dict[str, Any]] = Field(
         default_factory=lambda: {name: dict[str, Any]() for name in PAPER_FAMILIES}
@@ -148,6 +169,11 @@ class Experiment(Part):
         return Path("data") / self.name
 
     @property
+    def dataset(self) -> str:
+        """Name of the data for people."""
+        return self.name if self.images or self.store else "phantom"
+
+    @property
     def store_folder(self) -> Path:
         """Folder of the slice store."""
         return Path(self.store) if self.store else self.folder / "store"
@@ -160,6 +186,12 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     ------
     HemoError
         If the file is missing, no YAML, or has an unknown word or a value of a wrong type or range.
+
+    Examples
+    --------
+    >>> experiment = load(None, protocol="holdout", seed=7)
+    >>> str(experiment.protocol), experiment.seed, experiment.folds
+    ('holdout', 7, 5)
     """
     words: dict[str, Any] = {}
     if path:
@@ -183,7 +215,13 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
 
 
 def label_names(word: str) -> tuple[str, ...]:
-    """Return the labels that a word on the command line stands for: one of the six, or `all`."""
+    """Return the labels that a word on the command line stands for: one of the six, or `all`.
+
+    Examples
+    --------
+    >>> label_names("epidural")
+    ('epidural',)
+    """
     if word == "all":
         return LABELS
     if word not in LABELS:
@@ -196,4 +234,6 @@ def _first_fault(fault: ValidationError) -> str:
     where = ".".join(str(step) for step in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"unknown word '{where}': known are {', '.join(Experiment.model_fields)}"
+    if error["type"] == "value_error":
+        return f"{where}: {error['ctx']['error']}"
     return f"{where}: {error['msg'].lower()} (got {error['input']!r})"

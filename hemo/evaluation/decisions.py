@@ -7,6 +7,7 @@ import pandas as pd
 from hemo.evaluation import calibration, operating_point
 from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 
 METHODS = ("none", *calibration.METHODS)
 """Kinds of calibration an experiment can ask for."""
@@ -39,7 +40,7 @@ class Decided:
     fitted_on: pd.DataFrame
 
 
-def decide(raw: pd.DataFrame, protocol: str, rule: str, method: str) -> Decided:
+def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, method: str) -> Decided:
     """Calibrate predictions and fit the operating point, for each row without its patient.
 
     Parameters
@@ -51,36 +52,35 @@ def decide(raw: pd.DataFrame, protocol: str, rule: str, method: str) -> Decided:
         folds, so that no truth of a fold takes part in any of its decisions, not even by way of the other
         folds' calibration; the kept classifier's are fitted on all rows. `paper`: neither is fitted.
     rule
-        Of the operating point, such as `sensitivity_at_least:0.85`.
+        Of the operating point.
     method
         `none`, `sigmoid` or `isotonic`.
 
     Raises
     ------
     HemoError
-        If the rule is unknown, or the rows to fit on lack a class that rule or calibration needs.
+        If the rows to fit on lack a class that rule or calibration needs.
 
     Notes
     -----
     Within a fold a sigmoid keeps the order of slices, so that decisions are those of the raw probabilities.
     Between folds it does not: the map of a fold with much blood was fitted where there is less, and gives
-    lower probabilities. Pooled out-of-fold ranking figures come out too low by that, the more so the fewer
+    lower probabilities. Pooled out-of-fold ranking metrics come out too low by that, the more so the fewer
     positive patients there are: in simulations the AUC by 0.05 with 4 of 60, 0.02 with 8, 0.01 with 20.
-    Under `holdout` there is one map, and ranking figures are those of the raw probabilities.
+    Under `holdout` there is one map, and ranking metrics are those of the raw probabilities.
     """
-    if protocol == "paper":
+    if not protocol.by_patient:
         table = raw.assign(threshold=PAPER_THRESHOLD)
         return Decided(table, None, PAPER_THRESHOLD, table.iloc[:0])
-    parsed = OperatingPointRule.parse(rule)
-    off_test = raw[raw["part"] == "validation"] if protocol == "holdout" else raw
-    kept, threshold = _fit(off_test, parsed, method)
-    if protocol == "holdout":
+    off_test = raw[raw["part"] == "validation"] if protocol.has_validation else raw
+    kept, threshold = _fit(off_test, rule, method)
+    if protocol.has_validation:
         table = _calibrated(raw, kept).assign(threshold=threshold)
     else:
         folds = []
         for fold in sorted(raw["fold"].unique()):
             here = raw["fold"] == fold
-            calibrator, judged_by = _fit(raw[~here], parsed, method)
+            calibrator, judged_by = _fit(raw[~here], rule, method)
             folds.append(_calibrated(raw[here], calibrator).assign(threshold=judged_by))
         table = pd.concat(folds).loc[raw.index]
     return Decided(table, kept, threshold, _calibrated(off_test, kept))

@@ -1,12 +1,15 @@
 """What trials are judged by: figures of out-of-fold predictions, or what a classifier costs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+
+if TYPE_CHECKING:
+    from hemo.evaluation.operating_point import OperatingPointRule
 
 Direction = Literal["minimize", "maximize"]
 
@@ -39,6 +42,13 @@ def parse(text: str) -> tuple[str, ...]:
     ------
     HemoError
         If one is unknown or named twice, or the only one makes no sense alone.
+
+    Examples
+    --------
+    >>> parse("recall,specificity")
+    ('recall', 'specificity')
+    >>> directions(parse("auc"))
+    ['maximize']
     """
     names = tuple(word.strip() for word in text.split(","))
     for name in names:
@@ -69,7 +79,10 @@ def fold_figure(name: str, truth: NDArray[np.integer], probability: NDArray[np.f
 
 
 def figures(
-    truth: NDArray[np.integer], probability: NDArray[np.floating], fold: NDArray[np.integer], rule: str
+    truth: NDArray[np.integer],
+    probability: NDArray[np.floating],
+    fold: NDArray[np.integer],
+    rule: "OperatingPointRule",
 ) -> dict[str, float]:
     """Return all metrics of pooled out-of-fold predictions, at thresholds fitted on the other folds.
 
@@ -78,11 +91,9 @@ def figures(
     truth, probability, fold
         Out-of-fold predictions, (n,) each.
     rule
-        Of the operating point, such as `sensitivity_at_least:0.85`.
+        Of the operating point.
     """
     from hemo.evaluation import metrics, operating_point
 
-    threshold = operating_point.cross_fit(
-        truth, probability, fold, operating_point.OperatingPointRule.parse(rule)
-    )
+    threshold = operating_point.cross_fit(truth, probability, fold, rule)
     return metrics.compute(truth, probability, threshold)

@@ -37,8 +37,9 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
 
     Returns
     -------
-    One slice for each place along the body's axis, from the feet up; in the place of one that is unusable,
-    the reason.
+    list of RawSlice or Excluded
+        One slice for each place along the body's axis, from the feet up; in the place of one that is
+        unusable, the reason.
 
     Raises
     ------

@@ -1,32 +1,30 @@
-"""Leakage: what a split by slice adds to every figure, and what crosses a split that should not.
+"""Leakage: what a split by slice adds to every metric, and what crosses a split that should not.
 
 Slices of one patient look alike. Where they fall on both sides of a split, a classifier is tested on patients
-that it knows, and its figures say nothing of new ones.
+that it knows, and its metrics say nothing of new ones.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.evaluation import intervals, paired
+from hemo.evaluation.protocols import Protocol
 from hemo.slices.split import Round, Rows, make_split, rounds
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, train
+from hemo.training import Training, train
 
-FIGURES: Final = (
+METRICS: Final = (
     "auc", "average_precision", "recall_at_specificity_80", "recall", "specificity", "precision", "accuracy",
 )  # fmt: skip
 """What is compared between the two splits."""
 
 FEWEST_PATIENTS: Final = 5
 """Positive patients below which a label's inflation cannot be told from chance."""
-
-UNAUDITED: Final = "unaudited: slices without patient ids"
-"""Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +35,15 @@ class Inflation:
     ----------
     by_slice, by_patient
         Out-of-fold prediction tables over the same slices; both name the true patients.
-    figures
-        A row a figure of `FIGURES`: `metric`; `by_slice` and `by_patient`, with `_low` and `_high`; and
+    metrics
+        A row a metric of `METRICS`: `metric`; `by_slice` and `by_patient`, with `_low` and `_high`; and
         `inflation`, the first less the second, with the 95% interval of the paired difference. All
         intervals are by cluster bootstrap over patients.
     """
 
     by_slice: pd.DataFrame
     by_patient: pd.DataFrame
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
 
 
 class View(SliceStore):
@@ -76,55 +74,37 @@ class View(SliceStore):
         return self._store.images(self._rows if rows is None else self._rows[np.asarray(rows, np.intp)])
 
 
-def inflation(
-    store: SliceStore,
-    family: str,
-    label: str,
-    params: Mapping[str, Any],
-    *,
-    rows: Rows | None = None,
-    sampling: str = "balanced",
-    rule: str = "sensitivity_at_least:0.85",
-    folds: int = 5,
-    draws: int = 2000,
-    seed: int = 0,
-) -> Inflation:
+def inflation(training: Training, *, rows: Rows | None = None, folds: int = 5) -> Inflation:
     """Train a family with the same parameters, sampling, folds and seed, split by slice and by patient.
 
     Parameters
     ----------
-    store
-        With patients of at least `folds`, two of them or more with the label.
-    family, label, params
-        What is trained (see `hemo.training.train`).
+    training
+        What is trained on what; of its plan all but the split. The store has at least as many patients as
+        folds, two of them or more with the label.
     rows
         Slices to train and test on; all where None.
-    sampling, rule
-        Slices learned from, and the rule of the operating point.
     folds
         Of both splits.
-    draws
-        Of the bootstrap.
-    seed
-        The one seed all others come from.
     """
+    store, plan = training.store, training.plan
     tables = []
     for strangers in (True, False):
         view = View(store, rows, strangers=strangers)
-        split = make_split(view.index, "cv", seed, folds=folds)
-        plan = Plan(split, sampling, rule, positives=0, seed=seed)
-        tables.append(train(view, plan, family, label, params, refit=False).predictions)
+        split = make_split(view.index, Protocol.CV, plan.seed, folds=folds)
+        one = replace(training, store=view, plan=replace(plan, split=split))
+        tables.append(train(one, refit=False).predictions)
     by_slice, by_patient = tables
     patient = store.index.set_index("slice_id")["patient"]
     by_slice = by_slice.assign(patient=by_slice["slice_id"].map(patient))
     both = {"by_slice": by_slice, "by_patient": by_patient}
-    figures = pd.DataFrame({"metric": FIGURES})
+    metrics = pd.DataFrame({"metric": METRICS})
     for name, table in both.items():
-        found = intervals.bootstrap(table, draws, seed, FIGURES)
-        figures[[name, f"{name}_low", f"{name}_high"]] = found[["value", "low", "high"]]
-    difference = paired.compare(both, draws, seed, FIGURES)
-    figures[["inflation", "inflation_low", "inflation_high"]] = difference[["difference", "low", "high"]]
-    return Inflation(by_slice, by_patient, figures)
+        found = intervals.bootstrap(table, plan.draws, plan.seed, METRICS)
+        metrics[[name, f"{name}_low", f"{name}_high"]] = found[["value", "low", "high"]]
+    difference = paired.compare(both, plan.draws, plan.seed, METRICS)
+    metrics[["inflation", "inflation_low", "inflation_high"]] = difference[["difference", "low", "high"]]
+    return Inflation(by_slice, by_patient, metrics)
 
 
 def enough_patients(index: pd.DataFrame, label: str) -> bool:
@@ -166,7 +146,7 @@ def across(pairs: pd.DataFrame, trainings: Sequence[Round]) -> NDArray[np.bool_]
 def both_splits(store: SliceStore, folds: int, seed: int) -> dict[str, list[Round]]:
     """Return the rounds of the two splits that are compared: `by slice` and `by patient`."""
     return {
-        name: rounds(make_split(view.index, "cv", seed, folds=folds), view.index)
+        name: rounds(make_split(view.index, Protocol.CV, seed, folds=folds), view.index)
         for name, view in (("by slice", View(store, strangers=True)), ("by patient", store))
     }
 

@@ -1,10 +1,9 @@
 """The leakage audit of a store as runs in MLflow: one for the store, and one below it for each training."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -12,27 +11,15 @@ import pandas as pd
 
 from hemo import console, executors, families, tracking
 from hemo.config import Experiment
-from hemo.display.report import fact_table
+from hemo.display.page import fact_table
+from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.leakage import measure, page
-from hemo.leakage.measure import FEWEST_PATIENTS, UNAUDITED
+from hemo.leakage.measure import FEWEST_PATIENTS
 from hemo.leakage.page import SPLITS, Audit
 from hemo.slices import duplicates, paper
 from hemo.slices.store import SliceStore
-
-
-@dataclass(frozen=True)
-class _Job:
-    config: Experiment
-    store: Path
-    word: str
-    label: str
-    params: Mapping[str, Any]
-    experiment: str
-    parent: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.word}/{self.label}"
+from hemo.tracking.tags import UNAUDITED
+from hemo.training import Plan, Training
 
 
 def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: Path | None = None) -> Audit:
@@ -70,27 +57,28 @@ def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: 
             if not measure.enough_patients(store.index, label)
         ]
         crossings = pd.DataFrame()
-        figures = []
+        measured = []
         if store.patients_known:
             crossings = _crossings(store, config, pairs)
-            jobs = [
-                _Job(config, store.folder, word, label, config.families.get(word, {}), experiment, root)
+            trainings = [
+                Training(store, _plan(config), word, label, config.families.get(word, {}), config.name)
                 for label in labels
                 if measure.enough_patients(store.index, label)
                 for word in words
             ]
-            jobs.sort(key=lambda job: not families.get(job.word).neural)
-            outcomes = executors.run_all(_train_pair, jobs, config.workers)
-            for job, outcome in console.track(outcomes, "auditing", len(jobs)):
+            trainings.sort(key=lambda one: not families.get(one.family).neural)
+            train_pair = partial(_train_pair, config, experiment, root)
+            outcomes = executors.run_all(train_pair, trainings, config.workers)
+            for one, outcome in console.track(outcomes, "auditing", len(trainings)):
                 if isinstance(outcome, Exception):
-                    skipped.append({"what": job.name, "reason": str(outcome) or type(outcome).__name__})
+                    skipped.append({"what": one.name, "reason": str(outcome) or type(outcome).__name__})
                 else:
-                    figures.append(outcome)
+                    measured.append(outcome)
         found = Audit(
             _facts(store, config),
             crossings,
             pairs,
-            _ordered(figures, labels, words),
+            _ordered(measured, labels, words),
             pd.DataFrame(skipped, columns=["what", "reason"]),
         )
         for folder in (Path(scratch), out):
@@ -102,50 +90,50 @@ def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: 
     return found
 
 
-def _train_pair(job: _Job) -> pd.DataFrame:
-    """Train a family on a label under both splits, inside a run of its own; return its figures."""
-    config, store = job.config, SliceStore.open(job.store)
-    family, variant = families.variant(job.word)
-    tags = {"stage": "audit pair", "family": family, "label": job.label, "dataset": config.name}
+def _train_pair(config: Experiment, experiment: str, parent: str, training: Training) -> pd.DataFrame:
+    """Train a family on a label under both splits, inside a run of its own; return its metrics."""
+    store, label = training.store, training.label
+    tags = {"stage": "audit pair", "family": training.family, "label": label, "dataset": training.dataset}
     tags |= {"data_digest": store.digest, "protocol": config.protocol}
-    tags |= {"variant": variant} if variant else {}
+    tags |= {"variant": training.variant} if training.variant else {}
+    rows = None
+    if not config.protocol.by_patient:
+        rows = paper.paper_set(store.index, label, config.seed, config.positives)
     with (
-        tracking.start_run(job.experiment, job.name, tags, job.parent),
+        tracking.start_run(experiment, training.name, tags, parent),
         tempfile.TemporaryDirectory() as scratch,
     ):
-        found = measure.inflation(
-            store, family, job.label, job.params, **_learned_from(config, store, job.label),
-            folds=config.folds, draws=config.draws, seed=config.seed,
-        )  # fmt: skip
-        params = families.build(family, job.params).params
+        found = measure.inflation(training, rows=rows, folds=config.folds)
+        params = families.build(training.family, training.params).params
         mlflow.log_params(
-            {"family": family, "label": job.label} | {f"hp.{n}": str(v) for n, v in params.items()}
+            {"family": training.family, "label": label} | {f"hp.{n}": str(v) for n, v in params.items()}
         )
-        metrics = {
+        logged = {
             f"{name}/{row['metric']}{suffix}": row[name + suffix]
-            for row in found.figures.to_dict("records")
+            for row in found.metrics.to_dict("records")
             for name in (*SPLITS, "inflation")
             for suffix in ("", "_low", "_high")
         }
-        mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+        mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
         for name in SPLITS:
             getattr(found, name).to_parquet(Path(scratch) / f"{name}.parquet", index=False)
         mlflow.log_artifacts(scratch, "predictions")
-    return found.figures.assign(family=job.word, label=job.label)
+    return found.metrics.assign(family=training.word, label=label)
 
 
-def _learned_from(config: Experiment, store: SliceStore, label: str) -> dict[str, Any]:
-    """Return slices, sampling and operating point; the set of `paper` is balanced already."""
-    if config.protocol == "paper":
-        rows = paper.paper_set(store.index, label, config.seed, config.positives)
-        return {"rows": rows, "sampling": "natural", "rule": "fixed:0.5"}
-    return {"sampling": config.sampling, "rule": config.operating_point}
+def _plan(config: Experiment) -> Plan:
+    """Return how the audited families learn; the set of `paper` is balanced already."""
+    if config.protocol.by_patient:
+        sampling, rule = config.sampling, config.operating_point
+    else:
+        sampling, rule = "natural", OperatingPointRule("fixed", 0.5)
+    return Plan(None, sampling, rule, config.positives, config.seed, draws=config.draws)
 
 
-def _ordered(figures: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
-    if not figures:
+def _ordered(measured: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+    if not measured:
         return pd.DataFrame(columns=["label", "family", "metric"])
-    table = pd.concat(figures)
+    table = pd.concat(measured)
     place = {name: number for number, name in enumerate([*labels, *words])}
     table = table.sort_values(
         ["label", "family"], key=lambda c: c.map(place), kind="stable", ignore_index=True

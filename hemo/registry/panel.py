@@ -18,16 +18,9 @@ from hemo import tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
+from hemo.registry.names import PANEL, PANEL_URI, model_name
 from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
 from hemo.tracking.views import markdown_table
-
-PANEL = "hemo-panel"
-URI = f"models:/{PANEL}@production"
-
-
-def model_name(label: str) -> str:
-    """Return the registered model of a label."""
-    return f"hemo-{label}"
 
 
 def production() -> dict[str, str]:
@@ -61,7 +54,7 @@ def members_of(version: str) -> dict[str, str]:
     return _members(tracking.client().get_model_version(PANEL, version))
 
 
-def load(uri: str = URI) -> ServedPanel:
+def load(uri: str = PANEL_URI) -> ServedPanel:
     """Load a panel.
 
     Raises
@@ -74,7 +67,9 @@ def load(uri: str = URI) -> ServedPanel:
     except mlflow.MlflowException as fault:
         raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
     if not isinstance(loaded, ServedPanel):
-        raise HemoError(f"{uri}: not a panel: give one like {URI}, or try a single one with `hemo evaluate`")
+        raise HemoError(
+            f"{uri}: not a panel: give one like {PANEL_URI}, or try a single one with `hemo evaluate`"
+        )
     return loaded
 
 
@@ -121,7 +116,7 @@ def _members(panel: ModelVersion) -> dict[str, str]:
 
 
 def _build(members: Mapping[str, str], parent: str) -> str:
-    experiment = tracking.client().get_run(parent).info.experiment_id if parent else ledger.experiment()
+    experiment = tracking.get_run(parent).experiment if parent else ledger.experiment()
     found = {
         label: tracking.client().get_model_version(model_name(label), number)
         for label, number in members.items()
@@ -138,7 +133,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
     if aliases.registered(PANEL) is None:
         what = (
             "The production classifiers of all labels as one model, built anew when one of them changes. "
-            f"Served by `mlflow models serve -m {URI} --env-manager local`; `hemo predict` uses the same.\n\n"
+            f"Served by `mlflow models serve -m {PANEL_URI} --env-manager local`; `hemo predict` uses the "
+            "same.\n\n"
         )
         client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(

@@ -8,13 +8,14 @@ import mlflow
 import pandas as pd
 
 from hemo import console, families, tracking
-from hemo.comparison import leaderboard
+from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, card, gate_page, ledger, panel
-from hemo.registry.candidates import Case, family_word, judge, model_uri
-from hemo.registry.panel import model_name
+from hemo.registry.candidates import Judgement, judge, model_uri
+from hemo.registry.names import model_name
+from hemo.tracking import family_word
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
@@ -60,8 +61,8 @@ def promote(
         try:
             for label, run_id in chosen.items():
                 aliases.settle(model_name(label))
-                case = judge(config, label, run_id)
-                rows.append(_row(case, decide(case, deciding, override), override))
+                judged = judge(config, label, run_id)
+                rows.append(_row(judged, decide(judged, deciding, override), override))
         finally:
             panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
@@ -72,21 +73,21 @@ def promote(
 
 def rehearse(
     config: Experiment, experiment: str, labels: Sequence[str] = LABELS
-) -> tuple[pd.DataFrame, list[Case]]:
+) -> tuple[pd.DataFrame, list[Judgement]]:
     """Judge the candidates as `promote` would, but write and move nothing.
 
     Returns
     -------
     table : DataFrame
         As `promote` returns it; `decision` is `would pass`, `would be refused` or `kept`.
-    cases : list of Case
+    cases : list of Judgement
         All conditions of each.
     """
     cases = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
     rows = []
-    for case in cases:
-        decision = "would pass" if case.verdict.passed else "would be refused"
-        rows.append(_row(case, "kept" if case.incumbent and case.incumbent.same_run else decision))
+    for judged in cases:
+        decision = "would pass" if judged.verdict.passed else "would be refused"
+        rows.append(_row(judged, "kept" if judged.incumbent and judged.incumbent.same_run else decision))
     return _table(rows, labels), cases
 
 
@@ -126,24 +127,24 @@ def settle_all() -> None:
 def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
     """Promote, and print the decisions."""
     table = promote(config, experiment, parent)
-    console.out.print(gate_page.terminal(table))
+    console.out.print(gate_page.decisions(table))
     return table
 
 
 def _best(experiment: str, labels: Sequence[str]) -> dict[str, str]:
     """Return the training run of the best family of each label."""
-    board = leaderboard.compare(experiment).leaderboard
+    board = runs.compare(experiment).leaderboard
     best = board[board["best"] & board["label"].isin(labels)]
     return {str(row.label): str(row.run_id) for row in best.itertuples()}
 
 
-def decide(case: Case, deciding: str, override: str) -> str:
+def decide(judged: Judgement, deciding: str, override: str) -> str:
     """Carry out a verdict: register, move aliases, leave report and record.
 
     Parameters
     ----------
-    case : Case
-        What was judged.
+    judged : Judgement
+        The candidate with the gate's verdict.
     deciding : str
         Run that holds the report.
     override : str
@@ -154,8 +155,8 @@ def decide(case: Case, deciding: str, override: str) -> str:
     str
         `promoted`, `overridden`, `challenger`, `refused`, or `kept` where it is in production already.
     """
-    model, verdict, run = model_name(case.label), case.verdict, case.run
-    if case.incumbent and case.incumbent.same_run:
+    model, verdict, run = model_name(judged.label), judged.verdict, judged.run
+    if judged.incumbent and judged.incumbent.same_run:
         return "kept"
     overridden = bool(override) and not verdict.passed and verdict.can_override
     goes = verdict.passed or overridden
@@ -165,14 +166,14 @@ def decide(case: Case, deciding: str, override: str) -> str:
         decision = "promoted"
     else:
         decision = "challenger" if verdict.sound else "refused"
-    _attach_report(case, deciding, decision, override)
+    _attach_report(judged, deciding, decision, override)
     history = ledger.records(model)
     now = ledger.replay(history)
-    words = {"family": family_word(run.data.tags), "run_id": run.info.run_id, "decided_in": deciding}
+    words = {"family": run.word, "run_id": run.run_id, "decided_in": deciding}
     if not goes and not verdict.sound:
         aliases.move(model, "refuse", now, history, reason=verdict.reason, **words)
         return decision
-    version = _register(case, decision, deciding, override if overridden else "")
+    version = _register(judged, decision, deciding, override if overridden else "")
     if not goes:
         after = {**now, "challenger": version}
         aliases.move(model, "refuse", after, history, version=version, reason=verdict.reason, **words)
@@ -188,49 +189,49 @@ def decide(case: Case, deciding: str, override: str) -> str:
     return decision
 
 
-def _attach_report(case: Case, deciding: str, decision: str, override: str) -> None:
+def _attach_report(judged: Judgement, deciding: str, decision: str, override: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        gate_page.write(folder, case.label, case.run.info.run_name, case.verdict, decision, override)
-        for run_id in (deciding, case.run.info.run_id):
+        gate_page.write(folder, judged.label, judged.run.name, judged.verdict, decision, override)
+        for run_id in (deciding, judged.run.run_id):
             tracking.client().log_artifacts(run_id, scratch, "gate")
 
 
-def _attach_card(case: Case, override: str) -> None:
-    run = case.run
+def _attach_card(judged: Judgement, override: str) -> None:
+    run = judged.run
     facts = card.Facts(
-        label=case.label,
-        family=families.title(family_word(run.data.tags)),
-        tags=run.data.tags,
-        params=run.data.params,
-        data=case.data,
-        threshold=run.data.metrics["threshold"],
-        run_id=run.info.run_id,
+        label=judged.label,
+        family=families.title(run.word),
+        tags=run.tags,
+        params=run.params,
+        data=judged.data,
+        threshold=run.metrics["threshold"],
+        run_id=run.run_id,
         versions=tracking.versions(),
         override=override,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        card.write(Path(scratch), facts, tracking.load_predictions(run.info.run_id))
-        tracking.client().log_artifacts(run.info.run_id, scratch, "card")
+        card.write(Path(scratch), facts, judged.tested)
+        tracking.client().log_artifacts(run.run_id, scratch, "card")
 
 
-def _register(case: Case, decision: str, deciding: str, override: str) -> str:
+def _register(judged: Judgement, decision: str, deciding: str, override: str) -> str:
     """Return the version of a run's model, registered where it is not yet, with tags and description."""
-    client, model, run = tracking.client(), model_name(case.label), case.run
+    client, model, run = tracking.client(), model_name(judged.label), judged.run
     if aliases.registered(model) is None:
-        client.create_registered_model(model, description=gate_page.about(case.label, model))
-    tags = {"gate": decision, "threshold": f"{run.data.metrics['threshold']:.6g}"}
+        client.create_registered_model(model, description=gate_page.about(judged.label, model))
+    tags = {"gate": decision, "threshold": f"{run.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
-        figure, low, high = case.verdict.figure(name)
+        point, low, high = judged.verdict[name]
         bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off
-        tags[name] = f"{figure:.2f} ({bounds})"
-    tags |= {name: run.data.tags[name] for name in CARRIED if name in run.data.tags}
+        tags[name] = f"{point:.2f} ({bounds})"
+    tags |= {name: run.tags[name] for name in CARRIED if name in run.tags}
     tags["decided_in"] = deciding
     if override:
         tags["override"] = override
-    _attach_card(case, override)
-    description = gate_page.description(case.label, run, case.verdict, decision, override, deciding)
-    known = [v for v in aliases.versions(model).values() if v.run_id == run.info.run_id]
+    _attach_card(judged, override)
+    description = gate_page.description(judged.label, run, judged.verdict, decision, override, deciding)
+    known = [v for v in aliases.versions(model).values() if v.run_id == run.run_id]
     if known:
         newest = max(known, key=lambda v: int(v.version))
         number = str(newest.version)
@@ -243,20 +244,20 @@ def _register(case: Case, decision: str, deciding: str, override: str) -> str:
         return number
     uri = model_uri(run)
     created = client.create_model_version(
-        model, uri, run.info.run_id, tags, description=description, model_id=uri.removeprefix("models:/")
+        model, uri, run.run_id, tags, description=description, model_id=uri.removeprefix("models:/")
     )
     return str(created.version)
 
 
-def _row(case: Case, decision: str, override: str = "") -> dict[str, str]:
-    reason = "in production already" if decision == "kept" else case.verdict.reason
+def _row(judged: Judgement, decision: str, override: str = "") -> dict[str, str]:
+    reason = "in production already" if decision == "kept" else judged.verdict.reason
     return {
-        "label": case.label,
-        "family": family_word(case.run.data.tags),
+        "label": judged.label,
+        "family": judged.run.word,
         "decision": decision,
-        "production": aliases.current(model_name(case.label)).get("production", "none"),
+        "production": aliases.current(model_name(judged.label)).get("production", "none"),
         "reason": f"{override} (the gate: {reason})" if decision == "overridden" else reason,
-        "run_id": case.run.info.run_id,
+        "run_id": judged.run.run_id,
     }
 
 

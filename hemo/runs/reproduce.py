@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import yaml
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hemo import console, tracking
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
-from hemo.tracking import trained_on
+from hemo.evaluation.protocols import Protocol
+from hemo.tracking import Run, trained_on
 
 TOLERANCE = 1e-6
 """Largest difference of probability that counts as the same."""
@@ -81,16 +80,15 @@ def reproduce(run_id: str, store: Path | None = None) -> Reproduction:
     run = _training_run(run_id)
     found = trained_on.opened(run, store) if store else trained_on.find(run)
     folder = found.folder.resolve()
-    with _code(run.data.tags["git_commit"]) as (package, commit), tempfile.TemporaryDirectory() as scratch:
+    with _code(run.tags["git_commit"]) as (package, commit), tempfile.TemporaryDirectory() as scratch:
         again = _train(run, folder, package, Path(scratch))
     return _compare(run, again, commit)
 
 
 def settings(run: Run, store: Path, folds: int) -> dict[str, Any]:
     """Return the experiment file that a run's parameters amount to."""
-    params, tags = run.data.params, run.data.tags
-    word = tags["family"] + (f"@{tags['variant']}" if "variant" in tags else "")
-    chosen = {name.removeprefix("hp."): _value(v) for name, v in params.items() if name.startswith("hp.")}
+    params = run.params
+    chosen = {name: _value(value) for name, value in run.resolved().items()}
     words: dict[str, Any] = {
         "name": "again",
         "store": str(store),
@@ -99,25 +97,22 @@ def settings(run: Run, store: Path, folds: int) -> dict[str, Any]:
         "seed": int(params["train.seed"]),
         "draws": 100,
         "workers": 1,
-        "families": {word: chosen},
+        "families": {run.word: chosen},
     }
-    if params["train.protocol"] != "paper":
+    if run.protocol.by_patient:
         words["operating_point"] = params["train.operating_point"]
         if "train.calibration" in params:
             words["calibration"] = params["train.calibration"]
     elif "train.positives" in params:
         words["positives"] = int(params["train.positives"])
-    if params["train.protocol"] == "cv":
+    if run.protocol is Protocol.CV:
         words["folds"] = folds
     return words
 
 
 def _training_run(run_id: str) -> Run:
-    try:
-        run = tracking.client().get_run(run_id)
-    except MlflowException as fault:
-        raise HemoError(f"{run_id}: no such run: {fault.message}") from None
-    if run.data.tags.get("stage") != "train":
+    run = tracking.get_run(run_id)
+    if run.tags.get("stage") != "train":
         raise HemoError(f"{run_id}: not a training run: give one with the tag stage=train")
     return run
 
@@ -149,8 +144,8 @@ def _code(recorded: str) -> Iterator[tuple[Path, str]]:
 
 def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
     """Train in a process of its own; return the repetition's prediction table."""
-    table = tracking.load_predictions(run.info.run_id)
-    what, code = run.info.run_name, run.data.tags["git_commit"][:12]
+    table = tracking.load_predictions(run.run_id)
+    what, code = run.name, run.tags["git_commit"][:12]
     console.err.print(f"training {what} again, by the code of {code} ...")
     words = settings(run, store, table["fold"].nunique())
     (scratch / "again.yaml").write_text(yaml.safe_dump(words))
@@ -158,7 +153,7 @@ def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
     known = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_REGISTRY_URI")
     environment = {name: value for name, value in os.environ.items() if name not in known}
     environment |= {"PYTHONPATH": str(package), "MLFLOW_TRACKING_URI": uri}
-    command = [sys.executable, "-m", "hemo", run.data.tags["family"], "--label", run.data.tags["label"]]
+    command = [sys.executable, "-m", "hemo", run.tags["family"], "--label", run.tags["label"]]
     done = subprocess.run(
         [*command, "--experiment", "again.yaml"],
         cwd=scratch, env=environment, capture_output=True, text=True, check=False,
@@ -178,10 +173,10 @@ def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
 
 def _compare(run: Run, again: Any, commit: str) -> Reproduction:
     where = ["slice_id", "part", "fold", "truth"]
-    one = tracking.load_predictions(run.info.run_id).sort_values("slice_id", ignore_index=True)
+    one = tracking.load_predictions(run.run_id).sort_values("slice_id", ignore_index=True)
     again = again.sort_values("slice_id", ignore_index=True)
     both = one.merge(again, on="slice_id", suffixes=("", "_again"))
-    recorded = run.data.tags["git_commit"]
+    recorded = run.tags["git_commit"]
     caveats = []
     if recorded.endswith(CHANGED):
         caveats.append(f"the code had changes beyond commit {recorded.removesuffix(CHANGED)[:12]}")

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 
 PARTS = ("train", "validation", "test")
@@ -59,7 +60,7 @@ class Split:
         SHA-256 over the slices' digests and where each was dealt: equal for equal data, options and seed.
     """
 
-    protocol: str
+    protocol: Protocol
     seed: int
     patients: pd.DataFrame
     digest: str
@@ -100,12 +101,12 @@ def deal(
     DataFrame
         `patient` and `part` (0, 1, ...), one row a patient.
     """
-    share = np.asarray(fractions, dtype=float)
-    grouped = index.groupby("patient", observed=True)
+    share = np.asarray(fractions)
+    grouped = index.groupby("patient")
     facts = pd.DataFrame({label: grouped[label].max() == 1 for label in LABELS})
     facts["slices"] = grouped.size()
     facts["key"] = grouped[order_by].min()
-    facts = facts.sort_values(["key", "slices"], kind="stable")
+    facts = facts.sort_values(["key", "slices"])
     rng = np.random.default_rng(seed)
     facts = facts.iloc[rng.permutation(len(facts))]
 
@@ -137,7 +138,7 @@ def deal(
 
 def make_split(
     index: pd.DataFrame,
-    protocol: str,
+    protocol: Protocol,
     seed: int,
     *,
     folds: int = 5,
@@ -149,7 +150,7 @@ def make_split(
     ----------
     index : DataFrame
         A store's index.
-    protocol : str
+    protocol : Protocol
         `holdout` (train, validation and test) or `cv` (folds).
     seed : int
         What the dealing is drawn with.
@@ -162,15 +163,24 @@ def make_split(
     ------
     HemoError
         If there are fewer patients than parts.
+
+    Examples
+    --------
+    >>> labels = dict.fromkeys(LABELS, [1, 0] * 10)
+    >>> patients = [f"p{row // 2}" for row in range(20)]
+    >>> index = pd.DataFrame({"patient": patients, "digest": range(20), **labels})
+    >>> split = make_split(index, "cv", seed=0, folds=5)
+    >>> split.patients["fold"].value_counts().tolist()  # patients in each
+    [2, 2, 2, 2, 2]
     """
-    parts = folds if protocol == "cv" else len(PARTS)
+    parts = folds if protocol == Protocol.CV else len(PARTS)
     patients = index["patient"].nunique()
     if patients < parts:
         raise HemoError(
             f"{patients} patients cannot be dealt to {parts} parts: give more patients"
-            + (" or fewer folds" if protocol == "cv" else " or use protocol cv with fewer folds")
+            + (" or fewer folds" if protocol == Protocol.CV else " or use protocol cv with fewer folds")
         )
-    if protocol == "cv":
+    if protocol == Protocol.CV:
         dealt = deal(index, [1 / folds] * folds, seed).rename(columns={"part": "fold"})
     else:
         dealt = deal(index, fractions, seed)
@@ -194,7 +204,7 @@ def rounds(split: Split, index: pd.DataFrame) -> list[Round]:
     where = patient.map(split.patients.set_index("patient").iloc[:, 0])
     if where.isna().any():
         raise HemoError("the split does not know all patients of the store: make the split again")
-    if split.protocol == "holdout":
+    if split.protocol == Protocol.HOLDOUT:
         result = [Round(-1, *(np.flatnonzero(where == part) for part in PARTS))]
     else:
         result = []

@@ -1,12 +1,10 @@
 """The slice store that a training run was made of, found again by its digest."""
 
-import json
 from pathlib import Path
-
-from mlflow.entities import Run
 
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore
+from hemo.tracking.records import Run
 
 
 def find(run: Run, *folders: Path) -> SliceStore:
@@ -24,10 +22,8 @@ def find(run: Run, *folders: Path) -> SliceStore:
     HemoError
         If the run's data is in none of these places.
     """
-    recorded = run.inputs.dataset_inputs if run.inputs else []
-    places = [*folders, *(Path(json.loads(one.dataset.source)["uri"]) for one in recorded[:1])]
-    fault = HemoError(f"{run.info.run_id}: does not say where its store is: give its folder")
-    for folder in places:
+    fault = HemoError(f"{run.run_id}: does not say where its store is: give its folder")
+    for folder in (*folders, *([run.store] if run.store else [])):
         try:
             return opened(run, folder)
         except HemoError as here:
@@ -40,7 +36,7 @@ def overlap(run: Run, store: SliceStore) -> int:
 
     They are told by their files' digests; where its store is not at hand, by that of all its data.
     """
-    if store.digest == run.data.tags.get("data_digest"):
+    if store.digest == run.tags.get("data_digest"):
         return len(store)
     try:
         own = find(run)
@@ -58,6 +54,6 @@ def opened(run: Run, folder: Path) -> SliceStore:
         If there is none, or it holds other data.
     """
     store = SliceStore.open(folder)
-    if store.digest != run.data.tags["data_digest"]:
-        raise HemoError(f"{folder}: holds other data than {run.info.run_name} was trained on: give its store")
+    if store.digest != run.tags["data_digest"]:
+        raise HemoError(f"{folder}: holds other data than {run.name} was trained on: give its store")
     return store

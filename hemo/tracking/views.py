@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from mlflow.tracking import MlflowClient
 
 from hemo import families
+from hemo.display.colors import family_color
 from hemo.labels import LABELS
 
 COLUMNS = {
@@ -101,10 +102,8 @@ def kind(note: str) -> dict[str, str]:
 
 
 def color(family: str) -> str:
-    """Return a family's color in the UI, the tag `mlflow.runColor` of its runs: that of the figures."""
-    from hemo.display import style
-
-    return style.PALETTE[families.names().index(family) % len(style.PALETTE)]
+    """Return a family's color in the UI, the tag `mlflow.runColor` of its runs: that of the plots."""
+    return family_color(family)
 
 
 def links(base_url: str, experiment_id: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Train a family that learns all labels at once: one fit a round, a classifier for each label."""
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,31 +10,24 @@ from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
-from hemo.slices.store import SliceStore
-from hemo.training.one_label import Plan, Trained, conclude, everything, predict, predicted_parts
+from hemo.training.one_label import train
+from hemo.training.plan import Trained, Training
+from hemo.training.rounds import conclude, everything, noted, predict
 
 
-def train_together(
-    store: SliceStore, plan: Plan, family: str, params: Mapping[str, Any]
-) -> dict[str, Trained | HemoError]:
+def train_together(training: Training) -> dict[str, Trained | HemoError]:
     """Train a family on all labels at once.
 
     Slices learned from are those of any label's sample; each label's loss counts where it is known.
 
     Parameters
     ----------
-    store : SliceStore
-        Slices and labels.
-    plan : Plan
-        Split, sampling, operating point and seed.
-    family : str
-        Name of a registered family that learns labels together.
-    params : mapping
-        Parameters of the family that differ from its defaults.
+    training : Training
+        Of a family that learns labels together; its label is not looked at.
 
     Returns
     -------
@@ -47,78 +40,80 @@ def train_together(
     HemoError
         Under the `paper` protocol, which draws a split for each label.
     """
+    plan, store = training.plan, training.store
     if plan.split is None:
-        raise HemoError(f"{family}: protocol paper draws a split for each label: use cv or holdout")
+        raise HemoError(f"{training.word}: protocol paper draws a split for each label: use cv or holdout")
     trainings = rounds(plan.split, store.index)
-    labels = [label for label in LABELS if _learnable(store, plan, label, trainings)]
+    whole = [everything(store, plan)] if plan.protocol.refits else []
+    labels = [label for label in LABELS if _learnable(store.index[label].to_numpy(), [*trainings, *whole])]
+    each = {label: replace(training, label=label) for label in labels}
     epochs: list[dict[str, float]] = []
     tables: dict[str, list[pd.DataFrame]] = {label: [] for label in labels}
     kept: dict[str, Classifier] = {}
     seconds = 0.0
-    final = plan.protocol != "cv"
     for one in trainings if labels else []:
-        kept, spent = _fit(store, plan, family, labels, params, one, epochs, final=final)
+        kept, spent = _fit(training, labels, one, epochs, kept=not whole)
         seconds += spent
         for label in labels:
-            for part, rows in predicted_parts(plan, one).items():
-                tables[label].append(predict(store, plan, kept[label], family, label, rows, part, one.fold))
-    if labels and not final:
-        kept, spent = _fit(store, plan, family, labels, params, everything(store, plan), epochs, final=True)
+            tables[label] += predict(each[label], kept[label], one)
+    for one in whole if labels else []:
+        kept, spent = _fit(training, labels, one, epochs, kept=True)
         seconds += spent
     result: dict[str, Trained | HemoError] = {}
     for label in LABELS:
         if label in kept:
-            result[label] = conclude(plan, family, tables[label], kept[label], epochs, seconds)
+            result[label] = conclude(each[label], tables[label], kept[label], epochs, seconds)
         else:
             result[label] = HemoError(f"{label}: too few patients have it for every round: use fewer folds")
     return result
 
 
-def _learnable(store: SliceStore, plan: Plan, label: str, trainings: Sequence[Round]) -> bool:
-    y = store.index[label].to_numpy()
-    whole = [] if plan.protocol != "cv" else [everything(store, plan)]
-    return all(len(np.unique(y[one.train][y[one.train] >= 0])) == 2 for one in [*trainings, *whole])
+def train_label(training: Training) -> Trained:
+    """Train a family on the training's label, whether it learns labels one by one or together.
+
+    Raises
+    ------
+    HemoError
+        If the store holds too few patients with the label.
+    """
+    if not families.get(training.family).together:
+        return train(training)
+    trained = train_together(training)[training.label]
+    if isinstance(trained, HemoError):
+        raise trained
+    return trained
+
+
+def _learnable(truth: NDArray[np.int8], trainings: Sequence[Round]) -> bool:
+    return all(len(np.unique(truth[one.train][truth[one.train] >= 0])) == 2 for one in trainings)
 
 
 def _fit(
-    store: SliceStore,
-    plan: Plan,
-    family: str,
-    labels: Sequence[str],
-    params: Mapping[str, Any],
-    one: Round,
-    epochs: list[dict[str, float]],
-    *,
-    final: bool,
+    training: Training, labels: Sequence[str], one: Round, epochs: list[dict[str, float]], *, kept: bool
 ) -> tuple[dict[str, Classifier], float]:
     """Fit on a round's training slices; return each label's classifier and the seconds of the fit."""
-    seeds = np.random.default_rng([plan.seed, len(LABELS), one.fold + 1])
-    rows = _sampled(store, plan, labels, one.train, seeds)
-    held = _sampled(store, plan, labels, one.validation, seeds)
-
-    def on_epoch(epoch: int, figures: Mapping[str, float]) -> None:
-        epochs.append({"fold": -1 if final else one.fold, "epoch": epoch, **figures})
-
-    network: Any = families.build(family, params, int(seeds.integers(2**31)))
+    store = training.store
+    rng = np.random.default_rng([training.plan.seed, len(LABELS), one.fold + 1])
+    rows = _sampled(training, labels, one.train, rng)
+    held = _sampled(training, labels, one.validation, rng)
+    network = families.build(training.family, training.params, int(rng.integers(2**31)))
+    if not isinstance(network, LearnsTogether):
+        raise HemoError(f"family '{training.family}' learns one label at a time: it has no for_label")
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
     network.fit(
         store.images(rows),
         truths[rows],
         validation=(store.images(held), truths[held]) if len(held) else None,
-        on_epoch=on_epoch,
+        on_epoch=noted(epochs, one, kept=kept),
     )
-    return {
-        label: network.for_label(number) for number, label in enumerate(labels)
-    }, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return {label: network.for_label(number) for number, label in enumerate(labels)}, seconds
 
 
-def _sampled(
-    store: SliceStore, plan: Plan, labels: Sequence[str], rows: Rows, rng: np.random.Generator
-) -> Rows:
+def _sampled(training: Training, labels: Sequence[str], rows: Rows, rng: np.random.Generator) -> Rows:
     """Return the rows that the sample of any label holds."""
-    any_hemorrhage: NDArray[np.int8] = store.index["any"].to_numpy()
-    samples = [
-        SAMPLINGS[plan.sampling](rows, store.index[label].to_numpy(), any_hemorrhage, rng) for label in labels
-    ]
+    index, draw = training.store.index, SAMPLINGS[training.plan.sampling]
+    any_hemorrhage: NDArray[np.int8] = index["any"].to_numpy()
+    samples = [draw(rows, index[label].to_numpy(), any_hemorrhage, rng) for label in labels]
     return np.unique(np.concatenate(samples))

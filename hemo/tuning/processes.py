@@ -12,7 +12,8 @@ from hemo import executors
 from hemo.errors import HemoError
 from hemo.tuning import storage as storages
 from hemo.tuning.mirror import Mirror
-from hemo.tuning.worker import Job, finished, work
+from hemo.tuning.spec import StudySpec
+from hemo.tuning.worker import finished, work
 
 LOOK = 0.5
 """Seconds between looks at workers and trials."""
@@ -21,7 +22,7 @@ MOST_DEATHS = 20
 """So many workers that die one after the other, with no trial ended in between, are no accident."""
 
 
-def run(job: Job, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
+def run(spec: StudySpec, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
     """Run a study to the end of its budget, and yield its trials as they end and are mirrored.
 
     When the caller stops early (Ctrl-C), workers are ended at once and their trials queued again.
@@ -31,12 +32,12 @@ def run(job: Job, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
     HemoError
         If the database stays away, workers keep dying, or every trial fails.
     """
-    crew = _Crew(job)
+    crew = _Crew(spec)
     try:
-        with executors.threads_shared_by(job.workers):
+        with executors.threads_shared_by(spec.workers):
             while True:
                 trials = storages.patiently(lambda: study.get_trials(deepcopy=False))
-                over = finished(trials, job.budget)
+                over = finished(trials, spec.budget)
                 yield from mirror.sync(trials)
                 if over and all(trial.state != TrialState.RUNNING for trial in trials):
                     return
@@ -50,13 +51,13 @@ def run(job: Job, study: Study, mirror: Mirror) -> Iterator[FrozenTrial]:
 
 
 class _Crew:
-    """The processes of a job."""
+    """The processes of a study."""
 
-    def __init__(self, job: Job, target: Callable[[Job, int], None] = work) -> None:
-        self._job = job
+    def __init__(self, spec: StudySpec, target: Callable[[StudySpec, int], None] = work) -> None:
+        self._spec = spec
         self._target = target
         self._context = get_context("spawn")  # TensorFlow does not survive a fork
-        self._processes: list[BaseProcess | None] = [None] * job.workers
+        self._processes: list[BaseProcess | None] = [None] * spec.workers
         self._ended = -1
         self._deaths = 0
 
@@ -72,12 +73,12 @@ class _Crew:
             self._processes[number] = None  # counted once, also where it is not replaced
             if self._deaths > MOST_DEATHS:
                 raise HemoError(
-                    f"study {self._job.study}: {self._deaths} workers died before a trial ended: "
+                    f"study {self._spec.study}: {self._deaths} workers died before a trial ended: "
                     "see what they printed; too little memory kills without a word"
                 )
             if wanted:
                 self._processes[number] = self._context.Process(
-                    target=self._target, args=(self._job, number), name=f"tune-{number}", daemon=True
+                    target=self._target, args=(self._spec, number), name=f"tune-{number}", daemon=True
                 )
                 self._processes[number].start()  # type: ignore[union-attr]
 

@@ -19,14 +19,14 @@ from hemo.tuning import storage as storages
 from hemo.tuning.folds import FOLDS
 from hemo.tuning.mirror import Mirror
 from hemo.tuning.results import Refits, Values, best_trial, counts, values
+from hemo.tuning.spec import StudySpec
 from hemo.tuning.trial import Result
-from hemo.tuning.worker import Job
 
 TABLE = ("number", "value", "state", "datetime_start", "datetime_complete", "duration", "params")
 """Columns of a study's table of trials."""
 
 
-def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Refits) -> None:
+def log_study(study: Study, spec: StudySpec, mirror: Mirror, run_id: str, tested: Refits) -> None:
     """Log a study's state, best trial, plots and trials to its run."""
     trials = study.get_trials(deepcopy=False)
     best, found = best_trial(study), Result.of(best_trial(study))
@@ -36,8 +36,8 @@ def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Refit
     metrics = {
         **{f"trials/{word}": float(n) for word, n in counts(trials).items()},
         **{f"best/{name}": value for name, value in found.figures.items()},
-        f"default/{job.task.objectives[0]}": both.default,
-        f"gain/{job.task.objectives[0]}": both.gain,
+        f"default/{spec.objectives[0]}": both.default,
+        f"gain/{spec.objectives[0]}": both.gain,
         "time/trials_s": storages.spent_seconds(trials),
     }
     if mirror.written:
@@ -46,15 +46,15 @@ def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Refit
     tags = {
         "best_trial": str(best.number),
         **{f"best.{name}": str(value) for name, value in found.params.items()},
-        "mlflow.note.content": _note(study, job, best, found, both, tested),
+        "mlflow.note.content": _note(study, spec, best, found, both, tested),
     }
     params = {
-        "family": job.task.family,
-        "label": job.label,
-        "objective": ",".join(job.task.objectives),
-        "train.protocol": job.plan.protocol,
-        "train.sampling": job.plan.sampling,
-        "train.seed": job.plan.seed,
+        "family": spec.family,
+        "label": spec.training.label,
+        "objective": ",".join(spec.objectives),
+        "train.protocol": spec.training.plan.protocol,
+        "train.sampling": spec.training.plan.sampling,
+        "train.seed": spec.training.plan.seed,
     }
     tracking.client().log_batch(
         run_id,
@@ -68,19 +68,21 @@ def log_study(study: Study, job: Job, mirror: Mirror, run_id: str, tested: Refit
         folder = Path(scratch)
         for name in ("plots", "best", "trials"):
             (folder / name).mkdir()
-        figures = {name: style.png(figure) for name, figure in plots.draw(study, job.task.objectives).items()}
+        figures = {name: style.png(figure) for name, figure in plots.draw(study, spec.objectives).items()}
         for name, image in figures.items():
             (folder / "plots" / f"{name}.png").write_bytes(image)
-        page = study_page.as_html(study, job.task.objectives, tested, figures)
+        page = study_page.as_html(study, spec.objectives, tested, figures)
         (folder / "study.html").write_text(page, encoding="utf-8")
         (folder / "best" / "params.json").write_text(json.dumps(found.params, indent=2))
         study.trials_dataframe(TABLE).to_csv(folder / "trials" / "trials.csv", index=False)
         mlflow.log_artifacts(str(folder))
 
 
-def _note(study: Study, job: Job, best: FrozenTrial, found: Result, both: Values, tested: Refits) -> str:
-    objective = job.task.objectives[0]
-    changed = [(name, value, job.task.base.get(name)) for name, value in found.changed(job.task.base).items()]
+def _note(
+    study: Study, spec: StudySpec, best: FrozenTrial, found: Result, both: Values, tested: Refits
+) -> str:
+    objective, base = spec.objectives[0], spec.training.params
+    changed = [(name, value, base.get(name)) for name, value in found.changed(base).items()]
     parts = [
         f"**{study.study_name}**: {objective} **{both.best:.3f}** in trial {best.number}, "
         f"{both.default:.3f} by the defaults: a gain of {both.gain:+.3f} on the same {FOLDS} folds. It was "

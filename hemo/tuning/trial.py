@@ -14,9 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo import families
 from hemo.evaluation import objectives
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, CountsParameters, SharesFits
 from hemo.tuning.folds import Fold
 from hemo.tuning.pruning import FOLD_STEP, RUNGS
+from hemo.tuning.spec import StudySpec
 
 if TYPE_CHECKING:
     import optuna
@@ -89,28 +90,8 @@ class Result:
         return cls(**words)
 
 
-@dataclass(frozen=True)
-class Task:
-    """What every trial of a study has in common.
-
-    Attributes
-    ----------
-    family, base
-        Family, and parameters that hold where a trial draws none: the family's defaults and the experiment's.
-    objectives
-        Names of what trials are judged by; pruning takes place where there is one.
-    rule
-        Of the operating point.
-    """
-
-    family: str
-    base: Mapping[str, Any]
-    objectives: Sequence[str]
-    rule: str
-
-
 def run_trial(
-    trial: "optuna.Trial", task: Task, folds: Sequence[Fold], deadline: float
+    trial: "optuna.Trial", spec: StudySpec, folds: Sequence[Fold], deadline: float
 ) -> float | tuple[float, ...]:
     """Run a trial and return its values in the order of the objectives.
 
@@ -118,7 +99,7 @@ def run_trial(
     ----------
     trial : optuna.Trial
         Of a study whose directions are the objectives'.
-    task : Task
+    spec : StudySpec
         What is tuned.
     folds : sequence of Fold
         From `make_folds`.
@@ -130,7 +111,7 @@ def run_trial(
     TrialPruned
         If it is not worth going on.
     """
-    result = Result(drawn_params(trial, task))
+    result = Result(drawn_params(trial, spec))
     try:
         twin = find_twin(trial, result.params)
         if twin is not None:
@@ -138,7 +119,7 @@ def run_trial(
             return _take_over(trial, twin, result)
         if SETTINGS in trial.user_attrs:
             deadline = float("inf")
-        return _run_folds(trial, task, folds, deadline, result)
+        return _run_folds(trial, spec, folds, deadline, result)
     except TrialPruned as pruned:
         result.reason = str(pruned)
         raise
@@ -147,15 +128,15 @@ def run_trial(
         raise
     finally:
         result.write(trial)
-        if families.get(task.family).neural:
+        if families.get(spec.family).neural:
             _release_graphs()
 
 
-def drawn_params(trial: "optuna.Trial", task: Task) -> dict[str, Any]:
+def drawn_params(trial: "optuna.Trial", spec: StudySpec) -> dict[str, Any]:
     """Return all parameters of a trial: what it draws, over the base."""
     if trial.user_attrs.get(SETTINGS) == EXPERIMENT:
-        return dict(task.base)
-    return {**task.base, **families.get(task.family).suggest(trial)}
+        return dict(spec.training.params)
+    return {**spec.training.params, **families.get(spec.family).suggest(trial)}
 
 
 def find_twin(trial: "optuna.Trial", params: Mapping[str, Any]) -> FrozenTrial | None:
@@ -193,14 +174,14 @@ def _take_over(trial: "optuna.Trial", twin: FrozenTrial, result: Result) -> floa
 
 
 def _run_folds(
-    trial: "optuna.Trial", task: Task, folds: Sequence[Fold], deadline: float, result: Result
+    trial: "optuna.Trial", spec: StudySpec, folds: Sequence[Fold], deadline: float, result: Result
 ) -> float | tuple[float, ...]:
-    main = task.objectives[0]
-    prunes = len(task.objectives) == 1
+    main = spec.objectives[0]
+    prunes = len(spec.objectives) == 1
     seconds = 0.0
     probabilities = []
     for fold in folds:
-        classifier = families.build(task.family, result.params, fold.seed)
+        classifier = families.build(spec.family, result.params, fold.learned.seed)
 
         def on_epoch(
             epoch: int,
@@ -213,11 +194,11 @@ def _run_folds(
                 return
             result.epochs.append({name: float(value) for name, value in figures.items()})
             if prunes and epoch + 1 in RUNGS:
-                value = objectives.fold_figure(main, fold.truth, _positive(task, classifier, fold))
+                value = objectives.fold_figure(main, fold.truth, _positive(spec, classifier, fold))
                 _report(trial, value, epoch + 1, f"after {epoch + 1} epochs")
 
         start = time.perf_counter()
-        probabilities.append(_fit_predict(task, classifier, fold, on_epoch))
+        probabilities.append(_fit_predict(spec, classifier, fold, on_epoch))
         seconds += time.perf_counter() - start
         if main in objectives.RANKING:
             result.folds[fold.number] = objectives.fold_figure(main, fold.truth, probabilities[-1])
@@ -232,12 +213,12 @@ def _run_folds(
         np.concatenate([fold.truth for fold in folds]),
         np.concatenate(probabilities),
         np.repeat([fold.number for fold in folds], [len(fold.truth) for fold in folds]),
-        task.rule,
+        spec.training.plan.rule,
     )
     result.figures["seconds"] = seconds
-    if hasattr(classifier, "n_parameters"):
+    if isinstance(classifier, CountsParameters):
         result.figures["parameters"] = float(classifier.n_parameters)
-    return tuple(result.figures[name] for name in task.objectives)
+    return tuple(result.figures[name] for name in spec.objectives)
 
 
 def _report(trial: "optuna.Trial", value: float, step: int, when: str) -> None:
@@ -255,19 +236,18 @@ def _check_time(deadline: float) -> None:
 
 
 def _fit_predict(
-    task: Task, classifier: Classifier, fold: Fold, on_epoch: Callable[..., None]
+    spec: StudySpec, classifier: Classifier, fold: Fold, on_epoch: Callable[..., None]
 ) -> NDArray[np.float64]:
     """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
-    shared = getattr(classifier, "fit_predict", None)
-    if shared is not None:
-        return shared(fold.x, fold.y, fold.tested, fold.memory)
-    context = families.fit_context(task.family, fold.study, fold.labels)
-    classifier.fit(fold.x, fold.y, validation=fold.validation, on_epoch=on_epoch, **context)
-    return _positive(task, classifier, fold)
+    learned = fold.learned
+    if isinstance(classifier, SharesFits):
+        return classifier.fit_predict(learned.x, learned.y, fold.tested, fold.memory)
+    classifier.fit(learned.x, learned.y, validation=learned.validation, on_epoch=on_epoch, **learned.context)
+    return _positive(spec, classifier, fold)
 
 
-def _positive(task: Task, classifier: Classifier, fold: Fold) -> NDArray[np.float64]:
-    return families.positive(classifier, task.family, fold.tested, fold.tested_study)
+def _positive(spec: StudySpec, classifier: Classifier, fold: Fold) -> NDArray[np.float64]:
+    return families.positive(classifier, spec.family, fold.tested, fold.tested_study)
 
 
 def _key(params: Any) -> str:

@@ -4,26 +4,26 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import optuna
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
-from hemo.slices.store import SliceStore
-from hemo.training import Plan
+from hemo.tracking import faults
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import make_folds
 from hemo.tuning.lock import Lock
 from hemo.tuning.pruning import FoldAndEpochPruner
-from hemo.tuning.trial import FAULT, WORKER, Result, Task, run_trial
+from hemo.tuning.spec import StudySpec
+from hemo.tuning.trial import FAULT, WORKER, Result, run_trial
 
 STARTUP_TRIALS = 10
 """Trials drawn at random before the sampler learns from them: Optuna's default."""
@@ -38,48 +38,25 @@ WAIT = 0.2
 """Seconds between looks at whether trials of other workers fill the budget."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A study for worker processes: everything they need to know.
-
-    Attributes
-    ----------
-    study, url
-        Name of the study and its database.
-    task, label
-        What is tuned, on what.
-    plan, store
-        Split, sampling, operating point and seed; folder of the slices.
-    budget
-        When the study ends.
-    workers
-        Number of processes.
-    """
-
-    study: str
-    url: str
-    task: Task
-    label: str
-    plan: Plan
-    store: Path
-    budget: Budget
-    workers: int
-
-
-def work(job: Job, number: int) -> None:
+def work(spec: StudySpec, number: int) -> None:
     """Run trials until the budget is used up: what a worker process does.
 
     Parameters
     ----------
-    job : Job
+    spec : StudySpec
         The study.
     number : int
         Of the worker, from 0; sets its sampler's seed apart.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(HemoError):  # the parent comes upon it too, and says it
-        run_trials(job, number)
+    try:
+        with suppress(HemoError):  # the parent comes upon it too, and says it
+            run_trials(spec, number)
+    except Exception as fault:
+        if faults.lasts(fault):  # the parent comes upon that too
+            sys.exit(1)
+        raise
 
 
 def _end_with_parent() -> None:
@@ -90,7 +67,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def run_trials(job: Job, number: int) -> None:
+def run_trials(spec: StudySpec, number: int) -> None:
     """Run trials in this process until the budget is used up.
 
     Raises
@@ -98,16 +75,16 @@ def run_trials(job: Job, number: int) -> None:
     HemoError
         If a fold cannot be learned from, or no trial can end well.
     """
-    study = load(job, number)
-    folds = make_folds(job.plan, SliceStore.open(job.store), job.task.family, job.label)
-    me = storages.process_name()
+    study = load(spec, number)
+    folds = make_folds(spec.training)
+    me = liveness.this_process()
     while True:
-        with Lock(job.study + job.url) as lock:
+        with Lock(spec.study + spec.url) as lock:
             trials = study.get_trials(deepcopy=False)
-            if finished(trials, job.budget):
+            if finished(trials, spec.budget):
                 return
-            if has_room(trials, job.budget):
-                deadline = time.time() + (job.budget.seconds or np.inf) - storages.spent_seconds(trials)
+            if has_room(trials, spec.budget):
+                deadline = time.time() + (spec.budget.seconds or np.inf) - storages.spent_seconds(trials)
 
                 begun: list[optuna.Trial] = []
 
@@ -120,7 +97,7 @@ def run_trials(job: Job, number: int) -> None:
                     lock.release()
                     begun.append(trial)
                     trial.set_user_attr(WORKER, me)
-                    return run_trial(trial, job.task, folds, deadline)
+                    return run_trial(trial, spec, folds, deadline)
 
                 try:
                     study.optimize(objective, n_trials=1, catch=(Exception,))
@@ -133,14 +110,14 @@ def run_trials(job: Job, number: int) -> None:
         time.sleep(WAIT)
 
 
-def load(job: Job, number: int) -> Study:
-    """Open a job's study with the sampler of one worker.
+def load(spec: StudySpec, number: int) -> Study:
+    """Open a study with the sampler of one worker.
 
     The sampler's seed depends on how many trials there are, so that a study that goes on does not draw its
     first trials again.
     """
-    study = storages.load_study(storages.open_storage(job.url), job.study)
-    entropy = [job.plan.seed, len(study.get_trials(deepcopy=False, states=ENDED)), number]
+    study = storages.load_study(storages.open_storage(spec.url), spec.study)
+    entropy = [spec.training.plan.seed, len(study.get_trials(deepcopy=False, states=ENDED)), number]
     study.sampler = optuna.samplers.TPESampler(
         multivariate=True,
         group=True,

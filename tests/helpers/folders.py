@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from hemo.imaging.windows import WINDOWS, apply_window
@@ -68,7 +69,7 @@ def everything(folder: Path) -> bytes:
     )
 
 
-def as_truth(index) -> dict[str, list[int]]:
+def as_truth(index: pd.DataFrame) -> dict[str, list[int]]:
     """Return each slice's labels from a store's index."""
     values = index[list(LABELS)].to_numpy()
     assert values.dtype == np.int8

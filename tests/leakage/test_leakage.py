@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 
 from hemo import families
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.leakage import measure
-from hemo.runs.recording import Work, run_tags
+from hemo.runs.recording import run_tags
 from hemo.slices.split import Round, make_split
-from hemo.training import Plan, train
+from hemo.training import Plan, Training, train
 from tests.helpers.stores import bright_blood, write_store
+
+YOUDEN = OperatingPointRule("youden")
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +58,11 @@ def test_no_tested_slice_or_patient_is_ever_given_to_a_fit(protocol, family, tmp
     rows = np.arange(len(images))
     images[:, 0, 0], images[:, 0, 1] = rows // 256, rows % 256
     store = write_store(tmp_path / "store", images, patients, labels)
-    split = None if protocol == "paper" else make_split(store.index, protocol, 0, folds=3)
+    split = None if protocol == "paper" else make_split(store.index, Protocol(protocol), 0, folds=3)
     monkeypatch.setattr(families, "build", lambda *words: Recorder())
     monkeypatch.setattr(Recorder, "seen", [])
-    trained = train(store, Plan(split, "balanced", "youden", 1000, 0), family, "any", {}, refit=False)
+    plan = Plan(split, "balanced", YOUDEN, 1000, 0)
+    trained = train(Training(store, plan, family, "any", {}), refit=False)
     tested = trained.predictions.query("part == 'test'")
     assert len(tested) == {"paper": 40, "cv": 400}.get(protocol, len(tested))
     patient = np.array(patients)
@@ -72,9 +77,14 @@ def test_no_tested_slice_or_patient_is_ever_given_to_a_fit(protocol, family, tmp
             assert not set(patient[list(learned | stopped)]) & set(patient[list(predicted)])
 
 
+def training(store, label, draws) -> Training:
+    rule = OperatingPointRule("sensitivity_at_least", 0.85)
+    return Training(store, Plan(None, "balanced", rule, 0, 0, draws=draws), "logreg", label, {})
+
+
 def test_where_only_patients_can_be_told_apart_all_of_a_good_figure_is_inflation(store):
-    found = measure.inflation(store, "logreg", "any", {}, folds=4, draws=200)
-    auc = found.figures.set_index("metric").loc["auc"]
+    found = measure.inflation(training(store, "any", draws=200), folds=4)
+    auc = found.metrics.set_index("metric").loc["auc"]
     assert auc["by_slice"] > 0.95
     assert auc["by_patient"] < 0.75
     assert auc["inflation_low"] > 0
@@ -82,7 +92,7 @@ def test_where_only_patients_can_be_told_apart_all_of_a_good_figure_is_inflation
 
 
 def test_both_splits_predict_the_same_slices_of_the_same_patients_once(store):
-    found = measure.inflation(store, "logreg", "epidural", {}, folds=4, draws=100)
+    found = measure.inflation(training(store, "epidural", draws=100), folds=4)
     for table in (found.by_slice, found.by_patient):
         assert sorted(table["slice_id"]) == store.index["slice_id"].tolist()
         assert set(table["patient"]) == set(store.index["patient"])
@@ -118,10 +128,9 @@ def test_labels_of_few_patients_are_not_audited(store):
 
 
 def test_runs_on_slices_without_patient_ids_are_tagged_unaudited(store, tmp_path):
-    plan = Plan(None, "balanced", "youden", 10, 0)
-    work = Work("logreg", "any", {}, "made up", 100)
+    plan = Plan(None, "balanced", YOUDEN, 10, 0)
     images, patients, labels = bright_blood(4, 4)
     unknown = write_store(tmp_path / "unknown", images, patients, labels, known=False)
-    assert run_tags(work, plan, unknown)["leakage"].startswith("unaudited")
-    assert "leakage" not in run_tags(work, plan, store)
+    assert run_tags(Training(unknown, plan, "logreg", "any", {}))["leakage"].startswith("unaudited")
+    assert "leakage" not in run_tags(Training(store, plan, "logreg", "any", {}))
     assert set(store.index.columns) >= set(LABELS)

@@ -124,5 +124,10 @@ def test_the_command_refuses_a_folder_that_holds_a_phantom(tmp_path):
     assert "another --out" in str(found.exception)
 
 
-def test_the_command_wants_somewhere_to_write():
-    assert "--out" in str(CliRunner().invoke(phantom, []).exception)
+def test_a_phantom_is_written_beside_the_other_data_unless_only_a_picture_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ["--patients", "1", "--slices", "4", "--size", "64", "--workers", "1"]
+    assert CliRunner().invoke(phantom, [*few, "--sheet", "sheet.png"]).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+    assert CliRunner().invoke(phantom, few).exit_code == 0
+    assert (tmp_path / "data" / "phantom" / "labels.csv").is_file()

@@ -1,5 +1,7 @@
 """Slices of a request are judged in the order of their studies, whatever order they came in."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,7 +44,8 @@ class Telling:
 def test_the_panel_s_rows_stay_in_the_order_of_the_request():
     panel = ServedPanel()
     reduction = Reduction(size=16, windows=("gray",), crop=False)
-    panel.members = [Member("epidural", "sequence", "1", 0.5, reduction, Telling())]
+    telling: Any = Telling()
+    panel.members = [Member("epidural", "sequence", "1", 0.5, reduction, telling)]
     table = panel.predict_slices(GIVEN)
     np.testing.assert_allclose(table["epidural_probability"], [0.01, 0.01, 0, 0, 0])
     assert list(table["study"]) == ["b", "a", "b", "", "a"]

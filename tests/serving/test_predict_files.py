@@ -23,7 +23,7 @@ def scans(tmp_path):
     folder.mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
     cv2.imwrite(str(folder / "b.png"), pixels)
-    data = Path(pydicom.data.get_testdata_file("CT_small.dcm")).read_bytes()
+    data = Path(str(pydicom.data.get_testdata_file("CT_small.dcm"))).read_bytes()
     (folder / "a.dcm").write_bytes(data)
     (folder / "broken.dcm").write_bytes(data[:1500])
     (folder / "notes.txt").write_text("not a scan")

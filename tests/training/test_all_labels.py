@@ -1,14 +1,17 @@
 """Labels learnt together: one fit a round for all, and for each what a training of its own would give."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.slices.split import make_split
-from hemo.training import Plan, Trained
-from hemo.training.all_labels import train_together
+from hemo.training import Plan, Trained, Training, train_together
 from tests.helpers.stores import bright_blood, write_store
 
 FOLDS = 3
@@ -44,11 +47,11 @@ class Spy:
 
 
 def trained(store, monkeypatch, sampling="natural", protocol="cv"):
-    shown = []
+    shown: list[Any] = []
     monkeypatch.setattr(families, "build", lambda *_: Spy(shown))
-    split = make_split(store.index, protocol, seed=3, folds=FOLDS)
-    plan = Plan(split, sampling, "sensitivity_at_least:0.85", positives=3145, seed=3)
-    return train_together(store, plan, "multilabel", {}), shown
+    split = make_split(store.index, Protocol(protocol), seed=3, folds=FOLDS)
+    plan = Plan(split, sampling, OperatingPointRule("sensitivity_at_least", 0.85), positives=3145, seed=3)
+    return train_together(Training(store, plan, "multilabel", "any", {})), shown
 
 
 def test_one_fit_a_round_gives_every_label_predictions_of_all_its_known_slices(store, monkeypatch):
@@ -86,6 +89,6 @@ def test_balanced_slices_are_those_of_any_labels_sample(store, monkeypatch):
 
 
 def test_the_papers_protocol_is_refused(store):
-    plan = Plan(None, "balanced", "fixed:0.5", positives=10, seed=0)
+    plan = Plan(None, "balanced", OperatingPointRule("fixed", 0.5), positives=10, seed=0)
     with pytest.raises(HemoError, match="a split for each label"):
-        train_together(store, plan, "multilabel", {})
+        train_together(Training(store, plan, "multilabel", "any", {}))

@@ -1,6 +1,7 @@
 """Training learns nothing from the patients it is judged on."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,15 @@ import pytest
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.slices.split import make_split, rounds
-from hemo.training import Plan, train
+from hemo.training import Plan, Training, train
 from tests.helpers.stores import bright_blood, write_store
 
 FOLDS = 3
-RULE = "sensitivity_at_least:0.85"
+RULE = OperatingPointRule("sensitivity_at_least", 0.85)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def store(tmp_path_factory):
 
 
 def plan(store, protocol="cv", sampling="balanced", calibration="none"):
-    split = None if protocol == "paper" else make_split(store.index, protocol, seed=3, folds=FOLDS)
+    split = None if protocol == "paper" else make_split(store.index, Protocol(protocol), seed=3, folds=FOLDS)
     return Plan(split, sampling, RULE, positives=3145, seed=3, calibration=calibration)
 
 
@@ -49,7 +52,7 @@ class Spy:
 @pytest.fixture
 def shown(monkeypatch):
     """What every classifier trained in the test was shown, in order."""
-    seen = []
+    seen: list[Any] = []
     monkeypatch.setattr(families, "build", lambda *_: Spy(seen))
     return seen
 
@@ -67,7 +70,7 @@ def patients_of(store, images):
 @pytest.mark.parametrize("protocol", ["cv", "holdout"])
 def test_no_classifier_is_shown_a_patient_on_whom_it_is_tested(store, shown, family, protocol):
     chosen = plan(store, protocol)
-    train(store, chosen, family, "any", {})
+    train(Training(store, chosen, family, "any", {}))
     for (images, _, validation), one in zip(shown, rounds(chosen.split, store.index), strict=False):
         tested = set(store.index["patient"].iloc[one.test])
         learned = patients_of(store, images)
@@ -79,24 +82,24 @@ def test_no_classifier_is_shown_a_patient_on_whom_it_is_tested(store, shown, fam
 
 def test_families_learn_from_the_same_slices(store, shown):
     for family in ("logreg", "sgd"):
-        train(store, plan(store), family, "any", {})
+        train(Training(store, plan(store), family, "any", {}))
     half = len(shown) // 2
     for (one, *_), (other, *_) in zip(shown[:half], shown[half:], strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_half_of_what_is_learned_from_is_positive(store, shown):
-    train(store, plan(store), "logreg", "any", {})
+    train(Training(store, plan(store), "logreg", "any", {}))
     assert all(y.mean() == 0.5 for _, y, _ in shown)
 
 
 def test_under_natural_sampling_every_labelled_slice_is_learned_from(store, shown):
-    train(store, plan(store, sampling="natural"), "logreg", "any", {})
+    train(Training(store, plan(store, sampling="natural"), "logreg", "any", {}))
     assert len(shown[-1][1]) == len(store)
 
 
 def test_out_of_fold_predictions_cover_every_slice_once(store, shown):
-    table = train(store, plan(store), "logreg", "any", {}).predictions
+    table = train(Training(store, plan(store), "logreg", "any", {})).predictions
     assert sorted(table["slice_id"]) == sorted(store.index["slice_id"])
     assert set(table["part"]) == {"test"}
     assert table.groupby("patient")["fold"].nunique().max() == 1
@@ -104,7 +107,7 @@ def test_out_of_fold_predictions_cover_every_slice_once(store, shown):
 
 @pytest.mark.parametrize("calibration", ["none", "sigmoid"])
 def test_out_of_fold_rows_are_judged_by_their_fold_s_own_threshold(store, shown, calibration):
-    table = train(store, plan(store, calibration=calibration), "logreg", "any", {}).predictions
+    table = train(Training(store, plan(store, calibration=calibration), "logreg", "any", {})).predictions
     assert table.groupby("fold")["threshold"].nunique().eq(1).all()
     assert table["threshold"].nunique() == FOLDS
 
@@ -113,8 +116,8 @@ def test_out_of_fold_rows_are_judged_by_their_fold_s_own_threshold(store, shown,
 def test_the_kept_classifier_s_probabilities_are_calibrated_as_its_threshold_is_fitted(
     store, shown, protocol
 ):
-    raw = train(store, plan(store, protocol), "logreg", "any", {})
-    trained = train(store, plan(store, protocol, calibration="sigmoid"), "logreg", "any", {})
+    raw = train(Training(store, plan(store, protocol), "logreg", "any", {}))
+    trained = train(Training(store, plan(store, protocol, calibration="sigmoid"), "logreg", "any", {}))
     images = store.images(range(20))
     assert not np.allclose(trained.probability(images), raw.probability(images))
     called = trained.probability(images) >= trained.threshold
@@ -125,21 +128,21 @@ def test_the_kept_classifier_s_probabilities_are_calibrated_as_its_threshold_is_
 
 
 def test_the_papers_protocol_splits_by_slice_at_half_prevalence_with_threshold_one_half(store, shown):
-    table = train(store, plan(store, "paper"), "logreg", "any", {}).predictions
+    table = train(Training(store, plan(store, "paper"), "logreg", "any", {})).predictions
     assert table["truth"].mean() == 0.5
     assert set(table["threshold"]) == {0.5}
 
 
 def test_linear_families_learn_from_the_early_stopping_slices_too_under_cv(store, shown):
-    train(store, plan(store), "logreg", "any", {})
+    train(Training(store, plan(store), "logreg", "any", {}))
     linear = [len(y) for _, y, _ in shown]
     shown.clear()
-    train(store, plan(store), "cnn", "any", {})
+    train(Training(store, plan(store), "cnn", "any", {}))
     assert all(len(y) < more for (_, y, _), more in zip(shown, linear, strict=True))
 
 
 def test_the_same_seed_gives_the_same_predictions(store):
-    one, other = (train(store, plan(store), "logreg", "any", {}).predictions for _ in range(2))
+    one, other = (train(Training(store, plan(store), "logreg", "any", {})).predictions for _ in range(2))
     pd.testing.assert_frame_equal(one, other)
 
 
@@ -149,7 +152,7 @@ def test_a_label_that_one_patient_has_cannot_be_trained(tmp_path):
     labels[0, [0, 5]] = 1
     store = write_store(tmp_path / "store", images, patients, labels)
     with pytest.raises(HemoError, match="subdural: 1 patients of the store have it"):
-        train(store, plan(store), "logreg", "subdural", {})
+        train(Training(store, plan(store), "logreg", "subdural", {}))
 
 
 class StudySpy(Spy):
@@ -167,7 +170,7 @@ class StudySpy(Spy):
 @pytest.fixture
 def whole(monkeypatch):
     """What a classifier that learns from whole studies was shown."""
-    seen = []
+    seen: list[Any] = []
     asking = dataclasses.replace(families.get("logreg"), study=True, labels=True)
     monkeypatch.setattr(families, "get", lambda _: asking)
     monkeypatch.setattr(families, "build", lambda *_: StudySpy(seen))
@@ -175,7 +178,7 @@ def whole(monkeypatch):
 
 
 def test_a_family_that_learns_from_whole_studies_is_shown_whole_studies_in_order(store, whole):
-    train(store, plan(store, sampling="balanced"), "logreg", "epidural", {})
+    train(Training(store, plan(store, sampling="balanced"), "logreg", "epidural", {}))
     place = {image.tobytes(): row for row, image in enumerate(store.images())}
     for images, y, study, labels in whole:
         rows = np.array([place[image.tobytes()] for image in images])
@@ -188,5 +191,5 @@ def test_a_family_that_learns_from_whole_studies_is_shown_whole_studies_in_order
 
 
 def test_under_the_papers_split_by_slice_every_slice_stands_alone(store, whole):
-    train(store, plan(store, "paper"), "logreg", "any", {})
+    train(Training(store, plan(store, "paper"), "logreg", "any", {}))
     assert all(study is None for _, _, study, _ in whole)

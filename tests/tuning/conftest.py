@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -11,7 +12,7 @@ from hemo.config.tuning import Tuning
 from hemo.slices.store import SliceStore
 from hemo.tuning import search
 from hemo.tuning import storage as storages
-from hemo.tuning.worker import Job
+from hemo.tuning.spec import StudySpec
 from tests.helpers.stores import bright_blood, write_store
 
 
@@ -50,12 +51,11 @@ def world(blood, migrated, tmp_path, monkeypatch) -> Experiment:
     return Experiment(name="bleeding", store=str(blood.folder), workers=1, draws=100)
 
 
-def job_of(world: Experiment, family: str = "logreg", label: str = "any", **words) -> Job:
-    """Return the job of a study, and make the study."""
+def spec_of_study(world: Experiment, family: str = "logreg", label: str = "any", **words: Any) -> StudySpec:
+    """Return what the workers of a study have to know, and make the study."""
     tuning = Tuning.model_validate({"budget": {"trials": 6}, **words})
     store = SliceStore.open(world.store)
     url = storages.default_url(mlflow.get_tracking_uri())
-    plan = search.holdout_plan(world, store)
-    job = search.make_job(world, tuning, store, plan, url, family, label)
-    search.begin(job, storages.open_storage(url), store)
-    return job
+    spec = search.make_spec(world, tuning, store, url, family, label)
+    search.begin(spec, storages.open_storage(url))
+    return spec

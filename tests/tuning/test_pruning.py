@@ -1,3 +1,5 @@
+import dataclasses
+
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -5,7 +7,8 @@ from optuna.trial import TrialState
 from hemo import families
 from hemo.tuning import folds as folds_
 from hemo.tuning.pruning import FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
-from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, Task, run_trial
+from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, run_trial
+from tests.helpers.present import present
 
 
 def study_of(*trials: dict[int, float]) -> optuna.Study:
@@ -91,17 +94,18 @@ def test_with_no_trial_ended_nothing_is_pruned():
 @pytest.fixture(scope="module")
 def network(blood):
     """A study of tiny networks: four of the first settings, and one that cannot learn."""
-    from tests.tuning.test_trial import RULE, plan
+    from tests.tuning.test_trial import plan, spec_of, training_of
 
-    base = {**families.get("ann").defaults, "layers": (8,), "learning_rate": 0.05, "epochs": RUNGS[0]}
-    task = Task("ann", base, ("auc",), RULE)
-    made = folds_.make_folds(plan(blood, "natural"), blood, "ann", "any")
+    training = training_of(blood, "ann", layers=(8,), learning_rate=0.05, epochs=RUNGS[0])
+    training = dataclasses.replace(training, plan=plan(blood, "natural"))
+    spec = spec_of(training)
+    made = folds_.make_folds(training)
     study = optuna.create_study(direction="maximize", pruner=FoldAndEpochPruner())
     study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     for _ in range(STARTUP - 1):  # taken over from the first, not run
         study.enqueue_trial({}, user_attrs={SETTINGS: EXPERIMENT})
     study.enqueue_trial({**families.get("ann").default_trial, "depth": 1, "width": 64, "sgd_rate": 1e-4})
-    study.optimize(lambda trial: run_trial(trial, task, made, float("inf")), STARTUP + 1)
+    study.optimize(lambda trial: run_trial(trial, spec, made, float("inf")), STARTUP + 1)
     return study
 
 
@@ -109,11 +113,11 @@ def test_a_network_that_starts_badly_is_pruned_within_its_first_fold(network):
     bad = network.trials[-1]
     assert bad.state == TrialState.PRUNED
     assert max(bad.intermediate_values) < FOLD_STEP
-    assert Result.of(bad).reason == f"worse after {RUNGS[0]} epochs"
+    assert present(Result.of(bad)).reason == f"worse after {RUNGS[0]} epochs"
 
 
 def test_the_epochs_of_a_networks_first_fold_are_kept(network):
-    found = Result.of(network.trials[0])
+    found = present(Result.of(network.trials[0]))
     assert 1 <= len(found.epochs) <= RUNGS[0]
     assert {"loss", "val_loss"} <= set(found.epochs[0])
     assert found.figures["parameters"] == 256 * 8 + 8 + 8 + 1

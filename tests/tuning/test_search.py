@@ -4,6 +4,7 @@ import random
 import signal
 import threading
 import time
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -11,10 +12,11 @@ import optuna
 import pytest
 from click.testing import CliRunner
 from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from hemo import tracking
-from hemo.comparison.leaderboard import compare
+from hemo import liveness, tracking
+from hemo.comparison.runs import compare
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore
@@ -23,14 +25,15 @@ from hemo.tuning import storage as storages
 from hemo.tuning.mirror import STATUS
 from hemo.tuning.trial import DEFAULT, FAULT, SETTINGS
 from hemo.tuning.worker import run_trials
-from tests.tuning.conftest import job_of
+from tests.helpers.present import present
+from tests.tuning.conftest import spec_of_study
 
 
 def in_this_process(monkeypatch):
     """Run trials here in place of starting workers, which takes seconds."""
 
-    def run(job, study, mirror):
-        run_trials(job, 0)
+    def run(spec, study, mirror):
+        run_trials(spec, 0)
         yield from mirror.sync(study.get_trials())
 
     monkeypatch.setattr(processes, "run", run)
@@ -65,19 +68,19 @@ def test_a_study_leaves_its_best_as_an_ordinary_run_on_test_patients_that_no_tri
     assert outcome.values.gain == outcome.values.best - outcome.values.default >= 0
     (tuned,) = tracking.training_runs(tracking.experiment_id("bleeding"), tuned="true")
     plan = search.holdout_plan(world, SliceStore.open(world.store))
-    assert tuned.data.tags["protocol"] == "holdout"
-    assert tuned.data.tags["split_digest"] == plan.split.digest
-    assert tuned.data.tags["trial"] == str(results.best_trial(study).number)
+    assert tuned.tags["protocol"] == "holdout"
+    assert tuned.tags["split_digest"] == present(plan.split).digest
+    assert tuned.tags["trial"] == str(results.best_trial(study).number)
     board = compare(tracking.experiment_id("bleeding")).leaderboard
     assert list(board["family"]) == ["logreg", "logreg@tuned"], "the defaults, to compare with"
-    table = tracking.load_predictions(tuned.info.run_id)
-    part = plan.split.patients.set_index("patient")["part"]
+    table = tracking.load_predictions(tuned.run_id)
+    part = present(plan.split).patients.set_index("patient")["part"]
     tested = table[table["part"] == "test"]["patient"]
     assert set(tested) == set(part[part == "test"].index)
     (parent,) = runs("study")
     artifacts = {f.path for f in tracking.client().list_artifacts(parent.info.run_id)}
     assert artifacts == {"best", "plots", "study.html", "trials"}
-    assert parent.data.tags["best_trial"] == tuned.data.tags["trial"]
+    assert parent.data.tags["best_trial"] == tuned.tags["trial"]
 
     # The same command goes on: nothing is left to do, and nothing is logged twice.
     search.tune(world, tuning, ["logreg"], ["any"])
@@ -106,7 +109,7 @@ def test_a_best_that_cannot_be_trained_leaves_the_study_as_it_is(world, monkeypa
     def train(*_):
         raise HemoError("any: no positive slice of validation")
 
-    monkeypatch.setattr(search.pipeline, "train_and_record", train)
+    monkeypatch.setattr(search, "train_and_record", train)
     (outcome,), failed = search.tune(world, Tuning(budget={"trials": 1}), ["logreg"], ["any"])
     assert not failed
     assert outcome.tested.best == "none: any: no positive slice of validation"
@@ -120,7 +123,8 @@ def test_several_objectives_make_a_pareto_study(world, monkeypatch, capsys):
     study = studies(world)["bleeding/logreg/any"]
     assert outcome.values.best == max(trial.values[0] for trial in study.trials)
     assert results.best_trial(study).number in [trial.number for trial in study.best_trials]
-    terminal.print_study(study._storage._backend, study.study_name)
+    storage: Any = study._storage  # Optuna's cache before the storage itself
+    terminal.print_study(storage._backend, study.study_name)
     assert "Pareto front" in capsys.readouterr().out
 
 
@@ -128,10 +132,10 @@ def test_one_label_that_cannot_be_tuned_stops_no_other(world, monkeypatch):
     in_this_process(monkeypatch)
     real = search.check_learnable
 
-    def check(plan, store, label):
-        if label == "any":
+    def check(training):
+        if training.label == "any":
             raise HemoError("any: too few")
-        real(plan, store, label)
+        real(training)
 
     monkeypatch.setattr(search, "check_learnable", check)
     outcomes, failed = search.tune(world, Tuning(budget={"trials": 1}), ["logreg"], ["any", "epidural"])
@@ -140,24 +144,26 @@ def test_one_label_that_cannot_be_tuned_stops_no_other(world, monkeypatch):
 
 
 def test_a_study_is_printed_with_its_state_and_best(world, capsys):
-    job = job_of(world)
-    run_trials(job, 0)
-    storage = storages.open_storage(job.url)
-    terminal.print_study(storage, job.study)
+    spec = spec_of_study(world)
+    run_trials(spec, 0)
+    storage = storages.open_storage(spec.url)
+    terminal.print_study(storage, spec.study)
     terminal.print_studies(storage)
     said = capsys.readouterr().out
     assert "6 complete" in said
     assert "Best parameters" in said
-    found = results.values(storages.load_study(storage, job.study))
+    found = results.values(storages.load_study(storage, spec.study))
     assert f"{found.default:.4f} by the defaults, {found.best:.4f} by the best" in said
 
 
 def test_the_gain_is_positive_whether_more_or_less_is_better():
-    for direction, best in (("maximize", 0.8), ("minimize", 0.2)):
+    for direction, best in ((StudyDirection.MAXIMIZE, 0.8), (StudyDirection.MINIMIZE, 0.2)):
         study = optuna.create_study(direction=direction)
         study.add_trial(create_trial(value=0.5, user_attrs={SETTINGS: DEFAULT}))
         study.add_trial(create_trial(value=best))
-        assert results.values(study) == results.Values(0.5, best, pytest.approx(0.3))
+        found = present(results.values(study))
+        assert (found.default, found.best) == (0.5, best)
+        assert found.gain == pytest.approx(0.3)
 
 
 def test_without_a_value_of_the_defaults_there_is_no_gain():
@@ -170,7 +176,7 @@ def test_without_a_value_of_the_defaults_there_is_no_gain():
 def test_the_command_study_names_the_known_studies(world):
     from hemo.cli import main
 
-    job_of(world)
+    spec_of_study(world)
     result = CliRunner().invoke(main, ["study", "nosuch"])
     assert result.exit_code == 2
     assert "known: bleeding/logreg/any" in result.output
@@ -191,7 +197,7 @@ def kill_workers(study_name: str, url: str, kills: int, ended: threading.Event) 
             except (KeyError, optuna.exceptions.StorageInternalError):  # not made yet, or its server is down
                 continue
             workers = [t.user_attrs["worker"] for t in trials if "worker" in t.user_attrs]
-            alive = [name for name in workers if storages.is_alive(name)]
+            alive = [name for name in workers if liveness.is_alive(name)]
             if alive:
                 pid = int(rng.choice(alive).rpartition(":")[2].split("@")[0])
                 os.kill(pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState, create_trial
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.tuning import processes, worker
@@ -20,7 +22,7 @@ from hemo.tuning import storage as storages
 from hemo.tuning.lock import Lock
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, RESULT, SETTINGS, WORKER
 from hemo.tuning.worker import MOST_FAULTS, MOST_REPEATS, finished, has_room, run_trials
-from tests.tuning.conftest import job_of
+from tests.tuning.conftest import spec_of_study
 
 FACTS = {"objective": "auc", "data": "one"}
 GONE = f"{socket.gethostname()}:999999@1.00"
@@ -158,7 +160,7 @@ def test_a_trial_that_failed_by_itself_is_not_run_again(study):
 
 @pytest.mark.parametrize(
     ("worker", "age"),
-    [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
+    [(liveness.this_process(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
     ids=["this process", "another machine", "begun without a name"],
 )
 def test_a_trial_that_runs_or_has_just_begun_is_left_alone(study, worker, age):
@@ -213,55 +215,57 @@ def test_processes_that_open_a_fresh_database_at_once_are_not_in_each_others_way
 
 
 def test_a_worker_whose_trial_was_taken_for_lost_goes_on(world, monkeypatch):
-    job = job_of(world, budget={"trials": 3})
+    spec = spec_of_study(world, budget={"trials": 3})
     real = worker.run_trial
 
     def sleeps(trial, *rest):
         if trial.number == 1:
-            study = storages.load_study(storages.open_storage(job.url), job.study)
+            study = storages.load_study(storages.open_storage(spec.url), spec.study)
             study.tell(trial.number, state=TrialState.FAIL)
         return real(trial, *rest)
 
     monkeypatch.setattr(worker, "run_trial", sleeps)
-    run_trials(job, 0)
-    study = storages.load_study(storages.open_storage(job.url), job.study)
+    run_trials(spec, 0)
+    study = storages.load_study(storages.open_storage(spec.url), spec.study)
     assert study.trials[1].state == TrialState.FAIL
     assert len(storages.counted(study.trials)) == 3
 
 
 def test_a_dead_worker_that_is_not_replaced_is_counted_once():
-    crew = processes._Crew(SimpleNamespace(study="bleeding/sgd/any", workers=1))
-    crew._processes = [SimpleNamespace(is_alive=lambda: False, exitcode=1)]
+    job: Any = SimpleNamespace(study="bleeding/sgd/any", workers=1)
+    dead: Any = SimpleNamespace(is_alive=lambda: False, exitcode=1)
+    crew = processes._Crew(job)
+    crew._processes = [dead]
     for _ in range(processes.MOST_DEATHS + 1):  # another worker's last trial takes its time
         crew.tend(ended=0, wanted=False)
     assert crew._deaths == 1
 
 
 def test_a_study_reaches_its_budget_exactly_and_goes_on_with_a_larger_one(world):
-    job = job_of(world, budget={"trials": 3})
-    run_trials(job, 0)
-    run_trials(job, 0)
-    study = storages.load_study(storages.open_storage(job.url), job.study)
+    spec = spec_of_study(world, budget={"trials": 3})
+    run_trials(spec, 0)
+    run_trials(spec, 0)
+    study = storages.load_study(storages.open_storage(spec.url), spec.study)
     assert len(storages.counted(study.trials)) == 3
     assert study.trials[0].user_attrs[SETTINGS] == DEFAULT
-    job = job_of(world, budget={"trials": 5})
-    run_trials(job, 0)
-    study = storages.load_study(storages.open_storage(job.url), job.study)
+    spec = spec_of_study(world, budget={"trials": 5})
+    run_trials(spec, 0)
+    study = storages.load_study(storages.open_storage(spec.url), spec.study)
     assert len(storages.counted(study.trials)) == 5
     drawn = [trial.params for trial in study.trials]
     assert len({json.dumps(params, sort_keys=True) for params in drawn}) == len(drawn)
 
 
 def test_a_study_ends_with_its_seconds(world):
-    job = job_of(world, budget={"seconds": 0.01})
-    run_trials(job, 0)
-    study = storages.load_study(storages.open_storage(job.url), job.study)
+    spec = spec_of_study(world, budget={"seconds": 0.01})
+    run_trials(spec, 0)
+    study = storages.load_study(storages.open_storage(spec.url), spec.study)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
 
 
 def test_an_experiments_own_parameters_come_before_the_papers(world):
-    job = job_of(world.model_copy(update={"families": {"logreg": {"C": 0.3}}}))
-    study = storages.load_study(storages.open_storage(job.url), job.study)
+    spec = spec_of_study(world.model_copy(update={"families": {"logreg": {"C": 0.3}}}))
+    study = storages.load_study(storages.open_storage(spec.url), spec.study)
     assert [trial.user_attrs[SETTINGS] for trial in study.trials] == [EXPERIMENT, DEFAULT]
 
 

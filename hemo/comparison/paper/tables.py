@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.entities import Run
 
 from hemo import families, tracking
-from hemo.comparison import leaderboard
+from hemo.comparison import runs as training_runs
 from hemo.comparison.leaderboard import Comparison
 from hemo.comparison.page import logged
 from hemo.comparison.paper import page, printed
 from hemo.config import Experiment
 from hemo.labels import LABELS
+from hemo.tracking import Run
 
 PARTS = {
     "paper/sample_slices": ("slices sampled of the whole store", 18_301),
@@ -39,26 +38,25 @@ def log_paper(
     parent
         Run below which it is logged.
     out
-        Where tables, figures and page are written as well.
+        Where tables, pictures and page are written as well.
 
     Returns
     -------
     dict
         The tables by name (see `tables`).
     """
-    found = leaderboard.compare(experiment)
-    made = tables(found)
-    with logged("paper", found, parent, out) as folder:
+    found = training_runs.compare(experiment)
+    made = tables(found, experiment)
+    with logged("paper", found, page.note(made), experiment, parent, out) as folder:
         page.write(made, found, config.name, folder)
-        mlflow.set_tag("mlflow.note.content", page.note(made))
     return made
 
 
-def tables(found: Comparison) -> dict[str, pd.DataFrame]:
+def tables(found: Comparison, experiment: str) -> dict[str, pd.DataFrame]:
     """Return all tables of the page by name: `table_1` to `table_6`, `averages`, `convergence` and others."""
     board = found.leaderboard
-    runs = {run_id: tracking.client().get_run(run_id) for run_id in board["run_id"]}
-    figures = ["label", "family", "accuracy", "recall", "specificity", "auc", "recall_at_specificity_80"]
+    runs = {run_id: tracking.get_run(run_id) for run_id in board["run_id"]}
+    names = ["label", "family", "accuracy", "recall", "specificity", "auc", "recall_at_specificity_80"]
     result = {
         f"table_{number}": printed.side_by_side(board, family) for family, number in printed.TABLES.items()
     }
@@ -66,10 +64,10 @@ def tables(found: Comparison) -> dict[str, pd.DataFrame]:
         "table_6": printed.table_6(board),
         "averages": printed.averages(),
         "implied": printed.implied(),
-        "specificity": board[[*figures, "degenerate"]].astype({"label": str}),
+        "specificity": board[[*names, "degenerate"]].astype({"label": str}),
         "convergence": convergence(board, runs),
         "counts": counts(board, runs),
-        "by_patient": by_patient(found),
+        "by_patient": by_patient(experiment, found.data_digest),
     }
 
 
@@ -85,7 +83,7 @@ def convergence(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
     """
     facts = board[["label", "family", "accuracy", "auc", "seconds", "run_id"]].copy()
     for column in ("converged", "iterations"):
-        facts[column] = [runs[run].data.metrics.get(f"fit/{column}", np.nan) for run in facts["run_id"]]
+        facts[column] = [runs[run].metrics.get(f"fit/{column}", np.nan) for run in facts["run_id"]]
     facts["each"] = facts["seconds"] / facts["iterations"].clip(lower=1)
     defaults = {(row.label, row.family): row.seconds for row in facts.itertuples()}
     bases = [
@@ -121,23 +119,22 @@ def counts(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
     for metric, (name, theirs) in PARTS.items():
         row: dict[str, Any] = {"what": name, "paper": theirs}
         for one in board.drop_duplicates("label").itertuples():
-            value = runs[str(one.run_id)].data.metrics.get(metric)
+            value = runs[str(one.run_id)].metrics.get(metric)
             row[str(one.label)] = None if value is None else int(value)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def by_patient(found: Comparison) -> pd.DataFrame:
+def by_patient(experiment: str, data_digest: str) -> pd.DataFrame:
     """Return what `hemo audit` measured on the same data: the newest of each family and label, else empty."""
-    text = f"tags.stage = 'audit pair' and tags.data_digest = '{found.data_digest}'"
-    newest = ["attributes.start_time DESC"]
     kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in tracking.client().search_runs([found.experiment], text, max_results=1000, order_by=newest):
-        names = {"label": run.data.tags["label"], "family": leaderboard.family_word(run.data.tags)}
+    pairs = tracking.find_runs(experiment, "tags.stage = 'audit pair'", data_digest=data_digest, most=1000)
+    for run in pairs:
+        names = {"label": run.label, "family": run.word}
         rows = [
             {"metric": metric, **names}
             | {
-                split + end: run.data.metrics.get(f"{split}/{metric}{end}", np.nan)
+                split + end: run.metrics.get(f"{split}/{metric}{end}", np.nan)
                 for split in ("by_slice", "by_patient", "inflation")
                 for end in ("", "_low", "_high")
             }

@@ -5,14 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hemo import pipeline, tracking
-from hemo.comparison import leaderboard
+from hemo import tracking
+from hemo.comparison import runs
 from hemo.comparison.paper import page as paper_page
 from hemo.comparison.paper import printed, tables
 from hemo.config import Experiment
 from hemo.labels import LABELS
 from hemo.leakage import page as leakage_report
 from hemo.leakage import runs as leakage_runs
+from hemo.runs.steps import train_all
 from tests.helpers.stores import bright_blood, write_store
 
 FAMILIES = {"logreg": {}, "logreg@saga": {"solver": "saga", "max_iter": 5}, "sgd": {}}
@@ -31,7 +32,7 @@ def world(tmp_path_factory):
     config = Experiment(**words, workers=1, families=FAMILIES)
     experiment = tracking.experiment_id("paper")
     with tracking.root_run(experiment, "paper", {}) as root:
-        failed = pipeline.train_all(config, store, FAMILIES, LABELS[:2], experiment, root)
+        failed = train_all(config, store, FAMILIES, LABELS[:2], experiment, root)
     found = leakage_runs.audit(config, ["logreg"], LABELS, folder / "audit")
     made = tables.log_paper(config, experiment, out=folder / "out")
     yield {"config": config, "experiment": experiment, "failed": failed, "audit": found, "paper": made,
@@ -42,16 +43,16 @@ def world(tmp_path_factory):
 
 def test_variants_are_runs_of_their_family_with_a_name_of_their_own(world):
     assert world["failed"] == []
-    runs = {run.info.run_name: run for run in tracking.training_runs(world["experiment"])}
+    runs = {run.name: run for run in tracking.training_runs(world["experiment"])}
     assert set(runs) == {f"{word}/{label}" for word in FAMILIES for label in LABELS[:2]}
     saga = runs["logreg@saga/any"]
-    assert (saga.data.tags["family"], saga.data.tags["variant"]) == ("logreg", "saga")
-    assert saga.data.params["hp.solver"] == "saga"
+    assert (saga.tags["family"], saga.tags["variant"]) == ("logreg", "saga")
+    assert saga.params["hp.solver"] == "saga"
 
 
 def test_every_run_states_convergence_and_the_counts_of_its_sample(world):
     for run in tracking.training_runs(world["experiment"]):
-        metrics = run.data.metrics
+        metrics = run.metrics
         assert {"fit/converged", "fit/iterations", "time/fit_s", *tables.PARTS} <= set(metrics)
         total = metrics["paper/training_slices"] + metrics["paper/test_slices"]
         assert total == 2 * metrics["paper/positive_slices"]
@@ -67,7 +68,7 @@ def test_runs_that_did_not_converge_are_told_from_those_that_did(world):
 
 
 def test_the_papers_tables_hold_the_runs_and_leave_a_family_without_runs_empty(world):
-    board = leaderboard.compare(world["experiment"]).leaderboard
+    board = runs.compare(world["experiment"]).leaderboard
     mine = board[board["family"] == "logreg"].set_index("label")["recall"]
     table = world["paper"]["table_1"].set_index("label")
     assert table.loc["any", "recall_here"] == mine["any"]
@@ -94,8 +95,8 @@ def test_tables_and_figures_are_artifacts_of_the_run(world):
 
 def test_the_audit_takes_the_papers_own_set_and_says_which_labels_it_left_out(world):
     found = world["audit"]
-    assert set(found.figures["label"]) <= set(LABELS)
-    auc = found.figures.query("metric == 'auc' and label == 'any'").iloc[0]
+    assert set(found.metrics["label"]) <= set(LABELS)
+    auc = found.metrics.query("metric == 'auc' and label == 'any'").iloc[0]
     assert auc["inflation"] == pytest.approx(auc["by_slice"] - auc["by_patient"])
     pair = tracking.client().search_runs(
         [world["experiment"]], "tags.stage = 'audit pair' and tags.label = 'any'"
@@ -117,7 +118,7 @@ def test_slices_without_patient_ids_are_said_to_be_unaudited(world, tmp_path):
     store = write_store(tmp_path / "unknown", *bright_blood(6, 4), known=False)
     config = world["config"].model_copy(update={"store": str(store.folder), "name": "unknown"})
     found = leakage_runs.audit(config, ["logreg"], LABELS)
-    assert found.figures.empty
+    assert found.metrics.empty
     assert leakage_report.verdict(found).startswith("Unaudited: slices without patient ids")
     run = tracking.client().search_runs([tracking.experiment_id("unknown")])[0]
     assert run.data.tags["leakage"].startswith("unaudited")

@@ -1,0 +1,98 @@
+"""The steps from an experiment and a store to training runs: plan, trainings, a run for each."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from hemo import console, executors, families, tracking
+from hemo.config import Experiment
+from hemo.errors import HemoError
+from hemo.runs import recording
+from hemo.runs.planning import make_plan
+from hemo.slices.store import SliceStore
+from hemo.training import Trained, Training, train_label, train_together
+
+Failed = list[tuple[str, str]]
+"""Names of trainings that failed, each with its fault."""
+
+
+def train_all(
+    config: Experiment,
+    store: SliceStore,
+    chosen: Mapping[str, Mapping[str, Any]],
+    labels: Sequence[str],
+    experiment: str,
+    parent: str,
+) -> Failed:
+    """Train families on labels, each in a run below `parent`; return names and faults of failed ones."""
+    plan = make_plan(config, store)
+    each = [
+        Training(store, plan, word, label, params, config.dataset)
+        for label in labels  # linear families share the decomposition of a label's slices
+        for word, params in chosen.items()
+    ]
+    groups: list[tuple[Training, ...]] = [(one,) for one in each if not families.get(one.family).together]
+    groups += [
+        tuple(one for one in each if one.word == word) for word in chosen if families.get(word).together
+    ]
+    # The slow families first, so that no worker is left alone with one at the end.
+    groups.sort(key=lambda group: not families.get(group[0].family).neural)
+    failed = []
+    outcomes = executors.run_all(partial(train_in_runs, experiment, parent), groups, config.workers)
+    for group, outcome in console.track(outcomes, "training", len(groups)):
+        results = [outcome] * len(group) if isinstance(outcome, Exception) else outcome
+        for training, result in zip(group, results, strict=True):
+            if isinstance(result, Exception):
+                failed.append((training.name, str(result) or type(result).__name__))
+                console.err.print(f"[red]{training.name} failed:[/red] {result}")
+            else:
+                console.err.print(f"{training.name}: {result}")
+    return failed
+
+
+def train_in_runs(experiment: str, parent: str, group: Sequence[Training]) -> list[str | HemoError]:
+    """Train one family on one label, or on all together, inside a run for each; return their metrics.
+
+    Parameters
+    ----------
+    experiment, parent
+        Id of the experiment in MLflow, and the run below which they are.
+    group
+        One training; or of a family that learns labels together, one for each label.
+    """
+    family = families.get(group[0].family)
+    learnt = train_together(group[0]) if family.together else {}
+    results: list[str | HemoError] = []
+    for training in group:
+        trained = learnt.get(training.label)
+        if isinstance(trained, HemoError):
+            results.append(trained)
+            continue
+        tags = recording.run_tags(training)
+        with tracking.start_run(
+            experiment, training.name, tags, parent, system_metrics=family.neural
+        ) as run_id:
+            results.append(train_and_record(training, run_id, trained))
+    return results
+
+
+def train_and_record(training: Training, run_id: str, trained: Trained | None = None) -> str:
+    """Train, where that is not done, and log to a run; return the metrics in a line."""
+    return recording.record(trained or train_label(training), training, run_id)
+
+
+def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Failed:
+    """Train one family: on one label in the root run itself, on several in runs below it."""
+    store = SliceStore.open(config.store_folder)
+    experiment = tracking.experiment_id(config.name)
+    params = config.families.get(family, {})
+    if len(labels) == 1:
+        training = Training(store, make_plan(config, store), family, labels[0], params, config.dataset)
+        with tracking.root_run(experiment, training.name, recording.run_tags(training)) as run_id:
+            console.err.print(f"{training.name}: {train_and_record(training, run_id)}")
+        return []
+    tags = {"stage": "group", "family": family, "dataset": config.dataset}
+    with tracking.root_run(experiment, f"{family}/all labels", tags) as root:
+        failed = train_all(config, store, {family: params}, labels, experiment, root)
+        recording.note_group(root, family, config.dataset)
+    return failed

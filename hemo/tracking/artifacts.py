@@ -1,0 +1,50 @@
+"""What runs keep beside numbers: files, prediction tables, notes."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from hemo.evaluation import predictions
+
+PREDICTIONS = "predictions/predictions.parquet"
+"""Where a training run keeps its prediction table."""
+
+T = TypeVar("T")
+
+
+def log_folder(run_id: str, folder: Path, below: str = "") -> None:
+    """Keep a folder's files with a run, below a folder of its artifacts."""
+    MlflowClient().log_artifacts(run_id, str(folder), below or None)
+
+
+def log_file(run_id: str, file: Path, below: str = "") -> None:
+    """Keep a file with a run, below a folder of its artifacts."""
+    MlflowClient().log_artifact(run_id, str(file), below or None)
+
+
+def set_note(run_id: str, text: str) -> None:
+    """Give a run its note in Markdown, which the UI shows first."""
+    MlflowClient().set_tag(run_id, "mlflow.note.content", text)
+
+
+def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:
+    """Return what `read` makes of a run's artifact; None where the run has none of this path."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=scratch)
+        except (OSError, MlflowException):
+            return None
+        return read(Path(file))
+
+
+def load_predictions(run_id: str) -> pd.DataFrame:
+    """Return a run's prediction table."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=PREDICTIONS, dst_path=scratch)
+        return predictions.read(Path(file))

@@ -1,0 +1,89 @@
+"""A run of MLflow as hemo's own record, so that what reads runs needs no MLflow."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hemo.evaluation import protocols
+from hemo.evaluation.protocols import Protocol
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was found.
+
+    Attributes
+    ----------
+    run_id, name, experiment
+        Which one it is, and the id of its experiment.
+    tags, params, metrics
+        What was logged to it; of a metric the last value.
+    model_uri
+        URI of the model that it logged last; empty where it logged none.
+    store
+        Folder of the slice store that it was trained on, as recorded; None where that is not known.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    model_uri: str = ""
+    store: Path | None = None
+
+    @classmethod
+    def of(cls, run: "MlflowRun") -> "Run":
+        """Return the record of a run of MLflow."""
+        inputs = run.inputs.dataset_inputs if run.inputs else []
+        outputs = run.outputs.model_outputs if run.outputs else []
+        return cls(
+            run_id=run.info.run_id,
+            name=run.info.run_name,
+            experiment=run.info.experiment_id,
+            tags=run.data.tags,
+            params=run.data.params,
+            metrics=run.data.metrics,
+            model_uri=f"models:/{outputs[-1].model_id}" if outputs else "",
+            store=Path(json.loads(inputs[0].dataset.source)["uri"]) if inputs else None,
+        )
+
+    @property
+    def label(self) -> str:
+        """What was learned."""
+        return self.tags["label"]
+
+    @property
+    def word(self) -> str:
+        """The family, with its variant: `logreg`, `logreg@saga`."""
+        return family_word(self.tags)
+
+    @property
+    def protocol(self) -> Protocol:
+        """How it was trained and tested."""
+        return protocols.parse(self.tags["protocol"])
+
+    @property
+    def digests(self) -> tuple[str, str, str]:
+        """Protocol, data and split: runs that agree in all three were tested on the same slices."""
+        return self.tags["protocol"], self.tags["data_digest"], self.tags["split_digest"]
+
+    def resolved(self) -> dict[str, str]:
+        """Return the family's parameters as they were resolved, by name, as text."""
+        return {name.removeprefix("hp."): v for name, v in self.params.items() if name.startswith("hp.")}
+
+
+def family_word(tags: Mapping[str, str]) -> str:
+    """Return the family that tags of a run or version name, with its variant.
+
+    >>> family_word({"family": "logreg", "variant": "saga"})
+    'logreg@saga'
+    """
+    variant = tags.get("variant")
+    return tags.get("family", "unknown") + (f"@{variant}" if variant else "")

@@ -1,0 +1,162 @@
+"""What a training is: one family on one label, under a plan that all trainings of an experiment share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo import families
+from hemo.evaluation.calibration import Calibrator
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
+from hemo.families.base import Classifier, Images, Studies
+from hemo.slices.context import stack_numbers
+from hemo.slices.split import Rows, Split
+from hemo.slices.store import SliceStore
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How classifiers of an experiment are trained and judged, whatever their family and label.
+
+    Attributes
+    ----------
+    split
+        Patients dealt; None under the `paper` protocol, which draws its own split by slice for each label.
+    sampling
+        `balanced` or `natural`: slices learned from. Predicted slices are always at natural prevalence.
+    rule
+        Of the operating point.
+    positives
+        Positive slices of a label's sample under `paper`.
+    seed
+        The one seed all others come from.
+    calibration
+        `none`, `sigmoid` or `isotonic` (see `hemo.evaluation.decisions`).
+    draws
+        Bootstrap draws of the intervals.
+    """
+
+    split: Split | None
+    sampling: str
+    rule: OperatingPointRule
+    positives: int
+    seed: int
+    calibration: str = "none"
+    draws: int = 2000
+
+    @property
+    def protocol(self) -> Protocol:
+        """Of the split; without one, `paper`."""
+        return self.split.protocol if self.split else Protocol.PAPER
+
+    @property
+    def split_digest(self) -> str:
+        """Digest of where patients were dealt; under `paper`, what its splits by slice were drawn with."""
+        return self.split.digest if self.split else f"by slice, seed {self.seed}, {self.positives} positives"
+
+    def sampled(self, family: str) -> str:
+        """Return which slices a family learns from: of whole studies none can be left out."""
+        return "natural" if families.get(family).study else self.sampling
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of an experiment: a family on a label of a store, under a plan.
+
+    Attributes
+    ----------
+    store
+        Slices and labels.
+    plan
+        Split, sampling, operating point, seed and so on.
+    word
+        The family, or a variant of it, `cnn@wide` (see `hemo.families`).
+    label
+        What is learned: one of the six.
+    params
+        Parameters of the family that differ from its defaults.
+    dataset
+        Name of the data for people.
+    """
+
+    store: SliceStore
+    plan: Plan
+    word: str
+    label: str
+    params: Mapping[str, Any]
+    dataset: str = ""
+
+    @property
+    def family(self) -> str:
+        """Name of the family, without the variant."""
+        return families.variant(self.word)[0]
+
+    @property
+    def variant(self) -> str:
+        """Name of the variant; empty for the family itself."""
+        return families.variant(self.word)[1]
+
+    @property
+    def title(self) -> str:
+        """Name of the family, and of its variant, for people."""
+        return families.title(self.word)
+
+    @property
+    def name(self) -> str:
+        """`family/label`, or `family@variant/label`: what its run is called."""
+        return f"{self.word}/{self.label}"
+
+    def truth(self) -> NDArray[np.int8]:
+        """Return the label of every row of the store, int8 (n,): 0, 1, or -1 where it is not known."""
+        return self.store.index[self.label].to_numpy()
+
+    def study(self, rows: Rows) -> Studies | None:
+        """Return the stack of rows of the store, which is what families take for a study.
+
+        None where a sample by slice leaves none whole.
+        """
+        return stack_numbers(self.store.index, rows) if self.plan.protocol.by_patient else None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one training gave.
+
+    Attributes
+    ----------
+    classifier
+        The one to keep: under `holdout` and `paper` the one that was tested; under `cv` fitted again on
+        all patients.
+    calibrator
+        What makes its probabilities calibrated ones, fitted off-test; None where nothing is calibrated.
+    threshold
+        Its operating point, fitted on validation or out-of-fold predictions (0.5 under `paper`).
+    predictions
+        Prediction table (see `hemo.evaluation.predictions`).
+    fitted_on
+        The rows that calibrator and threshold were fitted on, calibrated.
+    epochs
+        One row an epoch of neural families: `fold` (-1: the classifier to keep), `epoch`, `loss`, ...
+    facts
+        Numbers of the training: `time/fit_s`, `fit/converged`, `fit/iterations`, `fit/slices`, ...
+    family
+        The classifier's.
+    """
+
+    classifier: Classifier
+    calibrator: Calibrator | None
+    threshold: float
+    predictions: pd.DataFrame
+    fitted_on: pd.DataFrame
+    epochs: pd.DataFrame
+    facts: dict[str, float]
+    family: str
+
+    def probability(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
+        """Return the calibrated probability of the label for slices as stored, float64 (n,)."""
+        raw = families.positive(self.classifier, self.family, images, study)
+        return raw if self.calibrator is None else self.calibrator(raw)

@@ -1,0 +1,195 @@
+"""One round of a training: what is learned from, fitted, and predicted. Tuning's trials use the same."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hemo import families
+from hemo.errors import HemoError
+from hemo.evaluation import decisions, predictions
+from hemo.families.base import Classifier, Images, OnEpoch, Truth
+from hemo.labels import LABELS
+from hemo.slices.context import label_table
+from hemo.slices.sample import SAMPLINGS
+from hemo.slices.split import Round, Rows, set_apart
+from hemo.slices.store import SliceStore
+from hemo.training.plan import Plan, Trained, Training
+
+
+@dataclass(frozen=True)
+class LearningSet:
+    """What a classifier is fitted on in one round.
+
+    Attributes
+    ----------
+    x, y
+        Slices learned from, uint8 (n, height, width, channels), and their label, (n,).
+    validation
+        Slices and label for early stopping; None for families without epochs.
+    context
+        What `fit` of the family is given beside them (see `hemo.families.fit_context`).
+    seed
+        Of the classifier.
+    """
+
+    x: Images
+    y: Truth
+    validation: tuple[Images, Truth] | None
+    context: Mapping[str, Any]
+    seed: int
+
+    def fit(self, family: str, params: Mapping[str, Any], on_epoch: OnEpoch) -> tuple[Classifier, float]:
+        """Return a classifier of the family fitted on it, and the seconds that took."""
+        classifier = families.build(family, params, self.seed)
+        start = time.perf_counter()
+        classifier.fit(self.x, self.y, validation=self.validation, on_epoch=on_epoch, **self.context)
+        return classifier, time.perf_counter() - start
+
+
+def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSet:
+    """Return what a training learns from in a round.
+
+    Families without epochs have nothing to stop early, and learn from the validation slices too; unless
+    these decide about the classifier, as the operating point under `holdout` is fitted on them.
+
+    Parameters
+    ----------
+    training : Training
+        What is trained on what.
+    one : Round
+        Rows of the store.
+    decides : bool
+        Whether the round's validation slices decide about the classifier.
+    """
+    store, plan, family = training.store, training.plan, training.family
+    neural = families.get(family).neural
+    learned, stopped_by = one.train, one.validation
+    if not neural:
+        learned = one.train if decides else np.sort(np.concatenate([one.train, one.validation]))
+        stopped_by = np.arange(0)
+    # The sample depends on label and fold alone, so that families learn from the same slices.
+    rng = np.random.default_rng([plan.seed, LABELS.index(training.label), one.fold + 1])
+    rows = _sampled(training, learned, rng)
+    held = _sampled(training, stopped_by, rng) if neural else stopped_by
+    x, y = _slices(training, rows)
+    return LearningSet(
+        x=x,
+        y=y,
+        validation=_slices(training, held) if len(held) else None,
+        context=families.fit_context(family, training.study(rows), label_table(store.index, rows)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def fit_round(
+    training: Training, one: Round, epochs: list[dict[str, float]], *, kept: bool
+) -> tuple[Classifier, float]:
+    """Fit a training's classifier on one round; return it with the seconds of the fit.
+
+    Parameters
+    ----------
+    training : Training
+        What is trained on what.
+    one : Round
+        Rows of the store.
+    epochs : list
+        Where epochs are noted; those of the classifier that is `kept` count as of fold -1.
+    kept : bool
+        Whether this is the classifier to keep.
+
+    Raises
+    ------
+    HemoError
+        If the round has no slices of both classes to learn from.
+    """
+    learned = learning_set(training, one, decides=training.plan.protocol.has_validation)
+    if len(np.unique(learned.y)) < 2:
+        raise HemoError(
+            f"{training.label}: fold {one.fold} has no slices of both classes to learn from: use fewer folds"
+        )
+    return learned.fit(training.family, training.params, noted(epochs, one, kept=kept))
+
+
+def noted(epochs: list[dict[str, float]], one: Round, *, kept: bool) -> OnEpoch:
+    """Return what notes the epochs of a round's fit in a list."""
+
+    def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
+        epochs.append({"fold": -1 if kept else one.fold, "epoch": epoch, **metrics})
+
+    return on_epoch
+
+
+def predicted_parts(plan: Plan, one: Round) -> dict[str, Rows]:
+    """Return the rows of a round that are predicted: validation too where it decides."""
+    held = {"validation": one.validation} if plan.protocol.has_validation else {}
+    return {**held, "test": one.test}
+
+
+def everything(store: SliceStore, plan: Plan) -> Round:
+    """Return the round that learns from all patients, some of whom are set apart for early stopping."""
+    learn, validation = set_apart(store.index, np.arange(len(store)), plan.seed)
+    return Round(-1, learn, validation, np.arange(0))
+
+
+def predict(training: Training, classifier: Classifier, one: Round) -> list[pd.DataFrame]:
+    """Return the predictions of a round: a table each part, of the labelled rows.
+
+    The others are shown to families that judge whole studies, where they are a study's.
+    """
+    return [
+        _predict_part(training, classifier, rows, part, one.fold)
+        for part, rows in predicted_parts(training.plan, one).items()
+    ]
+
+
+def conclude(
+    training: Training,
+    tables: Sequence[pd.DataFrame],
+    classifier: Classifier,
+    epochs: Sequence[Mapping[str, float]],
+    fit_seconds: float,
+) -> Trained:
+    """Fit operating point and calibration to the predictions of all rounds; put together what was trained."""
+    plan = training.plan
+    raw = pd.concat(tables, ignore_index=True)
+    decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
+    facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
+    facts |= {"time/fit_s": fit_seconds, "threshold": decided.threshold}
+    return Trained(
+        classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
+        decided.fitted_on, pd.DataFrame(epochs), facts, training.family,
+    )  # fmt: skip
+
+
+def _predict_part(
+    training: Training, classifier: Classifier, rows: Rows, part: str, fold: int
+) -> pd.DataFrame:
+    store, family = training.store, training.family
+    truth = training.truth()[rows]
+    if not families.get(family).study:
+        rows, truth = rows[truth >= 0], truth[truth >= 0]
+    table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
+    table = table.assign(
+        part=part,
+        fold=np.int16(fold),
+        truth=truth.astype(np.int8),
+        probability=families.positive(classifier, family, store.images(rows), training.study(rows)),
+    )
+    return table[truth >= 0]
+
+
+def _sampled(training: Training, rows: Rows, rng: np.random.Generator) -> Rows:
+    """Return those of the rows that a classifier is shown; under `paper` the sample is drawn already."""
+    plan = training.plan
+    if not plan.protocol.by_patient:
+        return rows
+    any_hemorrhage = training.store.index["any"].to_numpy()
+    return SAMPLINGS[plan.sampled(training.family)](rows, training.truth(), any_hemorrhage, rng)
+
+
+def _slices(training: Training, rows: Rows) -> tuple[Images, Truth]:
+    return training.store.images(rows), training.truth()[rows].astype(np.int8)
