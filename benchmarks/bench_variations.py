@@ -38,7 +38,7 @@ def fates(seeds: Iterable[int]) -> list[tuple[int, str, str, str, str]]:
 
 def general(reason: str) -> str:
     """Return a reason without its numbers."""
-    return re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "N", reason)
+    return re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "N", re.sub(r" \(.*\)", "", reason))
 
 
 def main() -> None:
