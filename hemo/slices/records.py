@@ -141,14 +141,15 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
             "reason": row.reason,
         }  # fmt: skip
         return tuple(said.get(column) for column in RECORD.names)
+    volume = source.volume
     nameless = not (raw.patient or source.patient)
     # A volume of NIfTI knows no patient but its own name: the folder's comes first.
-    patient = (source.patient if source.volume else "") or raw.patient or source.patient
+    patient = (source.patient if volume else "") or raw.patient or source.patient
     patient = patient or raw.study or readable(source.name)
-    study = "" if source.volume and source.patient else raw.study
+    study = "" if volume and source.patient else raw.study
     study = study or readable(os.path.dirname(source.name))
     series = raw.series or (readable(source.name) if not one else f"{raw.study}\0{readable(source.below)}")
-    if source.volume and not raw.series:
+    if volume and not raw.series:
         series = readable(source.name)
     code = pseudonym(key, "patient", plain(patient))
     name = source.name if one else f"{source.name}/{raw.number}"
@@ -164,7 +165,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
         volumes,
         code,
         pseudonym(key, "study", f"{plain(patient)}\0{study}"),
-        folder_hash(key, raw.study) if raw.study and not source.volume else 0,
+        folder_hash(key, raw.study) if raw.study and not volume else 0,
         not nameless,
         folder_hash(key, series),
         folder_hash(key, raw.acquisition) if raw.acquisition else 0,
