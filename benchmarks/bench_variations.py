@@ -1,8 +1,7 @@
 """Files as hospitals write them, by the thousand: each is read right, or excluded with a true reason.
 
 `python -m benchmarks.bench_variations [--count 20000] [--seed 0] [--workers 2]`. The files are made from
-seeds by `tests.helpers.variations`; SimpleITK, nibabel and Pillow confirm what is right where headers are
-honest.
+seeds by `tests.helpers.variations`; SimpleITK, nibabel and Pillow confirm what is right where they can.
 """
 
 import argparse

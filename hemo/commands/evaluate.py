@@ -31,7 +31,7 @@ def evaluate(
     found = validate.evaluate(
         model, images, labels, dataset=dataset, labels_format=form, workers=workers, draws=draws
     )
-    shown = page.readable(found.figures)
+    shown = page.readable(found.metrics)
     console.out.print(
         console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )

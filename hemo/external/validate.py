@@ -29,8 +29,8 @@ from hemo.training import final_metrics
 EXPERIMENT = "hemo-external"
 """The MLflow experiment of external validations."""
 
-SHOWN = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
-"""Figures that are set beside the internal ones."""
+METRICS = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
+"""Metrics that are set beside the internal ones."""
 
 _AT_ONCE = 2048
 """Slices predicted at once, or a whole study: bounds memory."""
@@ -42,9 +42,9 @@ class External:
 
     Attributes
     ----------
-    figures
-        A row a label and figure: `label`, `family`, `version`, `figure`, `value`, `low`, `high`, `internal`,
-        `internal_low`, `internal_high`, `slices`, `positive_patients`.
+    metrics
+        A row a label and metric: `label`, `family`, `version`, `figure` (the metric's name), `value`, `low`,
+        `high`, `internal`, `internal_low`, `internal_high`, `slices`, `positive_patients`.
     unlabelled
         Labels of the model without a slice that is known to be negative: what a table says of some subtypes
         makes slices of `any` positive, but none negative.
@@ -57,7 +57,7 @@ class External:
         The run that holds it.
     """
 
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
     unlabelled: list[str]
     warnings: list[str]
     excluded: dict[str, int]
@@ -246,5 +246,5 @@ def _record(
             "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
             "slices": tested.counts.slices, "positive_patients": tested.counts.positive_patients,
         }
-        for name in SHOWN
+        for name in METRICS
     ]  # fmt: skip

@@ -94,11 +94,6 @@ class RawSlice:
     notes: tuple[str, ...] = ()
     jpeg: bytes = field(default=b"", repr=False)
 
-    @property
-    def derived(self) -> bool:
-        """Whether it was made of other slices (reformatted, averaged), by its ImageType."""
-        return bool(self.image_type) and self.image_type[0].upper() == "DERIVED"
-
 
 Part = RawSlice | Excluded
 """What one place in a file gives: a slice, or the reason why there is none."""

@@ -133,7 +133,7 @@ def protocol(seen: Evidence) -> Finding:
     by_patient = candidate.protocol.by_patient
     passed = by_patient and candidate.patients_known
     if not by_patient:
-        words = f"protocol {candidate.protocol} splits by slice: its figures do not hold for new patients"
+        words = f"protocol {candidate.protocol} splits by slice: its metrics do not hold for new patients"
     elif not passed:
         words = "the data does not name its patients: nobody can tell whether some were learned from"
     else:

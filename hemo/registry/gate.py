@@ -1,6 +1,6 @@
 """The gate: may this classifier go into production? Predictions and facts in, conditions with verdicts out.
 
-Fails closed: a figure that is undefined, or an incumbent that cannot be compared with, is a refusal.
+Fails closed: a metric that is undefined, or an incumbent that cannot be compared with, is a refusal.
 Knows nothing of MLflow, so that every verdict can be repeated from the files that a run left.
 """
 

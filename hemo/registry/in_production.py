@@ -25,7 +25,7 @@ class Row:
         One of the six, or `panel`.
     version, family
         In production; empty where nothing is.
-    figures
+    metrics
         Recall, specificity and AUC of the version, as text.
     since, why, replaced
         From the record that put it there.
@@ -40,7 +40,7 @@ class Row:
     label: str
     version: str = ""
     family: str = ""
-    figures: tuple[str, str, str] = ("", "", "")
+    metrics: tuple[str, str, str] = ("", "", "")
     since: str = ""
     why: str = ""
     replaced: str = ""
@@ -69,17 +69,17 @@ def warnings(found: Sequence[Row]) -> list[str]:
 
 def terminal(found: Sequence[Row]) -> Table:
     """Return the overview as a table for the terminal."""
-    shown = Table(title="In production", title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title="In production", title_justify="left", title_style="bold", header_style="bold")
     for name in ("label", "version", "recall", "specificity", "AUC", "since", "replaced"):
-        shown.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold")
     for row in found:
         if row.label == "panel":
-            shown.add_section()
+            table.add_section()
         red = "bold red" if row.override or row.action == "by hand" else ""
         version = f"{row.version} {row.family}".strip() or "none"
-        cells = (row.label, version, *row.figures, row.since, row.replaced)
-        shown.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
-    return shown
+        cells = (row.label, version, *row.metrics, row.since, row.replaced)
+        table.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
+    return table
 
 
 def reasons(found: Sequence[Row]) -> list[str]:
@@ -103,7 +103,7 @@ def _row(label: str) -> Row:
         label=label,
         version=number,
         family=family_word(tags) if "family" in tags else "",
-        figures=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
+        metrics=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
         since=when(record.at),
         why=record.reason,
         replaced=record.before.get("production", "nothing"),

@@ -8,7 +8,7 @@ import mlflow
 import pandas as pd
 
 from hemo import console, families, tracking
-from hemo.comparison import leaderboard
+from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
@@ -133,7 +133,7 @@ def promote_and_print(config: Experiment, experiment: str, parent: str | None = 
 
 def _best(experiment: str, labels: Sequence[str]) -> dict[str, str]:
     """Return the training run of the best family of each label."""
-    board = leaderboard.compare(experiment).leaderboard
+    board = runs.compare(experiment).leaderboard
     best = board[board["best"] & board["label"].isin(labels)]
     return {str(row.label): str(row.run_id) for row in best.itertuples()}
 

@@ -15,6 +15,7 @@ from mlflow.types import ColSpec, DataType, Schema
 import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
+from hemo.families import FeatureClassifier
 from hemo.slices.context import stack_numbers
 from hemo.slices.store import SliceStore
 from hemo.training import Trained, Training
@@ -81,8 +82,8 @@ def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
     packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn"]
     installed = tracking.versions()
     parts = params.get("members", (family,))
-    if any(isinstance(families.build(name), families.EstimatorClassifier) for name in parts):
-        packages.append("skops")
+    built = [families.build(name) for name in parts]
+    packages += sorted({name for one in built if isinstance(one, FeatureClassifier) for name in one.requires})
     if any(families.get(name).tensorflow for name in parts):
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
     providers = {families.provider(name) for name in (family, *parts)} - {""}

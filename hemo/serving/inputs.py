@@ -125,7 +125,7 @@ def _as_stack(slices: Sequence["RawSlice"]) -> Stack:
         np.array([one.thickness for one in slices]),
         np.array([one.time for one in slices]),
         first.kernel,
-        first.derived,
+        first.image_type[:1] == ("DERIVED",),
         first.body_part.upper(),
     )
 

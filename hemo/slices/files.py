@@ -3,9 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from hemo.errors import HemoError
 from hemo.imaging.formats import stem, suffixes
+
+SUFFIXES: Final = suffixes()
 
 
 def may_be_scan(name: str) -> bool:
@@ -14,7 +17,7 @@ def may_be_scan(name: str) -> bool:
     No suffix, or one of digits, as in names that are UIDs, does not.
     """
     suffix = os.path.splitext(name)[1].lower()
-    return not name.startswith(".") and (suffix in suffixes() or not suffix or suffix[1:].isdecimal())
+    return not name.startswith(".") and (suffix in SUFFIXES or not suffix or suffix[1:].isdecimal())
 
 
 def slice_name(name: str) -> str:
@@ -25,7 +28,7 @@ def slice_name(name: str) -> str:
     >>> slice_name("case-7.nii.gz"), slice_name("1.2.840.10008")
     ('case-7', '1.2.840.10008')
     """
-    return stem(name) if os.path.splitext(name)[1].lower() in suffixes() else name
+    return stem(name) if os.path.splitext(name)[1].lower() in SUFFIXES else name
 
 
 def files_below(paths: Sequence[str | Path]) -> Iterator[tuple[str, str]]:

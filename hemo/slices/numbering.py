@@ -143,14 +143,16 @@ def fit(
     together = [way for way in more_rows if len(way.slices) == len(slices)]
     others = [way for found in together or more_rows for way in _with_others(found, wanted, excluded)]
     for chosen in (exact, [*fewer_rows, *others]):
-        outcomes = {way.pairs(wanted): way.name for way in reversed(chosen)}
+        outcomes: dict[tuple[tuple[int, int], ...], _Way] = {}
+        for way in chosen:
+            outcomes.setdefault(way.pairs(wanted), way)
         if len(outcomes) == 1:
             return next(iter(outcomes)), ""
         if outcomes:
-            names = list(dict.fromkeys(way.name for way in chosen))
-            if len(names) == 1:
+            first, second, *_ = outcomes.values()
+            if set(first.slices.tolist()) != set(second.slices.tolist()):
                 return (), SEVERAL_STACKS
-            return (), f"its volume's label rows fit by {names[0]} and by {names[1]}, differently"
+            return (), f"its volume's label rows fit by {first.name} and by {second.name}, differently"
     return (), NONE_FITS
 
 

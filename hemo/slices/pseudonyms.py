@@ -64,7 +64,8 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     >>> pseudonym(b"some other key  ", "patient", "007")
     'a918db382faba319'
     """
-    return hmac.digest(key, f"{kind}\0{identifier}".encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
+    text = f"{kind}\0{identifier}".encode("utf-8", "surrogateescape")
+    return hmac.digest(key, text, "sha256").hex()[:16]
 
 
 def keyed_hash(key: bytes, text: str) -> int:

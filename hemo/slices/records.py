@@ -94,7 +94,7 @@ class Identity(NamedTuple):
     time: float = math.nan
     thickness: float = math.nan
     kernel: str = ""
-    derived: bool = False
+    image_type: tuple[str, ...] = ()
     body_part: str = ""
     notes: tuple[str, ...] = ()
 
@@ -176,7 +176,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
         not one,
         raw.thickness if raw.thickness == raw.thickness else None,
         raw.kernel,
-        raw.derived,
+        raw.image_type[:1] == ("DERIVED",),
         raw.body_part.upper(),
         "\n".join(raw.notes),
         row.digest,

@@ -4,6 +4,7 @@ import random
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from tests.helpers.scans import make_dicom
 
 FOLDERS = ("049", "007", "patient_7", "Jürgen Müller", "CQ500-CT-03", "scan 1", "Zoë", "12", "volA", "0100")
 FILES = ("{n}", "{n:03d}", "scan ({n})", "slice_{n}_of_{all}", "{n}_axial", "CT{n:06d}", "1.2.840.9.{n}")
-FORMS = ("NFC", "NFD", "NFKC")
+FORMS: tuple[Literal["NFC", "NFD", "NFKC"], ...] = ("NFC", "NFD", "NFKC")
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "cp1252")
 PREFIXES = ("", "C:\\data\\images\\", "/mnt/old disk/images/", "./")
 ANY = ("any", "Any", "hemorrhage", " ICH ", "any_hemorrhage")
@@ -76,7 +77,7 @@ def _picture(draw: random.Random) -> np.ndarray:
     return pixels
 
 
-def _dicom(draw: random.Random, one: dict[str, object]) -> bytes:
+def _dicom(draw: random.Random, one: dict[str, Any]) -> bytes:
     hu = np.full((64, 64), -1000, np.int16)
     hu[8:56, 10:54] = draw.randrange(10, 60)
     hu[20:24, 20:24] = [[draw.randrange(100) for _ in range(4)] for _ in range(4)]
@@ -108,7 +109,7 @@ def make_world(folder: Path, seed: int) -> World:
             suffix = ".dcm" if dicom and not style.startswith("1.2") else "" if dicom else ".png"
             file = style.format(n=number, all=n + start - 1) + suffix
             uid = f"1.2.3.{volume + 1}.9.{draw.randrange(10**6)}"
-            facts = {
+            facts: dict[str, Any] = {
                 "SOPInstanceUID": uid, "PatientID": f"P{volume + 10:04d}", "InstanceNumber": instance,
                 "StudyInstanceUID": f"1.2.3.{volume + 1}", "SeriesInstanceUID": f"1.2.3.{volume + 1}.5",
                 "ImagePositionPatient": ["0", "0", str(5 * place)],

@@ -38,6 +38,8 @@ def numbers(
     oddity = draw.choice(["", "", "padding", "rescale", "wrapped", "bits", "overlay", "none given"])
     if encoded and oddity in ("bits", "overlay", "wrapped", "padding"):
         oddity = ""
+    if oddity == "padding" and slope != 1:  # which then is a number that could have been measured
+        oddity = ""
     if oddity:
         stored = ODDITIES[oddity](draw, stored, elements, variation)
     return stored
@@ -61,8 +63,6 @@ def _padding(
     variation.words.append(f"padding {value}")
     if stored.dtype == np.uint16:
         variation.honest = False
-        if elements["RescaleSlope"] != "1":
-            variation.exclude("^implausible HU: up to", always=False)
     if value < -2048 and elements["BitsStored"] == 12:
         variation.honest = False
     if draw.number(0, 2) == 0:  # and no scale, so that padding is all that looks like air
