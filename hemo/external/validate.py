@@ -19,7 +19,8 @@ from hemo.evaluation.summary import summarize
 from hemo.external import page
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
-from hemo.slices.context import study_numbers, whole_studies
+from hemo.slices.assemble import Answering
+from hemo.slices.context import stack_numbers, whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import trained_on
@@ -50,6 +51,8 @@ class External:
     warnings
         What a reader must not miss: classifiers that are registered against the gate, or were made of these
         very slices.
+    excluded
+        Files and slices that were left out, by reason; slices of stacks that do not answer are among them.
     run_id
         The run that holds it.
     """
@@ -57,6 +60,7 @@ class External:
     metrics: pd.DataFrame
     unlabelled: list[str]
     warnings: list[str]
+    excluded: dict[str, int]
     run_id: str
 
 
@@ -103,20 +107,23 @@ def evaluate(
         stores = {}
         for number, reduction in enumerate(dict.fromkeys(member.reduction for member, _ in members)):
             folder = Path(scratch) / f"store-{number}"
+            known = [one.thickness for one, _ in members if one.reduction == reduction and one.thickness]
+            answering = Answering(best=True, thickness=float(np.median(known)) if known else None)
             summary = preprocess(
-                images, labels, folder, reduction, labels_format=labels_format, workers=workers
-            )
-            stores[reduction] = summary.store
+                images, labels, folder, reduction,
+                labels_format=labels_format, answering=answering, workers=workers,
+            )  # fmt: skip
+            stores[reduction], excluded = summary.store, summary.excluded
             lost = f" ({summary.unmatched:,} of its rows name no image)" if summary.unmatched else ""
         tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
         unlabelled = [label for label, table in tables.items() if not (table["truth"] == 0).any()]
-        known = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
-        if not known:
+        judgeable = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
+        if not judgeable:
             raise HemoError(
                 f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
             )
-        warnings = [f"{member.warning}." for member, _ in known if member.warning]
-        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in known})
+        warnings = [f"{member.warning}." for member, _ in judgeable if member.warning]
+        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in judgeable})
         store = next(iter(stores.values()))
         tags = {
             "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
@@ -124,13 +131,13 @@ def evaluate(
         }  # fmt: skip
         with tracking.root_run(experiment, f"external {dataset}", tags) as parent:
             rows = []
-            for member, run_id in known:
+            for member, run_id in judgeable:
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
-            judged = [tables[member.label] for member, _ in known]
+            judged = [tables[member.label] for member, _ in judgeable]
             page.record(parent, found, store, judged, dataset, about, warnings)
-    return External(found, unlabelled, warnings, parent)
+    return External(found, unlabelled, warnings, excluded, parent)
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:
@@ -171,9 +178,9 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
     truth = store.index[member.label].to_numpy()
     probability = np.full(len(store), np.nan)
-    for rows in whole_studies(store.index, _AT_ONCE):
+    for rows in whole_stacks(store.index, _AT_ONCE):
         if (truth[rows] >= 0).any():
-            probability[rows] = member.probability(store.images(rows), study_numbers(store.index, rows))
+            probability[rows] = member.probability(store.images(rows), stack_numbers(store.index, rows))
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return predictions.validate(

@@ -12,6 +12,7 @@ from rich.text import Text
 from hemo import families, tracking
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, Table, render
+from hemo.imaging.formats import format_names
 from hemo.registry import card
 from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import Run
@@ -133,7 +134,7 @@ def about(label: str, model: str) -> str:
         "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
         f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
         f'\n\nIn Python: `mlflow.pyfunc.load_model("models:/{model}@production")`, which takes a table with '
-        "the column `image` (the bytes of a DICOM, PNG or JPEG file, a path or an array). All labels in one: "
+        f"the column `image` (the bytes of a {format_names()} file, a path or an array). All labels in one: "
         "`hemo-panel`."
     )
 

@@ -15,7 +15,7 @@ from mlflow.types import ColSpec, DataType, Schema
 import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
-from hemo.slices.context import study_numbers
+from hemo.slices.context import stack_numbers
 from hemo.slices.store import SliceStore
 from hemo.training import Trained, Training
 
@@ -53,6 +53,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "threshold": trained.threshold,
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
+        "thickness": store.thickness,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
     package = Path(hemo.__file__).parent
@@ -99,7 +100,7 @@ def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
     spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
     together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
     rows = np.union1d(spread, together)
-    images, study = store.images(rows), study_numbers(store.index, rows)
+    images, study = store.images(rows), stack_numbers(store.index, rows)
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
     gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
     mlflow.log_metric("model/loaded_back_gap", float(gap))

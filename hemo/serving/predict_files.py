@@ -1,20 +1,22 @@
 """From files of scans to the panel's probabilities and decisions, as a table, JSON or a page."""
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from hemo import console
 from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
-from hemo.imaging.reader import SUFFIXES, read_parts
-from hemo.serving.inputs import study_word
+from hemo.imaging.formats import format_names
+from hemo.imaging.reader import read_parts
+from hemo.serving.inputs import in_study_order, study_word, which_answer
 from hemo.serving.models import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.slices.files import files_below, slice_name
+from hemo.slices.names import natural, readable
 
 FORMATS = (".csv", ".json", ".html")
 
@@ -44,38 +46,46 @@ class Prediction:
 def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     """Predict every slice of files and folders; what cannot be used is listed with its reason.
 
+    Of the stacks of a study one answers (see `hemo.slices.stacks.choose`); the others' slices are listed too.
+
     Raises
     ------
     HemoError
         If there is no file, or none that can be used.
     """
-    files = list(_files(paths))
+    files = list(files_below(paths))
     if not files:
-        raise HemoError(
-            f"{paths[0]}: no DICOM, NIfTI, PNG or JPEG file: give files or a folder that has some"
-        )
+        raise HemoError(f"{paths[0]}: no {format_names()} file: give files or a folder that has some")
     found: list[tuple[str, RawSlice]] = []
     skipped = []
-    for file in console.track(files, "reading", len(files)):
+    for folder, name in console.track(files, "reading", len(files)):
+        path = os.path.join(folder, name)
+        shown = readable(path)
         try:
-            parts = read_parts(file)
+            parts = read_parts(path, slice_name(name))
         except Excluded as fault:
             parts = [fault]
         for part in parts:
             if isinstance(part, Excluded):
-                skipped.append((str(file), str(part)))
+                skipped.append((shown, str(part)))
                 continue
             try:
                 for reduction in panel.reductions:
                     check_windows(part, reduction)
             except Excluded as fault:
-                skipped.append((str(file), str(fault)))
+                skipped.append((shown, str(fault)))
             else:
-                found.append((str(file), replace(part, study=study_word(part.study))))
-    lost = pd.DataFrame(skipped, columns=["file", "reason"])
+                called = readable(part.slice_id)
+                found.append((shown, replace(part, slice_id=called, study=study_word(part.study))))
     if not found:
         raise HemoError(f"{skipped[0][0]}: {skipped[0][1]}: none of {len(files)} files can be used")
-    found.sort(key=_in_order)
+    found.sort(key=lambda entry: natural(entry[0]))
+    why_not = which_answer([one for _, one in found], panel.thickness)
+    skipped += [(name, reason) for (name, _), reason in zip(found, why_not, strict=True) if reason]
+    found = [entry for entry, reason in zip(found, why_not, strict=True) if not reason]
+    order, _ = in_study_order([one for _, one in found])
+    found = [found[row] for row in order]
+    lost = pd.DataFrame(skipped, columns=["file", "reason"])
     slices = [one for _, one in found]
     table = panel.predict_slices(slices)
     table.insert(0, "file", [name for name, _ in found])
@@ -122,26 +132,3 @@ def check_out(out: Path) -> None:
     """Raise HemoError if a file's suffix is none of `FORMATS`."""
     if out.suffix not in FORMATS:
         raise HemoError(f"{out}: unknown format '{out.suffix}': end the name with {', '.join(FORMATS)}")
-
-
-def _in_order(entry: tuple[str, RawSlice]) -> tuple[str, float, list[tuple[int, str]]]:
-    """Return the key that puts slices in the order of their study and position, others by file.
-
-    Numbers in names count as numbers: 2.jpg comes before 10.jpg.
-    """
-    name, one = entry
-    parts = [(int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", name)]
-    return (one.study, one.position if np.isfinite(one.position) else 0.0, parts)
-
-
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield files; of a folder, those below it that may be scans, sorted."""
-    for path in paths:
-        if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                if file.is_file() and (file.suffix.lower() in SUFFIXES or not file.suffix):
-                    yield file
-        elif path.exists():
-            yield path
-        else:
-            raise HemoError(f"{path}: no such file or folder: give scans that exist")

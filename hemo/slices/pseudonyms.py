@@ -64,10 +64,13 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     >>> pseudonym(b"some other key  ", "patient", "007")
     'a918db382faba319'
     """
-    return hmac.digest(key, f"{kind}\0{identifier}".encode(), "sha256").hex()[:16]
+    text = f"{kind}\0{identifier}".encode("utf-8", "surrogateescape")
+    return hmac.digest(key, text, "sha256").hex()[:16]
 
 
 def keyed_hash(key: bytes, text: str) -> int:
     """Return a keyed 64-bit number for a text, to compare names without keeping them."""
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=key[:64], person=b"hemo name").digest()
+    digest = hashlib.blake2b(
+        text.encode("utf-8", "surrogateescape"), digest_size=8, key=key[:64], person=b"hemo name"
+    ).digest()
     return int.from_bytes(digest, "little", signed=True)
