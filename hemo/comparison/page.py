@@ -50,7 +50,7 @@ def log_comparison(
         write(found, config, folder, store)
     if parent:
         tracking.set_note(parent, f"{config.description}\n\n{note(found)}".strip())
-    views.note_figures(experiment, report_tables.markdown(found))
+    views.note_comparison(experiment, report_tables.markdown(found))
     return found
 
 

@@ -80,15 +80,15 @@ def rehearse(
     -------
     table : DataFrame
         As `promote` returns it; `decision` is `would pass`, `would be refused` or `kept`.
-    cases : list of Judgement
+    judgements : list of Judgement
         All conditions of each.
     """
-    cases = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
+    judgements = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
     rows = []
-    for judged in cases:
+    for judged in judgements:
         decision = "would pass" if judged.verdict.passed else "would be refused"
         rows.append(_row(judged, "kept" if judged.incumbent and judged.incumbent.same_run else decision))
-    return _table(rows, labels), cases
+    return _table(rows, labels), judgements
 
 
 def rollback(label: str, reason: str = "") -> ledger.Record:
