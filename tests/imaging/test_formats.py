@@ -64,7 +64,9 @@ def test_dicom_without_preamble_is_known_by_any_early_element(group, order):
         )  # fmt: skip
 
     data = element(group << 16 | 0x10, b"LO", b"ab") + element(group << 16 | 0x40, b"LO", b"")
-    assert recognize(data).name == "DICOM"
+    found = recognize(data)
+    assert found is not None
+    assert found.name == "DICOM"
 
 
 @pytest.mark.parametrize(
