@@ -88,7 +88,7 @@ def tune(
         (
             outcome.study,
             *(outcome.trials[state] for state in ("complete", "pruned", "failed")),
-            *terminal.figures(outcome.values),
+            *terminal.cells(outcome.values),
             outcome.tested.default,
             outcome.tested.best,
         )

@@ -46,8 +46,8 @@ def split(contents: Contents) -> Section:
     patients, and the table has no rows.
     """
     table = _dealt(contents)
-    shown = {"Patients": table} if len(table) else {}
-    return Section("Split", contents.found.protocol.words.dealt, shown, files={"split": table})
+    listed = {"Patients": table} if len(table) else {}
+    return Section("Split", contents.found.protocol.words.dealt, listed, files={"split": table})
 
 
 def best(contents: Contents) -> Section:
@@ -55,8 +55,8 @@ def best(contents: Contents) -> Section:
     rows = tables.best(contents.found)
     chosen = contents.found.protocol.words.chosen
     text = f"Chosen {chosen}: at equal specificity no classifier wins by calling everything positive."
-    shown = {"Best": tables.readable(rows, tables.BEST)}
-    return Section("Best family of each label", text, shown, files={"best": rows})
+    listed = {"Best": tables.readable(rows, tables.BEST)}
+    return Section("Best family of each label", text, listed, files={"best": rows})
 
 
 def recall(contents: Contents) -> Section:
@@ -154,8 +154,8 @@ def settings(contents: Contents) -> Section:
         rows.append({"family": families.title(str(family)), "parameters": described})
     title = "Parameters of the families (tuned ones can differ between labels; here of the first)"
     experiment = fact_table(words)
-    shown = {"The experiment": experiment, title: pd.DataFrame(rows)}
-    return Section("Settings", tables=shown, files={"experiment": experiment})
+    listed = {"The experiment": experiment, title: pd.DataFrame(rows)}
+    return Section("Settings", tables=listed, files={"experiment": experiment})
 
 
 def digests(contents: Contents) -> Section:
@@ -174,8 +174,8 @@ def digests(contents: Contents) -> Section:
         words = {"label": str(row["label"]), "family": row["family"], "run": row["run_id"]}
         rows.append({**words, "seed": tags.get("seed", ""), "code": tags.get("git_commit", "")})
     each = pd.DataFrame(rows)
-    shown = {"Data, split and software": fact_table(facts), "Runs": each}
-    return Section("Digests and runs", tables=shown, files={"runs": each})
+    listed = {"Data, split and software": fact_table(facts), "Runs": each}
+    return Section("Digests and runs", tables=listed, files={"runs": each})
 
 
 def left_out(contents: Contents) -> Section | None:

@@ -63,9 +63,9 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
         Those to show, metrics with their intervals in the same cell; all but bounds, where none are named.
         Those without any value are left out.
     """
-    shown = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
+    names = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
     result: dict[str, Any] = {}
-    for name in [name for name in shown if not table[name].isna().all()]:
+    for name in [name for name in names if not table[name].isna().all()]:
         column = table[name]
         if name == "family":
             remarks = table["degenerate"] if "degenerate" in table else [""] * len(table)

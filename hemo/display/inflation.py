@@ -60,8 +60,8 @@ def pairs(images: list[tuple[np.ndarray, np.ndarray]], captions: list[str]) -> F
     down = -(-max(len(images), 1) // across)
     figure = Figure(figsize=(4.2 * across, 2.5 * down))
     panels = figure.subplots(down, across, squeeze=False).ravel()
-    for axes, (first, second), caption in zip(panels, images, captions, strict=False):
-        axes.imshow(np.hstack([first, second]), cmap="gray", vmin=0, vmax=255)
+    for axes, pair, caption in zip(panels, images, captions, strict=False):
+        axes.imshow(np.hstack(pair), cmap="gray", vmin=0, vmax=255)
         axes.set_title(caption, size=9)
     for axes in panels:
         axes.axis("off")

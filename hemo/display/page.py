@@ -84,7 +84,7 @@ def _fact(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def spoken(table: pd.DataFrame) -> pd.DataFrame:
+def readable_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose columns are called in words: `study_recall` is `study recall`."""
     return table.rename(columns=lambda name: str(name).replace("_", " "))
 

@@ -74,8 +74,8 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
 
     Examples
     --------
-    >>> figures = compute(truth=[1, 1, 0, 0], probability=[0.9, 0.4, 0.6, 0.1], threshold=0.5)
-    >>> figures["recall"], figures["specificity"], figures["auc"]
+    >>> found = compute(truth=[1, 1, 0, 0], probability=[0.9, 0.4, 0.6, 0.1], threshold=0.5)
+    >>> found["recall"], found["specificity"], found["auc"]
     (0.5, 0.5, 0.75)
     """
     truth = np.asarray(truth)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from hemo import console, families
 from hemo.display import inflation, page, terminal
 from hemo.display.numbers import number, ranged
-from hemo.display.page import Section, spoken
+from hemo.display.page import Section, readable_columns
 from hemo.slices import duplicates
 from hemo.slices.store import SliceStore
 from hemo.tracking.tags import UNAUDITED
@@ -148,7 +148,7 @@ def _sections(found: Audit, pictures: Mapping[str, Figure]) -> list[Section]:
             "A pair crosses a split where one slice is learned from and the other tested in the same round. "
             f"Near-duplicates are slices whose fine detail correlates at {duplicates.LEAST} or more, at the "
             "best of all moves by up to 3 pixels; neighbouring slices of one patient can be among them.",
-            {"Pairs in the store": counts, "Across the splits": spoken(found.crossings)},
+            {"Pairs in the store": counts, "Across the splits": readable_columns(found.crossings)},
             {"The most similar pairs": pictures["near_duplicates"]} if "near_duplicates" in pictures else {},
         ),
     ]
@@ -163,7 +163,7 @@ def _sections(found: Audit, pictures: Mapping[str, Figure]) -> list[Section]:
                 {HEADLINE[name]: figure for name, figure in pictures.items() if name in HEADLINE},
             )
         )
-        sections.append(Section("All metrics", tables={"By training": spoken(found.metrics)}))
+        sections.append(Section("All metrics", tables={"By training": readable_columns(found.metrics)}))
     if len(found.skipped):
         sections.append(Section("Left out", tables={"Labels and trainings": found.skipped}))
     return sections
@@ -182,7 +182,7 @@ def note(found: Audit) -> str:
 def print_audit(found: Audit) -> None:
     """Print the audit: what crosses the splits, the inflation, what was left out, and the verdict."""
     for title, table in (
-        ("Across the splits", spoken(found.crossings)),
+        ("Across the splits", readable_columns(found.crossings)),
         ("Inflation", headline(found.metrics, ["auc"])),
     ):
         if len(table):

@@ -134,9 +134,9 @@ def _ordered(measured: list[pd.DataFrame], labels: Sequence[str], words: Sequenc
     if not measured:
         return pd.DataFrame(columns=["label", "family", "metric"])
     table = pd.concat(measured)
-    place = {name: number for number, name in enumerate([*labels, *words])}
+    rank = {name: number for number, name in enumerate([*labels, *words])}
     table = table.sort_values(
-        ["label", "family"], key=lambda c: c.map(place), kind="stable", ignore_index=True
+        ["label", "family"], key=lambda c: c.map(rank), kind="stable", ignore_index=True
     )
     return table[["label", "family", *table.columns.drop(["label", "family"])]]
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from hemo.config import Gate
 from hemo.evaluation.summary import Estimate, Summary, estimate
-from hemo.registry.conditions import CONDITIONS, Candidate, Evidence, Finding, Incumbent
+from hemo.registry.conditions import CONDITIONS
+from hemo.registry.evidence import Candidate, Evidence, Finding, Incumbent
 
 __all__ = ["Candidate", "Finding", "Incumbent", "Verdict", "judge"]
 

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from hemo import families, tracking
+from hemo import tracking
 from hemo.display import terminal
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, Table, render
@@ -156,7 +156,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
     return (
-        f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
+        f"{red}{run.title} for {card.kind(label)}, trained on "
         f"{tags.get('dataset', 'unknown data')}, {run.protocol.words.short}. "
         f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{metrics}"
     )

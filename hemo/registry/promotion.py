@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from hemo import console, families, tracking
+from hemo import console, tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.errors import HemoError
@@ -80,15 +80,15 @@ def rehearse(
     -------
     table : DataFrame
         As `promote` returns it; `decision` is `would pass`, `would be refused` or `kept`.
-    cases : list of Judgement
+    judgements : list of Judgement
         All conditions of each.
     """
-    cases = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
+    judgements = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
     rows = []
-    for judged in cases:
+    for judged in judgements:
         decision = "would pass" if judged.verdict.passed else "would be refused"
         rows.append(_row(judged, "kept" if judged.incumbent and judged.incumbent.same_run else decision))
-    return _table(rows, labels), cases
+    return _table(rows, labels), judgements
 
 
 def rollback(label: str, reason: str = "") -> ledger.Record:
@@ -201,7 +201,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
     run = judged.run
     facts = card.Facts(
         label=judged.label,
-        family=families.title(run.word),
+        family=run.title,
         tags=run.tags,
         params=run.params,
         data=judged.data,

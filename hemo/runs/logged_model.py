@@ -16,7 +16,6 @@ import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
 from hemo.families import FeatureClassifier
-from hemo.slices.context import stack_numbers
 from hemo.slices.store import SliceStore
 from hemo.training import Trained, Training
 
@@ -101,7 +100,7 @@ def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
     spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
     together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
     rows = np.union1d(spread, together)
-    images, study = store.images(rows), stack_numbers(store.index, rows)
+    images, study = store.images(rows), store.stack[rows]
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
     gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
     mlflow.log_metric("model/loaded_back_gap", float(gap))

@@ -177,8 +177,8 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
 def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str) -> Figure:
     """Draw the worst errors of the tested slices, with where the kept classifier looks in them."""
     rows = test.iloc[np.concatenate(predictions.worst_errors(test))]
-    place = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
-    images = store.images(place.loc[rows["slice_id"]].to_numpy())
+    row_of = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
+    images = store.images(row_of.loc[rows["slice_id"]].to_numpy())
     looked = trained.classifier.attribution(images) if len(images) else np.zeros((0, 1, 1), np.float32)
     return failures.failure_gallery(rows, images, looked, title)
 

@@ -25,7 +25,7 @@ def print_studies(storage: RDBStorage) -> None:
         states = counts(trials)
         found = values(study) if states["complete"] else None
         minutes = f"{storages.spent_seconds(trials) / 60:.1f}"
-        rows.append((name, *states.values(), minutes, *(figures(found) if found else ("", "", ""))))
+        rows.append((name, *states.values(), minutes, *(cells(found) if found else ("", "", ""))))
         gains += [found.gain] if found and np.isfinite(found.gain) else []
     words = ("complete", "pruned", "failed", "running", "waiting", "repeated")
     console.out.print(table("Studies", ("study", *words, "minutes", "default", "best", "gain"), rows))
@@ -33,7 +33,7 @@ def print_studies(storage: RDBStorage) -> None:
         console.out.print(f"gain on average: {np.mean(gains):+.4f}, least: {min(gains):+.4f}")
 
 
-def figures(found: Values) -> tuple[str, str, str]:
+def cells(found: Values) -> tuple[str, str, str]:
     """Return default, best and gain for people."""
     return f"{found.default:.4f}", f"{found.best:.4f}", f"{found.gain:+.4f}"
 
@@ -57,7 +57,7 @@ def print_study(storage: RDBStorage, name: str) -> None:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         return
-    default, best, gain = figures(values(study))
+    default, best, gain = cells(values(study))
     console.out.print(
         f"{objectives[0]}, out-of-fold on the same folds: {default} by the defaults, {best} by the best "
         f"trial: a gain of {gain}",

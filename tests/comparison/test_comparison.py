@@ -238,5 +238,5 @@ def test_the_command_logs_the_page_and_writes_the_newest_figures_below_the_exper
     assert note.startswith(views.NOTE)
     assert families.get("sgd").title in note
     tracking.client().set_experiment_tag(experiment, "mlflow.note.content", "ours")
-    views.note_figures(experiment, "theirs")
+    views.note_comparison(experiment, "theirs")
     assert tracking.client().get_experiment(experiment).tags["mlflow.note.content"] == "ours"

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def save_as_hemo_0_1_did(classifier: Boosted, folder: Path) -> None:
     trees = [step[0].nodes for step in model._predictors]
     roots = np.cumsum([0, *(len(tree) for tree in trees)])[:-1].astype(np.int64)
     nodes, offset = np.concatenate(trees), np.repeat(roots, [len(tree) for tree in trees])
-    arrays = {
+    arrays: dict[str, Any] = {
         "feature": nodes["feature_idx"],
         "threshold": nodes["num_threshold"],
         "left": nodes["left"].astype(np.int64) + offset,

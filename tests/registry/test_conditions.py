@@ -13,7 +13,7 @@ from hemo.display.numbers import number
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Counts, Estimate, summarize
 from hemo.registry import conditions, gate, gate_page
-from hemo.registry.conditions import Candidate, Evidence, Finding
+from hemo.registry.evidence import Candidate, Evidence, Finding
 from tests.helpers.registry_world import table
 
 NUMBER = r"[-+−]?\d+(?:\.\d+)?(?:e-\d+)?"

@@ -12,7 +12,7 @@ from hemo import console, families
 from hemo.comparison.leaderboard import Comparison
 from hemo.comparison.paper import printed
 from hemo.display import heatmaps, inflation, numbers, page, terminal
-from hemo.display.page import Section, spoken
+from hemo.display.page import Section, readable_columns
 from hemo.leakage.page import headline
 
 REPORT = "report/paper.html"
@@ -78,36 +78,38 @@ def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) ->
     ]
     for family, number in printed.TABLES.items():
         title = f"Table {number}: {families.title(family)}"
-        parts.append(Section(title, _printed(made, family), {title: spoken(made[f"table_{number}"])}))
+        parts.append(
+            Section(title, _printed(made, family), {title: readable_columns(made[f"table_{number}"])})
+        )
     parts += [
         Section(
             "Table 6: best family of each label",
             "By recall, as in the paper, with the specificity that goes with it; and by recall at a "
             "specificity of 0.80, where no classifier wins by calling everything positive.",
-            {"Best families": spoken(_titled(made["table_6"]))},
+            {"Best families": readable_columns(_titled(made["table_6"]))},
         ),
         Section(
             "Degenerate classifiers",
             "A high recall is no merit where nearly every slice is called positive.",
             {
-                "In the paper": spoken(_titled(_degenerate(made["implied"]))),
-                "Here": spoken(_titled(_degenerate(made["specificity"]))),
+                "In the paper": readable_columns(_titled(_degenerate(made["implied"]))),
+                "Here": readable_columns(_titled(_degenerate(made["specificity"]))),
             },
         ),
         Section(
             "Specificity, and recall at equal specificity",
-            tables={"All families": spoken(_titled(made["specificity"]))},
+            tables={"All families": readable_columns(_titled(made["specificity"]))},
         ),
         Section(
             "Convergence",
             "Medians over labels of one classifier's training. `times the default` is the time over that of "
             "the family without variant on the same slices.",
-            {"Time to convergence": spoken(_titled(made["convergence"]))},
+            {"Time to convergence": readable_columns(_titled(made["convergence"]))},
         ),
         Section(
             "The printed averages",
             "Means of the rows of each table beside the averages that the paper prints.",
-            {"Averages": spoken(_titled(made["averages"]))},
+            {"Averages": readable_columns(_titled(made["averages"]))},
         ),
     ]
     if len(made["by_patient"]):
@@ -178,7 +180,7 @@ def print_paper(made: Tables) -> None:
 
 def _print(title: str, table: pd.DataFrame) -> None:
     rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
-    console.out.print(terminal.table(title, list(spoken(table).columns), rows))
+    console.out.print(terminal.table(title, list(readable_columns(table).columns), rows))
 
 
 def _text(value: object) -> str:

@@ -107,10 +107,10 @@ def convergence(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
                 "paper": printed.CONVERGENCE.get(str(word), ""),
             }
         )
-    order = {word: place for place, word in enumerate(printed.TABLES)}
-    place = [order.get(families.variant(row["family"])[0], len(order)) for row in rows]
+    order = {word: rank for rank, word in enumerate(printed.TABLES)}
+    ranks = [order.get(families.variant(row["family"])[0], len(order)) for row in rows]
     table = pd.DataFrame(rows)
-    return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+    return table.iloc[np.argsort(ranks, kind="stable")].reset_index(drop=True)
 
 
 def counts(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
