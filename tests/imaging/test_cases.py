@@ -1,6 +1,7 @@
 """Situations from public reports of other software, in which hemo once was wrong in silence or died."""
 
 import io
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -8,14 +9,14 @@ import pydicom
 import pytest
 from PIL import Image
 
-from hemo.imaging import Excluded, Reduction, read_one, read_parts, read_reduced
+from hemo.imaging import Excluded, Reduction, read, read_one, read_parts, read_reduced
 from hemo.imaging.windows import apply_window
 from tests.helpers.scans import head, make_dicom
 from tests.helpers.variations.pictures import tiff, white_is_zero
 
 HEAD = head(64)
 STORED = (HEAD + 1024).clip(0, 4095).astype(np.uint16)
-TWELVE = {"BitsStored": 12, "RescaleIntercept": "-1024"}
+TWELVE: dict[str, Any] = {"BitsStored": 12, "RescaleIntercept": "-1024"}
 GRAY = apply_window(HEAD, 40, 80)
 
 
@@ -44,7 +45,7 @@ def test_an_overlay_in_any_unused_bit_does_not_show(bit, syntax):
 def test_padding_is_no_air_that_proves_a_scale(declared):
     stored = STORED.astype(np.int16)
     stored[:8] = -2000
-    words = {"PixelPaddingValue": -2000} if declared else {}
+    words: dict[str, Any] = {"PixelPaddingValue": -2000} if declared else {}
     raw = read_one(make_dicom(stored, RescaleIntercept="-1024", **words))
     np.testing.assert_array_equal(raw.pixels[8:], np.maximum(HEAD, -1024)[8:])
     with pytest.raises(Excluded, match="no rescale tags, so the scale of its numbers is unknown"):
@@ -77,7 +78,11 @@ def test_every_picture_comes_as_a_viewer_shows_it():
 
 
 def test_a_palette_in_dicom_is_a_color_image():
-    words = {"PhotometricInterpretation": "PALETTE COLOR", "RescaleSlope": None, "RescaleIntercept": None}
+    words: dict[str, Any] = {
+        "PhotometricInterpretation": "PALETTE COLOR",
+        "RescaleSlope": None,
+        "RescaleIntercept": None,
+    }
     with pytest.raises(Excluded, match="^color image"):
         read_one(make_dicom(GRAY, **words))
 
@@ -124,7 +129,7 @@ def test_a_mask_beside_pictures_is_no_slice(quality):
 def test_pages_of_a_tiff_are_slices_of_one_stack():
     frames = [apply_window(head(64, seed=k), 40, 80) for k in range(3)]
     first, *rest = [Image.fromarray(frame) for frame in frames]
-    parts = read_parts(tiff(first, save_all=True, append_images=rest), "stack")
+    parts = read(tiff(first, save_all=True, append_images=rest), "stack")
     assert [(p.slice_id, p.number, p.position, p.series) for p in parts] == [
         (f"stack_{k}", k, k, "stack") for k in (1, 2, 3)
     ]
@@ -132,7 +137,7 @@ def test_pages_of_a_tiff_are_slices_of_one_stack():
 
 
 def test_what_tells_stacks_apart_is_said():
-    elements = {
+    elements: dict[str, Any] = {
         "SeriesInstanceUID": "1.2.9",
         "AcquisitionNumber": 3,
         "TemporalPositionIdentifier": 12,

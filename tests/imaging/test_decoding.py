@@ -24,10 +24,16 @@ def tiff():
     return stream.getvalue()
 
 
+def worker():
+    assert decoding._worker is not None
+    return decoding._worker
+
+
 def test_a_decoder_that_is_killed_costs_no_file_but_its_own():
     read_one(tiff())
-    os.kill(decoding._worker.process.pid, signal.SIGSEGV)
-    decoding._worker.process.wait()
+    process = worker().process
+    os.kill(process.pid, signal.SIGSEGV)
+    process.wait()
     np.testing.assert_array_equal(read_one(tiff()).pixels, GRAY)
 
 
@@ -57,7 +63,7 @@ def test_a_decoder_that_crashes_hangs_or_claims_too_much_gives_a_reason(does, re
         decoding._worker = decoding._Worker()
         monkeypatch.setattr(decoding, "SECONDS", 30)
         with pytest.raises(Excluded):
-            decoding._worker.ask("none", b"")
+            worker().ask("none", b"")
         monkeypatch.setattr(decoding, "SECONDS", 0.5)
     with pytest.raises(Excluded, match=reason):
         read_one(tiff())
@@ -65,7 +71,7 @@ def test_a_decoder_that_crashes_hangs_or_claims_too_much_gives_a_reason(does, re
     monkeypatch.setattr(decoding, "SECONDS", 30)
     if "crash" in reason or "seconds" in reason:
         np.testing.assert_array_equal(read_one(tiff()).pixels, GRAY)
-    decoding._worker.end()
+    worker().end()
 
 
 def test_threads_share_the_decoder_without_mixing_their_files():

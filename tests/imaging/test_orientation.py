@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -11,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hemo.imaging import Excluded, read, read_one
-from hemo.imaging.nifti import read_nifti
 from hemo.imaging.orientation import STEEPEST, turn_of
 from tests.helpers.scans import make_dicom
 from tests.helpers.variations.dicom import TURNS
@@ -52,7 +52,7 @@ def test_a_slice_is_the_same_picture_however_the_patient_lay(turn, place):
 def test_a_volume_gives_the_same_pictures_as_its_slices():
     voxels = np.stack(HEADS).transpose(2, 1, 0)[::-1, ::-1]
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
-    parts = read_nifti(nibabel.Nifti1Image(np.ascontiguousarray(voxels), affine).to_bytes(), "a")
+    parts = read(nibabel.Nifti1Image(np.ascontiguousarray(voxels), affine).to_bytes(), "a")
     for part, hu in zip(parts, HEADS, strict=True):
         np.testing.assert_array_equal(part.pixels, hu)
         assert part.normal == (0, 0, 1)
@@ -76,8 +76,8 @@ def test_dcm2niix_makes_the_same_head_of_it(turn, tmp_path):
             "SeriesNumber": 1,
         }
         (folder / f"{number}.dcm").write_bytes(stored(hu, height, turn, **words))
-    words = [program, "-z", "n", "-b", "n", "-f", "head", "-o", tmp_path, folder]
-    subprocess.run(words, check=True, capture_output=True)
+    command = [program, "-z", "n", "-b", "n", "-f", "head", "-o", tmp_path, folder]
+    subprocess.run(command, check=True, capture_output=True)
     slices = read(tmp_path / "head.nii")
     for one, hu in zip(slices, HEADS, strict=True):
         np.testing.assert_array_equal(one.pixels, hu)
@@ -85,7 +85,7 @@ def test_dcm2niix_makes_the_same_head_of_it(turn, tmp_path):
 
 def test_spacing_follows_rows_and_columns_as_they_are_shown():
     hu = HEADS[0]
-    words = {"PixelSpacing": ["0.5", "0.6"], "ImagePositionPatient": ["0", "0", "0"]}
+    words: dict[str, Any] = {"PixelSpacing": ["0.5", "0.6"], "ImagePositionPatient": ["0", "0", "0"]}
     lying = make_dicom(
         np.ascontiguousarray(hu.T), ImageOrientationPatient=["0", "1", "0", "1", "0", "0"], **words
     )
@@ -120,7 +120,9 @@ def test_tilts_of_gantries_and_small_turns_stay(tilt, turn):
     a, b = np.radians([tilt, turn])
     across = np.array([np.cos(b), np.sin(b), 0])
     down = np.array([-np.sin(b) * np.cos(a), np.cos(b) * np.cos(a), np.sin(a)])
-    assert turn_of((*map(float, across), *map(float, down))).nothing
+    found = turn_of((*map(float, across), *map(float, down)))
+    assert found is not None
+    assert found.nothing
 
 
 def test_a_series_described_as_of_another_plane_needs_an_orientation_to_be_believed():
