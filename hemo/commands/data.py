@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hemo.commands import options
-from hemo.console import err, next_commands, out, table, track
+from hemo.console import bar, err, next_commands, out
+from hemo.display.terminal import table
 from hemo.imaging.formats import format_names
 from hemo.labels import LABELS
 from hemo.slices.label_tables import forms
@@ -103,7 +104,7 @@ def preprocess(
         answering=Answering(best=series == "best"),
         workers=workers,
         key=key or None,
-        progress=lambda ticks, total: track(ticks, "Reading scans", total),
+        progress=bar("Reading scans"),
     )
     _report(summary, labelled=bool(labels))
     if labels:

@@ -25,6 +25,7 @@ def evaluate(
     (`stage=external`) with one below it for each label, beside the figures of the training run.
     """
     from hemo import console
+    from hemo.display import terminal
     from hemo.external import page, validate
 
     form = None if labels_format == "auto" else labels_format
@@ -33,7 +34,7 @@ def evaluate(
     )
     shown = page.readable(found.metrics)
     console.out.print(
-        console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
+        terminal.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
     for reason, count in found.excluded.items():
         console.err.print(f"[yellow]left out:[/yellow] {count:,} ({reason})", soft_wrap=True)

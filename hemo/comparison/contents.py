@@ -13,6 +13,7 @@ from hemo.config import Experiment
 from hemo.display.page import fact_table
 from hemo.errors import HemoError
 from hemo.labels import LABELS
+from hemo.slices.store import SliceStore
 from hemo.tracking import Run, trained_on
 
 GALLERY = "plots/failures.png"
@@ -68,8 +69,11 @@ class Contents:
     galleries: Mapping[str, bytes]
 
 
-def gather(found: Comparison, config: Experiment) -> Contents:
-    """Collect what the page of a comparison of runs is made of."""
+def gather(found: Comparison, config: Experiment, store: SliceStore | None = None) -> Contents:
+    """Collect what the page of a comparison of runs is made of.
+
+    A store of other data, or none, is not looked at: it is looked for where the runs say that it lay.
+    """
     board = found.leaderboard
     known = {run_id: tracking.get_run(run_id) for run_id in board["run_id"]}
     newest = known[board["run_id"].iloc[0]]
@@ -78,17 +82,23 @@ def gather(found: Comparison, config: Experiment) -> Contents:
         config=config,
         runs=known,
         predicted=runs.predictions(board),
-        source=_source(newest, config),
+        source=_source(newest, store if store and store.digest == found.data_digest else _store(newest)),
         dealt=tracking.artifact(newest.run_id, "split/split.csv", pd.read_csv),
         galleries=_galleries(board[board["best"]]),
     )
 
 
-def _source(run: Run, config: Experiment) -> Source:
-    """Describe the data from the store itself where it is at hand, else from the run that made it."""
+def _store(run: Run) -> SliceStore | None:
+    """Return the store that a run was trained on, where it is at hand."""
     try:
-        store = trained_on.find(run, config.store_folder)
+        return trained_on.find(run)
     except HemoError:
+        return None
+
+
+def _source(run: Run, store: SliceStore | None) -> Source:
+    """Describe the data from the store itself where it is at hand, else from the run that made it."""
+    if store is None:
         return _from_run(run)
     facts = {
         "slices": len(store),

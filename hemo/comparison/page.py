@@ -12,8 +12,9 @@ from hemo.comparison import contents, runs, sections
 from hemo.comparison import tables as report_tables
 from hemo.comparison.leaderboard import CHOOSE_BY, METRICS, Comparison
 from hemo.config import Experiment
-from hemo.display import page
+from hemo.display import page, terminal
 from hemo.display.numbers import number, ranged
+from hemo.slices.store import SliceStore
 from hemo.tracking import views
 
 REPORT = "report/comparison.html"
@@ -27,6 +28,7 @@ def log_comparison(
     *,
     run_ids: Sequence[str] = (),
     out: Path | None = None,
+    store: SliceStore | None = None,
 ) -> Comparison:
     """Compare an experiment's runs and log the result as a run named `comparison`.
 
@@ -40,10 +42,12 @@ def log_comparison(
         Ids of the runs to compare (see `hemo.comparison.leaderboard.compare`).
     out
         Where tables, pictures and page are written as well.
+    store
+        The experiment's, where it is at hand.
     """
     found = runs.compare(experiment, run_ids)
     with logged("comparison", found, note(found), experiment, parent, out) as folder:
-        write(found, config, folder)
+        write(found, config, folder, store)
     if parent:
         tracking.set_note(parent, f"{config.description}\n\n{note(found)}".strip())
     views.note_comparison(experiment, report_tables.markdown(found))
@@ -85,9 +89,9 @@ def logged(
             shutil.copytree(scratch, out, dirs_exist_ok=True)
 
 
-def write(found: Comparison, config: Experiment, folder: Path) -> Path:
+def write(found: Comparison, config: Experiment, folder: Path, store: SliceStore | None = None) -> Path:
     """Write a comparison's tables (CSV), pictures (PNG) and page (HTML) into a folder; return the page."""
-    gathered = contents.gather(found, config)
+    gathered = contents.gather(found, config, store)
     made = [section(gathered) for section in sections.SECTIONS]
     title = f"Comparison: {config.name}"
     return page.write(folder, REPORT, title, [section for section in made if section is not None])
@@ -103,7 +107,7 @@ def note(found: Comparison) -> str:
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
     names = (*METRICS, "recall at spec. 0.80")
-    board = console.table("Leaderboard (95% intervals by patient)", ("family", *names, ""), [])
+    board = terminal.table("Leaderboard (95% intervals by patient)", ("family", *names, ""), [])
     for column in board.columns:
         column.no_wrap = column.header in ("family", "recall", "auc")
     for label, part in report_tables.by_label(found.leaderboard):
@@ -113,7 +117,7 @@ def print_comparison(found: Comparison) -> None:
             look = "bold green" if row["best"] else ""
             board.add_row(f"  {row['family']}", *_cells(row), remark, style=look)
         board.add_section()
-    means = console.table("Averages over labels", ("family", *names), [])
+    means = terminal.table("Averages over labels", ("family", *names), [])
     for row in found.averages.to_dict("records"):
         means.add_row(row["family"], *_cells(row))
     console.out.print(board, means)

@@ -190,7 +190,7 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     Examples
     --------
     >>> experiment = load(None, protocol="holdout", seed=7)
-    >>> experiment.protocol, experiment.seed, experiment.folds
+    >>> str(experiment.protocol), experiment.seed, experiment.folds
     ('holdout', 7, 5)
     """
     words: dict[str, Any] = {}

@@ -1,13 +1,10 @@
 """What an external validation says of all labels: a page, tables, and the run's note."""
 
 import mlflow
-import numpy as np
 import pandas as pd
 
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, render
-from hemo.evaluation import metrics
-from hemo.labels import LABELS
 from hemo.registry import card, gate_page
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
@@ -17,15 +14,11 @@ def record(
     run_id: str,
     found: pd.DataFrame,
     store: SliceStore,
-    tables: list[pd.DataFrame],
     dataset: str,
     about: str,
     warnings: list[str],
 ) -> None:
     """Log what concerns all labels to the run: metrics outside and inside, exclusions."""
-    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
-        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
-        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
     table = readable(found)
     unaudited = "" if store.patients_known else (
         " The data does not name its patients: slices without one count as patients of their own, and the "

@@ -33,6 +33,9 @@ COLORED: Final = 0.01
 WHITE: Final = 250
 """Gray from which a pixel is white."""
 
+SKULL: Final = 0.02
+"""Part of a slice that is white where it shows a skull."""
+
 STRETCHED: Final = 1.5
 """Largest ratio of the sides of a pixel: scanners make squares, reformats across thick slices do not."""
 
@@ -95,7 +98,7 @@ def has_white(pixels: NDArray[np.uint8]) -> bool:
     """Tell whether a gray picture has as much white as a skull under a brain's window."""
     step = max(1, min(pixels.shape) // 80)
     sample = pixels[step // 2 :: step, step // 2 :: step]
-    return bool(np.count_nonzero(sample >= WHITE) > 0.005 * sample.size)
+    return bool(np.count_nonzero(sample >= WHITE) > SKULL * sample.size)
 
 
 def refuse_color(pixels: NDArray[Any]) -> None:

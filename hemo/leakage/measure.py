@@ -6,6 +6,7 @@ that it knows, and its metrics say nothing of new ones.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,11 @@ class View(SliceStore):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @cached_property
+    def stack(self) -> NDArray[np.intp]:
+        """The stack of every row of the view as a number, intp (n,)."""
+        return self._store.stack[self._rows]
 
     def images(self, rows: Sequence[int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
         """Return images of rows of the view's index."""

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hemo import console, families
-from hemo.display import inflation, page
+from hemo.display import inflation, page, terminal
 from hemo.display.numbers import number, ranged
 from hemo.display.page import Section, readable_columns
 from hemo.slices import duplicates
@@ -186,7 +186,7 @@ def print_audit(found: Audit) -> None:
         ("Inflation", headline(found.metrics, ["auc"])),
     ):
         if len(table):
-            console.out.print(console.table(title, list(table.columns), table.to_numpy().tolist()))
+            console.out.print(terminal.table(title, list(table.columns), table.to_numpy().tolist()))
     for row in found.skipped.to_dict("records"):
         console.err.print(f"left out: {row['what']}: {row['reason']}")
     console.out.print(verdict(found), soft_wrap=True)

@@ -9,7 +9,8 @@ import pandas as pd
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from hemo import families, tracking
+from hemo import tracking
+from hemo.display import terminal
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, Table, render
 from hemo.imaging.formats import format_names
@@ -155,7 +156,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
     return (
-        f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
+        f"{red}{run.title} for {card.kind(label)}, trained on "
         f"{tags.get('dataset', 'unknown data')}, {run.protocol.words.short}. "
         f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{metrics}"
     )
@@ -176,31 +177,29 @@ def summary(table: pd.DataFrame, deciding: str) -> str:
     return f"{' '.join(said)}\n\n{decisions}"
 
 
-def terminal(table: pd.DataFrame) -> RichTable:
+def decisions(table: pd.DataFrame) -> RichTable:
     """Return the decisions of a promotion as a table for the terminal."""
-    result = RichTable(title="Promotion", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("label", "best family", "decision", "production", "why"):
-        result.add_column(name, overflow="fold")
-    for row in table.to_dict("records"):
-        result.add_row(
+    rows = [
+        (
             row["label"],
             row["family"],
             Text(row["decision"], style=_STYLES.get(row["decision"], "")),
             row["production"],
-            Text(row["reason"]),
+            row["reason"],
         )
-    return result
+        for row in table.to_dict("records")
+    ]
+    header = ("label", "best family", "decision", "production", "why")
+    return terminal.table("Promotion", header, rows, numbers=False)
 
 
 def conditions(name: str, verdict: Verdict) -> RichTable:
     """Return all conditions of one candidate as a table for the terminal."""
-    result = RichTable(title=name, title_justify="left", title_style="bold", header_style="bold")
-    for column in ("condition", "found", "asked", "verdict"):
-        result.add_column(column, overflow="fold")
-    for one in verdict.findings:
-        style = "green" if one.passed else "red"
-        result.add_row(one.name, one.found, one.required, Text(_verdict(one), style=style))
-    return result
+    rows = [
+        (one.name, one.found, one.required, Text(_verdict(one), style="green" if one.passed else "red"))
+        for one in verdict.findings
+    ]
+    return terminal.table(name, ("condition", "found", "asked", "verdict"), rows, numbers=False)
 
 
 def _sentence(words: str) -> str:

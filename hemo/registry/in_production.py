@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hemo import tracking
+from hemo.display import terminal
 from hemo.labels import LABELS
 from hemo.registry import ledger, promotion
 from hemo.registry.aliases import when
@@ -67,11 +68,10 @@ def warnings(found: Sequence[Row]) -> list[str]:
     return lines
 
 
-def terminal(found: Sequence[Row]) -> Table:
+def overview(found: Sequence[Row]) -> Table:
     """Return the overview as a table for the terminal."""
-    table = Table(title="In production", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("label", "version", "recall", "specificity", "AUC", "since", "replaced"):
-        table.add_column(name, overflow="fold")
+    header = ("label", "version", "recall", "specificity", "AUC", "since", "replaced")
+    table = terminal.table("In production", header, numbers=False)
     for row in found:
         if row.label == "panel":
             table.add_section()

@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from hemo import console, families, tracking
+from hemo import console, tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.errors import HemoError
@@ -127,7 +127,7 @@ def settle_all() -> None:
 def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
     """Promote, and print the decisions."""
     table = promote(config, experiment, parent)
-    console.out.print(gate_page.terminal(table))
+    console.out.print(gate_page.decisions(table))
     return table
 
 
@@ -201,7 +201,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
     run = judged.run
     facts = card.Facts(
         label=judged.label,
-        family=families.title(run.word),
+        family=run.title,
         tags=run.tags,
         params=run.params,
         data=judged.data,

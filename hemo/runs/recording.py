@@ -156,15 +156,15 @@ def _log_dataset(training: Training) -> None:
 def _write_files(scratch: Path, trained: Trained, training: Training, tested: Summary) -> None:
     """Write the plots, prediction table, epochs, split and versions of a run into a folder."""
     title = f"{training.title}: {training.label}"
-    drawn = run_plots.draw_all(tested, title)
+    (scratch / "predictions").mkdir()
+    predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
+    drawn = {"failures": _gallery(trained, training.store, tested.table, title)}
+    drawn |= run_plots.draw_all(tested, title)
     if len(trained.epochs):
         drawn["learning_curves"] = run_plots.learning_curves(trained.epochs, title)
-    drawn["failures"] = _gallery(trained, training.store, tested.table, title)
     (scratch / "plots").mkdir()
     for name, figure in drawn.items():
         (scratch / "plots" / f"{name}.png").write_bytes(style.png(figure))
-    (scratch / "predictions").mkdir()
-    predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
     if len(trained.epochs):
         (scratch / "epochs").mkdir()
         trained.epochs.to_csv(scratch / "epochs" / "epochs.csv", index=False)

@@ -13,7 +13,6 @@ from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.families.base import Classifier, Images, Studies
-from hemo.slices.context import stack_numbers
 from hemo.slices.split import Rows, Split
 from hemo.slices.store import SliceStore
 
@@ -119,7 +118,7 @@ class Training:
 
         None where a sample by slice leaves none whole.
         """
-        return stack_numbers(self.store.index, rows) if self.plan.protocol.by_patient else None
+        return self.store.stack[rows] if self.plan.protocol.by_patient else None
 
 
 @dataclass(frozen=True)

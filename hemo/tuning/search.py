@@ -18,7 +18,8 @@ from hemo.errors import HemoError
 from hemo.evaluation import objectives
 from hemo.evaluation.protocols import Protocol
 from hemo.runs import recording
-from hemo.runs.steps import make_plan, train_and_record
+from hemo.runs.planning import make_plan
+from hemo.runs.steps import train_and_record
 from hemo.slices.store import SliceStore
 from hemo.tracking import faults
 from hemo.tracking.tags import process_tags

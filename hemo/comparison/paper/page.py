@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from hemo import console, families
 from hemo.comparison.leaderboard import Comparison
 from hemo.comparison.paper import printed
-from hemo.display import heatmaps, inflation, numbers, page
+from hemo.display import heatmaps, inflation, numbers, page, terminal
 from hemo.display.page import Section, readable_columns
 from hemo.leakage.page import headline
 
@@ -180,7 +180,7 @@ def print_paper(made: Tables) -> None:
 
 def _print(title: str, table: pd.DataFrame) -> None:
     rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
-    console.out.print(console.table(title, list(readable_columns(table).columns), rows))
+    console.out.print(terminal.table(title, list(readable_columns(table).columns), rows))
 
 
 def _text(value: object) -> str:

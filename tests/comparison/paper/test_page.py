@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hemo import tracking
+from hemo import console, tracking
 from hemo.comparison import runs
 from hemo.comparison.paper import page as paper_page
 from hemo.comparison.paper import printed, tables
@@ -13,7 +13,7 @@ from hemo.config import Experiment
 from hemo.labels import LABELS
 from hemo.leakage import page as leakage_report
 from hemo.leakage import runs as leakage_runs
-from hemo.runs.steps import train_all
+from hemo.runs.steps import make_trainings, train_all
 from tests.helpers.stores import bright_blood, write_store
 
 FAMILIES = {"logreg": {}, "logreg@saga": {"solver": "saga", "max_iter": 5}, "sgd": {}}
@@ -32,7 +32,8 @@ def world(tmp_path_factory):
     config = Experiment(**words, workers=1, families=FAMILIES)
     experiment = tracking.experiment_id("paper")
     with tracking.root_run(experiment, "paper", {}) as root:
-        failed = train_all(config, store, FAMILIES, LABELS[:2], experiment, root)
+        trainings = make_trainings(config, store, FAMILIES, LABELS[:2])
+        failed = train_all(trainings, experiment, root, 1, console.bar("training"))
     found = leakage_runs.audit(config, ["logreg"], LABELS, folder / "audit")
     made = tables.log_paper(config, experiment, out=folder / "out")
     yield {"config": config, "experiment": experiment, "failed": failed, "audit": found, "paper": made,

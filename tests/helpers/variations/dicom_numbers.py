@@ -38,8 +38,6 @@ def numbers(
     oddity = draw.choice(["", "", "padding", "rescale", "wrapped", "bits", "overlay", "none given"])
     if encoded and oddity in ("bits", "overlay", "wrapped", "padding"):
         oddity = ""
-    if oddity == "padding" and slope != 1:  # which then is a number that could have been measured
-        oddity = ""
     if oddity:
         stored = ODDITIES[oddity](draw, stored, elements, variation)
     return stored
@@ -59,7 +57,9 @@ def _padding(
     )
     if draw.number(0, 1):
         elements["PixelPaddingValue"] = value if stored.dtype == np.int16 else value % 65_536
-    variation.slices = [np.where(outside, -1024, one) for one in variation.slices]
+    numbers = np.where(outside, value, stored.astype(np.int32))
+    hu = numbers * float(elements["RescaleSlope"]) + float(elements["RescaleIntercept"])
+    variation.slices = [np.where(numbers == value, -1024, hu) if "PixelPaddingValue" in elements else hu]
     variation.words.append(f"padding {value}")
     if stored.dtype == np.uint16:
         variation.honest = False

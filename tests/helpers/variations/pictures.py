@@ -36,7 +36,7 @@ def picture(draw: Draw) -> Variation:
     """Return a picture of a slice under the brain window."""
     kind = draw.choice(list(MODES))
     mode = draw.choice(MODES[kind])
-    rows, columns = draw.choice([(64, 64), (97, 65), (80, 128), (300, 280)])
+    rows, columns = draw.choice([(64, 64), (97, 65), (80, 128), (300, 280), (520, 560)])
     hu = head(draw, rows, columns)
     gray = apply_window(hu, 40, 80)
     variation = Variation(b"", [kind, mode], [gray], gray=True, tolerance=2.5 if kind == "JPEG" else 0.0)
