@@ -91,7 +91,8 @@ def in_study_order(slices: Sequence["RawSlice"]) -> tuple[NDArray[np.intp], NDAr
 def which_answer(slices: Sequence["RawSlice"], thickness: float | None) -> list[str]:
     """Return for each slice why its stack does not answer for its study; "" where it does.
 
-    Of a study's stacks one answers, by the rule of `hemo.slices.stacks.choose`.
+    Of a study's stacks one answers, by the rule of `hemo.slices.stacks.choose`. Pictures, which name no
+    series and no orientation, answer too: whoever sends them says what they belong to.
 
     Parameters
     ----------
@@ -102,9 +103,10 @@ def which_answer(slices: Sequence["RawSlice"], thickness: float | None) -> list[
     """
     order, stack = in_study_order(slices)
     study = np.array([slices[row].study or f"alone {row}" for row in order], object)
+    told = np.array([bool(slices[row].series or slices[row].normal) for row in order], bool)
     result = [""] * len(slices)
     for name in dict.fromkeys(study.tolist()):
-        here = study == name
+        here = (study == name) & told
         codes = np.unique(stack[here])
         if len(codes) < 2:
             continue

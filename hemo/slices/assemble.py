@@ -224,7 +224,7 @@ def assemble(
     answering
         Which stacks of a study are kept.
     """
-    old, changes = outdated(paths, present)
+    old, changes = outdated(paths, present, previous)
     current = ~old
     further = JUDGED if answering.best else []
     frame, excluded, notes = _read(paths, Records(paths, current), further)

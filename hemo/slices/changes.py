@@ -61,18 +61,23 @@ class Changes:
         return {sentence: count for sentence, count in said.items() if count}
 
 
-def outdated(paths: Sequence[Path], present: Present | None) -> tuple[NDArray[np.bool_], Changes]:
+def outdated(
+    paths: Sequence[Path], present: Present | None, previous: pd.DataFrame | None
+) -> tuple[NDArray[np.bool_], Changes]:
     """Return which of all records, one behind another, are of files that are not as they were.
 
     Only files below the folder that was looked through now are asked for: what was added from another place
-    stays.
+    stays. Counted is what is news: read anew now, or in the index before.
     """
     masks = [np.empty(0, bool)]
     changes = Changes()
     replaced: set[int] = set()
     gone: set[int] = set()
+    anew: set[int] = set()
     for path in paths:
         if present is None or int(path.stem) >= present.new:
+            if present is not None:
+                anew.update(pq.read_table(path, columns=["path"])["path"].to_pylist())
             masks.append(np.zeros(pq.read_metadata(path).num_rows, bool))
             continue
         table = pq.read_table(path, columns=["source", "path", "folders"], use_threads=False)
@@ -81,13 +86,17 @@ def outdated(paths: Sequence[Path], present: Present | None) -> tuple[NDArray[np
         below = (matrix(table["folders"]) == present.folder).any(axis=1) & (present.folder != 0)
         old = (here | below) & ~np.isin(state, present.states)
         replaced.update(where[old & here].tolist())
-        gone.update(where[old & ~here].tolist())
         masks.append(old)
         if old.any():
             columns = ["path", "slice_id", "digest", "number", "row", "patient"]
             lost = pq.read_table(path, columns=columns, use_threads=False).filter(pa.array(old)).to_pandas()
-            changes.outdated.append(lost[lost["row"] >= 0].assign(shard=np.int32(path.stem)))
-    changes.replaced, changes.gone = len(replaced), len(gone)
+            lost = lost[lost["row"] >= 0].assign(shard=np.int32(path.stem))
+            changes.outdated.append(lost)
+            if previous is not None:
+                known = previous.loc[previous["shard"] == int(path.stem), "row"]
+                news = lost[lost["row"].isin(known)]
+                gone.update(news.loc[~news["path"].isin(present.paths), "path"].tolist())
+    changes.replaced, changes.gone = len(replaced & anew), len(gone)
     return np.concatenate(masks), changes
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ def may_be_scan(name: str) -> bool:
     return not name.startswith(".") and (suffix in SUFFIXES or not suffix or suffix[1:].isdecimal())
 
 
+@lru_cache(maxsize=16)  # a file's name is asked for several times before the next comes
 def slice_name(name: str) -> str:
     """Return a file's name without its suffix; what ends in a number, as UIDs do, has none.
 

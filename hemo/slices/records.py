@@ -141,14 +141,15 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
             "reason": row.reason,
         }  # fmt: skip
         return tuple(said.get(column) for column in RECORD.names)
+    volume = source.volume
     nameless = not (raw.patient or source.patient)
     # A volume of NIfTI knows no patient but its own name: the folder's comes first.
-    patient = (source.patient if source.volume else "") or raw.patient or source.patient
+    patient = (source.patient if volume else "") or raw.patient or source.patient
     patient = patient or raw.study or readable(source.name)
-    study = "" if source.volume and source.patient else raw.study
+    study = "" if volume and source.patient else raw.study
     study = study or readable(os.path.dirname(source.name))
     series = raw.series or (readable(source.name) if not one else f"{raw.study}\0{readable(source.below)}")
-    if source.volume and not raw.series:
+    if volume and not raw.series:
         series = readable(source.name)
     code = pseudonym(key, "patient", plain(patient))
     name = source.name if one else f"{source.name}/{raw.number}"
@@ -164,7 +165,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
         volumes,
         code,
         pseudonym(key, "study", f"{plain(patient)}\0{study}"),
-        folder_hash(key, raw.study) if raw.study and not source.volume else 0,
+        folder_hash(key, raw.study) if raw.study and not volume else 0,
         not nameless,
         folder_hash(key, series),
         folder_hash(key, raw.acquisition) if raw.acquisition else 0,
@@ -209,32 +210,29 @@ _shared = lru_cache(maxsize=4096)(_twice)
 
 def _names(source: Source, raw: Identity, one: bool, key: bytes) -> list[int]:
     """Return the hashes of `NAMES`, as they are and without zeros."""
-    stem = _twice(key, source.slice_name) if one else (0, 0)
+    stem = _shared(key, source.slice_name) if one else (0, 0)
     file = _twice(key, source.file) if one else (0, 0)
     named = stem if raw.slice_id == source.slice_name else _twice(key, raw.slice_id)
     uid = 0 if (raw.number and not one) or not raw.uid else keyed_hash(key, raw.uid)
     return [uid, named[0], file[0], stem[0], uid, named[1], file[1], stem[1]]
 
 
-@lru_cache(maxsize=64)
-def _folder_names(key: bytes, folder: str, below: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return hashes of the names of a folder, of the three above it, and of the topmost below the root."""
+@lru_cache(maxsize=256)
+def _shared_volumes(
+    key: bytes, folder: str, below: str, *identifiers: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the hashes of `VOLUMES` but the file's, as they are and without zeros."""
     parts = [part for part in folder.split(os.sep) if part and part not in WINDOW_FOLDERS][::-1]
-    parts = [*[*parts, "", "", "", ""][:DEPTH], below.split(os.sep)[0]]
+    parts = [*[*parts, "", "", "", ""][:DEPTH], below.split(os.sep)[0], *identifiers]
     own, without = zip(*(_twice(key, part) for part in parts), strict=True)
     return own, without
 
 
 def _volumes(source: Source, raw: Identity, key: bytes) -> list[int]:
     """Return the hashes of `VOLUMES`, as they are and without zeros."""
-    folders = _folder_names(key, source.folder, source.below)
+    own, without = _shared_volumes(key, source.folder, source.below, raw.patient, raw.study, raw.series)
     file = _shared(key, source.slice_name)
-    patient, study, series = (_shared(key, text) for text in (raw.patient, raw.study, raw.series))
-    return [
-        value
-        for zeros in (0, 1)
-        for value in (file[zeros], *folders[zeros], patient[zeros], study[zeros], series[zeros])
-    ]
+    return [file[0], *own, file[1], *without]
 
 
 @lru_cache(maxsize=64)

@@ -52,6 +52,7 @@ def test_a_file_s_present_state_replaces_what_was_read_from_it(scans, tmp_path, 
     assert new.index[new != old[new.index]].tolist() == [path.stem]
     whole = preprocess(images, labels, tmp_path / "whole", SMALL).store
     assert done.store.digest == whole.digest
+    assert said(preprocess(images, None, tmp_path / "s")) == {}
 
 
 def test_a_file_that_was_broken_and_is_whole_now_leaves_the_exclusions(scans, tmp_path):
@@ -75,6 +76,7 @@ def test_a_deleted_file_is_taken_out_and_said_and_found_again_where_it_comes_bac
     done = preprocess(images, labels, tmp_path / "s")
     assert said(done) == {"files are gone": 1}
     assert as_truth(done.store.index) == {name: row for name, row in truth.items() if name != path.stem}
+    assert said(preprocess(images, labels, tmp_path / "s")) == {}
     (tmp_path / "aside.dcm").rename(path)
     assert preprocess(images, labels, tmp_path / "s").store.digest == digest
 

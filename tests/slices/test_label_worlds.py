@@ -1,5 +1,6 @@
 """What comes of a label table, against the truth of whoever drew it."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -50,13 +51,16 @@ def check(folder: Path, seed: int) -> str:
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=500, suppress_health_check=list(HealthCheck))
 def test_no_label_is_ever_given_to_another_slice(seed):
-    folder = Path(tempfile.mkdtemp())
-    try:
-        check(folder, seed)
-    finally:
-        shutil.rmtree(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # a third of the time
+        folder = Path(tempfile.mkdtemp())
+        try:
+            print("seed", seed)
+            check(folder, seed)
+        finally:
+            shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("seed", range(0))
+@pytest.mark.parametrize("seed", [15, 38, 1025, 1196, 1199, 1468])
 def test_seeds_that_failed_once(tmp_path, seed):
     check(tmp_path, seed)

@@ -12,7 +12,7 @@ from hemo.imaging import Reduction
 from hemo.slices.assemble import Answering
 from hemo.slices.preprocess import preprocess
 from hemo.slices.stacks import Geometry, Stack, choose, is_hard, stack_codes
-from tests.helpers.scans import head, make_dicom
+from tests.helpers.folders import write_series
 
 SMALL = Reduction(size=16)
 UPRIGHT, TILTED = (0.0, 0.0, 1.0), (0.0, 0.174, 0.985)
@@ -71,20 +71,6 @@ def test_slices_without_orientation_are_a_stack_apart_from_those_with_one():
     unknown = (np.nan,) * 3
     rows = [(1, UPRIGHT, 0, 0, 1, np.nan), (1, unknown, 0, 5, 2, np.nan), (1, UPRIGHT, 0, 10, 3, np.nan)]
     assert stack_codes(geometry(rows)).tolist() == [0, 1, 0]
-
-
-def write_series(folder, name, count=5, *, step=5.0, kernel="H31s", thickness=None, seed=0, **elements):
-    """Write one series of a study as DICOM."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for k in range(count):
-        facts = {
-            "SOPInstanceUID": f"1.2.3.{seed}.{k}", "PatientID": "MRN-1", "StudyInstanceUID": "1.2.3",
-            "SeriesInstanceUID": f"1.2.3.{seed}", "InstanceNumber": k + 1,
-            "ImagePositionPatient": ["0", "0", str(step * k)],
-            "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
-            "SliceThickness": str(thickness or step), "ConvolutionKernel": kernel,
-        } | elements  # fmt: skip
-        (folder / f"{name}{k}.dcm").write_bytes(make_dicom(head(64, seed=100 * seed + k), **facts))
 
 
 @pytest.fixture
