@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint ui bench clean lock mlproject
+.PHONY: help demo test lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -25,6 +25,10 @@ lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+docs: .venv/done ## the documentation with a reference of every function, as a site in build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 ui: .venv/done   ## the MLflow UI, with links to the views that matter
 	$(BIN)/python -m hemo ui

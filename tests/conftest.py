@@ -3,7 +3,8 @@
 import os
 import signal
 
-from hypothesis import settings
+import pytest
+from hypothesis import Phase, settings
 
 # A runner started in the background of a shell ignores Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -12,6 +13,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # HYPOTHESIS_PROFILE=explore make test
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
+# `make mutants`: a mutant that fails an example is killed, and nobody reads the smallest one.
+settings.register_profile(
+    "mutants", derandomize=True, deadline=None, database=None, phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 pytest_plugins = ["tests.helpers.registry_fixtures", "tests.helpers.simulation"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under `make mutants` run tests of single examples first: they are the quickest to kill a mutant."""
+    if os.environ.get("HYPOTHESIS_PROFILE") == "mutants":
+        items.sort(key=lambda item: item.get_closest_marker("hypothesis") is not None)

@@ -7,6 +7,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -124,7 +125,7 @@ def note_and_wait(file: str) -> None:
 
 def test_what_is_queued_is_not_started_when_nobody_asks_for_more(tmp_path):
     file = tmp_path / "begun"
-    answers = run_all(note_and_wait, [str(file)] * 12, 2)
+    answers: Any = run_all(note_and_wait, [str(file)] * 12, 2)
     next(answers)
     answers.close()
     assert len(file.read_text().split()) < 8

@@ -1,11 +1,17 @@
 """The project's own files agree with each other."""
 
+import ast
 import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import click
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from hemo import families
 from hemo.cli import main
@@ -35,6 +41,31 @@ def test_locks_pin_every_package_and_carry_no_address(file):
     assert "--" not in text
     if file.endswith(".txt"):
         assert all(re.match(r"[\w.\[\]-]+==[\w.]+( ; .+)?$", line) for line in text.splitlines())
+
+
+def imported(folder):
+    """Return the packages that the modules below a folder import, with one of the modules."""
+    found: dict[str, Path] = {}
+    for path in sorted(Path(folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            found |= {module.partition(".")[0]: path for module in modules}
+    return {name: path for name, path in found.items() if name not in (*sys.stdlib_module_names, folder)}
+
+
+def test_what_hemo_imports_is_declared():
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    packages = packages_distributions()
+    missing = {
+        f"{module} in {path}"
+        for module, path in imported("hemo").items()
+        if not declared & {canonicalize_name(name) for name in packages.get(module, ())}
+    }
+    assert not missing
 
 
 def test_every_family_is_a_command():

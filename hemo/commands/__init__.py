@@ -41,7 +41,7 @@ def family_names() -> list[str]:
 
 def load(name: str) -> click.Command | None:
     """Load a command; None for a word that is no command."""
-    if name in family_names():
+    if name not in COMMANDS and name in family_names():
         from hemo.commands.train import family_command
 
         return family_command(name)

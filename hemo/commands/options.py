@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hemo.imaging.formats import format_names
+from hemo.slices.label_tables import FORMATS
+
 if TYPE_CHECKING:
     from hemo.config import Experiment
 
@@ -29,8 +32,15 @@ def experiment_file(default: str = "") -> Callable[[Command], Command]:
 
 
 experiment = experiment_file()
-images = click.option("--images", metavar="DIR", default="", help="Folder of scans: DICOM, PNG or JPEG.")
+images = click.option("--images", metavar="DIR", default="", help=f"Folder of scans: {format_names()}.")
 labels = click.option("--labels", metavar="FILE", default="", help="Label table (CSV).")
+labels_format = click.option(
+    "--labels-format",
+    type=click.Choice(["auto", *(one.name for one in FORMATS)]),
+    default="auto",
+    show_default=True,
+    help="Form of the label table; auto tells it from the header.",
+)
 store = click.option("--store", metavar="DIR", default="", help="Folder of the slice store.")
 protocol = click.option(
     "--protocol",

@@ -33,8 +33,23 @@ def main(**words: Any) -> None:
     after_experiment(experiment, file, pipeline.run_experiment(experiment, file))
 
 
+class PluginCommand(click.Command):
+    """The command of another package's family, which is imported only when the command is named."""
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
+        """Read the words as the family's command does."""
+        return _training_command(str(self.name)).make_context(info_name, args, *more, **extra)
+
+
 def family_command(name: str) -> click.Command:
     """Return the command that trains a family."""
+    package = families.provider(name)
+    if package:
+        return PluginCommand(name, help=f"Train a family of {package.replace('==', ' ')}.")
+    return _training_command(name)
+
+
+def _training_command(name: str) -> click.Command:
     family = families.get(name)
     defaults = ", ".join(f"{word}={value}" for word, value in family.defaults.items())
 

@@ -18,17 +18,10 @@ from hemo import tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
+from hemo.registry.names import PANEL, PANEL_URI, model_name
 from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
 from hemo.tracking import faults
 from hemo.tracking.views import markdown_table
-
-PANEL = "hemo-panel"
-URI = f"models:/{PANEL}@production"
-
-
-def model_name(label: str) -> str:
-    """Return the registered model of a label."""
-    return f"hemo-{label}"
 
 
 def production() -> dict[str, str]:
@@ -62,7 +55,7 @@ def members_of(version: str) -> dict[str, str]:
     return _members(tracking.client().get_model_version(PANEL, version))
 
 
-def load(uri: str = URI) -> ServedPanel:
+def load(uri: str = PANEL_URI) -> ServedPanel:
     """Load a panel.
 
     Raises
@@ -75,7 +68,9 @@ def load(uri: str = URI) -> ServedPanel:
     except (mlflow.MlflowException, OSError) as fault:
         raise faults.no_model(uri, fault, "promote first, `hemo promote`") from None
     if not isinstance(loaded, ServedPanel):
-        raise HemoError(f"{uri}: not a panel: give one like {URI}, or try a single one with `hemo evaluate`")
+        raise HemoError(
+            f"{uri}: not a panel: give one like {PANEL_URI}, or try a single one with `hemo evaluate`"
+        )
     return loaded
 
 
@@ -139,7 +134,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
     if aliases.registered(PANEL) is None:
         what = (
             "The production classifiers of all labels as one model, built anew when one of them changes. "
-            f"Served by `mlflow models serve -m {URI} --env-manager local`; `hemo predict` uses the same.\n\n"
+            f"Served by `mlflow models serve -m {PANEL_URI} --env-manager local`; `hemo predict` uses the "
+            "same.\n\n"
         )
         client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(

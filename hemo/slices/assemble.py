@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,13 +19,35 @@ from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
+from hemo.slices.arrange import (
+    GEOMETRY,
+    in_order,
+    once_more,
+    one_patient_a_study,
+    places_in,
+    stacks_of,
+    which_answer,
+)
+from hemo.slices.changes import Changes, Present, inherited, outdated
+from hemo.slices.matching import Records, match_images
+from hemo.slices.numbering import Numbered, match_volumes
 from hemo.slices.ordering import IMAGE, ROWS, content_digest, hashes, order_of
-from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.records import RECORD
+from hemo.slices.pseudonyms import pseudonym
 from hemo.slices.shards import durable, sync_folder
 
 Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""
+
+KEPT = [
+    "slice_id", "patient", "study", "study_uid", "known", "file_number", "many", "thickness", "digest",
+    "image", "row", "path", *GEOMETRY,
+]  # fmt: skip
+"""Columns of the records that an index is made of."""
+
+_FOLDERS = re.compile(r"[/\\]")
+
+JUDGED = ["kernel", "derived", "body"]
+"""Further ones by which one of a study's stacks is chosen."""
 
 
 @dataclass(frozen=True)
@@ -38,74 +62,70 @@ class Assembled:
         Files and reasons.
     unmatched
         Ids of label rows that no image answers to.
+    matched
+        How many slices the label table says something of.
     digest
         The content's digest.
     patients_known
         Whether every slice names its patient.
+    notes
+        What was assumed and what changed, a sentence each, with the number of slices or files it is of.
+    thickness
+        Median slice thickness in millimetres; NaN where unknown.
     """
 
     index: pd.DataFrame
     exclusions: pd.DataFrame
     unmatched: list[str]
+    matched: int
     digest: str
     patients_known: bool
+    notes: dict[str, int]
+    thickness: float
 
 
 @dataclass(frozen=True)
-class _Lookup:
-    """Rows of a label table by the keyed hashes of their ids, in rising order."""
+class Answering:
+    """Which stacks of a study are kept: all, or the one that answers for it (see `hemo.slices.stacks`).
 
-    hashes: NDArray[np.int64]
-    rows: NDArray[np.intp]
+    Attributes
+    ----------
+    best
+        Whether only that one.
+    thickness
+        Slice thickness in millimetres that is wanted; that of routine head CT where None.
+    """
 
-    @classmethod
-    def of(cls, labels: LabelTable, key: bytes) -> Self:
-        hashes = np.fromiter((keyed_hash(key, name) for name in labels.ids), np.int64, len(labels.ids))
-        order = np.argsort(hashes)
-        return cls(hashes[order], order)
-
-    def match(self, names: pa.ChunkedArray) -> NDArray[np.int32]:
-        """Return the row of the label table that each slice answers to, -1 for none."""
-        flat = names.combine_chunks()
-        values = flat.flatten().to_numpy(zero_copy_only=False)
-        place = np.searchsorted(self.hashes, values)
-        place[place == len(self.hashes)] = 0
-        result = np.full(len(flat), -1, np.int32)
-        slices = np.repeat(np.arange(len(flat)), np.diff(flat.offsets.to_numpy()))
-        # Backwards, so that a slice's first name has the last word.
-        hits = np.flatnonzero(self.hashes[place] == values)[::-1]
-        result[slices[hits]] = self.rows[place[hits]]
-        return result
+    best: bool = False
+    thickness: float | None = None
 
 
-def _read(paths: Sequence[Path], labels: LabelTable | None, key: bytes) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the slices of all shards, with the row of the label table each answers to, and the excluded.
+def _read(
+    paths: Sequence[Path], records: Records, further: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, Counter[str]]:
+    """Return the slices of all shards that count, the excluded files that count, and notes.
 
     Shard by shard, since names that a slice may have take more room than all that is kept of it.
     """
-    lookup = None if labels is None else _Lookup.of(labels, key)
-    columns = [name for name in RECORD.names if name != "source" and (name != "names" or lookup)]
     slices, excluded = [], []
-    for path in paths:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            table = file.read(columns, use_threads=False)
+    notes: Counter[str] = Counter()
+    columns = [*KEPT, *further, "file", "reason", "notes"]
+    for path, table in zip(paths, records.read(columns), strict=True):
         out = pc.less(table["row"], 0)
         excluded.append(table.filter(out).select(["file", "reason"]))
         table = table.filter(pc.invert(out))
-        rows = np.full(len(table), -1, np.int32) if lookup is None else lookup.match(table["names"])
+        for one in pc.value_counts(table["notes"]).to_pylist():
+            for sentence in (one["values"] or "").split("\n"):
+                notes[sentence] += one["counts"] if sentence else 0
         shard = np.full(len(table), int(path.stem), np.int32)
-        further = {
-            "shard": shard,
-            "label_row": rows,
-            **dict(zip(IMAGE, hashes(table["image"]).T, strict=True)),
-        }
-        table = table.select([name for name in columns if name not in ("names", "file", "reason", "image")])
-        for name, values in further.items():
+        added = {"shard": shard, **dict(zip(IMAGE, hashes(table["image"]).T, strict=True))}
+        table = table.select([name for name in (*KEPT, *further) if name != "image"])
+        for name, values in added.items():
             table = table.append_column(name, pa.array(values))
         slices.append(table.combine_chunks())
     frame = pa.concat_tables(slices).to_pandas(split_blocks=True)
     del slices
-    return frame, pa.concat_tables(excluded).to_pandas()
+    return frame, pa.concat_tables(excluded).to_pandas(), +notes
 
 
 def _all_differ(names: pd.Series) -> bool:
@@ -140,12 +160,52 @@ def _drop_doubles(frame: pd.DataFrame) -> tuple[pd.DataFrame, Reasons]:
     return frame, reasons
 
 
+def _without(
+    frame: pd.DataFrame, rows: NDArray[np.intp], reasons: Sequence[str]
+) -> tuple[pd.DataFrame, Reasons]:
+    """Leave out some rows, each with its reason."""
+    names = frame["slice_id"].to_numpy(object)[rows]
+    keep = np.ones(len(frame), bool)
+    keep[rows] = False
+    return frame[keep], list(zip(names, reasons, strict=True))
+
+
+def _label_rows(
+    frame: pd.DataFrame, paths: Sequence[Path], current: NDArray[np.bool_], labels: LabelTable, key: bytes
+) -> tuple[NDArray[np.int32], dict[int, str]]:
+    """Return the row of the label table of each slice, and why the slices of refused volumes have none."""
+    usable = np.concatenate(
+        [pq.read_table(path, columns=["row"], use_threads=False)["row"].to_numpy() >= 0 for path in paths]
+    )
+    records = Records(paths, current & usable)
+    slices = frame.index.to_numpy()
+    if labels.volumes is None:
+        return match_images(records, labels, key)[slices], {}
+    stack = frame["stack"].to_numpy().copy()
+    # Pictures that name no patient count as patients of their own, but a folder of them may be a volume.
+    alone = ~frame["known"].to_numpy(bool)
+    stack[alone] = stack.max() + 1 + pd.factorize(frame["series"].to_numpy()[alone])[0]
+    order, _ = in_order(frame.assign(stack=stack))
+    facts = Numbered(
+        stack=stack,
+        place=places_in(stack, order),
+        position=frame["position"].to_numpy(),
+        number=frame["number"].to_numpy(),
+        file_number=frame["file_number"].to_numpy(),
+        many=frame["many"].to_numpy(bool),
+    )
+    fitted = match_volumes(records, Records(paths, current & ~usable), slices, facts, labels, key)
+    return fitted.rows, fitted.refused
+
+
 def assemble(
     paths: Sequence[Path],
     labels: LabelTable | None,
     previous: pd.DataFrame | None,
     reduction: Reduction,
     key: bytes,
+    present: Present | None = None,
+    answering: Answering = Answering(),
 ) -> Assembled:
     """Join records and labels into an index.
 
@@ -159,12 +219,105 @@ def assemble(
         The index before, whose names and labels stay where the table says nothing.
     reduction, key
         The store's.
+    present
+        The files that there are now; what is not as it was when it was read is left out.
+    answering
+        Which stacks of a study are kept.
     """
-    frame, excluded = _read(paths, labels, key)
+    old, changes = outdated(paths, present, previous)
+    current = ~old
+    further = JUDGED if answering.best else []
+    frame, excluded, notes = _read(paths, Records(paths, current), further)
     pa.default_memory_pool().release_unused()
-    values = np.full((len(frame), len(LABELS)), UNLABELLED, np.int8)
+    one_patient_a_study(frame)
+    frame["stack"] = stacks_of(frame)
+    reasons: Reasons = []
+    if len(twice := once_more(frame)):
+        frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
+    several = _several(frame)
+    if answering.best and several:
+        why = which_answer(frame, answering.thickness)
+        stack = frame["stack"].to_numpy()
+        out = np.flatnonzero(np.isin(stack, list(why)))
+        frame, others = _without(frame, out, [why[int(code)] for code in stack[out]])
+        reasons += others
+    elif several:
+        notes["slices are of studies with several stacks, kept apart (one of them with --series best)"] = (
+            several
+        )
+    order, equal = in_order(frame)
+    if equal:
+        notes["slices lie at the position of another of their stack: in the order of numbers and names"] = (
+            equal
+        )
+    frame["rank"] = np.empty(len(frame), np.int32)
+    frame.loc[frame.index[order], "rank"] = np.arange(len(frame), dtype=np.int32)
+    thickness = (
+        float(np.nanmedian(values)) if np.isfinite(values := frame["thickness"].to_numpy()).any() else np.nan
+    )
+    rows, refused = np.full(len(frame), -1, np.int32), dict[int, str]()
+    if labels is not None and len(frame):
+        rows, refused = _label_rows(frame, paths, current, labels, key)
+    frame["label_row"] = rows
+    frame = frame.drop(columns=[*(name for name in GEOMETRY if name not in ("position", "number")), *further])
+    values = _labels_of(frame, labels, previous, changes, present, key)
+    notes.update(changes.sentences())
     unmatched: list[str] = []
+    if labels is not None:
+        lost = np.setdiff1d(np.arange(len(labels.ids)), frame["label_row"].to_numpy())
+        unmatched = labels.ids[lost].tolist()
+    for number, label in enumerate(LABELS):
+        frame[label] = values[:, number].copy()
+    matched = int((frame["label_row"] >= 0).sum())
+    if refused:
+        frame, others = _without(frame, np.array(list(refused), np.intp), list(refused.values()))
+        reasons += others
+    frame, doubles = _drop_doubles(frame)
+    reasons += doubles
+    patients_known = bool(frame["known"].all())
+    images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
+    order = order_of(frame, images)
+    exclusions = pd.concat([excluded, pd.DataFrame(reasons, columns=["file", "reason"])])
+    names = ["slice_id", "patient", "study", "stack", "position", "digest", *LABELS, "shard", "row"]
+    columns = {}
+    for name in names:
+        columns[name] = frame.pop(name).take(order).reset_index(drop=True)
+        pa.default_memory_pool().release_unused()
+    columns["stack"] = pd.Series(pd.factorize(columns["stack"])[0].astype(np.int32))
+    index = pd.DataFrame(columns, copy=False)
+    images = images[order]
+    return Assembled(
+        index=index,
+        exclusions=exclusions.sort_values(["file", "reason"]).reset_index(drop=True),
+        unmatched=unmatched,
+        matched=matched,
+        digest=content_digest(index, images, reduction),
+        patients_known=patients_known,
+        notes=dict(notes),
+        thickness=thickness,
+    )
+
+
+def _several(frame: pd.DataFrame) -> int:
+    """Return how many slices are of studies that have several stacks."""
+    study = pd.factorize(frame["study"])[0]
+    pairs = np.unique(np.stack([study, frame["stack"].to_numpy()], axis=1), axis=0)
+    stacks = np.bincount(pairs[:, 0], minlength=int(study.max(initial=-1)) + 1)
+    return int((stacks[study] > 1).sum()) if len(study) else 0
+
+
+def _labels_of(
+    frame: pd.DataFrame,
+    labels: LabelTable | None,
+    previous: pd.DataFrame | None,
+    changes: Changes,
+    present: Present | None,
+    key: bytes,
+) -> NDArray[np.int8]:
+    """Return the slices' labels, (n, labels), and name slices and patients as the table and index before."""
+    values = np.full((len(frame), len(LABELS)), UNLABELLED, np.int8)
     if previous is not None:
+        previous = previous.assign(**{label: UNLABELLED for label in LABELS if label not in previous})
         before = previous.set_index(["shard", "row"]).reindex(
             pd.MultiIndex.from_frame(frame[["shard", "row"]])
         )
@@ -174,41 +327,33 @@ def assemble(
         frame.loc[old & named, "known"] = True  # by the table of that time
         for column in ("slice_id", "patient"):
             frame.loc[old, column] = before.loc[old, column].to_numpy()
+        fresh = ~old if present is None else frame["shard"].to_numpy() >= present.new
+        taken = inherited(frame, previous, changes, fresh & ~old)
+        if len(taken):
+            rows = frame.index.get_indexer(taken.index)
+            values[rows] = taken[list(LABELS)].to_numpy(np.int8)
+            by_table = taken[taken["patient"] != taken["own_patient"]]
+            frame.loc[by_table.index, "patient"] = by_table["patient"]
+            frame.loc[by_table.index, "known"] = True
+            same = taken[~taken["renamed"].astype(bool)]
+            frame.loc[same.index, "slice_id"] = same["slice_id"]
     if labels is not None:
         matched = frame["label_row"].to_numpy()
         found = matched >= 0
         values[found] = labels.values[matched[found]]
-        unmatched = labels.ids[np.setdiff1d(np.arange(len(labels.ids)), matched)].tolist()
         if labels.patients is not None:
             codes = [pseudonym(key, "patient", name) for name in labels.patients[matched[found]]]
             frame.loc[found, "patient"] = codes
             frame.loc[found, "known"] = True
-        if labels.format in ("rsna", "wide"):
-            frame.loc[found, "slice_id"] = labels.ids[matched[found]]
+        if labels.volumes is None:
+            # The folders of a path may be named by patients: such a slice keeps the name it has.
+            bare = found.copy()
+            bare[found] = [not _FOLDERS.search(name) for name in labels.ids[matched[found]]]
+            frame.loc[bare, "slice_id"] = labels.ids[matched[bare]]
         elif found.any():  # the table's own name holds the patient's: keep the number behind it
             numbers = [name.rpartition("/")[2] for name in labels.ids[matched[found]]]
             frame.loc[found, "slice_id"] = frame.loc[found, "patient"] + "/" + numbers
-    for number, label in enumerate(LABELS):
-        frame[label] = values[:, number].copy()
-    frame, doubles = _drop_doubles(frame)
-    patients_known = bool(frame["known"].all())
-    images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
-    order = order_of(frame, images)
-    exclusions = pd.concat([excluded, pd.DataFrame(doubles, columns=["file", "reason"])])
-    names = ["slice_id", "patient", "study", "position", "digest", *LABELS, "shard", "row"]
-    columns = {}
-    for name in names:
-        columns[name] = frame.pop(name).take(order).reset_index(drop=True)
-        pa.default_memory_pool().release_unused()
-    index = pd.DataFrame(columns, copy=False)
-    images = images[order]
-    return Assembled(
-        index=index,
-        exclusions=exclusions.sort_values(["file", "reason"]).reset_index(drop=True),
-        unmatched=unmatched,
-        digest=content_digest(index, images, reduction),
-        patients_known=patients_known,
-    )
+    return values
 
 
 def label_counts(index: pd.DataFrame) -> dict[str, dict[str, int]]:

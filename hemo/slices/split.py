@@ -101,12 +101,12 @@ def deal(
     DataFrame
         `patient` and `part` (0, 1, ...), one row a patient.
     """
-    share = np.asarray(fractions, dtype=float)
-    grouped = index.groupby("patient", observed=True)
+    share = np.asarray(fractions)
+    grouped = index.groupby("patient")
     facts = pd.DataFrame({label: grouped[label].max() == 1 for label in LABELS})
     facts["slices"] = grouped.size()
     facts["key"] = grouped[order_by].min()
-    facts = facts.sort_values(["key", "slices"], kind="stable")
+    facts = facts.sort_values(["key", "slices"])
     rng = np.random.default_rng(seed)
     facts = facts.iloc[rng.permutation(len(facts))]
 
@@ -163,6 +163,15 @@ def make_split(
     ------
     HemoError
         If there are fewer patients than parts.
+
+    Examples
+    --------
+    >>> labels = dict.fromkeys(LABELS, [1, 0] * 10)
+    >>> patients = [f"p{row // 2}" for row in range(20)]
+    >>> index = pd.DataFrame({"patient": patients, "digest": range(20), **labels})
+    >>> split = make_split(index, "cv", seed=0, folds=5)
+    >>> split.patients["fold"].value_counts().tolist()  # patients in each
+    [2, 2, 2, 2, 2]
     """
     parts = folds if protocol == Protocol.CV else len(PARTS)
     patients = index["patient"].nunique()

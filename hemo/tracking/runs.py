@@ -5,7 +5,6 @@ With nothing set, MLflow's own defaults hold: `mlflow.db` and `mlruns/` in the c
 
 import logging
 import os
-import socket
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,15 +17,16 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
-import psutil
 from mlflow.entities import Experiment, LifecycleStage, ViewType
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from hemo import liveness
 from hemo.errors import HemoError
 from hemo.tracking import faults, views
 from hemo.tracking.records import Run
+from hemo.tracking.tags import process_tags
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs it raises too
@@ -75,14 +75,7 @@ def close_orphans(experiment: str) -> list[str]:
     closed = []
     for run in runs:
         tags = run.data.tags
-        if tags.get("host") != socket.gethostname() or "process" not in tags:
-            continue
-        pid, started = tags["process"].split("@")
-        try:
-            alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
-        except psutil.NoSuchProcess:
-            alive = False
-        if not alive:
+        if liveness.is_alive(f"{tags.get('host')}:{tags.get('process')}") is False:
             client().set_tag(run.info.run_id, "ended", "the process died; closed at the next start")
             client().set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
@@ -101,7 +94,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
     with _released_launch():
         if launched and launched.info.experiment_id == experiment:
             with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True):
-                mlflow.set_tags({"mlflow.runName": name, **tags, **_process_tags()})
+                mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
                 yield launched.info.run_id
             return
         with start_run(experiment, name, tags, system_metrics=True) as run_id:
@@ -135,7 +128,7 @@ def start_run(
             run_name=name,
             parent_run_id=parent,
             nested=parent is not None,
-            tags={**tags, **_process_tags()},
+            tags={**tags, **process_tags()},
             log_system_metrics=system_metrics,
         ) as run,
     ):
@@ -274,12 +267,6 @@ def _git(folder: Path, *words: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def _process_tags() -> dict[str, str]:
-    """Return what tells at a later start whether the process of a run is still alive."""
-    me = psutil.Process()
-    return {"host": socket.gethostname(), "process": f"{me.pid}@{me.create_time():.2f}"}
 
 
 @cache

@@ -14,6 +14,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.tracking import faults
@@ -76,7 +77,7 @@ def run_trials(spec: StudySpec, number: int) -> None:
     """
     study = load(spec, number)
     folds = make_folds(spec.training)
-    me = storages.process_name()
+    me = liveness.this_process()
     while True:
         with Lock(spec.study + spec.url) as lock:
             trials = study.get_trials(deepcopy=False)

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,7 @@ def test_what_cannot_be_calibrated_is_refused():
         calibration.fit([0, 0], [0.1, 0.2], "sigmoid")
     with pytest.raises(HemoError, match="sigmoid or isotonic"):
         calibration.fit([0, 1], [0.1, 0.2], "beta")
-    for values in ([], {"method": "beta", "knots": []}, {"method": "sigmoid"}, {"knots": []}):
+    documents: list[Any] = [[], {"method": "beta", "knots": []}, {"method": "sigmoid"}, {"knots": []}]
+    for values in documents:
         with pytest.raises(HemoError):
             calibration.Calibrator.from_json(values)

@@ -9,8 +9,8 @@ def test_the_roc_grid_lies_on_the_curve_with_the_figures_interval(simulate):
     table = simulate(0)
     curve = curves.roc(table, draws=200)
     wrong, recall, _ = sk.roc_curve(table["truth"], table["probability"], drop_intermediate=False)
-    for row in curve.itertuples():
-        assert row.recall == recall[wrong <= row.false_positive_rate + 1e-9].max()
+    for at, height in zip(curve["false_positive_rate"], curve["recall"], strict=True):
+        assert height == recall[wrong <= at + 1e-9].max()
     figures = intervals.bootstrap(table, draws=200).set_index("metric")
     at_80 = curve.iloc[20]
     for bound in ("low", "high"):
@@ -21,9 +21,9 @@ def test_the_precision_recall_grid_lies_on_the_curve(simulate):
     table = simulate(1)
     curve = curves.precision_recall(table, draws=50)
     precision, recall, _ = sk.precision_recall_curve(table["truth"], table["probability"])
-    for row in curve.itertuples():
+    for at, height in zip(curve["recall"], curve["precision"], strict=True):
         # Thresholds rise along scikit-learn's arrays: the last that reaches the recall.
-        assert row.precision == pytest.approx(precision[recall >= row.recall - 1e-9][-1])
+        assert height == pytest.approx(precision[recall >= at - 1e-9][-1])
 
 
 def test_bands_hold_their_curves(simulate):

@@ -5,8 +5,10 @@ import pytest
 from hemo.errors import HemoError
 from hemo.evaluation import metrics
 from hemo.evaluation.decisions import METHODS, decide
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
 
-RULE = "sensitivity_at_least:0.85"
+RULE = OperatingPointRule("sensitivity_at_least", 0.85)
 
 
 @pytest.fixture
@@ -22,10 +24,10 @@ def holdout(simulate):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_fold_s_truth_takes_no_part_in_its_own_decisions(folds, method):
-    before = decide(folds, "cv", RULE, method).table
+    before = decide(folds, Protocol.CV, RULE, method).table
     own = folds["fold"] == 2
     changed = folds.assign(truth=folds["truth"].where(~own, 1 - folds["truth"]))
-    after = decide(changed, "cv", RULE, method).table
+    after = decide(changed, Protocol.CV, RULE, method).table
     both = ["probability", "threshold"]
     pd.testing.assert_frame_equal(before.loc[own, both], after.loc[own, both])
     assert (before.loc[~own, "threshold"] != after.loc[~own, "threshold"]).all()
@@ -33,17 +35,17 @@ def test_a_fold_s_truth_takes_no_part_in_its_own_decisions(folds, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_test_patients_of_a_holdout_take_no_part_in_calibration_or_threshold(holdout, method):
-    before = decide(holdout, "holdout", RULE, method)
+    before = decide(holdout, Protocol.HOLDOUT, RULE, method)
     tested = holdout["part"] == "test"
     changed = holdout.assign(truth=holdout["truth"].where(~tested, 1 - holdout["truth"]))
-    after = decide(changed, "holdout", RULE, method)
+    after = decide(changed, Protocol.HOLDOUT, RULE, method)
     assert (after.threshold, after.calibrator) == (before.threshold, before.calibrator)
     assert set(before.fitted_on["part"]) == {"validation"}
 
 
-@pytest.mark.parametrize("protocol", ["cv", "holdout"])
+@pytest.mark.parametrize("protocol", [Protocol.CV, Protocol.HOLDOUT])
 def test_a_sigmoid_changes_no_decision(folds, holdout, protocol):
-    raw = folds if protocol == "cv" else holdout
+    raw = folds if protocol == Protocol.CV else holdout
     calls = []
     for method in ("none", "sigmoid"):
         table = decide(raw, protocol, RULE, method).table
@@ -57,7 +59,7 @@ def test_under_holdout_a_sigmoid_leaves_the_auc_and_mends_the_probabilities(hold
         metrics.compute(test["truth"], test["probability"], test["threshold"])
         for test in (
             table[table["part"] == "test"]
-            for table in (decide(raw, "holdout", RULE, method).table for method in ("none", "sigmoid"))
+            for table in (decide(raw, Protocol.HOLDOUT, RULE, method).table for method in ("none", "sigmoid"))
         )
     )
     assert after["auc"] == before["auc"]
@@ -67,13 +69,13 @@ def test_under_holdout_a_sigmoid_leaves_the_auc_and_mends_the_probabilities(hold
 
 def test_rows_keep_their_order(folds):
     shuffled = folds.sample(frac=1, random_state=1)
-    decided = decide(shuffled, "cv", RULE, "sigmoid").table
+    decided = decide(shuffled, Protocol.CV, RULE, "sigmoid").table
     pd.testing.assert_index_equal(decided.index, shuffled.index)
     pd.testing.assert_series_equal(decided["slice_id"], shuffled["slice_id"])
 
 
 def test_the_paper_s_protocol_neither_calibrates_nor_fits_a_threshold(folds):
-    decided = decide(folds, "paper", RULE, "sigmoid")
+    decided = decide(folds, Protocol.PAPER, RULE, "sigmoid")
     assert decided.calibrator is None
     assert (decided.table["threshold"] == 0.5).all()
     assert (decided.table["probability"] == folds["probability"]).all()
@@ -82,6 +84,6 @@ def test_the_paper_s_protocol_neither_calibrates_nor_fits_a_threshold(folds):
 
 def test_one_class_only_is_refused(folds):
     with pytest.raises(HemoError, match="no positive"):
-        decide(folds.assign(truth=0), "cv", RULE, "none")
+        decide(folds.assign(truth=0), Protocol.CV, RULE, "none")
     with pytest.raises(HemoError, match="one class only"):
-        decide(folds.assign(truth=0), "cv", "fixed:0.5", "sigmoid")
+        decide(folds.assign(truth=0), Protocol.CV, OperatingPointRule("fixed", 0.5), "sigmoid")

@@ -30,18 +30,23 @@ def every_decision(truth, probability):
 def test_a_target_is_met_at_the_least_cost(data, target):
     truth, probability = data
     sensitivity, specificity = every_decision(truth, probability)
-    found = metrics.compute(*data, fit(*data, OperatingPointRule("sensitivity_at_least", target)))
+    found = metrics.compute(
+        truth, probability, fit(truth, probability, OperatingPointRule("sensitivity_at_least", target))
+    )
     assert found["recall"] >= target
     assert found["specificity"] == specificity[sensitivity >= target].max()
-    found = metrics.compute(*data, fit(*data, OperatingPointRule("specificity_at_least", target)))
+    found = metrics.compute(
+        truth, probability, fit(truth, probability, OperatingPointRule("specificity_at_least", target))
+    )
     assert found["specificity"] >= target
     assert found["recall"] == sensitivity[specificity >= target].max()
 
 
 @given(predictions())
 def test_youden_is_the_largest_sum_and_the_more_sensitive_of_equals(data):
-    sensitivity, specificity = every_decision(*data)
-    found = metrics.compute(*data, fit(*data, OperatingPointRule("youden")))
+    truth, probability = data
+    sensitivity, specificity = every_decision(truth, probability)
+    found = metrics.compute(truth, probability, fit(truth, probability, OperatingPointRule("youden")))
     best = (sensitivity + specificity).max()
     assert found["recall"] + found["specificity"] == pytest.approx(best)
     assert found["recall"] == sensitivity[sensitivity + specificity >= best - 1e-9].max()

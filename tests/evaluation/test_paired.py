@@ -17,11 +17,11 @@ def blurred(table, noise, seed=0):
 def test_a_worse_run_is_found_worse_and_an_equal_one_equal(simulate):
     table = simulate(0)
     runs = {"sharp": table, "same": table, "blurred": blurred(table, 4)}
-    result = paired.compare(runs, draws=300).set_index(["metric", "first", "second"])
+    result = paired.compare(runs, draws=300).set_index(["metric", "first", "second"]).to_dict("index")
     assert len(result) == 9
-    same = result.loc[("auc", "sharp", "same")]
+    same = result["auc", "sharp", "same"]
     assert (same["difference"], same["p"], same["p_holm"]) == (0, 1, 1)
-    worse = result.loc[("auc", "sharp", "blurred")]
+    worse = result["auc", "sharp", "blurred"]
     assert worse["low"] > 0
     assert worse["p_holm"] < 0.05
 

@@ -6,6 +6,7 @@ import pytest
 from hemo import families
 from hemo.errors import HemoError
 from hemo.families._augment import augmentation
+from hemo.families.cnn import ConvolutionalNetwork
 
 
 def augmented(images: np.ndarray, strength: float, seed: int = 0, training: bool = True) -> np.ndarray:
@@ -47,8 +48,10 @@ def test_a_pretrained_trunk_is_where_training_starts(tmp_path) -> None:
     families.save(first, "cnn", tmp_path / "model")
     still = {**small, "pretrained": str(tmp_path), "learning_rate": 1e-12}
     second = families.build("cnn", still, seed=1).fit(images, truth)
-    kernel = [c.network_.layers[2].get_weights()[0] for c in (first, second)]
-    np.testing.assert_allclose(*kernel, atol=1e-6)
+    assert isinstance(first, ConvolutionalNetwork)
+    assert isinstance(second, ConvolutionalNetwork)
+    before, after = (c.network_.layers[2].get_weights()[0] for c in (first, second))
+    np.testing.assert_allclose(before, after, atol=1e-6)
     with pytest.raises(HemoError, match="another network"):
         families.build("cnn", {**still, "filters": [5]}).fit(images, truth)
     with pytest.raises(HemoError, match="no network.keras in it"):

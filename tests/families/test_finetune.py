@@ -7,8 +7,9 @@ import pytest
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families import _copies
+from hemo.families import _stem_maps
 from hemo.families._backbones import ARCHITECTURES, backbone, build, split
+from hemo.families.finetune import FineTuned
 
 TINY = {"weights": "none", "size": 64, "blocks": 1, "copies": 1, "epochs": 2, "C": 1.0, "learning_rate": 1e-3}
 
@@ -35,6 +36,7 @@ def test_frozen_part_and_tail_are_together_the_backbone(name: str) -> None:
 def test_only_the_tail_and_the_head_learn() -> None:
     start = backbone("lite0", "none", 0).network.get_weights()
     classifier = families.build("finetune", TINY).fit(*toy())
+    assert isinstance(classifier, FineTuned)
     frozen = classifier.stem_.get_weights()
     for before, after in zip(start, frozen, strict=False):
         np.testing.assert_array_equal(before, after)
@@ -49,7 +51,7 @@ def test_only_the_tail_and_the_head_learn() -> None:
 def test_training_sees_the_network_that_predicts() -> None:
     images, truth = toy()
     given = {**TINY, "weights": "imagenet", "blocks": 3, "dropout": 0.0, "augmentation": 0.0, "epochs": 1}
-    first = {}
+    first: dict[str, float] = {}
     still = {**given, "optimizer": "sgd", "learning_rate": 1e-12, "batch_size": 8}
     families.build("finetune", still).fit(
         images, truth, validation=(images, truth), on_epoch=lambda epoch, figures: first.update(figures)
@@ -67,22 +69,27 @@ def test_what_does_not_lower_the_validation_loss_is_not_kept() -> None:
     assert ((classifier.predict_proba(toy(seed=2)[0])[:, 1] > 0.5) == truth).mean() > 0.8
 
 
-def test_frozen_maps_of_slices_are_computed_once_and_augmented_copies_differ(
+def test_frozen_maps_of_slices_are_computed_once_and_augmented_stem_maps_differ(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[int] = []
-    remembered = _copies.remembered
+    cached_features = _stem_maps.cached_features
 
     def counted(images: np.ndarray, kind: str, compute, on_disk: bool = False) -> np.ndarray:
-        return remembered(images, kind, lambda new: seen.append(len(new)) or compute(new), on_disk)
+        def computed(new: np.ndarray) -> np.ndarray:
+            seen.append(len(new))
+            return compute(new)
 
-    monkeypatch.setattr(_copies, "remembered", counted)
+        return cached_features(images, kind, computed, on_disk)
+
+    monkeypatch.setattr(_stem_maps, "cached_features", counted)
     images, truth = toy(seed=5)
     for C in (1.0, 2.0):
         classifier = families.build("finetune", {**TINY, "C": C}).fit(images, truth)
     assert seen == [32, 0]
-    plain = _copies.stem_maps(classifier.front_, images, "again")
-    copies = [_copies.stem_maps(classifier.front_, images, "", 0.5, seed) for seed in (1, 1, 2)]
+    assert isinstance(classifier, FineTuned)
+    plain = _stem_maps.stem_maps(classifier.front_, images, "again")
+    copies = [_stem_maps.stem_maps(classifier.front_, images, "", 0.5, seed) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(copies[0], copies[1])
     assert (copies[0] != copies[2]).any()
     assert (copies[0] != plain).any()
@@ -90,6 +97,7 @@ def test_frozen_maps_of_slices_are_computed_once_and_augmented_copies_differ(
 
 def test_a_saved_classifiers_backbone_is_the_start_of_another(tmp_path: Path) -> None:
     first = families.build("finetune", TINY).fit(*toy())
+    assert isinstance(first, FineTuned)
     families.save(first, "finetune", tmp_path / "phantom")
     part = backbone("lite0", str(tmp_path / "phantom"), 0)
     expected = [*first.stem_.get_weights(), *first.tail_.get_weights()]

@@ -9,6 +9,7 @@ from sklearn.svm import LinearSVC
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.families._linear import LinearClassifier
 from hemo.families._platt import cross_fitted_scores, fit_sigmoid
 from hemo.families._rowspace import features, gram_factor
 
@@ -44,6 +45,7 @@ def test_a_support_vector_machine_on_the_slices_own_space_is_the_one_on_pixels(s
     images, truth = slices(50, 12, channels=2)
     params = {"C": 1e-4, "tol": 1e-7, "max_iter": 100_000, "scale": scale}
     classifier = families.build("linear_svc", params).fit(images, truth)
+    assert isinstance(classifier, LinearClassifier)
     flat = images.reshape(50, -1).astype(float)
     pixels = {"standardise": standardised(images, images), "unit": flat / 255, "none": flat}[scale]
     direct = LinearSVC(C=1e-4, tol=1e-7, max_iter=100_000, dual=True).fit(pixels, truth)
@@ -55,6 +57,7 @@ def test_a_support_vector_machine_on_the_slices_own_space_is_the_one_on_pixels(s
 def test_weights_and_mean_slice_add_up_to_the_decision() -> None:
     images, truth = slices(40, 12, channels=3)
     classifier = families.build("sgd", {"components": 7}).fit(images, truth)
+    assert isinstance(classifier, LinearClassifier)
     total = classifier.attribution(images).sum(axis=(1, 2)) + classifier.intercept_
     np.testing.assert_allclose(total, classifier.decision_function(images), rtol=1e-4, atol=1e-4)
 
@@ -157,6 +160,8 @@ def test_looser_fits_give_a_support_vector_machine_the_sigmoid_of_strict_ones(
     loose = families.build("linear_svc", {}).fit(images, truth)
     monkeypatch.setattr(type(loose), "cross_fit_slack", 1.0)
     strict = families.build("linear_svc", {}).fit(images, truth)
+    assert isinstance(loose, LinearClassifier)
+    assert isinstance(strict, LinearClassifier)
     np.testing.assert_array_equal(loose.weights_, strict.weights_)
     assert loose.sigmoid_ != strict.sigmoid_
     np.testing.assert_allclose(loose.sigmoid_, strict.sigmoid_, rtol=0.02)

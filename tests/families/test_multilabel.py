@@ -1,6 +1,7 @@
 """Several labels learnt by one network: unknown labels do not count, and each label is a classifier."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def right(classifier: families.Classifier, images: np.ndarray, truth: np.ndarray
 )
 def test_each_label_learnt_together_is_a_classifier_of_its_own(params: dict, tmp_path: Path) -> None:
     images, truth = toy()
-    network = families.build("multilabel", {"learning_rate": 0.003, **params})
+    network: Any = families.build("multilabel", {"learning_rate": 0.003, **params})
     network.fit(images, truth, validation=toy(16, seed=1))
     other, known = toy(seed=2)
     together = network.network_(other.astype(np.float32), training=False).numpy()
@@ -63,10 +64,15 @@ def test_each_label_learnt_together_is_a_classifier_of_its_own(params: dict, tmp
 
 def test_the_trunk_is_run_once_for_all_labels_and_anew_for_another_training(monkeypatch) -> None:
     images, truth = toy()
-    trained = [families.build("multilabel", CNN, seed).fit(images, truth) for seed in (0, 1)]
+    trained: list[Any] = [families.build("multilabel", CNN, seed).fit(images, truth) for seed in (0, 1)]
     computed = []
     run = Graph.__call__
-    monkeypatch.setattr(Graph, "__call__", lambda self, new: computed.append(len(new)) or run(self, new))
+
+    def counted(self, new):
+        computed.append(len(new))
+        return run(self, new)
+
+    monkeypatch.setattr(Graph, "__call__", counted)
     other, _ = toy(seed=3)
     for network in trained:
         for label in range(2):

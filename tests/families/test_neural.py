@@ -118,6 +118,7 @@ def test_dropout_and_augmentation_repeat_under_the_same_seed() -> None:
 def test_augmentation_and_optimizer_are_not_in_what_is_kept() -> None:
     params = {"layers": [4], "optimizer": "adam", "epochs": 1, "augmentation": 1.0}
     classifier = families.build("ann", params).fit(*toy())
+    assert isinstance(classifier, DenseNetwork)
     assert not [layer for layer in classifier.network_.layers if type(layer).__name__.startswith("Random")]
     assert getattr(classifier.network_, "optimizer", None) is None
     assert classifier.n_parameters == 256 * 4 + 4 + 4 + 1

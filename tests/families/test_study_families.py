@@ -1,5 +1,7 @@
 """Families that judge a slice by its study."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,8 @@ def test_a_slice_alone_is_its_own_study():
 def test_other_studies_do_not_matter_and_the_own_one_does(family, params):
     images, truth = slices(64)
     study = np.repeat(np.arange(16), 4)
-    classifier = families.build(family, params).fit(images, truth, study=study)
+    classifier: Any = families.build(family, params)
+    classifier.fit(images, truth, study=study)
     both = classifier.predict_proba(images[:8], study=STUDY)
     np.testing.assert_allclose(both[:4], classifier.predict_proba(images[:4], study=STUDY[:4]), atol=1e-9)
     assert not np.allclose(both, classifier.predict_proba(images[:8]))
@@ -51,9 +54,11 @@ def test_a_rare_label_leans_on_any_by_the_share_that_is_asked(how):
     labels[:, 0] = truth
     rare = truth * (np.arange(64) % 4 == 2)
     words = {"members": MEMBERS, "how": how}
-    fit = lambda share, y: families.build("ensemble", {**words, "any": share}).fit(  # noqa: E731
-        images, y, study=np.repeat(np.arange(16), 4), labels=labels
-    )
+
+    def fit(share, y) -> Any:
+        classifier: Any = families.build("ensemble", {**words, "any": share})
+        return classifier.fit(images, y, study=np.repeat(np.arange(16), 4), labels=labels)
+
     np.testing.assert_allclose(fit(1, rare).predict_proba(images), fit(0, truth).predict_proba(images))
     assert set(fit(0.5, rare).groups_) == {"own", "any"}
     assert set(fit(0.5, truth).groups_) == {"own"}

@@ -1,10 +1,16 @@
 """Fixtures of a tracking store: with runs, with versions in production. Imports wait until they are used."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from tests.helpers.registry_world import Runs
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Runs]":
     """A store with training runs of `any` and `epidural` in the experiment `made up`, made once a session.
 
     Returns the folder with `mlflow.db`, and (label, name) to run: `good`, `better` and `bad`.
@@ -27,7 +33,7 @@ def trained(tmp_path_factory):
 
 
 @pytest.fixture
-def store(trained, tmp_path, monkeypatch):
+def store(trained: "tuple[Path, Runs]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Runs":
     """A copy of the store of `trained` as the tracking store in use; returns the runs."""
     from tests.helpers.registry_world import empty_store
 
@@ -37,7 +43,7 @@ def store(trained, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def promoted_once(trained, tmp_path_factory):
+def promoted_once(trained: "tuple[Path, Runs]", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of `trained` with a panel: `any` promoted, `epidural` against the gate. Returns its folder."""
     from tests.helpers.registry_world import case, decide, empty_store
 
@@ -50,7 +56,9 @@ def promoted_once(trained, tmp_path_factory):
 
 
 @pytest.fixture
-def promoted(promoted_once, trained, tmp_path, monkeypatch):
+def promoted(
+    promoted_once: Path, trained: "tuple[Path, Runs]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> "Runs":
     """A copy of the store with a panel as the tracking store in use; returns the runs."""
     from tests.helpers.registry_world import empty_store
 

@@ -1,8 +1,9 @@
 """Scans made for tests: a head of ellipses in HU, as DICOM bytes or files."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
+
+from hemo.imaging import Excluded, RawSlice
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 """Real data, where it is present."""
@@ -73,10 +76,19 @@ def make_dicom(stored: NDArray[Any], syntax: str = "explicit", **elements: Any) 
     dataset.file_meta.TransferSyntaxUID = UIDS[syntax]
     dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    order = ">" if syntax == "big" else "<"
+    order: Literal["<", ">"] = ">" if syntax == "big" else "<"
     dataset.PixelData = stored.astype(stored.dtype.newbyteorder(order)).tobytes()
     if dataset.BitsAllocated == 8 and len(dataset.PixelData) % 2:
         dataset.PixelData += b"\0"
     stream = io.BytesIO()
     dataset.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def slices_of(parts: Iterable[RawSlice | Excluded]) -> list[RawSlice]:
+    """Return a file's slices, none of which may be excluded."""
+    slices = []
+    for part in parts:
+        assert isinstance(part, RawSlice), part
+        slices.append(part)
+    return slices

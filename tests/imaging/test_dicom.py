@@ -1,5 +1,7 @@
 import contextlib
 import zlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -15,7 +17,7 @@ from hemo.imaging import Excluded, RawSlice, read_one, read_parts
 from hemo.imaging.dicom import read_dicom
 from hemo.imaging.dicom_native import syntax
 from hemo.imaging.raw import AIR
-from tests.helpers.scans import head, make_dataset, make_dicom
+from tests.helpers.scans import head, make_dataset, make_dicom, slices_of
 
 HEAD = head()
 STORED = (HEAD + 1024).astype(np.int16)
@@ -55,7 +57,7 @@ def make_jpeg_lossless(stored):
     dataset = make_dataset(stored.astype(np.uint16), RescaleIntercept="-1024")
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.JPEGLosslessSV1
-    frame = imagecodecs.ljpeg_encode(stored.astype(np.uint16), bitspersample=16)
+    frame = bytes(imagecodecs.ljpeg_encode(stored.astype(np.uint16), bitspersample=16))
     dataset.PixelData = encapsulate([frame])
     dataset["PixelData"].VR = "OB"
     stream = pydicom.filebase.DicomBytesIO()
@@ -63,21 +65,26 @@ def make_jpeg_lossless(stored):
     return stream.getvalue()
 
 
-@given(st.lists(st.floats(-np.pi, np.pi), min_size=3, max_size=3), st.floats(-500, 500))
-@settings(max_examples=20)
-def test_the_position_is_that_along_the_normal_under_any_tilt_and_turn(angles, height):
-    (a, b, c) = angles
+@given(
+    st.floats(-np.pi, np.pi), st.floats(-0.5, 0.5), st.floats(-0.4, 0.4), st.booleans(), st.floats(-500, 500)
+)
+@settings(max_examples=30)
+def test_the_position_grows_to_the_head_along_the_normal_under_any_tilt_and_turn(a, b, c, below, height):
     turn = np.array([[np.cos(a), np.sin(a), 0], [-np.sin(a), np.cos(a), 0], [0, 0, 1]])
     tilt = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
     roll = np.array([[np.cos(c), 0, np.sin(c)], [0, 1, 0], [-np.sin(c), 0, np.cos(c)]])
     across, down, normal = turn @ tilt @ roll
+    if below:  # seen from the head
+        across = -across
     origin = height * normal - 120 * across - 90 * down
     data = make_dicom(
         HEAD,
         ImagePositionPatient=[f"{v:.6f}" for v in origin],
         ImageOrientationPatient=[f"{v:.9f}" for v in (*across, *down)],
     )
-    assert read_one(data).position == pytest.approx(height, abs=1e-3)
+    raw = read_one(data)
+    assert raw.position == pytest.approx(height, abs=1e-3)
+    assert raw.normal == pytest.approx(normal, abs=1e-3)
 
 
 def test_without_a_position_the_location_and_then_the_number_stand_in():
@@ -107,14 +114,14 @@ def test_monochrome1_does_not_invert_hu_but_inverts_a_gray_picture():
         read_one(make_dicom(HEAD, PhotometricInterpretation="MONOCHROME1")).pixels, HEAD
     )
     gray = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
-    words = {"Modality": "OT", "RescaleSlope": None, "RescaleIntercept": None}
+    words: dict[str, Any] = {"Modality": "OT", "RescaleSlope": None, "RescaleIntercept": None}
     raw = read_one(make_dicom(gray, PhotometricInterpretation="MONOCHROME1", **words))
     assert not raw.hu
     np.testing.assert_array_equal(raw.pixels, 255 - gray)
 
 
 def test_signed_numbers_that_reach_air_need_no_rescale_tags():
-    words = {"Modality": "OT", "RescaleSlope": None, "RescaleIntercept": None}
+    words: dict[str, Any] = {"Modality": "OT", "RescaleSlope": None, "RescaleIntercept": None}
     np.testing.assert_array_equal(read_one(make_dicom(HEAD, **words)).pixels, HEAD)
     with pytest.raises(Excluded, match="no rescale tags"):
         read_one(make_dicom((HEAD + 1024).astype(np.uint16), **words))
@@ -140,7 +147,7 @@ def test_what_is_no_usable_ct_slice_is_excluded_with_its_reason(elements, reason
 
 def test_a_multi_frame_image_is_expanded_in_order():
     frames = np.stack([head(seed=k) for k in range(3)])
-    parts = read_parts(make_dicom(frames, SOPInstanceUID="1.2"))
+    parts = slices_of(read_parts(make_dicom(frames, SOPInstanceUID="1.2")))
     assert [part.slice_id for part in parts] == ["1.2_1", "1.2_2", "1.2_3"]
     assert [part.position for part in parts] == [1, 2, 3]
     np.testing.assert_array_equal(np.stack([part.pixels for part in parts]), frames)
@@ -161,7 +168,7 @@ def test_frames_with_functional_groups_have_their_own_place_and_rescale():
     data = make_dicom(
         frames, RescaleSlope=None, RescaleIntercept=None, PerFrameFunctionalGroupsSequence=Sequence(each)
     )
-    parts = read_parts(data)
+    parts = slices_of(read_parts(data))
     assert [part.position for part in parts] == [10, 5]
     np.testing.assert_array_equal(parts[1].pixels, np.maximum(frames[1] - 1, AIR))
 
@@ -177,7 +184,7 @@ def test_one_bad_frame_does_not_cost_the_others():
 @settings(max_examples=150, deadline=None)
 def test_any_damage_gives_a_slice_or_a_reason_and_never_another_error(data):
     name = data.draw(st.sampled_from(["plain", "CT_small.dcm", "693_J2KI.dcm", "image_dfl.dcm"]))
-    whole = make_dicom(HEAD) if name == "plain" else open(get_testdata_file(name), "rb").read()  # noqa: SIM115
+    whole = make_dicom(HEAD) if name == "plain" else Path(str(get_testdata_file(name))).read_bytes()
     content = bytearray(whole[: data.draw(st.integers(132, len(whole)))])
     for _ in range(data.draw(st.integers(0, 8))):
         content[

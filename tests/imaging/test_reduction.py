@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from hemo.errors import HemoError
 from hemo.imaging import PAPER, Excluded, RawSlice, Reduction, read_one, read_reduced, reduce
-from hemo.imaging.reduction import shrink
+from hemo.imaging.shrink import shrink
 from hemo.imaging.windows import WINDOWS, apply_window
 from tests.helpers.scans import head, make_dicom
 
@@ -78,7 +79,7 @@ def test_dicom_read_for_a_reduction_reduces_as_if_read_without(kind, intercept, 
     stored = np.clip(head(128) * np.int16(2) - intercept, np.iinfo(kind).min, 2**bits - 1).astype(kind)
     stored[:9, :9] = np.iinfo(kind).max if bits == 16 else 4095
     stored[:9, 9:20] = 0
-    tags = {} if padding is None else {"PixelPaddingValue": int(padding)}
+    tags: dict[str, Any] = {} if padding is None else {"PixelPaddingValue": int(padding)}
     data = make_dicom(stored, RescaleIntercept=str(intercept), BitsStored=bits, HighBit=bits - 1, **tags)
     reduction = Reduction(40, (window,), crop)
     try:

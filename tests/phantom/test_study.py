@@ -18,6 +18,7 @@ from hemo.phantom.fields import sample
 from hemo.phantom.hemorrhage import ACUTE, SUBACUTE, Hemorrhage, draw_hemorrhage
 from hemo.phantom.skull import suture_coronal, suture_lambdoid
 from hemo.phantom.study import PROFILES, VISIBLE_AREA, head
+from tests.helpers.present import present
 
 BLOOD_HU = (SUBACUTE[0] - 10, ACUTE[1] + 12)
 """What clots may measure, their grain included."""
@@ -57,7 +58,7 @@ def test_an_epidural_lies_between_skull_and_brain_and_crosses_no_suture(seed):
     at = p.take(np.flatnonzero(blood))
     assert blood.sum() > 10
     assert at.vault.min() > -1
-    assert (at.vault <= sample(one.thickness, at.x, at.y, SURFACE_PIXEL) + 0.5).all()
+    assert (at.vault <= sample(present(one.thickness), at.x, at.y, SURFACE_PIXEL) + 0.5).all()
     # Sutures are of the skull: below it the plane of one bounds nothing.
     near = at.vault < 3
     for side in (suture_coronal(at.v, at.w), suture_lambdoid(at.v, at.w), at.u):

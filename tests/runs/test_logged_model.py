@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -13,10 +14,25 @@ from tests.helpers.registry_world import empty_store
 
 
 def test_an_ensemble_of_trees_and_linear_models_is_served_without_tensorflow():
+    light: dict[str, Any]
+    heavy: dict[str, Any]
     light, heavy = ({"members": {name: {}}} for name in ("sequence", "transfer"))
     assert not any("tensorflow" in line for line in logged_model.requirements("ensemble", light))
     assert any("tensorflow" in line for line in logged_model.requirements("ensemble", heavy))
     assert any("tensorflow" in line for line in logged_model.requirements("cnn", {"filters": (4,)}))
+
+
+def test_what_reads_the_trees_is_needed_where_there_are_trees_and_nowhere_else():
+    trees: dict = {"members": {"boosted": {}}}
+    linear: dict = {"members": {"sequence": {}}}
+    for family, params, needed in [
+        ("boosted", {}, True),
+        ("logreg", {}, False),
+        ("ensemble", trees, True),
+        ("ensemble", linear, False),
+    ]:
+        lines = logged_model.requirements(family, params)
+        assert any(line.startswith("treelite==") for line in lines) is needed
 
 
 def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tmp_path, monkeypatch):
@@ -24,9 +40,9 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 32, 32, 1), dtype=np.uint8)
     classifier = families.build("sequence").fit(images, np.arange(40) % 2)
-    fitted = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5)
+    fitted: Any = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5)
     plan = Plan(None, "natural", OperatingPointRule("fixed", 0.5), 0, 0)
-    store = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1")
+    store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1", thickness=5.0)
     with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
         logged = logged_model.log(tmp_path, fitted, Training(store, plan, "sequence", "any", {}))
     model = mlflow.pyfunc.load_model(logged.model_uri)

@@ -18,7 +18,7 @@ import pydicom.data
 import pytest
 
 from hemo import imaging
-from hemo.registry import panel
+from hemo.registry import names, panel
 from hemo.serving import Member
 from tests.helpers.registry_world import empty_store
 
@@ -56,7 +56,7 @@ def served(promoted_once, tmp_path_factory):
         "models",
         "serve",
         "-m",
-        panel.URI,
+        names.PANEL_URI,
         "--env-manager",
         "local",
         "-p",
@@ -111,7 +111,7 @@ def files() -> dict[str, bytes]:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     return {
         "png": png(noise),
-        "dicom": Path(pydicom.data.get_testdata_file("CT_small.dcm")).read_bytes(),
+        "dicom": Path(str(pydicom.data.get_testdata_file("CT_small.dcm"))).read_bytes(),
     }
 
 
@@ -142,7 +142,7 @@ def test_slices_that_carry_a_study_get_its_summary(served, files):
 
 
 def test_the_studys_own_identifier_never_comes_back(served, files):
-    uid = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm")).StudyInstanceUID
+    uid = pydicom.dcmread(str(pydicom.data.get_testdata_file("CT_small.dcm"))).StudyInstanceUID
     _, answer = post(served[0], records(files["dicom"]))
     assert str(uid) not in json.dumps(answer)
     assert answer["predictions"][0]["study"].startswith("study-")

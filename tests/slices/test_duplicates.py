@@ -8,6 +8,7 @@ from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.phantom import make_study, patient_seed
 from hemo.slices import duplicates
+from tests.helpers.present import present
 from tests.helpers.stores import write_store
 
 PATIENTS, SLICES = 6, 14
@@ -37,7 +38,7 @@ def in_another_window(image: np.ndarray) -> np.ndarray:
 
 
 def compressed(image: np.ndarray) -> np.ndarray:
-    return cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 70])[1], 0)
+    return present(cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 70])[1], 0))
 
 
 CHANGES = {

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hemo.slices.records import _array
 from tests.helpers.folders import dicom_folder
 
-VALUES = {
+VALUES: dict[pa.DataType, list[Any]] = {
     pa.string(): ["a", "", "zwölf", None, "b" * 300],
     pa.list_(pa.int64()): [[1, -(2**63)], [], None, [2**63 - 1]],
     pa.bool_(): [True, False, None, True, True, False, None, False, True],
@@ -41,12 +42,12 @@ import sys
 from pathlib import Path
 import hemo.slices.workers
 from hemo.imaging.reduction import Reduction
-from hemo.slices.shards import Task, write_shard
+from hemo.slices.shards import ShardTask, write_shard
 from hemo.slices.sources import find_sources
 
 place = Path({str(tmp_path)!r})
 sources = tuple(find_sources(place / "scans", ("brain",)))
-write_shard(Task(0, place / "shards", sources, Reduction(size=16), b"k" * 32))
+write_shard(ShardTask(0, place / "shards", sources, Reduction(size=16), b"k" * 32))
 print((place / "shards" / "00000.npy").exists(), "pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.helpers import ui_store
+from tests.helpers.mlflow_default import forget_stores
+from tests.helpers.present import present
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
@@ -35,8 +37,7 @@ def links(tmp_path_factory):
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")  # tests before may have set another
         ui_store.make(folder)
-        mlflow.set_tracking_uri(None)
-        mlflow.set_registry_uri(None)
+        forget_stores()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -45,10 +46,10 @@ def links(tmp_path_factory):
         cwd=folder, env={k: v for k, v in os.environ.items() if k not in hidden},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    for line in ui.stderr:
+    for line in present(ui.stderr):
         if "Ctrl-C ends it" in line:
             break
-    printed = [ui.stdout.readline().strip() for _ in range(8)]
+    printed = [present(ui.stdout).readline().strip() for _ in range(8)]
     yield dict(zip(printed[::2], printed[1::2], strict=True))
     ui.send_signal(signal.SIGINT)
     assert ui.wait(60) == 0

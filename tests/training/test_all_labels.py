@@ -1,5 +1,7 @@
 """Labels learnt together: one fit a round for all, and for each what a training of its own would give."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ class Spy:
 
 
 def trained(store, monkeypatch, sampling="natural", protocol="cv"):
-    shown = []
+    shown: list[Any] = []
     monkeypatch.setattr(families, "build", lambda *_: Spy(shown))
     split = make_split(store.index, Protocol(protocol), seed=3, folds=FOLDS)
     plan = Plan(split, sampling, OperatingPointRule("sensitivity_at_least", 0.85), positives=3145, seed=3)

@@ -1,6 +1,7 @@
 """Training learns nothing from the patients it is judged on."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ class Spy:
 @pytest.fixture
 def shown(monkeypatch):
     """What every classifier trained in the test was shown, in order."""
-    seen = []
+    seen: list[Any] = []
     monkeypatch.setattr(families, "build", lambda *_: Spy(seen))
     return seen
 
@@ -169,7 +170,7 @@ class StudySpy(Spy):
 @pytest.fixture
 def whole(monkeypatch):
     """What a classifier that learns from whole studies was shown."""
-    seen = []
+    seen: list[Any] = []
     asking = dataclasses.replace(families.get("logreg"), study=True, labels=True)
     monkeypatch.setattr(families, "get", lambda _: asking)
     monkeypatch.setattr(families, "build", lambda *_: StudySpy(seen))

@@ -39,6 +39,11 @@ def place(world) -> tuple[str, str]:
     return experiment, tracking.client().create_run(experiment).info.run_id
 
 
+def mirror_of(place: tuple[str, str], tags: dict[str, str]) -> Mirror:
+    experiment, parent = place
+    return Mirror(experiment, parent, tags)
+
+
 def runs_of(experiment: str) -> dict[int, mlflow.entities.Run]:
     found = tracking.client().search_runs([experiment], "tags.stage = 'trial'", ViewType.ACTIVE_ONLY)
     numbers = [int(run.data.tags["trial"]) for run in found]
@@ -48,7 +53,7 @@ def runs_of(experiment: str) -> dict[int, mlflow.entities.Run]:
 
 def test_runs_have_the_trials_true_states(place):
     trials = [trial_of(number, state) for number, state in enumerate(STATES)]
-    Mirror(*place, TAGS).sync(trials)
+    mirror_of(place, TAGS).sync(trials)
     runs = runs_of(place[0])
     assert [runs[n].info.status for n in range(3)] == ["FINISHED", "KILLED", "FAILED"]
     assert [runs[n].data.tags["state"] for n in range(3)] == [state.name for state in STATES]
@@ -58,7 +63,7 @@ def test_runs_have_the_trials_true_states(place):
 
 
 def test_a_pruned_trial_has_curves_but_no_final_figure(place):
-    Mirror(*place, TAGS).sync([trial_of(0, TrialState.COMPLETE), trial_of(1, TrialState.PRUNED)])
+    mirror_of(place, TAGS).sync([trial_of(0, TrialState.COMPLETE), trial_of(1, TrialState.PRUNED)])
     complete, pruned = (run.data for run in runs_of(place[0]).values())
     complete, pruned = sorted((complete, pruned), key=lambda data: data.tags["trial"])
     assert complete.metrics["val/auc"] == 0.7
@@ -68,9 +73,14 @@ def test_a_pruned_trial_has_curves_but_no_final_figure(place):
 
 def test_all_epochs_of_a_trial_go_in_one_call(place, monkeypatch):
     calls = []
-    mirror = Mirror(*place, TAGS)
+    mirror = mirror_of(place, TAGS)
     real = mirror._client.log_batch
-    monkeypatch.setattr(mirror._client, "log_batch", lambda *a, **k: calls.append(a) or real(*a, **k))
+
+    def counted(*given, **words):
+        calls.append(given)
+        return real(*given, **words)
+
+    monkeypatch.setattr(mirror._client, "log_batch", counted)
     mirror.sync([trial_of(0, TrialState.COMPLETE, epochs=50)])
     assert len(calls) == 1
     history = tracking.client().get_metric_history(runs_of(place[0])[0].info.run_id, "epoch/loss")
@@ -80,7 +90,7 @@ def test_all_epochs_of_a_trial_go_in_one_call(place, monkeypatch):
 
 def test_trials_that_wait_or_run_have_no_run_yet(place):
     trials = [trial_of(0, TrialState.RUNNING), trial_of(1, TrialState.WAITING)]
-    assert Mirror(*place, TAGS).sync(trials) == []
+    assert mirror_of(place, TAGS).sync(trials) == []
     assert runs_of(place[0]) == {}
 
 
@@ -92,14 +102,14 @@ def test_a_run_whose_writer_died_is_finished_at_the_next_start(place, monkeypatc
     def die(*_args, **_words):
         raise Killed
 
-    mirror = Mirror(*place, TAGS)
+    mirror = mirror_of(place, TAGS)
     trials = [trial_of(number, state) for number, state in enumerate(STATES)]
     mirror.sync(trials[:1])
     with monkeypatch.context() as patch:
         patch.setattr(mirror._client, step, die)
         with pytest.raises(Killed):
             mirror.sync(trials)
-    Mirror(*place, TAGS).sync(trials)
+    mirror_of(place, TAGS).sync(trials)
     assert {n: run.info.status for n, run in runs_of(place[0]).items()} == {
         trial.number: STATUS[trial.state] for trial in trials
     }
@@ -107,7 +117,7 @@ def test_a_run_whose_writer_died_is_finished_at_the_next_start(place, monkeypatc
 
 def test_runs_of_an_earlier_start_hang_below_the_present_one(place):
     trials = [trial_of(0, TrialState.COMPLETE)]
-    Mirror(*place, TAGS).sync(trials)
+    mirror_of(place, TAGS).sync(trials)
     later = tracking.client().create_run(place[0]).info.run_id
     mirror = Mirror(place[0], later, TAGS)
     assert mirror.sync(trials) == []
@@ -116,12 +126,12 @@ def test_runs_of_an_earlier_start_hang_below_the_present_one(place):
 
 def test_runs_of_a_deleted_study_of_the_same_name_are_left_alone(place):
     trials = [trial_of(0, TrialState.COMPLETE)]
-    Mirror(*place, TAGS).sync(trials)
-    assert Mirror(*place, {**TAGS, "study_id": "2"}).sync(trials) == trials
+    mirror_of(place, TAGS).sync(trials)
+    assert mirror_of(place, {**TAGS, "study_id": "2"}).sync(trials) == trials
 
 
 def test_of_two_runs_for_one_trial_one_is_kept(place):
-    one, two = Mirror(*place, TAGS), Mirror(*place, TAGS)
+    one, two = mirror_of(place, TAGS), mirror_of(place, TAGS)
     for mirror in (one, two):
         mirror.sync([trial_of(0, TrialState.COMPLETE)])
     two.look()

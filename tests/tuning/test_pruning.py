@@ -8,6 +8,7 @@ from hemo import families
 from hemo.tuning import folds as folds_
 from hemo.tuning.pruning import FOLD_STEP, RUNGS, STARTUP, FoldAndEpochPruner
 from hemo.tuning.trial import EXPERIMENT, SETTINGS, Result, run_trial
+from tests.helpers.present import present
 
 
 def study_of(*trials: dict[int, float]) -> optuna.Study:
@@ -112,11 +113,11 @@ def test_a_network_that_starts_badly_is_pruned_within_its_first_fold(network):
     bad = network.trials[-1]
     assert bad.state == TrialState.PRUNED
     assert max(bad.intermediate_values) < FOLD_STEP
-    assert Result.of(bad).reason == f"worse after {RUNGS[0]} epochs"
+    assert present(Result.of(bad)).reason == f"worse after {RUNGS[0]} epochs"
 
 
 def test_the_epochs_of_a_networks_first_fold_are_kept(network):
-    found = Result.of(network.trials[0])
+    found = present(Result.of(network.trials[0]))
     assert 1 <= len(found.epochs) <= RUNGS[0]
     assert {"loss", "val_loss"} <= set(found.epochs[0])
-    assert found.figures["parameters"] == 256 * 8 + 8 + 8 + 1
+    assert found.metrics["parameters"] == 256 * 8 + 8 + 8 + 1

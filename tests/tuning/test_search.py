@@ -4,6 +4,7 @@ import random
 import signal
 import threading
 import time
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -11,10 +12,11 @@ import optuna
 import pytest
 from click.testing import CliRunner
 from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from hemo import tracking
-from hemo.comparison.leaderboard import compare
+from hemo import liveness, tracking
+from hemo.comparison.runs import compare
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore
@@ -23,6 +25,7 @@ from hemo.tuning import storage as storages
 from hemo.tuning.mirror import STATUS
 from hemo.tuning.trial import DEFAULT, FAULT, SETTINGS
 from hemo.tuning.worker import run_trials
+from tests.helpers.present import present
 from tests.tuning.conftest import spec_of_study
 
 
@@ -66,12 +69,12 @@ def test_a_study_leaves_its_best_as_an_ordinary_run_on_test_patients_that_no_tri
     (tuned,) = tracking.training_runs(tracking.experiment_id("bleeding"), tuned="true")
     plan = search.holdout_plan(world, SliceStore.open(world.store))
     assert tuned.tags["protocol"] == "holdout"
-    assert tuned.tags["split_digest"] == plan.split.digest
+    assert tuned.tags["split_digest"] == present(plan.split).digest
     assert tuned.tags["trial"] == str(results.best_trial(study).number)
     board = compare(tracking.experiment_id("bleeding")).leaderboard
     assert list(board["family"]) == ["logreg", "logreg@tuned"], "the defaults, to compare with"
     table = tracking.load_predictions(tuned.run_id)
-    part = plan.split.patients.set_index("patient")["part"]
+    part = present(plan.split).patients.set_index("patient")["part"]
     tested = table[table["part"] == "test"]["patient"]
     assert set(tested) == set(part[part == "test"].index)
     (parent,) = runs("study")
@@ -120,7 +123,8 @@ def test_several_objectives_make_a_pareto_study(world, monkeypatch, capsys):
     study = studies(world)["bleeding/logreg/any"]
     assert outcome.values.best == max(trial.values[0] for trial in study.trials)
     assert results.best_trial(study).number in [trial.number for trial in study.best_trials]
-    terminal.print_study(study._storage._backend, study.study_name)
+    storage: Any = study._storage  # Optuna's cache before the storage itself
+    terminal.print_study(storage._backend, study.study_name)
     assert "Pareto front" in capsys.readouterr().out
 
 
@@ -153,11 +157,13 @@ def test_a_study_is_printed_with_its_state_and_best(world, capsys):
 
 
 def test_the_gain_is_positive_whether_more_or_less_is_better():
-    for direction, best in (("maximize", 0.8), ("minimize", 0.2)):
+    for direction, best in ((StudyDirection.MAXIMIZE, 0.8), (StudyDirection.MINIMIZE, 0.2)):
         study = optuna.create_study(direction=direction)
         study.add_trial(create_trial(value=0.5, user_attrs={SETTINGS: DEFAULT}))
         study.add_trial(create_trial(value=best))
-        assert results.values(study) == results.Values(0.5, best, pytest.approx(0.3))
+        found = present(results.values(study))
+        assert (found.default, found.best) == (0.5, best)
+        assert found.gain == pytest.approx(0.3)
 
 
 def test_without_a_value_of_the_defaults_there_is_no_gain():
@@ -191,7 +197,7 @@ def kill_workers(study_name: str, url: str, kills: int, ended: threading.Event) 
             except (KeyError, optuna.exceptions.StorageInternalError):  # not made yet, or its server is down
                 continue
             workers = [t.user_attrs["worker"] for t in trials if "worker" in t.user_attrs]
-            alive = [name for name in workers if storages.is_alive(name)]
+            alive = [name for name in workers if liveness.is_alive(name)]
             if alive:
                 pid = int(rng.choice(alive).rpartition(":")[2].split("@")[0])
                 os.kill(pid, signal.SIGKILL)

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState, create_trial
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.tuning import processes, worker
@@ -158,7 +160,7 @@ def test_a_trial_that_failed_by_itself_is_not_run_again(study):
 
 @pytest.mark.parametrize(
     ("worker", "age"),
-    [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
+    [(liveness.this_process(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
     ids=["this process", "another machine", "begun without a name"],
 )
 def test_a_trial_that_runs_or_has_just_begun_is_left_alone(study, worker, age):
@@ -230,8 +232,10 @@ def test_a_worker_whose_trial_was_taken_for_lost_goes_on(world, monkeypatch):
 
 
 def test_a_dead_worker_that_is_not_replaced_is_counted_once():
-    crew = processes._Crew(SimpleNamespace(study="bleeding/sgd/any", workers=1))
-    crew._processes = [SimpleNamespace(is_alive=lambda: False, exitcode=1)]
+    job: Any = SimpleNamespace(study="bleeding/sgd/any", workers=1)
+    dead: Any = SimpleNamespace(is_alive=lambda: False, exitcode=1)
+    crew = processes._Crew(job)
+    crew._processes = [dead]
     for _ in range(processes.MOST_DEATHS + 1):  # another worker's last trial takes its time
         crew.tend(ended=0, wanted=False)
     assert crew._deaths == 1

@@ -12,12 +12,14 @@ from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.families._linear import LinearClassifier
 from hemo.slices.split import make_split, rounds
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Training
 from hemo.tuning import folds as folds_
 from hemo.tuning.spec import StudySpec
 from hemo.tuning.trial import DEFAULT, EXPERIMENT, FAULT, SETTINGS, Result, run_trial
+from tests.helpers.present import present
 from tests.tuning.conftest import spec_of_study
 
 RULE = OperatingPointRule("sensitivity_at_least", 0.85)
@@ -52,7 +54,7 @@ def spec(blood):
 
 
 def test_no_fold_holds_a_slice_of_a_test_patient(blood):
-    test = rounds(plan(blood).split, blood.index)[0].test
+    test = rounds(present(plan(blood).split), blood.index)[0].test
     used = np.concatenate(
         [np.concatenate([r.train, r.validation, r.test]) for r in folds_.tuning_rounds(plan(blood), blood)]
     )
@@ -63,7 +65,7 @@ def test_no_fold_holds_a_slice_of_a_test_patient(blood):
 
 def test_every_slice_outside_the_test_part_is_predicted_once(blood):
     tested = np.concatenate([one.test for one in folds_.tuning_rounds(plan(blood), blood)])
-    assert sorted(tested) == sorted(folds_.tuning_rows(plan(blood).split, blood))
+    assert sorted(tested) == sorted(folds_.tuning_rows(present(plan(blood).split), blood))
 
 
 def test_networks_stop_early_by_patients_that_they_do_not_learn_from(blood):
@@ -95,7 +97,7 @@ def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, spec):
 
     truth = np.concatenate([fold.truth for fold in folds])
     assert study.best_value == pytest.approx(roc_auc_score(truth, np.concatenate(probability)), abs=1e-3)
-    found = Result.of(study.trials[0])
+    found = present(Result.of(study.trials[0]))
     assert found.params == dict(families.get("logreg").defaults)
     assert set(found.folds) == {0, 1, 2, 3}
 
@@ -104,7 +106,9 @@ def test_a_trial_gives_the_out_of_fold_figure_of_ordinary_fits(folds, spec):
 def test_linear_trials_give_the_probabilities_of_fit_and_predict(folds, family):
     fold, learned = folds[0], folds[0].learned
     for params in ({}, {"components": 8}, {"scale": "unit"}):
-        shared = families.build(family, params, 0).fit_predict(learned.x, learned.y, fold.tested, {})
+        classifier = families.build(family, params, 0)
+        assert isinstance(classifier, LinearClassifier)
+        shared = classifier.fit_predict(learned.x, learned.y, fold.tested, {})
         fitted = families.build(family, params, 0).fit(learned.x, learned.y)
         np.testing.assert_allclose(shared, fitted.predict_proba(fold.tested)[:, 1], atol=1e-4)
 
@@ -113,7 +117,13 @@ def test_what_trials_share_is_computed_once(folds, spec, monkeypatch):
     from hemo.families import _rowspace
 
     calls = []
-    monkeypatch.setattr(_rowspace, "_features", lambda *a, f=_rowspace._features: calls.append(1) or f(*a))
+    features = _rowspace._features
+
+    def counted(*given):
+        calls.append(1)
+        return features(*given)
+
+    monkeypatch.setattr(_rowspace, "_features", counted)
     _rowspace._cache.clear()
     for fold in folds:
         fold.memory.clear()
@@ -133,7 +143,7 @@ def test_the_same_parameters_are_not_run_twice(folds, spec, monkeypatch):
     study.optimize(lambda trial: run_trial(trial, spec, folds, np.inf), 1)
     first, second = study.trials
     assert second.value == first.value
-    assert Result.of(second).same_as == 0
+    assert present(Result.of(second)).same_as == 0
     assert second.intermediate_values == first.intermediate_values
 
 
@@ -148,7 +158,7 @@ def test_parameters_that_run_elsewhere_at_this_moment_are_not_run_twice(folds, s
     study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, spec, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
-    assert Result.of(study.trials[1]).same_as == 0
+    assert present(Result.of(study.trials[1])).same_as == 0
 
 
 def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, spec):
@@ -156,7 +166,7 @@ def test_a_trial_that_the_end_cut_short_may_be_tried_again(folds, spec):
     for _ in range(2):
         study.enqueue_trial(dict(families.get("logreg").default_trial))
     study.optimize(lambda trial: run_trial(trial, spec, folds, 0), 1)
-    assert Result.of(study.trials[0]).reason == "out of time"
+    assert present(Result.of(study.trials[0])).reason == "out of time"
     study.optimize(lambda trial: run_trial(trial, spec, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.COMPLETE
 
@@ -168,7 +178,7 @@ def test_the_first_settings_are_neither_pruned_nor_cut_short(folds, spec):
     assert study.trials[0].state == TrialState.COMPLETE
     study.optimize(lambda trial: run_trial(trial, spec, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
-    assert Result.of(study.trials[1]).figures == {}
+    assert present(Result.of(study.trials[1])).metrics == {}
 
 
 def test_a_fault_is_kept_with_the_trial(folds, spec, monkeypatch):
@@ -197,7 +207,7 @@ def test_an_experiments_own_parameters_are_drawn_from_no_distribution(blood, fol
     own = spec_of(training_of(blood, C=0.5))
     study.optimize(lambda trial: run_trial(trial, own, folds, np.inf), 1)
     assert study.trials[0].params == {}
-    assert Result.of(study.trials[0]).params["C"] == 0.5
+    assert present(Result.of(study.trials[0])).params["C"] == 0.5
 
 
 @settings(max_examples=30, deadline=None)
@@ -208,8 +218,13 @@ def test_an_experiments_own_parameters_are_drawn_from_no_distribution(blood, fol
 def test_a_result_is_read_back_as_it_was_written(folds_found, epochs):
     result = Result({"layers": [4, 2], "C": 1.0}, {"auc": 0.5}, folds_found, epochs, 3, "worse")
     study = optuna.create_study()
-    study.optimize(lambda trial: result.write(trial) or 0.0, 1)
-    assert Result.of(study.trials[0]) == result
+
+    def objective(trial: optuna.Trial) -> float:
+        result.write(trial)
+        return 0.0
+
+    study.optimize(objective, 1)
+    assert present(Result.of(study.trials[0])) == result
 
 
 def test_a_networks_graphs_do_not_outlive_its_trial(blood):
