@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from hemo.pipeline import Outcome
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "hemo compare --experiment experiments/quickstart.yaml --open",
+        "hemo compare --experiment experiments/paper.yaml --paper",
+    )
+)
 @options.experiment
 @click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
