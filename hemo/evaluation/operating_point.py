@@ -208,7 +208,7 @@ def _fitter(
             best = both >= both.max(axis=1, keepdims=True) - 1e-9
             chosen = len(cuts) - 1 - best[:, ::-1].argmax(axis=1)
             undefined = np.isnan(both[:, 0])
-        return np.where(undefined, np.nan, candidates[np.where(undefined, 0, chosen)])
+        return np.where(undefined, np.nan, candidates[chosen])
 
     return thresholds
 

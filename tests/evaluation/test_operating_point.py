@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hemo.errors import HemoError
 from hemo.evaluation import metrics
 from hemo.evaluation.operating_point import OperatingPointRule, _fitter, cross_fit, fit, threshold_interval
+from hemo.evaluation.resampling import patient_counts
 
 
 @st.composite
@@ -192,8 +193,19 @@ def test_an_interval_of_a_threshold_leaves_out_draws_that_lack_a_class_and_repea
     assert low <= value <= high
     assert threshold_interval(table, rule, draws=100, seed=0) == (value, low, high)
     table = simulate(3)
-    assert threshold_interval(table, rule) == threshold_interval(table, rule, 2000, 0)
     assert threshold_interval(table, rule, 200, 0) != threshold_interval(table, rule, 200, 1)
+
+
+def test_an_interval_of_a_threshold_is_of_2000_draws(simulate, monkeypatch):
+    asked = []
+
+    def counted(positive, rows, draws, seed):
+        asked.append((rows, draws, seed))
+        return patient_counts(positive, rows, draws, seed)
+
+    monkeypatch.setattr("hemo.evaluation.operating_point.patient_counts", counted)
+    threshold_interval(simulate(3), OperatingPointRule("youden"))
+    assert asked == [(900, 2000, 0)]
 
 
 def test_one_fold_cannot_be_cross_fitted():
