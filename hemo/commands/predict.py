@@ -26,7 +26,6 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     from hemo import console
     from hemo.registry import panel
     from hemo.registry.names import PANEL_URI
-    from hemo.serving import predict_files
 
     if out:
         predict_files.check_out(Path(out))
@@ -53,7 +52,7 @@ def _show(result: "Prediction") -> None:
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
     shown = table("Probabilities", ("slice", *labels))
     rows = result.table.to_dict("records")
-    for row, name in zip(rows, predict_files.names(result.table), strict=True):
+    for row, name in zip(rows, prediction.names(result.table), strict=True):
         cells = [Text(name)]
         for label in labels:
             positive = row[f"{label}_decision"]
