@@ -26,6 +26,7 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     from hemo import console
     from hemo.registry import panel
     from hemo.registry.names import PANEL_URI
+    from hemo.serving import predict_files
 
     if out:
         predict_files.check_out(Path(out))
@@ -47,7 +48,7 @@ def _show(result: "Prediction") -> None:
     from hemo import console
     from hemo.display.terminal import table
     from hemo.labels import LABELS
-    from hemo.serving import predict_files
+    from hemo.serving import prediction
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
     shown = table("Probabilities", ("slice", *labels))
