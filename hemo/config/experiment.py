@@ -69,6 +69,7 @@ class Reduction(Part):
     crop: bool = True
     resampling: Literal["area", "paper"] = "area"
     neighbours: int = Field(0, ge=0, le=5)
+    hu_offset: int | None = Field(None, ge=-65_535, le=65_535)
 
 
 class Gate(Part):

@@ -103,10 +103,10 @@ def which_answer(slices: Sequence["RawSlice"], thickness: float | None) -> list[
     """
     order, stack = in_study_order(slices)
     study = np.array([slices[row].study or f"alone {row}" for row in order], object)
-    told = np.array([bool(slices[row].series or slices[row].normal) for row in order], bool)
+    described = np.array([bool(slices[row].series or slices[row].normal) for row in order], bool)
     result = [""] * len(slices)
     for name in dict.fromkeys(study.tolist()):
-        here = (study == name) & told
+        here = (study == name) & described
         codes = np.unique(stack[here])
         if len(codes) < 2:
             continue

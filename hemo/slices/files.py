@@ -68,14 +68,15 @@ def _below(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, str]]
             seen.add((facts.st_dev, facts.st_ino))
             with os.scandir(here) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
-        except OSError:  # a folder that may not be looked into holds nothing for us
+        except OSError:
+            yield os.path.split(here)  # whoever reads it will say why it cannot be opened
             continue
         for entry in found:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # False where a link leads to itself
                 linked.append(entry.path)
             elif may_be_scan(entry.name):
                 yield here, entry.name

@@ -157,7 +157,7 @@ class SliceStore:
         return self.column("stack").astype(np.intp)
 
     @cached_property
-    def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _locations(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         return self.column("shard"), self.column("row")
 
     @cached_property
@@ -184,13 +184,13 @@ class SliceStore:
 
         Not memory-mapped: a map's pages count as the process's own and would grow with the store.
         """
-        shards, rows = self._places
+        shards, rows = self._locations
         result = np.empty((len(where), *self._stored_shape), np.uint8)
         size = int(np.prod(self._stored_shape))
         flat = memoryview(result.reshape(-1))  # type: ignore[arg-type]
         offsets = (self._header + rows[where].astype(np.int64) * size).tolist()
-        for place, (shard, offset) in enumerate(zip(shards[where].tolist(), offsets, strict=True)):
-            target = flat[place * size : (place + 1) * size]
+        for number, (shard, offset) in enumerate(zip(shards[where].tolist(), offsets, strict=True)):
+            target = flat[number * size : (number + 1) * size]
             if os.preadv(self._descriptor(shard), [target], offset) != size:
                 path = shard_path(self.folder / "shards", shard)
                 raise HemoError(f"{path}: a shard ends too early: build the store anew")

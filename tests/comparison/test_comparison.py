@@ -62,7 +62,7 @@ def config(store):
 @pytest.fixture(scope="module")
 def written(experiment, config, store):
     folder = store.folder.parent / "written"
-    report.write(runs.compare(experiment), config, folder)
+    report.write(runs.compare(experiment), config, folder, store)
     return folder
 
 

@@ -107,7 +107,8 @@ def test_stacks_of_a_study_do_not_interleave_and_one_answers_for_it():
 def test_only_the_stack_that_answers_makes_the_study_s_probability():
     panel = ServedPanel()
     reduction = Reduction(size=16, windows=("gray",), crop=False)
-    panel.members = [Member("epidural", "sequence", "1", 0.5, reduction, Telling(), thickness=5.0)]
+    telling: Any = Telling()
+    panel.members = [Member("epidural", "sequence", "1", 0.5, reduction, telling, thickness=5.0)]
     table = panel.predict_slices([*of_series("a", "thin", 16, 1.25), *of_series("a", "thick", 5, 5.0)])
     assert table["epidural_probability"].max() == pytest.approx(0.15)
     assert table["study_epidural_probability"].unique().tolist() == [pytest.approx(0.04)]

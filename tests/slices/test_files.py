@@ -32,7 +32,8 @@ def test_a_linked_folder_is_gone_through_once_and_a_loop_ends(tmp_path):
     (root / "b" / "loop").symlink_to(root)
     (root / "0-again").symlink_to(root / "b")
     (root / "there").symlink_to(tmp_path / "elsewhere")
-    assert found(root) == ["1.dcm", "b/2.dcm", "there/3.dcm"]
+    (root / "itself").symlink_to(root / "itself")
+    assert found(root) == ["1.dcm", "b/2.dcm", "itself", "there/3.dcm"]
 
 
 def test_names_that_speak_against_a_scan_and_hidden_ones_are_passed_over(tmp_path):
