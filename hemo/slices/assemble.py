@@ -21,6 +21,7 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
 from hemo.slices.arrange import (
     GEOMETRY,
+    NORMAL,
     in_order,
     once_more,
     one_patient_a_study,
@@ -39,10 +40,12 @@ Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""
 
 KEPT = [
-    "slice_id", "patient", "study", "study_uid", "known", "file_number", "many", "thickness", "digest",
-    "image", "row", "path", *GEOMETRY,
+    "slice_id", "patient", "study", "study_uid", "known", "thickness", "digest", "image", "row", *GEOMETRY,
 ]  # fmt: skip
 """Columns of the records that an index is made of."""
+
+ROUGH = ["thickness", "time", *NORMAL]
+"""Columns that need no more than four bytes."""
 
 _FOLDERS = re.compile(r"[/\\]")
 
@@ -120,6 +123,9 @@ def _read(
         shard = np.full(len(table), int(path.stem), np.int32)
         added = {"shard": shard, **dict(zip(IMAGE, hashes(table["image"]).T, strict=True))}
         table = table.select([name for name in (*KEPT, *further) if name != "image"])
+        for name in ROUGH:
+            column = table.column_names.index(name)
+            table = table.set_column(column, name, table[name].cast(pa.float32()))
         for name, values in added.items():
             table = table.append_column(name, pa.array(values))
         slices.append(table.combine_chunks())
@@ -226,11 +232,17 @@ def assemble(
     """
     old, changes = outdated(paths, present, previous)
     current = ~old
-    further = JUDGED if answering.best else []
+    by_number = labels is not None and labels.volumes is not None
+    further = [
+        *(JUDGED if answering.best else []),
+        *(["path"] if previous is not None else []),
+        *(["file_number", "many"] if by_number else []),
+    ]
     frame, excluded, notes = _read(paths, Records(paths, current), further)
     pa.default_memory_pool().release_unused()
     one_patient_a_study(frame)
     frame["stack"] = stacks_of(frame)
+    frame = frame.drop(columns=["study_uid", "acquisition", *NORMAL[:2]])
     reasons: Reasons = []
     if len(twice := once_more(frame)):
         frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
@@ -259,7 +271,8 @@ def assemble(
     if labels is not None and len(frame):
         rows, refused = _label_rows(frame, paths, current, labels, key)
     frame["label_row"] = rows
-    frame = frame.drop(columns=[*(name for name in GEOMETRY if name not in ("position", "number")), *further])
+    done = {*GEOMETRY, *further, "thickness"} - {"position", "number", "path"}
+    frame = frame.drop(columns=[name for name in frame if name in done])
     values = _labels_of(frame, labels, previous, changes, present, key)
     notes.update(changes.sentences())
     unmatched: list[str] = []

@@ -99,6 +99,8 @@ class _Ids:
         names = [normalized(name) for name in ids]
         if not zeros:
             names = [without_zeros(name) for name in names]
+        if not any("/" in name for name in names):
+            return cls([[]] * len(names), names, 0)
         parts = [[part for part in name.split("/") if part not in ("", ".")] or [""] for name in names]
         folders = [one[:-1] for one in parts]
         low, high = min(folders), max(folders)
