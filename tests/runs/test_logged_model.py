@@ -41,7 +41,7 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     classifier = families.build("sequence").fit(images, np.arange(40) % 2)
     fitted: Any = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5)
     plan = Plan(None, "natural", OperatingPointRule("fixed", 0.5), 0, 0)
-    store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1")
+    store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1", thickness=5.0)
     with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
         logged = logged_model.log(tmp_path, fitted, Training(store, plan, "sequence", "any", {}))
     model = mlflow.pyfunc.load_model(logged.model_uri)
