@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from tests.slices.test_label_worlds import check
 
 WORLDS = 20_000

@@ -28,7 +28,8 @@ from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.imaging.reduction import Reduction
 from hemo.imaging.windows import WINDOWS, apply_window
 from hemo.slices.preprocess import preprocess

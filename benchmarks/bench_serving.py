@@ -34,7 +34,8 @@ import pandas as pd
 
 from benchmarks.bench_reading import dicom_bytes, head
 from hemo import families, tracking
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.imaging import Reduction
 from hemo.labels import LABELS

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS
 from hemo.slices.assemble import label_counts, replace_text, write_index

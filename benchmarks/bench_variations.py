@@ -1,7 +1,7 @@
 """Files as hospitals write them, by the thousand: each is read right, or excluded with a true reason.
 
 `python -m benchmarks.bench_variations [--count 20000] [--seed 0] [--workers 2]`. The files are made from
-seeds by `tests.helpers.variations`; SimpleITK, nibabel and Pillow confirm what is right where headers are honest.
+seeds by `tests.helpers.variations`; SimpleITK, nibabel and Pillow confirm what is right where they can.
 """
 
 import argparse
@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from tests.helpers.variations import variation
 from tests.helpers.variations.judge import judge
 from tests.helpers.variations.oracles import disagrees
@@ -37,7 +38,7 @@ def fates(seeds: Iterable[int]) -> list[tuple[int, str, str, str, str]]:
 
 def general(reason: str) -> str:
     """Return a reason without its numbers."""
-    return re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "N", reason)
+    return re.sub(r"-?\d+(\.\d+)?(e[+-]?\d+)?", "N", re.sub(r" \(.*\)", "", reason))
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from hemo.families._lite0 import lite0, set_weights
 from hemo.families._radiology import DEPTHS, radiological_features
 from hemo.families._torch_file import read_torch_file
 from hemo.families.base import Images
-from hemo.slices.context import neighbour_rows, stack_numbers
+from hemo.slices.context import neighbour_rows
 from hemo.slices.store import SliceStore
 
 
@@ -54,9 +54,7 @@ class Features:
     def from_study(self, name: str) -> Matrix:
         """Return features less their mean over the study."""
         x = pd.DataFrame(self(name))
-        return (
-            x - x.groupby(stack_numbers(self.store.index, np.arange(len(x)))).transform("mean")
-        ).to_numpy()
+        return (x - x.groupby(self.store.stack).transform("mean")).to_numpy()
 
     def neighbours(self) -> Images:
         """Return the slice before, itself and the one after as channels."""

@@ -25,6 +25,7 @@ OWN = {
     "LICENSE": "LICENSE.md",
     "NOTICE": "NOTICE.md",
     "CITATION.cff": "CITATION.md",
+    "docs/notebook.py": "notebook.md",
 }
 """Files that are no Markdown below docs/, and the pages made of them."""
 

@@ -15,8 +15,11 @@ from typing import TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-THREAD_WORDS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""What NumPy's and TensorFlow's libraries read at import to size their thread pools."""
+THREAD_WORDS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+"""What NumPy's, OpenCV's and TensorFlow's libraries read at import to size their thread pools."""
 
 
 def run_all(

@@ -24,6 +24,8 @@ def is_alive(process: str) -> bool | None:
     process
         What `this_process` gave it.
 
+    Examples
+    --------
     >>> is_alive(this_process())
     True
     >>> is_alive("elsewhere:1@1.00") is None

@@ -7,9 +7,8 @@ from hemo import console, tracking
 from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.labels import LABELS
 from hemo.runs import recording
-from hemo.runs.steps import Failed, train_all
+from hemo.runs.steps import Failed, make_trainings, train_all
 from hemo.slices.store import SliceStore
 
 
@@ -47,12 +46,15 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
         if file:
             tracking.log_file(root, Path(file), "experiment")
         store = prepare_store(config, root)
-        failed = train_all(config, store, config.families, LABELS, experiment, root)
-        if len(failed) == len(config.families) * len(LABELS):
+        trainings = make_trainings(config, store, config.families)
+        failed = train_all(trainings, experiment, root, config.workers, console.bar("training"))
+        if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
-        comparison_page.print_comparison(comparison_page.log_comparison(config, experiment, root))
+        found = comparison_page.log_comparison(config, experiment, root, store=store)
+        comparison_page.print_comparison(found)
         if not config.protocol.by_patient:
-            paper_page.print_paper(paper_tables.log_paper(config, experiment, root))
+            tables = paper_tables.log_paper(config, experiment, root)
+            paper_page.print_paper(tables)
         decisions = promotion.promote_and_print(config, experiment, root)
     return Outcome(failed, bool((decisions["production"] != "none").any()))
 

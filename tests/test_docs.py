@@ -6,6 +6,8 @@ import hashlib
 import importlib
 import io
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -46,7 +48,17 @@ def test_every_link_leads_to_a_file_of_the_project_and_to_a_heading_in_it(page: 
 
 def test_every_page_of_the_docs_is_in_the_map_or_named_by_a_page_that_is() -> None:
     named = {Path(target).name for page in PAGES for target, _ in LINK.findall(page.read_text())}
-    assert {page.name for page in (ROOT / "docs").glob("*.md")} - named == {"index.md"}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - named <= {"index.md"}
+
+
+def test_the_readme_has_the_floors_that_the_contracts_of_imports_keep() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = [layer for layer in contracts[0]["layers"] if layer != "__main__"]
+    readme = (ROOT / "README.md").read_text().partition("## Architecture")[2]
+    lines = [line.strip() for line in readme.splitlines() if line.startswith("    ")]
+    starts = [next((line for line in lines if line.startswith(floor)), "") for floor in floors]
+    assert "" not in starts, f"not in the README: {floors[starts.index('')]}"
+    assert [lines.index(line) for line in starts] == sorted(lines.index(line) for line in starts)
 
 
 def test_the_license_is_the_apache_license_to_the_letter() -> None:
@@ -78,6 +90,28 @@ def test_every_module_that_the_changelog_names_as_new_is_there() -> None:
     assert [name for name in rows if find_spec(name) is None] == []
 
 
+def blocks(page: Path) -> list[str]:
+    """Return the Python code of a page, block by block."""
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def headline(code: str) -> str:
+    """Return the name of the first function that a block defines."""
+    return (re.findall(r"^def (\w+)", code, re.MULTILINE) or ["names"])[0]
+
+
+@pytest.mark.parametrize("code", blocks(ROOT / "docs" / "extending.md"), ids=headline)
+def test_the_examples_of_extending_run_as_they_stand(code: str) -> None:
+    exec(compile(code, "docs/extending.md", "exec"), {"__name__": "extending"})
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> None:
+    script = ROOT / "docs" / "notebook.py"
+    printed = subprocess.check_output([sys.executable, script], cwd=tmp_path, text=True, timeout=240)
+    assert "recall_at_specificity_80" in printed
+    assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
 def examples(path: Path) -> set[str]:
     """Return the public functions and methods of a module whose docstring has an example."""
     tree = ast.parse(path.read_text())
@@ -94,7 +128,8 @@ def described(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_the_examples_of_docstrings_give_what_they_say(path: Path) -> None:
-    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    module = importlib.import_module(name.removesuffix(".__init__"))
     tests = doctest.DocTestFinder(exclude_empty=True).find(module)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     said = io.StringIO()

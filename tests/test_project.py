@@ -45,13 +45,13 @@ def test_locks_pin_every_package_and_carry_no_address(file):
 
 def imported(folder):
     """Return the packages that the modules below a folder import, with one of the modules."""
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(Path(folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
             else:
-                modules = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
             found |= {module.partition(".")[0]: path for module in modules}
     return {name: path for name, path in found.items() if name not in (*sys.stdlib_module_names, folder)}
 

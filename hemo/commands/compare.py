@@ -33,6 +33,7 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     from hemo.comparison import page as report
     from hemo.comparison.paper import page as paper_page
     from hemo.comparison.paper import tables
+    from hemo.tracking import trained_on
 
     settings = config.load(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
@@ -41,7 +42,10 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     if paper:
         paper_page.print_paper(tables.log_paper(settings, where, out=folder))
     else:
-        report.print_comparison(report.log_comparison(settings, where, run_ids=run_ids, out=folder))
+        store = trained_on.at_hand(settings.store_folder)
+        report.print_comparison(
+            report.log_comparison(settings, where, run_ids=run_ids, out=folder, store=store)
+        )
     if folder:
         page = folder / (paper_page.REPORT if paper else report.REPORT)
         click.echo(f"page: {page}", err=True)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hemo.commands import options
-from hemo.console import err, next_commands, out, table, track
+from hemo.console import bar, err, next_commands, out
+from hemo.display.terminal import table
 from hemo.imaging.formats import format_names
 from hemo.labels import LABELS
 from hemo.slices.label_tables import forms
@@ -56,6 +57,14 @@ do not share it.
     help="How pixels are averaged; paper is Pillow's default, as in the seed paper.",
 )
 @click.option("--neighbours", default=0, show_default=True, help="Slices on each side that join as channels.")
+@click.option(
+    "--hu-offset",
+    type=int,
+    default=None,
+    metavar="HU",
+    help="What 16-bit pictures that are HU in disguise lack to be HU, such as -1024 or -32768; without it "
+    "they are excluded.",
+)
 @options.labels_format
 @click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option(
@@ -78,6 +87,7 @@ def preprocess(
     crop: bool,
     resampling: str,
     neighbours: int,
+    hu_offset: int | None,
     labels_format: str,
     workers: int,
     series: str,
@@ -98,12 +108,13 @@ def preprocess(
             crop=crop,
             resampling=resampling,
             neighbours=neighbours,
+            hu_offset=hu_offset,
         ),
         labels_format=None if labels_format == "auto" else labels_format,
         answering=Answering(best=series == "best"),
         workers=workers,
         key=key or None,
-        progress=lambda ticks, total: track(ticks, "Reading scans", total),
+        progress=bar("Reading scans"),
     )
     _report(summary, labelled=bool(labels))
     if labels:

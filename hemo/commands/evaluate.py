@@ -25,15 +25,16 @@ def evaluate(
     (`stage=external`) with one below it for each label, beside the figures of the training run.
     """
     from hemo import console
+    from hemo.display import terminal
     from hemo.external import page, validate
 
     form = None if labels_format == "auto" else labels_format
     found = validate.evaluate(
         model, images, labels, dataset=dataset, labels_format=form, workers=workers, draws=draws
     )
-    shown = page.readable(found.figures)
+    shown = page.readable(found.metrics)
     console.out.print(
-        console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
+        terminal.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
     for reason, count in found.excluded.items():
         console.err.print(f"[yellow]left out:[/yellow] {count:,} ({reason})", soft_wrap=True)

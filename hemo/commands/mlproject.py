@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from hemo import commands
+from hemo import commands, families
 from hemo.commands.options import QUICKSTART
 
 FILE = Path("MLproject")
@@ -38,7 +38,13 @@ entry_points:
 
 def text() -> str:
     """Return the text of MLproject."""
-    return HEADER + "\n".join(_entry_point(name) for name in commands.names())
+    return HEADER + "\n".join(_entry_point(name) for name in _names())
+
+
+def _names() -> list[str]:
+    """Return the names of hemo's own commands and families: a plug-in is not the project's."""
+    own = {*commands.COMMANDS, *families.built_in()}
+    return [name for name in commands.names() if name in own]
 
 
 def _entry_point(name: str) -> str:

@@ -54,6 +54,7 @@ def phantom(
           -P labels=data/phantom/labels.csv -P store=data/store
     """  # noqa: D301 - click wants the character \b
     from hemo import console
+    from hemo.display import terminal
     from hemo.errors import HemoError
     from hemo.labels import LABELS
     from hemo.phantom import files
@@ -85,7 +86,7 @@ def phantom(
         people = sum(any(truth for _, name, truth in group if name == label) for group in groups)
         counts.append((label, positive, people))
     total = len(rows) // len(LABELS)
-    console.out.print(console.table(f"{out}: {total} slices of {patients} patients", HEADER, counts))
+    console.out.print(terminal.table(f"{out}: {total} slices of {patients} patients", HEADER, counts))
     console.next_commands(
         f"mlflow run . -e preprocess -P images={out} -P labels={table} -P store={out.parent / 'store'}"
     )

@@ -43,17 +43,15 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
 
 
 def _show(result: "Prediction") -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from hemo import console
+    from hemo.display.terminal import table
     from hemo.labels import LABELS
     from hemo.serving import predict_files
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
-    shown = Table(title="Probabilities", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("slice", *labels):
-        shown.add_column(name, justify="left" if name == "slice" else "right", overflow="fold")
+    shown = table("Probabilities", ("slice", *labels))
     rows = result.table.to_dict("records")
     for row, name in zip(rows, predict_files.names(result.table), strict=True):
         cells = [Text(name)]

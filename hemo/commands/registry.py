@@ -36,11 +36,11 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
             console.out.print(gate_page.conditions(case.run.name, case.verdict))
-        console.out.print(gate_page.terminal(table))
+        console.out.print(gate_page.decisions(table))
         console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
         return
     table = promotion.promote(settings, found, labels=labels, override=override)
-    console.out.print(gate_page.terminal(table))
+    console.out.print(gate_page.decisions(table))
     if override and "overridden" not in set(table["decision"]):
         console.err.print("The reason given with --override was not needed, and is not recorded.")
     first = table["label"].iloc[0]
@@ -85,7 +85,7 @@ def registry() -> None:
     from hemo.registry import in_production
 
     rows = in_production.rows()
-    console.out.print(in_production.terminal(rows))
+    console.out.print(in_production.overview(rows))
     for line in in_production.reasons(rows):
         console.out.print(line, soft_wrap=True, markup=False)
     for warning in in_production.warnings(rows):
@@ -98,19 +98,18 @@ def registry() -> None:
 @options.tracked
 def history(label: str) -> None:
     """Show every decision about LABEL (or `panel`), oldest first, with what was done by hand."""
-    from rich.table import Table
     from rich.text import Text
 
     from hemo import config, console
+    from hemo.display.terminal import table
     from hemo.registry import aliases, ledger
     from hemo.registry.names import model_name
 
     model = model_name(label if label == "panel" else config.label_names(label)[0])
     records = aliases.settle(model)
     against = aliases.overridden(model)
-    shown = Table(title=f"History of {model}", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("when", "what", "version", "aliases after", "by", "why"):
-        shown.add_column(name, overflow="fold")
+    header = ("when", "what", "version", "aliases after", "by", "why")
+    shown = table(f"History of {model}", header, numbers=False)
     for record in records:
         red = record.action in ("override", "by hand") or record.after.get("production") in against
         style = "bold red" if red else "dim" if record.state == "undone" else ""

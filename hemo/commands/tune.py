@@ -71,7 +71,8 @@ def tune(
     with the same command. Compare the result with runs trained under --protocol holdout.
     """
     from hemo import config, families
-    from hemo.console import next_commands, out, table
+    from hemo.console import next_commands, out
+    from hemo.display.terminal import table
     from hemo.errors import HemoError
     from hemo.tuning import search, terminal
 
@@ -87,7 +88,7 @@ def tune(
         (
             outcome.study,
             *(outcome.trials[state] for state in ("complete", "pruned", "failed")),
-            *terminal.figures(outcome.values),
+            *terminal.cells(outcome.values),
             outcome.tested.default,
             outcome.tested.best,
         )

@@ -90,7 +90,7 @@ def _cell(
 
 @style.styled
 def recall_by_family(leaderboard: pd.DataFrame, title: str, metric: str = "recall") -> Figure:
-    """Draw a figure as bars with intervals, a group a label, a color a family.
+    """Draw a metric as bars with intervals, a group a label, a color a family.
 
     Parameters are those of `recall_heatmap`. Where the families are named for people, the column `word` holds
     their words, which have the colors; variants of a family share its color and differ by their hatch.

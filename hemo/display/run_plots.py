@@ -107,7 +107,7 @@ def confusion_matrix(tested: "Summary", name: str) -> Figure:
     titles = {"recall": "recall", "specificity": "specificity", "precision": "precision", "npv": "NPV"}
     for row, (metric, title) in enumerate(titles.items()):
         axes.text(2.12, 0.1 + 0.5 * row, title, size=10, color=style.GRAY, va="top")
-        axes.text(2.12, 0.21 + 0.5 * row, numbers.ranged(*tested[metric]), size=12, va="top")
+        axes.text(2.12, 0.21 + 0.5 * row, numbers.ranged(*tested[metric]), size=11, va="top")
     return figure
 
 

@@ -19,6 +19,9 @@ LIGHT: Final = "#E4E4E4"
 POSITIVE: Final = VERMILION
 NEGATIVE: Final = BLUE
 
+DPI: Final = 120
+"""Pixels an inch of every picture."""
+
 _STYLE: Final = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
@@ -38,7 +41,7 @@ _STYLE: Final = {
     "ytick.labelcolor": INK,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "figure.dpi": 120,
+    "figure.dpi": DPI,
     "figure.constrained_layout.use": True,
 }
 

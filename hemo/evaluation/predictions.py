@@ -48,7 +48,7 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
     ------
     HemoError
         If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a
-        patient is in two parts or folds: then some figure would be the figure of a leak.
+        patient is in two parts or folds: then some metric would be the metric of a leak.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
@@ -116,7 +116,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def sort(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows by slice id, so that no figure depends on the order of rows or names of patients."""
+    """Return the rows by slice id, so that no metric depends on the order of rows or names of patients."""
     return table.sort_values("slice_id", ignore_index=True)
 
 

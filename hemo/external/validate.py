@@ -1,7 +1,7 @@
 """External validation: a registered version, or the panel, on data that it was not made of."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 from hemo import families, tracking
 from hemo.display import run_plots, style
 from hemo.errors import HemoError
-from hemo.evaluation import predictions
+from hemo.evaluation import metrics, predictions
 from hemo.evaluation.summary import summarize
 from hemo.external import page
+from hemo.labels import LABELS
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
 from hemo.slices.assemble import Answering
-from hemo.slices.context import stack_numbers, whole_stacks
+from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import trained_on
@@ -29,8 +30,8 @@ from hemo.training import final_metrics
 EXPERIMENT = "hemo-external"
 """The MLflow experiment of external validations."""
 
-SHOWN = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
-"""Figures that are set beside the internal ones."""
+METRICS = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
+"""Metrics that are set beside the internal ones."""
 
 _AT_ONCE = 2048
 """Slices predicted at once, or a whole study: bounds memory."""
@@ -42,9 +43,9 @@ class External:
 
     Attributes
     ----------
-    figures
-        A row a label and figure: `label`, `family`, `version`, `figure`, `value`, `low`, `high`, `internal`,
-        `internal_low`, `internal_high`, `slices`, `positive_patients`.
+    metrics
+        A row a label and metric: `label`, `family`, `version`, `figure` (the metric's name), `value`, `low`,
+        `high`, `internal`, `internal_low`, `internal_high`, `slices`, `positive_patients`.
     unlabelled
         Labels of the model without a slice that is known to be negative: what a table says of some subtypes
         makes slices of `any` positive, but none negative.
@@ -57,7 +58,7 @@ class External:
         The run that holds it.
     """
 
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
     unlabelled: list[str]
     warnings: list[str]
     excluded: dict[str, int]
@@ -135,9 +136,16 @@ def evaluate(
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
-            judged = [tables[member.label] for member, _ in judgeable]
-            page.record(parent, found, store, judged, dataset, about, warnings)
+            _log_rsna_loss([tables[member.label] for member, _ in judgeable])
+            page.record(parent, found, store, dataset, about, warnings)
     return External(found, unlabelled, warnings, excluded, parent)
+
+
+def _log_rsna_loss(tables: Sequence[pd.DataFrame]) -> None:
+    """Log the RSNA competition's loss to the active run, where every slice is known for all labels."""
+    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
+        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
+        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:
@@ -178,9 +186,9 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
     truth = store.index[member.label].to_numpy()
     probability = np.full(len(store), np.nan)
-    for rows in whole_stacks(store.index, _AT_ONCE):
+    for rows in whole_stacks(store.stack, _AT_ONCE):
         if (truth[rows] >= 0).any():
-            probability[rows] = member.probability(store.images(rows), stack_numbers(store.index, rows))
+            probability[rows] = member.probability(store.images(rows), store.stack[rows])
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return predictions.validate(
@@ -246,5 +254,5 @@ def _record(
             "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
             "slices": tested.counts.slices, "positive_patients": tested.counts.positive_patients,
         }
-        for name in SHOWN
+        for name in METRICS
     ]  # fmt: skip

@@ -44,6 +44,9 @@ class FeatureClassifier(ABC):
     above_zero: ClassVar[Sequence[str]] = ()
     """Parameters that are numbers above zero; another value is refused."""
 
+    requires: ClassVar[Sequence[str]] = ()
+    """Packages that a saved classifier needs, beside NumPy, SciPy, scikit-learn and those of hemo."""
+
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
@@ -122,6 +125,8 @@ class EstimatorClassifier(FeatureClassifier):
         The fitted estimator.
     """
 
+    requires = ("skops",)
+
     trusted: ClassVar[Sequence[str]] = ()
     """Types in the saved estimator, beside those that skops knows, which may be made when it is loaded."""
 
@@ -155,20 +160,20 @@ class EstimatorClassifier(FeatureClassifier):
 
         path = folder / "estimator.skops"
         skops.io.dump(self.estimator_, path)
-        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(self.trusted))
-        if unknown:
-            raise HemoError(
-                f"{type(self).__name__}: it cannot be loaded again: list {', '.join(unknown)} in `trusted`"
-            )
+        if unknown := self._unknown_types(path):
+            raise HemoError(f"{type(self).__name__}: it could not be loaded: list {unknown} in `trusted`")
         return {}
 
     def read(self, folder: Path, state: Mapping[str, Any]) -> None:
         """Read the estimator."""
         import skops.io
-        from skops.io.exceptions import UntrustedTypesFoundException
 
         path = folder / "estimator.skops"
-        try:
-            self.estimator_ = skops.io.load(path, trusted=list(self.trusted))
-        except UntrustedTypesFoundException as fault:
-            raise HemoError(f"{path}: not loaded: {fault}: it is not what hemo writes") from None
+        if unknown := self._unknown_types(path):
+            raise HemoError(f"{path}: not loaded: {type(self).__name__} does not write {unknown}")
+        self.estimator_ = skops.io.load(path, trusted=list(self.trusted))
+
+    def _unknown_types(self, path: Path) -> str:
+        from skops.io import get_untrusted_types
+
+        return ", ".join(sorted(set(get_untrusted_types(file=path)) - set(self.trusted)))

@@ -1,7 +1,7 @@
 """Trees of `boosted` as hemo 0.1 saved them, up to November 2026: read, never written.
 
 It kept the nodes of scikit-learn's trees in `trees.npz` and the first logit in `classifier.json`. Models
-registered then must be served as they were; newer ones are scikit-learn's own estimator, saved by skops.
+registered then must be served as they were, in an environment that does not have treelite.
 """
 
 from pathlib import Path
@@ -10,13 +10,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._estimators import both_classes
-
 FILE = "trees.npz"
 
 
 class OldTrees:
-    """Boosted trees as arrays, which answer as scikit-learn's estimator does.
+    """Boosted trees as arrays.
 
     Parameters
     ----------
@@ -46,7 +44,7 @@ class OldTrees:
             nodes = {name: arrays[name] for name in arrays.files if name != "roots"}
             return cls(nodes, arrays["roots"], baseline)
 
-    def decision_function(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    def logit(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the sum of the leaves that each row of features falls into, (n,)."""
         rows = np.arange(len(features))[:, None]
         place = np.tile(self.roots, (len(features), 1))
@@ -56,9 +54,3 @@ class OldTrees:
             following = np.where(goes_left, nodes["left"][place], nodes["right"][place])
             place = np.where(nodes["leaf"][place], place, following)
         return self.baseline + nodes["value"][place].sum(axis=1)
-
-    def predict_proba(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the probability of class 0 and 1, (n, 2)."""
-        from scipy.special import expit
-
-        return both_classes(expit(self.decision_function(features)))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight
-from hemo.families._features import EstimatorClassifier
+from hemo.families._features import FeatureClassifier
 from hemo.families._old_trees import OldTrees
 from hemo.families.base import Family
 
@@ -16,19 +16,29 @@ if TYPE_CHECKING:
     import optuna
 
 
-class Boosted(EstimatorClassifier):
-    """Gradient-boosted trees on radiological features; their sum is a logit, so nothing is calibrated."""
+class Boosted(FeatureClassifier):
+    """Gradient-boosted trees on radiological features; their sum is a logit, so nothing is calibrated.
+
+    Attributes
+    ----------
+    trees_ : treelite.Model or OldTrees
+        What scikit-learn has grown, in a form made for prediction: a slice takes it 0.1 ms, the estimator
+        1 ms, and many times that where its threads wait for each other.
+    """
 
     choices: ClassVar = {"class_weight": CLASS_WEIGHTS}
     above_zero = ("trees", "learning_rate", "leaves", "samples_in_leaf", "share_of_features")
-    trusted = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+    requires = ("treelite",)
 
-    def estimator(self) -> Any:
-        """Return scikit-learn's histogram boosting; all trees are grown, none is waited for."""
+    trees_: Any
+
+    def learn(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> dict[str, float]:
+        """Grow the trees: all of them, none is waited for."""
+        import treelite
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         p = self.params
-        return HistGradientBoostingClassifier(
+        model = HistGradientBoostingClassifier(
             max_iter=p["trees"],
             learning_rate=p["learning_rate"],
             max_leaf_nodes=p["leaves"],
@@ -39,17 +49,31 @@ class Boosted(EstimatorClassifier):
             early_stopping=False,
             random_state=self.seed,
         )
+        self.trees_ = treelite.sklearn.import_model(model.fit(features, truth))
+        return {"converged": 1.0, "iterations": float(model.n_iter_)}
 
     def logit(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the sum of the leaves that each row of features falls into, (n,)."""
-        return self.estimator_.decision_function(features)
+        if isinstance(self.trees_, OldTrees):
+            return self.trees_.logit(features)
+        from treelite import gtil
+
+        found = gtil.predict(self.trees_, features.astype(np.float64), nthread=1, pred_margin=True)
+        return found.reshape(len(features))
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write the trees in treelite's own format."""
+        self.trees_.serialize(folder / "trees.treelite")
+        return {}
 
     def read(self, folder: Path, state: Mapping[str, Any]) -> None:
-        """Read the trees: as skops, or as the arrays that hemo 0.1 wrote."""
+        """Read the trees: in treelite's format, or as the arrays that hemo 0.1 wrote."""
         if OldTrees.are_in(folder):
-            self.estimator_ = OldTrees.load(folder, state["baseline"])
+            self.trees_ = OldTrees.load(folder, state["baseline"])
         else:
-            super().read(folder, state)
+            import treelite
+
+            self.trees_ = treelite.Model.deserialize(folder / "trees.treelite")
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

@@ -105,7 +105,7 @@ def decode(kind: str, data: bytes) -> list[NDArray[Any]]:
     Parameters
     ----------
     kind
-        "dicom" (the stored numbers of all frames) or "tiff" (a picture a page, as a viewer shows it).
+        "dicom" (the stored numbers of all frames), "tiff" (a picture a page, as a viewer shows it) or "png".
     data
         The file's bytes.
 

@@ -70,4 +70,11 @@ def decode_tiff(data: bytes) -> list[NDArray[Any]]:
     return pages(data)
 
 
-DECODERS: Final = {"dicom": decode_dicom, "tiff": decode_tiff}
+def decode_png(data: bytes) -> list[NDArray[Any]]:
+    """Return the pixels of a PNG as stored."""
+    import imagecodecs
+
+    return [imagecodecs.png_decode(data)]
+
+
+DECODERS: Final = {"dicom": decode_dicom, "tiff": decode_tiff, "png": decode_png}

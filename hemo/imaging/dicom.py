@@ -131,8 +131,9 @@ def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Pa
 
     Returns
     -------
-    One slice, or one for each frame of a multi-frame image; in the place of one that is unusable, the
-    reason. Pictures of 8 bits without rescale tags come as gray (`hu` false).
+    list of RawSlice or Excluded
+        One slice, or one for each frame of a multi-frame image; in the place of one that is unusable, the
+        reason. Pictures of 8 bits without rescale tags come as gray (`hu` false).
 
     Raises
     ------

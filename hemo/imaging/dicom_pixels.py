@@ -43,8 +43,7 @@ def _native(data: bytes) -> tuple[Values, NDArray[Any]] | None:
     refuse_by_header(values)
     rows, columns = values["Rows"], values["Columns"]
     expected = rows * columns * 2
-    if header.length < expected:
-        raise Excluded(f"short pixel data: {header.length} bytes where {expected} are needed")
+    _check_length(header.length, expected)
     kind = "<i2" if values.get("PixelRepresentation") == 1 else "<u2"
     stored = np.frombuffer(data, kind, rows * columns, header.offset)
     return values, _without_unused_bits(stored, values).reshape(rows, columns)
@@ -87,8 +86,7 @@ def _plain(content: bytes, values: Values, order: str, kind: str) -> NDArray[Any
     size = allocated // 8
     shape = _shape(values)
     expected = shape[0] * shape[1] * shape[2] * size
-    if len(content) < expected:
-        raise Excluded(f"short pixel data: {len(content)} bytes where {expected} are needed")
+    _check_length(len(content), expected)
     if size == 1 and order == ">" and kind == "OW":  # bytes were swapped as halves of words
         content = np.frombuffer(content[: len(content) // 2 * 2], "<u2").byteswap().tobytes()
     letter = "i" if values.get("PixelRepresentation") == 1 else "u"
@@ -96,6 +94,14 @@ def _plain(content: bytes, values: Values, order: str, kind: str) -> NDArray[Any
     if order == ">":
         stored = stored.astype(stored.dtype.newbyteorder("="))
     return _without_unused_bits(stored, values).reshape(shape if shape[0] > 1 else shape[1:])
+
+
+def _check_length(length: int, expected: int) -> None:
+    """Raise Excluded for pixel data of less than a header says, or of so much more that it is not right."""
+    if length < expected:
+        raise Excluded(f"short pixel data: {length} bytes where {expected} are needed")
+    if length >= 2 * expected:
+        raise Excluded(f"pixel data of {length} bytes where its header says {expected}")
 
 
 def _shape(values: Values) -> tuple[int, int, int]:

@@ -58,7 +58,7 @@ def _in_16_bits(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
 
     Signed numbers of 16 bits that are read as unsigned ones wrap: -1000 becomes 64,536.
     """
-    if stored.dtype != np.uint16 or scale.slope != 1 or int(stored.max()) <= 32_767:
+    if stored.dtype != np.uint16 or int(stored.max()) <= 32_767:
         return stored
     signed = stored.view(np.int16)
     return signed if signed.min() >= -WRAP else stored.astype(np.int32)

@@ -1,6 +1,7 @@
 """NIfTI volumes, slice by slice."""
 
 import gzip
+import math
 from io import BytesIO
 from typing import Any, Final
 
@@ -36,8 +37,9 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
 
     Returns
     -------
-    One slice for each place along the body's axis, from the feet up; in the place of one that is unusable,
-    the reason.
+    list of RawSlice or Excluded
+        One slice for each place along the body's axis, from the feet up; in the place of one that is
+        unusable, the reason.
 
     Raises
     ------
@@ -70,6 +72,9 @@ def _volume(data: bytes) -> tuple[NDArray[Any], Affine, tuple[str, ...]]:
     kind = image.get_data_dtype()
     if len(shape) != 3 or not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
         raise Excluded(f"an array of {len(shape)} dimensions and type {kind} is no volume")
+    needed = int(image.header.get_data_offset()) + math.prod(shape) * kind.itemsize
+    if len(data) < needed:
+        raise Excluded(f"short volume: {len(data)} bytes where {needed} are needed")
     affine, notes = _affine(image.header)
     volume = np.asanyarray(image.dataobj).reshape(shape)
     unit_of_space = image.header.get_xyzt_units()[0]

@@ -30,6 +30,12 @@ COLORFUL: Final = 0.1
 COLORED: Final = 0.01
 """Part of a picture that may be colored."""
 
+WHITE: Final = 250
+"""Gray from which a pixel is white."""
+
+SKULL: Final = 0.02
+"""Part of a slice that is white where it shows a skull."""
+
 STRETCHED: Final = 1.5
 """Largest ratio of the sides of a pixel: scanners make squares, reformats across thick slices do not."""
 
@@ -88,12 +94,20 @@ def check_spacing(spacing: tuple[float, float]) -> None:
         raise Excluded(f"pixels of {spacing[0]:g} x {spacing[1]:g} mm are no axial slice's")
 
 
+def has_white(pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether a gray picture has as much white as a skull under a brain's window."""
+    step = max(1, min(pixels.shape) // 80)
+    sample = pixels[step // 2 :: step, step // 2 :: step]
+    return bool(np.count_nonzero(sample >= WHITE) > SKULL * sample.size)
+
+
 def refuse_color(pixels: NDArray[Any]) -> None:
     """Raise `Excluded` where a picture, (height, width, 3 or more), shows colors: slices are gray.
 
     A few colored pixels, such as a mark or a caption's, do not count.
     """
-    sample = pixels[2::4, 2::4, :3]
+    step = 4 if min(pixels.shape[:2]) > 100 else 1
+    sample = pixels[step // 2 :: step, step // 2 :: step, :3]
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1.0
     spread = np.maximum(sample[..., 0], sample[..., 2]).astype(np.float32) - sample[..., 1]
     low = np.minimum(sample[..., 0], sample[..., 2]).astype(np.float32) - sample[..., 1]

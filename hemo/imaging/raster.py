@@ -1,6 +1,7 @@
 """JPEG, PNG and TIFF pictures to gray slices, as a viewer shows them."""
 
 import math
+import zlib
 from typing import Any, Final
 
 import cv2
@@ -11,7 +12,7 @@ from hemo.imaging.decoding import decode
 from hemo.imaging.exif import jpeg_orientation, png_orientation, upright
 from hemo.imaging.formats import JPEG_START, PNG_START
 from hemo.imaging.hu import Scale, check_hu, reaches_air, to_hu
-from hemo.imaging.plausible import check_gray, refuse_color
+from hemo.imaging.plausible import check_gray, has_white, refuse_color
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
 SMALLEST: Final = 16
@@ -20,6 +21,15 @@ LARGEST: Final = 4096
 
 DISGUISED: Final = 8192
 """A 16-bit picture whose gray covers less of the 65,536 levels was not made to be looked at: it holds HU."""
+
+
+MOST_FAILURES: Final = 500
+"""PNG that may fail in this process: imagecodecs 2026.3 drops a reference to None too many whenever one does.
+
+Python 3.11 ends when none of some 10,000 are left: further files are decoded in a process of their own.
+"""
+
+_failures = 0
 
 
 def check_size(height: int, width: int) -> None:
@@ -46,12 +56,47 @@ def decode_jpeg(data: bytes, least: int) -> NDArray[np.uint8]:
     return upright(gray, jpeg_orientation(data))
 
 
+def _refuse_color_jpeg(data: bytes, gray: NDArray[np.uint8]) -> None:
+    """Raise `Excluded` where a JPEG in colors shows some, which its luma alone does not tell.
+
+    To decode the colors too takes a tenth more. Bone is white under the window of a brain, what is drawn in
+    colors hardly ever: pictures with as much white as a skull's are taken for what they seem to be.
+    """
+    import simplejpeg
+
+    if simplejpeg.decode_jpeg_header(data)[2] not in ("Gray", "GRAY") and not has_white(gray):
+        refuse_color(simplejpeg.decode_jpeg(data, "RGB", min_height=SMALLEST, min_width=SMALLEST))
+
+
 def _decode_png(data: bytes) -> NDArray[Any]:
     """Return the pixels as stored, (height, width) or (height, width, samples), checked for size first."""
     import imagecodecs
 
+    global _failures
     check_size(int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
-    return upright(imagecodecs.png_decode(data), png_orientation(data))
+    if not _whole_png(data):
+        raise Excluded("damaged: its checksums do not fit")
+    orientation = png_orientation(data)
+    if _failures > MOST_FAILURES:
+        return upright(decode("png", data)[0], orientation)
+    try:
+        return upright(imagecodecs.png_decode(data), orientation)
+    except Exception:
+        _failures += 1
+        raise
+
+
+def _whole_png(data: bytes) -> bool:
+    """Tell whether the chunks of a PNG are whole, up to its end."""
+    place = 8
+    while place + 12 <= len(data):
+        end = place + 8 + int.from_bytes(data[place : place + 4], "big")
+        if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        if data[place + 4 : place + 8] == b"IEND":
+            return True
+        place = end + 4
+    return False
 
 
 def _gray(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -91,7 +136,9 @@ def read_raster(data: bytes, name: str = "", least: int = 0, hu_offset: int | No
     jpeg = data.startswith(JPEG_START)
     try:
         if jpeg:
-            pages: list[NDArray[Any]] = [decode_jpeg(data, least)]
+            gray = decode_jpeg(data, least)
+            _refuse_color_jpeg(data, gray)
+            pages: list[NDArray[Any]] = [gray]
         else:
             pages = [_decode_png(data)] if data.startswith(PNG_START) else decode("tiff", data)
         if len(pages) == 1:

@@ -82,7 +82,8 @@ def read_reduced(
 
     Returns
     -------
-    Each usable slice with its image, uint8 (size, size, number of windows).
+    list of tuple
+        Each usable slice with its image, uint8 (size, size, number of windows).
 
     Raises
     ------

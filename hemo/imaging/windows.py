@@ -106,7 +106,8 @@ def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uin
 
     Returns
     -------
-    uint8 array of the same shape.
+    array
+        uint8, of the same shape.
 
     Examples
     --------

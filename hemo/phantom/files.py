@@ -2,17 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from hemo import __version__
-from hemo.executors import end_with_parent
+from hemo.executors import run_all
 from hemo.labels import LABELS, SUBTYPES
 from hemo.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
 
@@ -25,7 +23,10 @@ TABLE_ORDER = (*SUBTYPES, "any")
 Row = tuple[str, str, int]
 """Slice, label, 0 or 1."""
 
-Progress = Callable[[Iterator[list[Row]], int], Iterator[list[Row]]]
+Made = tuple[int, list[Row] | Exception]
+"""Number of a patient, and its rows of the label table, or what went wrong."""
+
+Progress = Callable[[Iterator[Made], int], Iterator[Made]]
 """Shows how far something is: wraps an iterator, given how many items it will yield."""
 
 
@@ -140,18 +141,16 @@ def write(
         Each patient's rows of the label table.
     """
     out.mkdir(parents=True, exist_ok=True)
-    tasks = [(seed, index, size, slices, out) for index in range(patients)]
-    # Spawned, not forked: the caller may hold threads of MLflow or TensorFlow.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
-        batches = pool.map(write_patient, *zip(*tasks, strict=True))
-        found = list(progress(batches, patients) if progress else batches)
-    _write_labels([row for rows in found for row in rows], out / "labels.csv")
-    return found
-
-
-def _start_worker() -> None:
-    end_with_parent()
-    cv2.setNumThreads(1)
+    one = partial(write_patient, seed, size=size, slices=slices, out=out)
+    made = run_all(one, range(patients), workers)
+    found: dict[int, list[Row]] = {}
+    for index, rows in progress(made, patients) if progress else made:
+        if isinstance(rows, Exception):
+            raise rows
+        found[index] = rows
+    groups = [found[index] for index in range(patients)]
+    _write_labels([row for rows in groups for row in rows], out / "labels.csv")
+    return groups
 
 
 def _write_labels(rows: Sequence[Row], file: Path) -> None:

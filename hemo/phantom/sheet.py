@@ -36,7 +36,8 @@ def write_sheet(file: Path, seed: int, *, columns: int = 7, side: int = 132) -> 
     kinds = (*SUBTYPES, "none")
     rows = [_row(kind, seed + place, columns, side) for place, kind in enumerate(kinds)]
     file.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(file), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    _, picture = cv2.imencode(".png", np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    file.write_bytes(picture.tobytes())  # OpenCV itself says nothing of a full disk
 
 
 def _row(kind: str, seed: int, columns: int, side: int) -> NDArray[np.uint8]:

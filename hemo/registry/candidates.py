@@ -16,7 +16,6 @@ from hemo.evaluation.summary import Summary, summarize
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
-from hemo.slices.context import stack_numbers
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, family_word, trained_on
 
@@ -157,8 +156,7 @@ def _evaluate_again(
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test = table[table["part"] == "test"]
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
-    study = stack_numbers(store.index, rows)
-    probability = member.probability(store.images(rows), study)
+    probability = member.probability(store.images(rows), store.stack[rows])
     again = test.assign(probability=probability, threshold=member.threshold)
     how = "evaluated again on the candidate's test slices, some of which it may have learned from"
     return again, how

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hemo.display.numbers import ranged
-from hemo.display.report import Section, fact_table, render
+from hemo.display.page import Section, Table, fact_table, render
 from hemo.evaluation import protocols
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
@@ -28,7 +28,7 @@ METRICS = {
 }
 """Metrics of the card, and their names for people."""
 
-SYNTHETIC = "The data is synthetic, phantoms made by hemo: these figures say nothing of patients."
+SYNTHETIC = "The data is synthetic, phantoms made by hemo: these metrics say nothing of patients."
 
 INTENDED = (
     "Research use only: comparing methods that find intracranial hemorrhage on axial head CT, slice by "
@@ -216,7 +216,8 @@ def _markdown(title: str, parts: Sequence[Section]) -> str:
             lines += ["", f"> **{part.warning}**"]
         if part.text:
             lines += ["", part.text]
-        for caption, table in part.tables.items():
+        for caption, given in part.tables.items():
+            table = given.rows if isinstance(given, Table) else given
             lines += ["", f"**{caption}**"] if caption else []
             rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
             lines += ["", *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)]

@@ -1,6 +1,6 @@
 """The gate: may this classifier go into production? Predictions and facts in, conditions with verdicts out.
 
-Fails closed: a figure that is undefined, or an incumbent that cannot be compared with, is a refusal.
+Fails closed: a metric that is undefined, or an incumbent that cannot be compared with, is a refusal.
 Knows nothing of MLflow, so that every verdict can be repeated from the files that a run left.
 """
 
@@ -10,7 +10,8 @@ import pandas as pd
 
 from hemo.config import Gate
 from hemo.evaluation.summary import Estimate, Summary, estimate
-from hemo.registry.conditions import CONDITIONS, Candidate, Evidence, Finding, Incumbent
+from hemo.registry.conditions import CONDITIONS
+from hemo.registry.evidence import Candidate, Evidence, Finding, Incumbent
 
 __all__ = ["Candidate", "Finding", "Incumbent", "Verdict", "judge"]
 

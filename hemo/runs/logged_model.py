@@ -15,7 +15,7 @@ from mlflow.types import ColSpec, DataType, Schema
 import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
-from hemo.slices.context import stack_numbers
+from hemo.families import FeatureClassifier
 from hemo.slices.store import SliceStore
 from hemo.training import Trained, Training
 
@@ -81,8 +81,8 @@ def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
     packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn"]
     installed = tracking.versions()
     parts = params.get("members", (family,))
-    if any(isinstance(families.build(name), families.EstimatorClassifier) for name in parts):
-        packages.append("skops")
+    built = [families.build(name) for name in parts]
+    packages += sorted({name for one in built if isinstance(one, FeatureClassifier) for name in one.requires})
     if any(families.get(name).tensorflow for name in parts):
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
     providers = {families.provider(name) for name in (family, *parts)} - {""}
@@ -100,7 +100,7 @@ def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
     spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
     together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
     rows = np.union1d(spread, together)
-    images, study = store.images(rows), stack_numbers(store.index, rows)
+    images, study = store.images(rows), store.stack[rows]
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
     gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
     mlflow.log_metric("model/loaded_back_gap", float(gap))

@@ -156,15 +156,15 @@ def _log_dataset(training: Training) -> None:
 def _write_files(scratch: Path, trained: Trained, training: Training, tested: Summary) -> None:
     """Write the plots, prediction table, epochs, split and versions of a run into a folder."""
     title = f"{training.title}: {training.label}"
-    drawn = run_plots.draw_all(tested, title)
+    (scratch / "predictions").mkdir()
+    predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
+    drawn = {"failures": _gallery(trained, training.store, tested.table, title)}
+    drawn |= run_plots.draw_all(tested, title)
     if len(trained.epochs):
         drawn["learning_curves"] = run_plots.learning_curves(trained.epochs, title)
-    drawn["failures"] = _gallery(trained, training.store, tested.table, title)
     (scratch / "plots").mkdir()
     for name, figure in drawn.items():
         (scratch / "plots" / f"{name}.png").write_bytes(style.png(figure))
-    (scratch / "predictions").mkdir()
-    predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
     if len(trained.epochs):
         (scratch / "epochs").mkdir()
         trained.epochs.to_csv(scratch / "epochs" / "epochs.csv", index=False)
@@ -177,8 +177,8 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
 def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str) -> Figure:
     """Draw the worst errors of the tested slices, with where the kept classifier looks in them."""
     rows = test.iloc[np.concatenate(predictions.worst_errors(test))]
-    place = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
-    images = store.images(place.loc[rows["slice_id"]].to_numpy())
+    row_of = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
+    images = store.images(row_of.loc[rows["slice_id"]].to_numpy())
     looked = trained.classifier.attribution(images) if len(images) else np.zeros((0, 1, 1), np.float32)
     return failures.failure_gallery(rows, images, looked, title)
 

@@ -1,18 +1,14 @@
 """From files of scans to the panel's probabilities and decisions, as a table, JSON or a page."""
 
-import base64
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hemo import console
-from hemo.display import page
 from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
 from hemo.imaging.formats import format_names
@@ -127,87 +123,12 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
         }
         out.write_text(json.dumps(facts, indent=2, default=str))
     else:
-        out.write_text(_as_html(prediction, panel), encoding="utf-8")
+        from hemo.serving import predictions_page
+
+        out.write_text(predictions_page.as_html(prediction, panel), encoding="utf-8")
 
 
 def check_out(out: Path) -> None:
     """Raise HemoError if a file's suffix is none of `FORMATS`."""
     if out.suffix not in FORMATS:
         raise HemoError(f"{out}: unknown format '{out.suffix}': end the name with {', '.join(FORMATS)}")
-
-
-def _as_html(prediction: Prediction, panel: ServedPanel) -> str:
-    labels = [member.label for member in panel.members]
-    versions = [(m.label, m.version, m.family, f"{m.threshold:.3f}") for m in panel.members]
-    parts = [
-        page.table(("label", "version", "family", "operating point"), versions),
-        *(page.text(sentence, "red") for sentence in panel.overridden),
-        page.text(f"{ANY_RULE} {STUDY_RULE}".replace("`", ""), "quiet"),
-    ]
-    if prediction.missing:
-        parts.append(page.text(f"Without a production version: {', '.join(prediction.missing)}.", "no"))
-    if len(prediction.skipped):
-        rows = prediction.skipped.itertuples(index=False)
-        parts += [page.heading("Skipped"), page.table(("file", "reason"), rows)]
-    parts.append(page.heading("Slices"))
-    shown = _strongest(prediction.table, labels, panel)
-    called = names(prediction.table)
-    slices: dict[int, str] = {}
-    for label in labels:
-        chosen = np.flatnonzero(shown == label)
-        if len(chosen):
-            images, looked = panel.attribution(label, prediction.slices, chosen)
-            for row, image, where in zip(chosen, images, looked, strict=True):
-                one = prediction.table.iloc[row]
-                slices[int(row)] = _slice_html(called[row], one, labels, label, image, where)
-    return page.page("Predictions of the panel", *parts, *(slices[row] for row in sorted(slices)))
-
-
-def _strongest(table: pd.DataFrame, labels: Sequence[str], panel: ServedPanel) -> NDArray[np.str_]:
-    """Return, for each slice, the label that stands highest above its operating point (in log odds)."""
-    columns = []
-    for member in panel.members:
-        name = "any_own_probability" if member.label == "any" else f"{member.label}_probability"
-        p, t = (np.clip(x, 1e-6, 1 - 1e-6) for x in (table[name].to_numpy(), member.threshold))
-        columns.append(np.log(p / (1 - p)) - np.log(t / (1 - t)))
-    return np.array(labels)[np.argmax(columns, axis=0)]
-
-
-def _slice_html(
-    name: str,
-    row: pd.Series,
-    labels: Sequence[str],
-    label: str,
-    image: NDArray[np.uint8],
-    looked: NDArray[np.float32],
-) -> str:
-    rows = [
-        (one, f"{row[f'{one}_probability']:.3f}", "positive" if row[f"{one}_decision"] else "negative")
-        for one in labels
-    ]
-    styles = ["no" if row[f"{one}_decision"] else "" for one in labels]
-    where = f"right: where the classifier of {label} looked"
-    if looked.max() <= 0:
-        where += ": at no place more than at others"
-    plain, overlay = _picture(image), _picture(image, looked)
-    return (
-        f'{page.text(name)}<div class="slice"><div>'
-        f'<img alt="slice" src="{plain}"> <img alt="where the model looked" src="{overlay}">'
-        f"{page.text(where, 'quiet')}</div>"
-        f"{page.table(('label', 'probability', 'decision'), rows, styles)}</div>"
-    )
-
-
-def _picture(image: NDArray[np.uint8], looked: NDArray[np.float32] | None = None) -> str:
-    """Return a PNG as a data URI: the slice's middle channel, overlaid with where the model looked."""
-    import cv2
-
-    gray = image[..., image.shape[-1] // 2]
-    color = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
-    if looked is not None:
-        strength = np.clip(looked, 0, None)
-        strength = strength / (strength.max() or 1)
-        heat = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-        color = np.clip(color * (1 - 0.6 * strength[..., None]) + 0.6 * heat, 0, 255).astype(np.uint8)
-    _, data = cv2.imencode(".png", color)
-    return "data:image/png;base64," + base64.b64encode(data.tobytes()).decode()

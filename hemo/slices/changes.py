@@ -118,8 +118,9 @@ def inherited(
 
     Returns
     -------
-    Rows of `frame`'s index, with the labels, `slice_id` and `patient` of before; `own_patient`, what the
-    outdated record itself said; and `renamed`, whether the file has another name now.
+    DataFrame
+        Rows of `frame`'s index, with the labels, `slice_id` and `patient` of before; `own_patient`, what
+        the outdated record itself said; and `renamed`, whether the file has another name now.
     """
     columns = [*LABELS, "slice_id", "patient"]
     if not changes.outdated or not fresh.any():

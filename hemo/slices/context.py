@@ -10,48 +10,34 @@ from numpy.typing import NDArray
 from hemo.labels import LABELS
 
 
-def stack_numbers(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the stack of some rows of a store's index as a number, (n,).
-
-    Examples
-    --------
-    >>> index = pd.DataFrame({"stack": [0, 0, 1]})
-    >>> stack_numbers(index, np.array([0, 2])).tolist()
-    [0, 1]
-    """
-    return index["stack"].to_numpy()[rows].astype(np.intp)
-
-
 def label_table(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.int8]:
     """Return the labels of some rows of a store's index, (n, labels) as in `LABELS`; -1 where unknown."""
     return index[list(LABELS)].to_numpy(np.int8)[rows]
 
 
-def whole_stacks(index: pd.DataFrame, at_most: int) -> Iterator[NDArray[np.intp]]:
-    """Yield the rows of a store's index in order, whole stacks at a time.
+def whole_stacks(stack: NDArray[np.integer], at_most: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of a store in order, whole stacks at a time.
 
     Parameters
     ----------
-    index
-        A stack's slices follow each other.
+    stack
+        The stack of every slice as a number (see `SliceStore.stack`).
     at_most
         Rows at a time; a stack that has more comes by itself.
 
     Examples
     --------
-    >>> index = pd.DataFrame({"stack": [0, 0, 1, 1, 1, 2]})
-    >>> [rows.tolist() for rows in whole_stacks(index, at_most=3)]
+    >>> [rows.tolist() for rows in whole_stacks(np.array([0, 0, 1, 1, 1, 2]), at_most=3)]
     [[0, 1], [2, 3, 4], [5]]
     """
-    rows = np.arange(len(index))
-    code = stack_numbers(index, rows)
-    borders = np.r_[np.flatnonzero(np.r_[True, code[1:] != code[:-1]])[: len(index)], len(index)]
+    rows = np.arange(len(stack))
+    borders = np.r_[np.flatnonzero(np.r_[True, stack[1:] != stack[:-1]])[: len(stack)], len(stack)]
     start = 0
     for border, following in pairwise(borders):
         if following - start > at_most and border > start:
             yield rows[start:border]
             start = border
-    if start < len(index):
+    if start < len(stack):
         yield rows[start:]
 
 

@@ -142,15 +142,19 @@ class SliceStore:
         where = np.arange(len(self)) if rows is None else np.asarray(rows, np.intp)
         if self.reduction.neighbours == 0:
             return self._read(where)
-        around = neighbour_rows(self._stacks, where, self.reduction.neighbours)
+        around = neighbour_rows(self.stack, where, self.reduction.neighbours)
         stacked = self._read(around.ravel())
         size, windows = self.reduction.size, len(self.reduction.windows)
         stacked = stacked.reshape(len(where), around.shape[1], size, size, windows)
         return np.ascontiguousarray(np.moveaxis(stacked, 1, 3)).reshape(len(where), *self.image_shape)
 
     @cached_property
-    def _stacks(self) -> NDArray[np.int32]:
-        return self.column("stack")
+    def stack(self) -> NDArray[np.intp]:
+        """The stack of every slice as a number, intp (n,); a stack's slices follow each other.
+
+        Families take it for the slice's study: what is around a slice is of its own stack.
+        """
+        return self.column("stack").astype(np.intp)
 
     @cached_property
     def _locations(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

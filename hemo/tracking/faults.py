@@ -7,8 +7,11 @@ talks to them.
 
 import errno
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hemo.errors import HemoError
 
@@ -26,8 +29,8 @@ FILE_FAULTS = {
 }
 """What is said of a file's fault, by its number."""
 
-SHORT_WRITE = r"No space left on device|requested and \d+ written"
-"""Texts of libraries that write files and forget the number."""
+SHORT_WRITE = r"No space left on device|File too large|Disk quota exceeded|requested and \d+ written"
+"""Texts of libraries that write files and leave the number out."""
 
 SAYINGS = {
     r"No space left on device|disk is full|[Dd]isk quota|File too large": FULL,
@@ -69,6 +72,12 @@ SAYINGS = {
     r"error code (429|5\d\d)": f"is busy or out of order: see its log, then run the command again; {KEPT}",
 }
 """What is said of a text that an exception has somewhere in it; the first that fits counts."""
+
+LASTING = r"disk is full|disk I/O error|file is not a database|malformed|readonly database"
+"""Texts of faults of a database that do not pass by themselves."""
+
+LEAST = 2**20
+"""Free bytes below which a disk counts as full."""
 
 MOST = 200
 """Letters of a message that no saying fits."""
@@ -113,13 +122,18 @@ def refusal(address: str, status: int) -> HemoError:
     return HemoError(f"the tracking server {shown(address)}: {words}")
 
 
+def lasts(fault: BaseException) -> bool:
+    """Return whether a database's fault will not pass by itself."""
+    return any(re.search(LASTING, str(one)) for one in _chain(fault))
+
+
 @contextmanager
 def answered(address: str = "") -> Iterator[None]:
-    """Raise the faults of neighbouring systems as HemoError."""
+    """Raise the faults of neighbouring systems as HemoError; Optuna's only where its address is given."""
     try:
         yield
     except Exception as fault:
-        line = said(fault, address)
+        line = said(fault, address) if address or "optuna" not in _packages(fault) else None
         if line is None or line is fault:
             raise
         raise line from fault
@@ -127,9 +141,21 @@ def answered(address: str = "") -> Iterator[None]:
 
 def _file_fault(fault: OSError) -> HemoError | None:
     file = f"{fault.filename}: " if fault.filename else ""
-    if fault.errno in FILE_FAULTS and (file or FILE_FAULTS[fault.errno] == FULL):
-        return HemoError(file + FILE_FAULTS[fault.errno])
-    return HemoError(file + FULL) if re.search(SHORT_WRITE, str(fault)) else None
+    words = FULL if re.search(SHORT_WRITE, str(fault)) else ""
+    words = FILE_FAULTS.get(fault.errno or 0, words)
+    if not words or (not file and fault.errno in (errno.EROFS, errno.EACCES, errno.EPERM)):
+        return None
+    return HemoError((file or _full_disk()) + words)
+
+
+def _full_disk() -> str:
+    """Return the folder, of those that are always written to, whose disk has no room."""
+    full = [folder for folder in (Path.cwd(), Path(tempfile.gettempdir())) if _free(folder) < LEAST]
+    return f"{full[0]}: " if full else ""
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _chain(fault: BaseException | None) -> Iterator[BaseException]:

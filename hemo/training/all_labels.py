@@ -14,6 +14,7 @@ from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
+from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
 from hemo.training.rounds import conclude, everything, noted, predict
 
@@ -65,6 +66,22 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
         else:
             result[label] = HemoError(f"{label}: too few patients have it for every round: use fewer folds")
     return result
+
+
+def train_label(training: Training) -> Trained:
+    """Train a family on the training's label, whether it learns labels one by one or together.
+
+    Raises
+    ------
+    HemoError
+        If the store holds too few patients with the label.
+    """
+    if not families.get(training.family).together:
+        return train(training)
+    trained = train_together(training)[training.label]
+    if isinstance(trained, HemoError):
+        raise trained
+    return trained
 
 
 def _learnable(truth: NDArray[np.int8], trainings: Sequence[Round]) -> bool:

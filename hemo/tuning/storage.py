@@ -121,14 +121,20 @@ def patiently(action: Callable[[], Answer]) -> Answer:
     ------
     HemoError
         If it stays away.
+    StorageInternalError
+        If it answers that waiting is of no use: it is damaged, or its disk is full.
     """
     from sqlalchemy.exc import SQLAlchemyError
+
+    from hemo.tracking import faults
 
     end = time.monotonic() + PATIENCE
     while True:
         try:
             return action()
         except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as fault:
+            if faults.lasts(fault):
+                raise
             if time.monotonic() > end:
                 reason = " ".join(str(fault.__cause__ or fault).split())
                 raise HemoError(f"Optuna's database does not answer: {reason}") from None

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from hemo.display import heatmaps
 from hemo.display.colors import APART, FAMILIES, family_color, oklab
 from hemo.tracking import views
 
-DICHROMATS = {
+DICHROMATS: dict[str, Any] = {
     "none": np.eye(3),
     "protanopia": [
         [0.152286, 1.052583, -0.204868],
@@ -41,7 +42,7 @@ LEAST = {"none": 0.12, "protanopia": 0.09, "deuteranopia": 0.07, "tritanopia": 0
 """The nearest colors of Okabe and Ito's palette are this far apart in OKLab, rounded down."""
 
 
-def seen(color: str, matrix: np.ndarray) -> str:
+def seen(color: str, matrix: Any) -> str:
     """Return a color as it is seen with a kind of color vision."""
     value = np.array([int(color[start : start + 2], 16) for start in (1, 3, 5)]) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from hemo.display.report import Section, fact_table, render
+from hemo.display.page import Section, fact_table, render
 from hemo.display.run_plots import roc
 from hemo.evaluation.summary import summarize
 

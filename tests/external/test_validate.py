@@ -36,7 +36,7 @@ def data(tmp_path):
 
 def test_a_panel_is_evaluated_on_labels_that_the_table_has(promoted, data):
     found = validate.evaluate(PANEL_URI, *data, draws=100)
-    assert sorted(found.figures["label"].unique()) == ["any", "epidural"]
+    assert sorted(found.metrics["label"].unique()) == ["any", "epidural"]
     assert found.unlabelled == []
     assert not any("made of" in sentence for sentence in found.warnings)
     runs = tracking.client().search_runs(
@@ -99,7 +99,7 @@ def test_any_is_not_evaluated_where_a_table_has_only_some_of_its_subtypes(promot
     table = pd.read_csv(data[1])[["image", "patient", "epidural"]]
     table.to_csv(data[1], index=False)
     found = validate.evaluate(PANEL_URI, *data, draws=100)
-    assert sorted(found.figures["label"].unique()) == ["epidural"]
+    assert sorted(found.metrics["label"].unique()) == ["epidural"]
     assert found.unlabelled == ["any"]
 
 

@@ -6,13 +6,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import Distribution, EntryPoint, EntryPoints
+from importlib.metadata import Distribution, EntryPoints
 from pathlib import Path
 
 import pytest
 
 from hemo import families
-from hemo.cli import COMMANDS
+from hemo.commands import COMMANDS
 from hemo.errors import HemoError
 from hemo.families import _plugins
 
@@ -95,11 +95,14 @@ for name, params in (("forest", model.params), ("ensemble", members)):
 class Package(Distribution):
     """A package that is installed nowhere."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, entry: str) -> None:
+        self._texts = {
+            "METADATA": f"Name: {name}\nVersion: 2.1\n",
+            "entry_points.txt": f"[{_plugins.GROUP}]\n{entry}\n",
+        }
 
     def read_text(self, filename: str) -> str | None:
-        return f"Name: {self._name}\nVersion: 2.1\n" if filename == "METADATA" else None
+        return self._texts.get(filename)
 
     def locate_file(self, path: object) -> Path:
         return Path(str(path))
@@ -113,7 +116,9 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], 
     def entries(group: str) -> EntryPoints:
         assert group == "hemo.families"
         return EntryPoints(
-            EntryPoint(name, value, group)._for(Package(package)) for (package, name), value in given.items()
+            entry
+            for (package, name), value in given.items()
+            for entry in Package(package, f"{name} = {value}").entry_points
         )
 
     def forget() -> None:

@@ -84,7 +84,7 @@ def test_the_position_grows_to_the_head_along_the_normal_under_any_tilt_and_turn
     )
     raw = read_one(data)
     assert raw.position == pytest.approx(height, abs=1e-3)
-    np.testing.assert_allclose(raw.normal, normal, atol=1e-3)
+    assert raw.normal == pytest.approx(normal, abs=1e-3)
 
 
 def test_without_a_position_the_location_and_then_the_number_stand_in():

@@ -1,6 +1,7 @@
 """What a condition says: a reason to refuse shows as many digits as it takes to see why."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hemo.display.numbers import number
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Counts, Estimate, summarize
 from hemo.registry import conditions, gate, gate_page
-from hemo.registry.conditions import Candidate, Evidence, Finding
+from hemo.registry.evidence import Candidate, Evidence, Finding
 from tests.helpers.registry_world import table
 
 NUMBER = r"[-+−]?\d+(?:\.\d+)?(?:e-\d+)?"
@@ -31,7 +32,7 @@ class Metrics(dict):
 
 
 def seen(gate=None, gap=0.0, **metrics):
-    found = Metrics({name: Estimate(low, low, 1.0) for name, low in metrics.items()})
+    found: Any = Metrics({name: Estimate(low, low, 1.0) for name, low in metrics.items()})
     return Evidence(found, Candidate(Protocol.CV, gap), gate or Gate())
 
 
@@ -48,7 +49,7 @@ def test_a_lower_bound_that_is_too_low_reads_as_lower_than_what_is_asked(name, l
     finding = getattr(conditions, name)(evidence)
     assert finding.passed == (least - below >= least)
     if not finding.passed:
-        low, wanted = re.search(r"as low as (\S+), (\S+) asked", finding.words).groups()
+        ((low, wanted),) = re.findall(r"as low as (\S+), (\S+) asked", finding.words)
         assert float(low.replace("−", "-")) < float(wanted) == least
         assert low in finding.found
         assert wanted in finding.required
@@ -59,7 +60,7 @@ def test_an_auc_that_may_be_too_low_reads_as_lower_than_what_is_asked(least, bel
     finding = conditions.discriminates(seen(Gate(min_auc_low=least), auc=least - below))
     assert not finding.passed
     if least - below < least:
-        low, wanted = re.search(r"as low as (\S+), over (\S+) asked", finding.words).groups()
+        ((low, wanted),) = re.findall(r"as low as (\S+), over (\S+) asked", finding.words)
         assert float(low.replace("−", "-")) < float(wanted) == least
         assert wanted in finding.required
 
@@ -118,5 +119,6 @@ def test_a_report_keeps_the_names_of_its_values(tmp_path):
     assert {"label", "candidate", "decision", "passed", "override", "reason", "conditions", "figures"} == set(
         facts
     )
-    for one in facts["conditions"]:
+    found: Any = facts["conditions"]
+    for one in found:
         assert {"name", "figure", "required", "passed", "words", "override"} <= set(one)

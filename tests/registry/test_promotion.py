@@ -84,7 +84,7 @@ def test_an_override_promotes_is_recorded_and_shown(store):
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/card/card.html")
     assert 'class="warning">The gate refused it; a person overrode the gate: wanted for a' in card
     page = mlflow.artifacts.load_text(f"runs:/{version.tags['decided_in']}/gate/any.html")
-    assert 'class="red">Gate overridden: wanted for a demonstration' in page
+    assert 'class="warning">Gate overridden: wanted for a demonstration' in page
     panel = tracking.client().get_model_version_by_alias("hemo-panel", "production")
     assert "gate overridden" in present(panel.description)
 

@@ -5,12 +5,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from hemo.imaging import RawSlice
 from hemo.imaging.reduction import Reduction
 from hemo.serving import Member, ServedPanel
-from hemo.serving.inputs import in_study_order, which_answer
+from hemo.serving.inputs import in_study_order, read_inputs, reduced, which_answer
 
 
 def sliced(study, position, level):
@@ -49,6 +51,29 @@ def test_the_panel_s_rows_stay_in_the_order_of_the_request():
     table = panel.predict_slices(GIVEN)
     np.testing.assert_allclose(table["epidural_probability"], [0.01, 0.01, 0, 0, 0])
     assert list(table["study"]) == ["b", "a", "b", "", "a"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (2, 4096), (4, 300), (15, 15), (0, 20), (64,), (4097, 64)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64])
+def test_an_array_of_impossible_shape_is_a_bad_request_before_native_code_sees_it(shape, kind):
+    table = pd.DataFrame({"image": [np.zeros(shape, kind)]})
+    with pytest.raises(MlflowException, match="row 0: image not usable: is an array of shape"):
+        read_inputs(table, [Reduction(windows=("gray",))])
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 4096), (4096, 16), (17, 301)])
+@pytest.mark.parametrize("crop", [True, False])
+def test_any_possible_shape_is_reduced(shape, crop):
+    array = np.random.default_rng(0).normal(0, 500, shape).astype(np.float32)
+    table = pd.DataFrame({"image": [array, array.clip(0, 255).astype(np.uint8)]})
+    reduction = Reduction(size=16, windows=("gray",), crop=crop)
+    assert reduced(read_inputs(table, [reduction]), reduction).shape == (2, 16, 16, 1)
+
+
+def test_numbers_that_are_no_hu_are_a_bad_request():
+    for array in (np.full((64, 64), 1e300), np.full((64, 64), np.inf), np.zeros((64, 64), bool)):
+        with pytest.raises(MlflowException, match="row 0: image not usable"):
+            read_inputs(pd.DataFrame({"image": [array]}), [Reduction(windows=("gray",))])
 
 
 def of_series(study, series, count, thickness, kernel="H31s"):

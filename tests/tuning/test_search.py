@@ -16,7 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from hemo import liveness, tracking
-from hemo.comparison.leaderboard import compare
+from hemo.comparison.runs import compare
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore

@@ -12,6 +12,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, CTImageStorage
 
+from hemo.imaging.windows import apply_window
 from tests.helpers.variations.dicom_numbers import numbers
 from tests.helpers.variations.kinds import Draw, Variation, head
 
@@ -73,6 +74,8 @@ HARMLESS: Final[list[dict[str, Any]]] = [
 
 def dicom(draw: Draw) -> Variation:
     """Return a DICOM file; most are good, with one to three things about them that are not usual."""
+    if draw.number(0, 11) == 0:
+        return draw.choice([_gray, _frames])(draw)
     rows, columns = draw.choice([(64, 64), (80, 72), (97, 65), (128, 128)])
     hu = head(draw, rows, columns)
     variation = Variation(b"", [], [hu])
@@ -82,6 +85,50 @@ def dicom(draw: Draw) -> Variation:
     stored = _turned(draw, stored, elements, variation)
     _kind(draw, elements, variation)
     variation.data = _written(draw, stored, syntax, elements, variation)
+    return variation
+
+
+def _gray(draw: Draw) -> Variation:
+    """Return a picture of 8 bits under a window, as old software exports them."""
+    gray = apply_window(head(draw, 80, 72), 40, 80)
+    variation = Variation(b"", ["8 bits"], [gray], gray=True)
+    inverted = draw.choice([False, True])
+    elements: dict[str, Any] = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "PixelRepresentation": 0}
+    elements["PhotometricInterpretation"] = "MONOCHROME1" if inverted else "MONOCHROME2"
+    stored = _turned(draw, 255 - gray if inverted else gray, elements, variation)
+    variation.honest &= not inverted
+    syntax = draw.choice(["implicit", "explicit", "big", "rle"])
+    variation.data = _written(draw, stored, syntax, elements, variation)
+    return variation
+
+
+def _frames(draw: Draw) -> Variation:
+    """Return an enhanced CT: frames in any order, each with its own place."""
+    count = draw.number(2, 4)
+    slices = [head(draw, 72, 64) for _ in range(count)]
+    heights = [float(draw.number(-100, 100)) for _ in range(count)]
+    upwards = draw.choice([False, True])
+    variation = Variation(b"", [f"{count} frames"], list(slices), heights, honest=False)
+    each = []
+    for height in heights:
+        item, place, plane, scale = Dataset(), Dataset(), Dataset(), Dataset()
+        place.ImagePositionPatient = [0, 71 if upwards else 0, height]
+        plane.ImageOrientationPatient = [1, 0, 0, 0, -1 if upwards else 1, 0]
+        scale.RescaleIntercept, scale.RescaleSlope = -1024, 1
+        item.PlanePositionSequence, item.PlaneOrientationSequence = Items([place]), Items([plane])
+        item.PixelValueTransformationSequence = Items([scale])
+        each.append(item)
+    stored = np.stack([one[::-1] if upwards else one for one in slices]) + 1024
+    elements = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2.1",
+        "BitsStored": 16,
+        "HighBit": 15,
+        "PixelRepresentation": 1,
+        "NumberOfFrames": count,
+        "PerFrameFunctionalGroupsSequence": Items(each),
+    }
+    syntax = draw.choice(["implicit", "explicit", "big", "j2k"])
+    variation.data = _written(draw, stored.astype(np.int16), syntax, elements, variation)
     return variation
 
 
@@ -164,7 +211,7 @@ def _written(
     )
     data.InstanceNumber = 4
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    data.Rows, data.Columns, data.BitsAllocated = *stored.shape, 16
+    data.Rows, data.Columns, data.BitsAllocated = *stored.shape[-2:], 16
     bit = elements.pop("overlay", None)
     for keyword, value in elements.items():
         if value is None:
@@ -214,7 +261,7 @@ def _fill(data: Dataset, stored: NDArray[Any], syntax: str) -> None:
         data["PixelData"].is_undefined_length = True
         return
     data.PixelData = stored.astype(stored.dtype.newbyteorder(">" if syntax == "big" else "<")).tobytes()
-    data["PixelData"].VR = "OW"
+    data["PixelData"].VR = "OB" if stored.itemsize == 1 else "OW"
     if syntax in ("rle", "j2k", "jpegls"):
         data.file_meta.TransferSyntaxUID = UID(SYNTAXES["explicit"])
         wanted, data.PhotometricInterpretation = data.PhotometricInterpretation, "MONOCHROME2"

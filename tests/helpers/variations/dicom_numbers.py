@@ -57,12 +57,12 @@ def _padding(
     )
     if draw.number(0, 1):
         elements["PixelPaddingValue"] = value if stored.dtype == np.int16 else value % 65_536
-    variation.slices = [np.where(outside, -1024, one) for one in variation.slices]
+    numbers = np.where(outside, value, stored.astype(np.int32))
+    hu = numbers * float(elements["RescaleSlope"]) + float(elements["RescaleIntercept"])
+    variation.slices = [np.where(numbers == value, -1024, hu) if "PixelPaddingValue" in elements else hu]
     variation.words.append(f"padding {value}")
     if stored.dtype == np.uint16:
         variation.honest = False
-        if elements["RescaleSlope"] != "1":
-            variation.exclude("^implausible HU: up to", always=False)
     if value < -2048 and elements["BitsStored"] == 12:
         variation.honest = False
     if draw.number(0, 2) == 0:  # and no scale, so that padding is all that looks like air

@@ -3,6 +3,7 @@
 import io
 from typing import Any, Final
 
+import cv2
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from hemo.imaging.windows import apply_window
 from tests.helpers.variations.kinds import Draw, Variation, head
 
 MODES: Final = {
-    "PNG": ["L", "L", "RGB", "RGBA", "LA", "P", "16", "color", "mask", "HU", "classes"],
-    "JPEG": ["L", "RGB", "CMYK", "mask"],
+    "PNG": ["L", "L", "RGB", "RGBA", "LA", "P", "16", "color", "colormap", "mask", "HU", "classes"],
+    "JPEG": ["L", "RGB", "CMYK", "mask", "colormap"],
     "TIFF": [
         "L",
         "RGB",
@@ -35,7 +36,7 @@ def picture(draw: Draw) -> Variation:
     """Return a picture of a slice under the brain window."""
     kind = draw.choice(list(MODES))
     mode = draw.choice(MODES[kind])
-    rows, columns = draw.choice([(64, 64), (97, 65), (80, 128), (300, 280)])
+    rows, columns = draw.choice([(64, 64), (97, 65), (80, 128), (300, 280), (520, 560)])
     hu = head(draw, rows, columns)
     gray = apply_window(hu, 40, 80)
     variation = Variation(b"", [kind, mode], [gray], gray=True, tolerance=2.5 if kind == "JPEG" else 0.0)
@@ -45,7 +46,7 @@ def picture(draw: Draw) -> Variation:
     variation.data = _encoded(draw, kind, mode, hu, gray, orientation, variation)
     if draw.number(0, 30) == 0:
         variation.data = variation.data[: len(variation.data) // 3]
-        variation.exclude("^cannot be decoded|^its decoder|^constant|no slice")
+        variation.exclude("^cannot be decoded|^damaged|^constant|no slice")
         variation.words.append("cut off")
     return variation
 
@@ -63,26 +64,31 @@ def _encoded(
         return _disguised(draw, kind, hu, v)
     if mode == "float HU":
         v.gray, v.slices = False, [hu]
-        return _tiff(Image.fromarray(hu.astype(np.float32)))
+        return tiff(Image.fromarray(hu.astype(np.float32)))
     if mode == "pages":
         frames = [apply_window(head(draw, *gray.shape), 40, 80) for _ in range(3)]
         v.slices, v.positions = frames, [1.0, 2.0, 3.0]
         first, *rest = [Image.fromarray(frame) for frame in frames]
-        return _tiff(first, save_all=True, append_images=rest)
+        return tiff(first, save_all=True, append_images=rest)
     if mode in ("16", "16 big", "16 inverted"):
         deep = gray.astype(np.uint16) * 257
         if kind == "PNG":
             return bytes(imagecodecs.png_encode(deep))
         if mode == "16 big":
-            return _tiff(Image.fromarray(deep.astype(">u2")))
+            return tiff(Image.fromarray(deep.astype(">u2")))
         if mode == "16 inverted":
-            return _tiff(Image.fromarray(65_535 - deep), tiffinfo={262: 0})
-        return _tiff(Image.fromarray(deep), compression=draw.choice([None, "tiff_lzw", "tiff_adobe_deflate"]))
+            return tiff(Image.fromarray(65_535 - deep), tiffinfo={262: 0})
+        return tiff(Image.fromarray(deep), compression=draw.choice([None, "tiff_lzw", "tiff_adobe_deflate"]))
     if mode == "8 inverted":
-        return _white_is_zero(gray)
+        return white_is_zero(gray)
     if mode == "color":
         v.exclude("^color image")
         image = Image.fromarray(np.dstack([gray, np.roll(gray, 9, 0), np.roll(gray, 20, 1)]))
+    elif mode == "colormap":
+        v.exclude("^color image")
+        image = Image.fromarray(
+            cv2.applyColorMap(apply_window(hu, 40, 200), cv2.COLORMAP_JET)[..., ::-1].copy()
+        )
     elif mode == "mask":
         v.exclude("^a mask", "^constant")
         image = Image.fromarray(
@@ -118,15 +124,15 @@ def _saved(image: Image.Image, kind: str, orientation: int | None, v: Variation)
     return stream.getvalue()
 
 
-def _tiff(image: Image.Image, **options: Any) -> bytes:
+def tiff(image: Image.Image, **options: Any) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "TIFF", **options)
     return stream.getvalue()
 
 
-def _white_is_zero(gray: NDArray[np.uint8]) -> bytes:
+def white_is_zero(gray: NDArray[np.uint8]) -> bytes:
     """Return a TIFF of 8 bits in which zero is white; Pillow writes none."""
-    data = bytearray(_tiff(Image.fromarray(255 - gray)))
+    data = bytearray(tiff(Image.fromarray(255 - gray)))
     place = data.index(b"\x06\x01\x03\x00\x01\x00\x00\x00")
     data[place + 8 : place + 10] = b"\x00\x00"
     return bytes(data)
@@ -141,4 +147,4 @@ def _disguised(draw: Draw, kind: str, hu: NDArray[Any], v: Variation) -> bytes:
         v.hu_offset, v.gray, v.slices = offset, False, [hu]
     else:
         v.exclude("^16-bit gray that covers")
-    return bytes(imagecodecs.png_encode(stored)) if kind == "PNG" else _tiff(Image.fromarray(stored))
+    return bytes(imagecodecs.png_encode(stored)) if kind == "PNG" else tiff(Image.fromarray(stored))
