@@ -16,11 +16,12 @@ from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import LABELS, SUBTYPES, LabelTable
 from hemo.phantom import PhantomStudy, make_study, patient_seed, profile, studies_of
-from hemo.slices.assemble import assemble, label_counts, write_assembled
+from hemo.slices.assemble import assemble, label_counts
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key, pseudonym
 from hemo.slices.records import RECORD
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.writing import write_assembled
 
 ROUND = 48
 """Patients drawn before it is counted again what is still wanted."""

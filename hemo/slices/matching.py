@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.labels import LabelTable
+from hemo.slices.arrays import matrix
 from hemo.slices.files import slice_name
 from hemo.slices.names import normalized, without_zeros
 from hemo.slices.pseudonyms import keyed_hash
-from hemo.slices.records import DEPTH, NAMES, matrix
+from hemo.slices.records import DEPTH, NAMES
 
 Rows = NDArray[np.int32]
 """The row of the label table that each slice answers to, -1 for none."""
