@@ -27,6 +27,7 @@ VALUES = {
     "experiment": "my file.yaml", "images": "scans", "labels": "l.csv", "store": "s", "seed": "7",
     "workers": "3", "out": "o", "patients": "5", "size": "64", "slices": "4", "sheet": "sheet.png",
     "windows": "bone", "crop": "no", "resampling": "paper", "neighbours": "1", "labels_format": "wide",
+    "series": "best",
     "key": "k", "action": "show", "columns": "2", "label": "epidural", "params": "a=1 b=[2,3]",
     "protocol": "cv", "family": "cnn", "trials": "2", "seconds": "1.5", "objective": "auc",
     "storage": "sqlite:///o.db", "study": "a/b/c", "runs": "1,2", "paper": "true", "open": "true",
