@@ -109,9 +109,7 @@ def test_the_audit_takes_the_papers_own_set_and_says_which_labels_it_left_out(wo
     )[0]
     assert pair.data.metrics["inflation/auc"] == pytest.approx(auc["inflation"])
     folder = mlflow.artifacts.download_artifacts(run_id=pair.info.run_id, artifact_path="predictions")
-    assert (
-        len(pd.read_parquet(f"{folder}/by_slice.parquet")) == 2 * 104
-    )  # 24 positive slices of four types, 8 of the fifth
+    assert len(pd.read_parquet(f"{folder}/by_slice.parquet")) == 2 * 104
 
 
 def test_the_audits_page_and_crossings_tell_the_splits_apart(world):
