@@ -13,6 +13,7 @@ from hemo.cli import main
 from hemo.commands import mlproject
 from hemo.config import Experiment
 from hemo.runs import steps
+from tests.helpers.present import present
 
 PROJECT = load_project(".")
 REQUIRED = {
@@ -45,10 +46,12 @@ def command_line(name, **given):
 def parsed(words):
     """Return the command that a command line reaches and the values it would be called with."""
     context = click.Context(main)
-    name, command, rest = main.resolve_command(context, list(words))
+    name, found, rest = main.resolve_command(context, list(words))
+    command = present(found)
     inner = command.make_context(name, rest, parent=context)
     if isinstance(command, click.Group):
-        name, command, rest = command.resolve_command(inner, [*inner._protected_args, *inner.args])
+        name, found, rest = command.resolve_command(inner, [*inner._protected_args, *inner.args])
+        command = present(found)
         inner = command.make_context(name, rest, parent=inner)
     return command, inner.params
 
@@ -60,7 +63,7 @@ def words_of(parameter):
 @pytest.fixture
 def reached(monkeypatch, tmp_path):
     """Return what the words given to an entry point make of an experiment, as training is handed it."""
-    found = {}
+    found: dict[str, Experiment] = {}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(steps, "train_family", lambda settings, *_: found.update(got=settings) or [])
 
@@ -77,7 +80,7 @@ def test_mlproject_is_what_the_commands_make_it():
 
 @pytest.mark.parametrize("name", commands.names())
 def test_every_word_of_every_command_is_a_parameter_of_its_entry_point(name):
-    command = commands.load(name)
+    command = present(commands.load(name))
     below = command.commands.values() if isinstance(command, click.Group) else [command]
     wanted = {words_of(parameter) for one in below for parameter in one.params}
     extra = {"action"} if isinstance(command, click.Group) else set()
@@ -88,7 +91,8 @@ def test_every_word_of_every_command_is_a_parameter_of_its_entry_point(name):
 def test_with_nothing_given_a_command_is_called_as_if_a_person_had_typed_it(name):
     required = REQUIRED.get(name, {})
     files = {word: value for (entry, word), value in mlproject.DEFAULTS.items() if entry == name}
-    options = {f"--{word}" for parameter in commands.load(name).params for word in [words_of(parameter)]
+    parameters = present(commands.load(name)).params
+    options = {f"--{word}" for parameter in parameters for word in [words_of(parameter)]
                if isinstance(parameter, click.Option)}  # fmt: skip
     typed = [name]
     for word, value in {**files, **required}.items():
