@@ -28,11 +28,12 @@ VALUES = {
     "experiment": "my file.yaml", "images": "scans", "labels": "l.csv", "store": "s", "seed": "7",
     "workers": "3", "out": "o", "patients": "5", "size": "64", "slices": "4", "sheet": "sheet.png",
     "windows": "bone", "crop": "no", "resampling": "paper", "neighbours": "1", "labels_format": "wide",
+    "series": "best",
     "key": "k", "action": "show", "columns": "2", "label": "epidural", "params": "a=1 b=[2,3]",
     "protocol": "cv", "family": "cnn", "trials": "2", "seconds": "1.5", "objective": "auc",
     "storage": "sqlite:///o.db", "study": "a/b/c", "runs": "1,2", "paper": "true", "open": "true",
     "override": "it's time", "dry_run": "yes", "reason": "why not", "model": "models:/m/1", "dataset": "d",
-    "draws": "100", "run": "0123", "port": "5001", "print_only": "true",
+    "draws": "100", "run": "0123", "port": "5001", "print_only": "true", "hu_offset": "-1024",
 }  # fmt: skip
 
 
