@@ -24,7 +24,7 @@ from hemo.slices.assemble import Answering
 from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
-from hemo.tracking import trained_on
+from hemo.tracking import faults, trained_on
 from hemo.training import final_metrics
 
 EXPERIMENT = "hemo-external"
@@ -158,8 +158,8 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
     """
     try:
         loaded = mlflow.pyfunc.load_model(uri)
-    except mlflow.MlflowException as fault:
-        raise HemoError(f"{uri}: no such model ({fault.message}): give one like {PANEL_URI}") from None
+    except (mlflow.MlflowException, OSError) as fault:
+        raise faults.no_model(uri, fault, f"give one like {PANEL_URI}") from None
     model = loaded.unwrap_python_model()
     if isinstance(model, ServedPanel):
         client = tracking.client()

@@ -20,6 +20,7 @@ from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
 from hemo.registry.names import PANEL, PANEL_URI, model_name
 from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.tracking import faults
 from hemo.tracking.views import markdown_table
 
 
@@ -64,8 +65,8 @@ def load(uri: str = PANEL_URI) -> ServedPanel:
     """
     try:
         loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    except mlflow.MlflowException as fault:
-        raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
+    except (mlflow.MlflowException, OSError) as fault:
+        raise faults.no_model(uri, fault, "promote first, `hemo promote`") from None
     if not isinstance(loaded, ServedPanel):
         raise HemoError(
             f"{uri}: not a panel: give one like {PANEL_URI}, or try a single one with `hemo evaluate`"

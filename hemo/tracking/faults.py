@@ -122,6 +122,28 @@ def refusal(address: str, status: int) -> HemoError:
     return HemoError(f"the tracking server {shown(address)}: {words}")
 
 
+def no_model(uri: str, fault: BaseException, remedy: str) -> HemoError:
+    """Return what is said where a model cannot be loaded, be it that there is none or that the store fails.
+
+    Parameters
+    ----------
+    uri : str
+        The model's.
+    fault : BaseException
+        What loading it raised.
+    remedy : str
+        What to do where there is no such model.
+    """
+    words = _first_words(fault)
+    no_files = re.search(r"No such artifact|No such file", words)
+    if no_files and uri.startswith("models:/"):
+        return HemoError(f"{uri}: its files are gone: put them back, or name another model")
+    unknown = getattr(fault, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+    if unknown or no_files:
+        return HemoError(f"{uri}: no such model ({words}): {remedy}")
+    return said(fault) or HemoError(f"{uri}: cannot be loaded: {words}")
+
+
 def lasts(fault: BaseException) -> bool:
     """Return whether a database's fault will not pass by itself."""
     return any(re.search(LASTING, str(one)) for one in _chain(fault))

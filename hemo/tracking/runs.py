@@ -155,7 +155,10 @@ def get_run(run_id: str) -> Run:
     except MlflowException as fault:
         if fault.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        raise HemoError(f"{run_id}: no such run: {fault.message}") from None
+        raise HemoError(
+            f"{run_id}: no such run in {shown_uri()}: it was deleted for good, or is of another store; name "
+            "another run, or train again and promote what comes of it"
+        ) from None
 
 
 def find_runs(experiment: str, text: str = "", most: int = 5000, **tags: str) -> list[Run]:
