@@ -13,6 +13,7 @@ from hemo.cli import main
 from hemo.commands import mlproject
 from hemo.config import Experiment
 from hemo.runs import steps
+from tests.helpers.present import present
 
 PROJECT = load_project(".")
 REQUIRED = {
@@ -32,7 +33,7 @@ VALUES = {
     "protocol": "cv", "family": "cnn", "trials": "2", "seconds": "1.5", "objective": "auc",
     "storage": "sqlite:///o.db", "study": "a/b/c", "runs": "1,2", "paper": "true", "open": "true",
     "override": "it's time", "dry_run": "yes", "reason": "why not", "model": "models:/m/1", "dataset": "d",
-    "draws": "100", "run": "0123", "port": "5001", "print_only": "true",
+    "draws": "100", "run": "0123", "port": "5001", "print_only": "true", "hu_offset": "-1024",
 }  # fmt: skip
 
 
@@ -46,10 +47,12 @@ def command_line(name, **given):
 def parsed(words):
     """Return the command that a command line reaches and the values it would be called with."""
     context = click.Context(main)
-    name, command, rest = main.resolve_command(context, list(words))
+    name, found, rest = main.resolve_command(context, list(words))
+    command = present(found)
     inner = command.make_context(name, rest, parent=context)
     if isinstance(command, click.Group):
-        name, command, rest = command.resolve_command(inner, [*inner._protected_args, *inner.args])
+        name, found, rest = command.resolve_command(inner, [*inner._protected_args, *inner.args])
+        command = present(found)
         inner = command.make_context(name, rest, parent=inner)
     return command, inner.params
 
@@ -61,7 +64,7 @@ def words_of(parameter):
 @pytest.fixture
 def reached(monkeypatch, tmp_path):
     """Return what the words given to an entry point make of an experiment, as training is handed it."""
-    found = {}
+    found: dict[str, Experiment] = {}
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(steps, "train_family", lambda settings, *_: found.update(got=settings) or [])
 
@@ -78,7 +81,7 @@ def test_mlproject_is_what_the_commands_make_it():
 
 @pytest.mark.parametrize("name", commands.names())
 def test_every_word_of_every_command_is_a_parameter_of_its_entry_point(name):
-    command = commands.load(name)
+    command = present(commands.load(name))
     below = command.commands.values() if isinstance(command, click.Group) else [command]
     wanted = {words_of(parameter) for one in below for parameter in one.params}
     extra = {"action"} if isinstance(command, click.Group) else set()
@@ -89,7 +92,8 @@ def test_every_word_of_every_command_is_a_parameter_of_its_entry_point(name):
 def test_with_nothing_given_a_command_is_called_as_if_a_person_had_typed_it(name):
     required = REQUIRED.get(name, {})
     files = {word: value for (entry, word), value in mlproject.DEFAULTS.items() if entry == name}
-    options = {f"--{word}" for parameter in commands.load(name).params for word in [words_of(parameter)]
+    parameters = present(commands.load(name)).params
+    options = {f"--{word}" for parameter in parameters for word in [words_of(parameter)]
                if isinstance(parameter, click.Option)}  # fmt: skip
     typed = [name]
     for word, value in {**files, **required}.items():

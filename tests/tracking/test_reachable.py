@@ -9,6 +9,7 @@ import pytest
 
 from hemo.errors import HemoError
 from hemo.tracking import reachable
+from tests.helpers.mlflow_default import forget_stores
 from tests.helpers.wrong_servers import closed_port, serving
 
 
@@ -16,7 +17,7 @@ from tests.helpers.wrong_servers import closed_port, serving
 def store():
     """Return what sets the address of the tracking store; it is unset in the end."""
     yield mlflow.set_tracking_uri
-    mlflow.set_tracking_uri(None)
+    forget_stores()
 
 
 @pytest.mark.parametrize(
