@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test mutants lint ui bench clean lock
+.PHONY: help demo test mutants lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -29,12 +29,19 @@ lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+docs: .venv/done ## the documentation with a reference of every function, as a site in build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 ui: .venv/done   ## the MLflow UI, with links to the views that matter
 	$(BIN)/python -m hemo ui
 
 bench: .venv/done ## the benchmarks, as ratios within one run
 	$(BIN)/python -m benchmarks
+
+mlproject: .venv/done ## MLproject, made of the click commands
+	$(BIN)/python -m hemo.commands.mlproject
 
 lock:            ## lock the newest versions that pyproject.toml allows
 	uv pip compile -q --upgrade --universal --python-version 3.11 --no-annotate --no-header pyproject.toml -o requirements.txt

@@ -16,7 +16,8 @@ import pandas as pd
 
 from hemo import config, tracking
 from hemo.comparison import page
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.evaluation import intervals, predictions
 from hemo.labels import LABELS
 

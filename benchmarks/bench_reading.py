@@ -28,11 +28,12 @@ from PIL import Image
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.imaging.reduction import Reduction
 from hemo.imaging.windows import WINDOWS, apply_window
 from hemo.slices.preprocess import preprocess
-from hemo.slices.shards import Task, keep_memory, write_shard
+from hemo.slices.shards import ShardTask, keep_memory, write_shard
 from hemo.slices.sources import find_sources
 
 FILES = 120
@@ -160,7 +161,7 @@ def shard(folder: Path, images: Path, crop: bool) -> Callable[[], None]:
     sources = tuple(find_sources(images, ("brain",)))
     reduction = Reduction(size=SIZE, crop=crop)
     folder.mkdir(exist_ok=True)
-    return lambda: write_shard(Task(0, folder, sources, reduction, b"k" * 32))
+    return lambda: write_shard(ShardTask(0, folder, sources, reduction, b"k" * 32))
 
 
 def compare(folder: Path) -> dict[str, float]:

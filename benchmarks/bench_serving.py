@@ -34,11 +34,12 @@ import pandas as pd
 
 from benchmarks.bench_reading import dicom_bytes, head
 from hemo import families, tracking
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.imaging import Reduction
 from hemo.labels import LABELS
-from hemo.registry import panel
+from hemo.registry import names, panel
 from hemo.runs import logged_model
 from hemo.training import Plan, Training
 
@@ -105,7 +106,7 @@ def make_registry(family: str) -> None:
             tempfile.TemporaryDirectory() as scratch,
         ):
             info = logged_model.log(Path(scratch), trained, Training(store, plan, family, label, params))
-        name = panel.model_name(label)
+        name = names.model_name(label)
         client.create_registered_model(name)
         version = client.create_model_version(name, info.model_uri, run_id, model_id=info.model_id)
         client.set_registered_model_alias(name, "production", version.version)
@@ -156,7 +157,18 @@ def served() -> Iterator[str]:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    words = ["-m", "mlflow", "models", "serve", "-m", panel.URI, "--env-manager", "local", "-p", str(port)]
+    words = [
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        names.PANEL_URI,
+        "--env-manager",
+        "local",
+        "-p",
+        str(port),
+    ]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
         [sys.executable, *words], start_new_session=True, env=os.environ | {"PATH": path},
@@ -202,10 +214,10 @@ def post(address: str, files: Study, kind: str = "application/json") -> float:
 
 def measure() -> Times:
     """Ask for each study all of them in turn; the first only warms up."""
-    six = [f"models:/{panel.model_name(label)}@production" for label in LABELS]
+    six = [f"models:/{names.model_name(label)}@production" for label in LABELS]
     times = Times([], [], [], [], [], [])
     with ExitStack() as stack:
-        whole = stack.enter_context(process_of(panel.URI))
+        whole = stack.enter_context(process_of(names.PANEL_URI))
         apart = [stack.enter_context(process_of(uri)) for uri in six]
         beside = stack.enter_context(process_of(*six))
         address = stack.enter_context(served())

@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS
-from hemo.slices.assemble import label_counts, replace_text, write_index
+from hemo.slices.assemble import label_counts
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.writing import replace_text, write_index
 
 RSNA = 752_803
 """Slices of the RSNA 2019 training set."""
@@ -51,6 +53,7 @@ def make_store(folder: Path, slices: int) -> None:
             "slice_id": [f"ID_{row:09x}" for row in rows],
             "patient": [f"{row // 40:016x}" for row in rows],
             "study": [f"{row // 35:016x}" for row in rows],
+            "stack": (rows // 35).astype(np.int32),
             "position": rows % 35 * 5.0,
             "digest": [f"{row:032x}" for row in rows],
             **dict.fromkeys(LABELS, np.int8(0)),

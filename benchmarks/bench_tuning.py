@@ -20,7 +20,8 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from hemo.console import out, table
+from hemo.console import out
+from hemo.display.terminal import table
 from hemo.tuning import storage as storages
 
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1

@@ -145,7 +145,7 @@ class Small:
     """A store's slices at 64 pixels, for networks that are trained on pixels."""
 
     def __init__(self, store: SliceStore) -> None:
-        self.index = store.index
+        self.index, self.stack = store.index, store.stack
         images = store.images()[..., 0]
         self._images = np.stack([cv2.resize(one, (64, 64), interpolation=cv2.INTER_AREA) for one in images])
 

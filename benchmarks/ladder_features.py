@@ -14,12 +14,12 @@ import pandas as pd
 from benchmarks.ladder_models import Fit, Matrix, linear, network, trees
 from hemo.families._backbones import as_backbone, backbone
 from hemo.families._embedding import embed
-from hemo.families._feature_cache import remembered
+from hemo.families._feature_cache import cached_features
 from hemo.families._lite0 import lite0, set_weights
 from hemo.families._radiology import DEPTHS, radiological_features
 from hemo.families._torch_file import read_torch_file
 from hemo.families.base import Images
-from hemo.slices.context import neighbour_rows, study_numbers
+from hemo.slices.context import neighbour_rows
 from hemo.slices.store import SliceStore
 
 
@@ -47,20 +47,18 @@ class Features:
 
     def around(self, name: str) -> Matrix:
         """Return the mean of the neighbouring slices' features."""
-        rows = neighbour_rows(self.store.index, np.arange(len(self.store)), 1)
+        rows = neighbour_rows(self.store.column("stack"), np.arange(len(self.store)), 1)
         x = self(name)
         return (x[rows[:, 0]] + x[rows[:, 2]]) / 2
 
     def from_study(self, name: str) -> Matrix:
         """Return features less their mean over the study."""
         x = pd.DataFrame(self(name))
-        return (
-            x - x.groupby(study_numbers(self.store.index, np.arange(len(x)))).transform("mean")
-        ).to_numpy()
+        return (x - x.groupby(self.store.stack).transform("mean")).to_numpy()
 
     def neighbours(self) -> Images:
         """Return the slice before, itself and the one after as channels."""
-        rows = neighbour_rows(self.store.index, np.arange(len(self.store)), 1)
+        rows = neighbour_rows(self.store.column("stack"), np.arange(len(self.store)), 1)
         return np.moveaxis(self.images[..., 0][rows], 1, -1)
 
     def brain_and_bone(self) -> Images:
@@ -74,7 +72,7 @@ class Features:
 
 def radiology(images: Images) -> Matrix:
     """Return the radiological features."""
-    return remembered(images, "radiology", radiological_features, on_disk=True)
+    return cached_features(images, "radiology", radiological_features, on_disk=True)
 
 
 def frozen(images: Images, weights: str = "imagenet", name: str = "lite0") -> Matrix:

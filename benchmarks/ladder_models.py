@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hemo.evaluation import decisions
 from hemo.families._losses import masked_cross_entropy
 from hemo.labels import LABELS
-from hemo.slices.context import label_table, study_numbers
+from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Rows, rounds
 from hemo.slices.store import SliceStore
@@ -31,7 +31,7 @@ def out_of_fold(
     assert plan.split is not None
     index, number = store.index, LABELS.index(label)
     every = np.arange(len(store))
-    truth, study = label_table(index, every), study_numbers(index, every)
+    truth, study = label_table(index, every), store.stack
     tables = []
     for one in rounds(plan.split, index):
         learn = np.sort(np.concatenate([one.train, one.validation]))

@@ -17,7 +17,7 @@ from hemo import console, families, tracking
 from hemo.comparison.paper import page, tables
 from hemo.config import Experiment
 from hemo.labels import LABELS
-from hemo.runs.steps import train_all
+from hemo.runs.steps import make_trainings, train_all
 from hemo.slices.store import SliceStore
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"
@@ -69,7 +69,8 @@ def timed(
 ) -> float:
     """Train families on labels in runs below `root`; return the minutes it took."""
     start = time.perf_counter()
-    train_all(config, store, chosen, labels, experiment, root)
+    trainings = make_trainings(config, store, chosen, labels)
+    train_all(trainings, experiment, root, config.workers, console.bar("training"))
     return (time.perf_counter() - start) / 60
 
 

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from hemo import families
 from hemo.config import Experiment
 from hemo.evaluation.protocols import Protocol
-from hemo.runs.steps import make_plan
+from hemo.runs.planning import make_plan
 from hemo.slices.store import SliceStore
 from hemo.training import Training
 from hemo.tuning.folds import make_folds

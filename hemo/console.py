@@ -1,15 +1,14 @@
-"""What is printed for people: one console, one look of tables, one progress bar.
+"""What is printed for people: one console, one progress bar.
 
 Results go to standard output; progress and notices to standard error, so that output can be piped.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 Item = TypeVar("Item")
 
@@ -38,14 +37,9 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
         yield from progress.track(items, total=total, description=description)
 
 
-def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table whose first column is left-aligned and the others right-aligned."""
-    result = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for position, name in enumerate(header):
-        result.add_column(name, justify="left" if position == 0 else "right")
-    for row in rows:
-        result.add_row(*(str(cell) for cell in row))
-    return result
+def bar(description: str) -> Callable[[Iterable[Item], int], Iterator[Item]]:
+    """Return what shows a progress bar behind items, given their number: for functions that take one."""
+    return lambda items, total: track(items, description, total)
 
 
 def next_commands(*commands: str) -> None:

@@ -15,8 +15,11 @@ from typing import TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-THREAD_WORDS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""What NumPy's and TensorFlow's libraries read at import to size their thread pools."""
+THREAD_WORDS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)  # fmt: skip
+"""What NumPy's, OpenCV's and TensorFlow's libraries read at import to size their thread pools."""
 
 
 def run_all(
@@ -37,6 +40,11 @@ def run_all(
         Processes. With one, tasks run here and in order; with more, as they finish.
     pool : ProcessPoolExecutor, optional
         From `processes`, where they were started earlier.
+
+    Examples
+    --------
+    >>> [(task, result) for task, result in run_all(abs, [-1, 2], workers=1)]
+    [(-1, 1), (2, 2)]
     """
     if workers == 1 or len(tasks) < 2:
         for task in tasks:

@@ -7,9 +7,8 @@ from hemo import console, tracking
 from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.labels import LABELS
 from hemo.runs import recording
-from hemo.runs.steps import Failed, train_all
+from hemo.runs.steps import Failed, make_trainings, train_all
 from hemo.slices.store import SliceStore
 
 
@@ -47,12 +46,15 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
         if file:
             tracking.log_file(root, Path(file), "experiment")
         store = prepare_store(config, root)
-        failed = train_all(config, store, config.families, LABELS, experiment, root)
-        if len(failed) == len(config.families) * len(LABELS):
+        trainings = make_trainings(config, store, config.families)
+        failed = train_all(trainings, experiment, root, config.workers, console.bar("training"))
+        if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
-        comparison_page.print_comparison(comparison_page.log_comparison(config, experiment, root))
+        found = comparison_page.log_comparison(config, experiment, root, store=store)
+        comparison_page.print_comparison(found)
         if not config.protocol.by_patient:
-            paper_page.print_paper(paper_tables.log_paper(config, experiment, root))
+            tables = paper_tables.log_paper(config, experiment, root)
+            paper_page.print_paper(tables)
         decisions = promotion.promote_and_print(config, experiment, root)
     return Outcome(failed, bool((decisions["production"] != "none").any()))
 
@@ -68,31 +70,36 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     parent : str, optional
         Run below which the preprocessing is logged.
     """
-    store = config.store_folder
-    if not config.images and (store / "store.json").is_file():
-        return SliceStore.open(store)
-    images, labels = config.images, config.labels
-    if not images:
-        images = str(config.folder / "phantom")
-        labels = make_phantom(config, Path(images))
-    preprocess_into(config, Path(images), Path(labels) if labels else None)
-    opened = SliceStore.open(store)
-    if parent:
+    finished = (config.store_folder / "store.json").is_file()
+    if config.images or not finished:
+        images, labels = Path(config.images), Path(config.labels) if config.labels else None
+        if not config.images:
+            images, labels = make_phantom(config)
+        preprocess_into(config, images, labels)
+    store = SliceStore.open(config.store_folder)
+    if parent and (config.images or not finished):
         experiment = tracking.get_run(parent).experiment
         tags = {"stage": "preprocess", "dataset": config.dataset}
         with tracking.start_run(experiment, "preprocess", tags, parent):
-            recording.record_store(opened)
-    return opened
+            recording.record_store(store)
+    return store
 
 
-def make_phantom(config: Experiment, folder: Path) -> str:
-    """Make the phantom's studies where they are not there yet; return the path of its label table."""
+def make_phantom(config: Experiment) -> tuple[Path, Path]:
+    """Make the phantom's studies where they are not there yet; return their folder and label table."""
     from hemo.phantom import files
 
+    folder = config.folder / "phantom"
     table = folder / "labels.csv"
     if not table.is_file():
-        files.write(folder, **config.phantom.model_dump(), seed=config.seed, workers=config.workers)
-    return str(table)
+        files.write(
+            folder,
+            **config.phantom.model_dump(),
+            seed=config.seed,
+            workers=config.workers,
+            progress=console.bar("phantom: patients"),
+        )
+    return folder, table
 
 
 def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> None:
@@ -106,5 +113,5 @@ def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> No
         config.store_folder,
         Reduction(**config.reduction.model_dump()),
         workers=config.workers,
-        progress=lambda ticks, total: console.track(ticks, "reading scans", total),
+        progress=console.bar("reading scans"),
     )

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 @options.experiment
 @click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
-@options.switch("--paper", help="Set them beside the seed paper's Tables 1 to 6.")
+@click.option("--paper", is_flag=True, help="Set them beside the seed paper's Tables 1 to 6.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+@options.tracked
 def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> None:
     """Compare the newest training run of every family and label of an experiment.
 
@@ -32,6 +33,7 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     from hemo.comparison import page as report
     from hemo.comparison.paper import page as paper_page
     from hemo.comparison.paper import tables
+    from hemo.tracking import trained_on
 
     settings = config.load(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
@@ -40,7 +42,10 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     if paper:
         paper_page.print_paper(tables.log_paper(settings, where, out=folder))
     else:
-        report.print_comparison(report.log_comparison(settings, where, run_ids=run_ids, out=folder))
+        store = trained_on.at_hand(settings.store_folder)
+        report.print_comparison(
+            report.log_comparison(settings, where, run_ids=run_ids, out=folder, store=store)
+        )
     if folder:
         page = folder / (paper_page.REPORT if paper else report.REPORT)
         click.echo(f"page: {page}", err=True)

@@ -5,20 +5,42 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hemo.console import err, next_commands, out, table, track
-from hemo.labels import FORMATS, LABELS
+from hemo.commands import options
+from hemo.console import bar, err, next_commands, out
+from hemo.display.terminal import table
+from hemo.imaging.formats import format_names
+from hemo.labels import LABELS
+from hemo.slices.label_tables import forms
 
 if TYPE_CHECKING:
     from hemo.slices.preprocess import Summary
     from hemo.slices.store import SliceStore
 
 
-@click.command()
-@click.option(
-    "--images", required=True, help="Folder of scans: DICOM, NIfTI, JPEG, PNG or TIFF, in any nesting."
-)
+HELP = f"""Turn scans and a label table into a slice store.
+
+Every slice is read in HU (or as the gray picture it is), windowed, cropped to the head and reduced. A
+file that cannot be used is listed with its reason in STORE/exclusions.csv and stops nothing. Killed or
+interrupted, the same command goes on where it was; given new files, it adds them.
+
+\b
+Label tables, told from their header:
+{forms()}
+
+Patients and studies become keyed pseudonyms. The key lies beside the store, in STORE.key: keep it, and
+do not share it.
+"""
+
+
+@click.command(help=HELP)
+@click.option("--images", required=True, help=f"Folder of scans: {format_names()}, in any nesting.")
 @click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
-@click.option("--store", required=True, help="Folder of the slice store to make, finish or add to.")
+@click.option(
+    "--store",
+    default=options.STORE,
+    show_default=True,
+    help="Folder of the slice store to make, finish or add to.",
+)
 @click.option("--size", default=128, show_default=True, help="Height and width of a stored slice in pixels.")
 @click.option(
     "--windows",
@@ -36,13 +58,23 @@ if TYPE_CHECKING:
 )
 @click.option("--neighbours", default=0, show_default=True, help="Slices on each side that join as channels.")
 @click.option(
-    "--labels-format",
-    type=click.Choice(["auto", *FORMATS]),
-    default="auto",
-    show_default=True,
-    help="Form of the label table; auto tells it from the header.",
+    "--hu-offset",
+    type=int,
+    default=None,
+    metavar="HU",
+    help="What 16-bit pictures that are HU in disguise lack to be HU, such as -1024 or -32768; without it "
+    "they are excluded.",
 )
-@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@options.labels_format
+@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
+@click.option(
+    "--series",
+    type=click.Choice(["all", "best"]),
+    default="all",
+    show_default=True,
+    help="Keep all stacks of a study, or the one that answers for it: axial, original, of the head, in a "
+    "soft kernel, 5 mm thick, complete.",
+)
 @click.option(
     "--key", default="", help="File with the key of the pseudonyms; STORE.key by default, made at first."
 )
@@ -55,27 +87,15 @@ def preprocess(
     crop: bool,
     resampling: str,
     neighbours: int,
+    hu_offset: int | None,
     labels_format: str,
     workers: int,
+    series: str,
     key: str,
 ) -> None:
-    r"""Turn scans and a label table into a slice store.
-
-    Every slice is read in HU (or as the gray picture it is), windowed, cropped to the head and reduced. A
-    file that cannot be used is listed with its reason in STORE/exclusions.csv and stops nothing. Killed or
-    interrupted, the same command goes on where it was; given new files, it adds them.
-
-    \b
-    Label tables, told from their header:
-      rsna     ID,Label                     ID_0123_epidural,1
-      wide     image,any,epidural,...       scan-17.png,1,1,...
-      volume   volume,slice_number,any,...  patient-3.nii.gz,12,0,...
-      ct-ich   PatientNumber,SliceNumber,...
-
-    Patients and studies become keyed pseudonyms. The key lies beside the store, in STORE.key: keep it, and
-    do not share it.
-    """
+    """Turn scans and a label table into a slice store."""
     from hemo.imaging import Reduction
+    from hemo.slices.assemble import Answering
     from hemo.slices.preprocess import preprocess as build
 
     summary = build(
@@ -88,11 +108,13 @@ def preprocess(
             crop=crop,
             resampling=resampling,
             neighbours=neighbours,
+            hu_offset=hu_offset,
         ),
         labels_format=None if labels_format == "auto" else labels_format,
+        answering=Answering(best=series == "best"),
         workers=workers,
         key=key or None,
-        progress=lambda ticks, total: track(ticks, "Reading scans", total),
+        progress=bar("Reading scans"),
     )
     _report(summary, labelled=bool(labels))
     if labels:
@@ -114,6 +136,8 @@ def _report(summary: "Summary", labelled: bool) -> None:
         err.print(f"[yellow]No slice has a label for {', '.join(unknown)}.[/yellow]")
     if summary.duplicates:
         err.print(f"{summary.duplicates:,} rows of the label table repeated another and were dropped.")
+    for sentence, count in summary.notes.items():
+        err.print(f"[yellow]{count:,} {sentence}.[/yellow]", soft_wrap=True)
     err.print(f"{summary.decoded:,} files read now.")
 
 
@@ -132,7 +156,7 @@ def _print_store(store: "SliceStore") -> None:
     out.print(f"digest {store.digest}")
     rows = [
         (label, f"{n['positive']:,}", f"{n['negative']:,}", f"{n['unlabelled']:,}", f"{n['patients']:,}")
-        for label, n in ((label, facts["labels"][label]) for label in LABELS)
+        for label, n in store.label_facts.items()
     ]
     out.print(table("Labels", ["label", "positive", "negative", "unlabelled", "positive patients"], rows))
     if facts["excluded"]:
@@ -151,24 +175,24 @@ def store() -> None:
 
 
 @store.command("info")
-@click.argument("folder", metavar="STORE")
-def store_info(folder: str) -> None:
+@click.argument("store", default=options.STORE)
+def store_info(store: str) -> None:
     """Print counts per label and patient, windows, digest and exclusions of STORE."""
     from hemo.slices.store import SliceStore
 
-    _print_store(SliceStore.open(folder))
+    _print_store(SliceStore.open(store))
 
 
 @store.command("show")
-@click.argument("folder", metavar="STORE")
+@click.argument("store", default=options.STORE)
 @click.option("--out", "target", default="", help="PNG to write; STORE.png by default.")
 @click.option("--columns", default=10, show_default=True, help="Slices per label.")
 @click.option("--seed", default=0, show_default=True, help="Which slices are drawn.")
-def store_show(folder: str, target: str, columns: int, seed: int) -> None:
+def store_show(store: str, target: str, columns: int, seed: int) -> None:
     """Write a contact sheet of STORE, to look at: some slices of each label, as a PNG."""
     from hemo.slices.sheet import write_sheet
     from hemo.slices.store import SliceStore
 
-    path = Path(target) if target else Path(folder).with_name(Path(folder).name + ".png")
-    write_sheet(SliceStore.open(folder), path, columns=columns, seed=seed)
+    path = Path(target) if target else Path(store).with_name(Path(store).name + ".png")
+    write_sheet(SliceStore.open(store), path, columns=columns, seed=seed)
     out.print(str(path), markup=False, soft_wrap=True)

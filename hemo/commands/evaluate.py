@@ -4,23 +4,18 @@ from pathlib import Path
 
 import click
 
-from hemo.labels import FORMATS
+from hemo.commands import options
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", default="models:/hemo-panel@production")
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
 @click.option("--dataset", metavar="NAME", default="", help="Name of the data; default: the folder's.")
-@click.option(
-    "--labels-format",
-    type=click.Choice(["auto", *FORMATS]),
-    default="auto",
-    show_default=True,
-    help="Form of the label table; auto tells it from the header.",
-)
-@click.option("--workers", default=1, show_default=True, help="Processes that decode in parallel.")
+@options.labels_format
+@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
+@options.tracked
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int
 ) -> None:
@@ -30,16 +25,19 @@ def evaluate(
     (`stage=external`) with one below it for each label, beside the figures of the training run.
     """
     from hemo import console
+    from hemo.display import terminal
     from hemo.external import page, validate
 
     form = None if labels_format == "auto" else labels_format
     found = validate.evaluate(
         model, images, labels, dataset=dataset, labels_format=form, workers=workers, draws=draws
     )
-    shown = page.readable(found.figures)
+    shown = page.readable(found.metrics)
     console.out.print(
-        console.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
+        terminal.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
+    for reason, count in found.excluded.items():
+        console.err.print(f"[yellow]left out:[/yellow] {count:,} ({reason})", soft_wrap=True)
     for sentence in found.warnings:
         console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if found.unlabelled:

@@ -1,20 +1,46 @@
 """Options that several commands share: the same word with the same meaning everywhere."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hemo.imaging.formats import format_names
+from hemo.slices.label_tables import FORMATS
+
+if TYPE_CHECKING:
+    from hemo.config import Experiment
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-experiment = click.option(
-    "--experiment",
-    metavar="FILE",
-    default="",
-    help="Experiment file (experiments/*.yaml); lists what differs from the defaults.",
-)
-images = click.option("--images", metavar="DIR", default="", help="Folder of scans: DICOM, PNG or JPEG.")
+STORE = "data/store"
+"""Where `preprocess` makes a slice store, and a family looks for one, unless they are told."""
+
+QUICKSTART = "experiments/quickstart.yaml"
+
+
+def experiment_file(default: str = "") -> Callable[[Command], Command]:
+    """Return the option `--experiment` with the file that stands for none."""
+    return click.option(
+        "--experiment",
+        metavar="FILE",
+        default=default,
+        show_default=bool(default),
+        help="Experiment file (experiments/*.yaml); lists what differs from the defaults.",
+    )
+
+
+experiment = experiment_file()
+images = click.option("--images", metavar="DIR", default="", help=f"Folder of scans: {format_names()}.")
 labels = click.option("--labels", metavar="FILE", default="", help="Label table (CSV).")
+labels_format = click.option(
+    "--labels-format",
+    type=click.Choice(["auto", *(one.name for one in FORMATS)]),
+    default="auto",
+    show_default=True,
+    help="Form of the label table; auto tells it from the header.",
+)
 store = click.option("--store", metavar="DIR", default="", help="Folder of the slice store.")
 protocol = click.option(
     "--protocol",
@@ -29,11 +55,6 @@ seed = click.option("--seed", type=int, default=None, help="The one seed all oth
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
 
 
-def switch(word: str, *, help: str) -> Callable[[Command], Command]:
-    """Return an option that is given alone (`--dry-run`), or with a value, as MLproject has to."""
-    return click.option(word, type=bool, is_flag=False, flag_value=True, default=False, metavar="", help=help)
-
-
 def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Put several options on a command, in the order given."""
 
@@ -43,3 +64,28 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def settings(experiment: str, **words: Any) -> "Experiment":
+    """Load an experiment file, with the words given on the command line above its own.
+
+    Without a file the store is the one that `preprocess` makes where it is not told.
+    """
+    from hemo import config
+
+    if not (experiment or words.get("store")):
+        words["store"] = STORE
+    return config.load(experiment, **words)
+
+
+def tracked(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command begin only where the tracking store answers: see `hemo.tracking.reachable`."""
+
+    @functools.wraps(command)
+    def checked(*words: Any, **named: Any) -> None:
+        from hemo.tracking import reachable
+
+        reachable.check()
+        command(*words, **named)
+
+    return checked

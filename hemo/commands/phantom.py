@@ -4,9 +4,16 @@ from pathlib import Path
 
 import click
 
+OUT = Path("data/phantom")
+"""Where a phantom is written unless it is told."""
+
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write into.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help=f"Folder to write into; default: {OUT}, or none where only --sheet is given.",
+)
 @click.option("--patients", type=click.IntRange(1), default=60, show_default=True, help="How many patients.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Everything follows from it."
@@ -47,13 +54,14 @@ def phantom(
           -P labels=data/phantom/labels.csv -P store=data/store
     """  # noqa: D301 - click wants the character \b
     from hemo import console
+    from hemo.display import terminal
     from hemo.errors import HemoError
     from hemo.labels import LABELS
     from hemo.phantom import files
 
-    if out is None and sheet is None:
-        raise HemoError("phantom: nowhere to write to: give --out FOLDER, or --sheet FILE for a picture only")
-    if sheet is not None:
+    if sheet is None:
+        out = out or OUT
+    else:
         from hemo.phantom.sheet import write_sheet
 
         write_sheet(sheet, seed)
@@ -62,7 +70,15 @@ def phantom(
     table = out / "labels.csv"
     if table.exists():
         raise HemoError(f"{table}: holds a phantom already: give another --out or delete that folder")
-    groups = files.write(out, patients=patients, slices=slices, size=size, seed=seed, workers=workers)
+    groups = files.write(
+        out,
+        patients=patients,
+        slices=slices,
+        size=size,
+        seed=seed,
+        workers=workers,
+        progress=console.bar("phantom: patients"),
+    )
     rows = [row for group in groups for row in group]
     counts = []
     for label in LABELS:
@@ -70,7 +86,7 @@ def phantom(
         people = sum(any(truth for _, name, truth in group if name == label) for group in groups)
         counts.append((label, positive, people))
     total = len(rows) // len(LABELS)
-    console.out.print(console.table(f"{out}: {total} slices of {patients} patients", HEADER, counts))
+    console.out.print(terminal.table(f"{out}: {total} slices of {patients} patients", HEADER, counts))
     console.next_commands(
         f"mlflow run . -e preprocess -P images={out} -P labels={table} -P store={out.parent / 'store'}"
     )

@@ -5,53 +5,55 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hemo.commands import options
+
 if TYPE_CHECKING:
     from hemo.serving.predict_files import Prediction
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="URI", default="", help="Panel; default: models:/hemo-panel@production.")
 @click.option(
     "--out", metavar="FILE", default="", help="Also write .csv, .json or .html (with where the model looked)."
 )
-def predict(files: tuple[Path, ...], model: str, out: str) -> None:
-    """Print the production classifiers' probabilities and decisions for FILES (scans, or folders of scans).
+@options.tracked
+def predict(images: tuple[Path, ...], model: str, out: str) -> None:
+    """Print the production classifiers' probabilities and decisions for IMAGES (scans, or folders of scans).
 
     A file that cannot be used is listed with its reason and skipped. Research use only.
     """
     from hemo import console
     from hemo.registry import panel
+    from hemo.registry.names import PANEL_URI
     from hemo.serving import predict_files
 
     if out:
         predict_files.check_out(Path(out))
-    served = panel.load(model or panel.URI)
-    result = predict_files.predict(served, files)
+    served = panel.load(model or PANEL_URI)
+    result = predict_files.predict(served, images)
     _show(result)
     for sentence in served.overridden:
         console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if out:
         predict_files.write(result, served, Path(out))
         console.err.print(f"written: {out}", soft_wrap=True)
-    page = "" if out.endswith(".html") else f"hemo predict {files[0]} --out predictions.html"
+    page = "" if out.endswith(".html") else f"hemo predict {images[0]} --out predictions.html"
     console.next_commands(*([page] if page else []), "hemo registry")
 
 
 def _show(result: "Prediction") -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from hemo import console
+    from hemo.display.terminal import table
     from hemo.labels import LABELS
-    from hemo.serving import predict_files
+    from hemo.serving import prediction
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
-    shown = Table(title="Probabilities", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("slice", *labels):
-        shown.add_column(name, justify="left" if name == "slice" else "right", overflow="fold")
+    shown = table("Probabilities", ("slice", *labels))
     rows = result.table.to_dict("records")
-    for row, name in zip(rows, predict_files.names(result.table), strict=True):
+    for row, name in zip(rows, prediction.names(result.table), strict=True):
         cells = [Text(name)]
         for label in labels:
             positive = row[f"{label}_decision"]

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 @click.command()
 @options.experiment
 @options.label
-@options.switch("--dry-run", help="Judge and show every condition; write and move nothing.")
+@click.option("--dry-run", is_flag=True, help="Judge and show every condition; write and move nothing.")
 @click.option("--override", metavar="REASON", default="", help="Promote one label against the gate.")
+@options.tracked
 def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     """Put the best family of each label through the gate, and into production where it passes.
 
@@ -35,11 +36,11 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
             console.out.print(gate_page.conditions(case.run.name, case.verdict))
-        console.out.print(gate_page.terminal(table))
+        console.out.print(gate_page.decisions(table))
         console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
         return
     table = promotion.promote(settings, found, labels=labels, override=override)
-    console.out.print(gate_page.terminal(table))
+    console.out.print(gate_page.decisions(table))
     if override and "overridden" not in set(table["decision"]):
         console.err.print("The reason given with --override was not needed, and is not recorded.")
     first = table["label"].iloc[0]
@@ -51,6 +52,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
 @click.command()
 @click.argument("label")
 @click.option("--reason", metavar="WORDS", default="", help="Why; recorded.")
+@options.tracked
 def rollback(label: str, reason: str) -> None:
     """Put the version of LABEL that was in production before back into production.
 
@@ -76,13 +78,14 @@ def rollback(label: str, reason: str) -> None:
 
 
 @click.command()
+@options.tracked
 def registry() -> None:
     """Show what is in production, since when, why, and what it replaced."""
     from hemo import console
     from hemo.registry import in_production
 
     rows = in_production.rows()
-    console.out.print(in_production.terminal(rows))
+    console.out.print(in_production.overview(rows))
     for line in in_production.reasons(rows):
         console.out.print(line, soft_wrap=True, markup=False)
     for warning in in_production.warnings(rows):
@@ -92,21 +95,21 @@ def registry() -> None:
 
 @click.command()
 @click.argument("label")
+@options.tracked
 def history(label: str) -> None:
     """Show every decision about LABEL (or `panel`), oldest first, with what was done by hand."""
-    from rich.table import Table
     from rich.text import Text
 
     from hemo import config, console
+    from hemo.display.terminal import table
     from hemo.registry import aliases, ledger
-    from hemo.registry.panel import model_name
+    from hemo.registry.names import model_name
 
     model = model_name(label if label == "panel" else config.label_names(label)[0])
     records = aliases.settle(model)
     against = aliases.overridden(model)
-    shown = Table(title=f"History of {model}", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("when", "what", "version", "aliases after", "by", "why"):
-        shown.add_column(name, overflow="fold")
+    header = ("when", "what", "version", "aliases after", "by", "why")
+    shown = table(f"History of {model}", header, numbers=False)
     for record in records:
         red = record.action in ("override", "by hand") or record.after.get("production") in against
         style = "bold red" if red else "dim" if record.state == "undone" else ""

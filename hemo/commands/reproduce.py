@@ -4,12 +4,15 @@ from pathlib import Path
 
 import click
 
+from hemo.commands import options
+
 
 @click.command()
 @click.argument("run")
 @click.option(
     "--store", metavar="DIR", default="", help="The run's slice store, where it lies elsewhere now."
 )
+@options.tracked
 def reproduce(run: str, store: str) -> None:
     """Train RUN (an MLflow run id) again from its commit, data, parameters and seed; compare predictions.
 

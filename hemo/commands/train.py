@@ -11,8 +11,14 @@ from hemo.errors import HemoError
 
 @click.command()
 @options.together(
-    options.experiment, options.images, options.labels, options.store, options.seed, options.workers
+    options.experiment_file(options.QUICKSTART),
+    options.images,
+    options.labels,
+    options.store,
+    options.seed,
+    options.workers,
 )
+@options.tracked
 def main(**words: Any) -> None:
     """Go the whole way: data, slice store, every family on every label, comparison, promotion.
 
@@ -27,8 +33,23 @@ def main(**words: Any) -> None:
     after_experiment(experiment, file, pipeline.run_experiment(experiment, file))
 
 
+class PluginCommand(click.Command):
+    """The command of another package's family, which is imported only when the command is named."""
+
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
+        """Read the words as the family's command does."""
+        return _training_command(str(self.name)).make_context(info_name, args, *more, **extra)
+
+
 def family_command(name: str) -> click.Command:
     """Return the command that trains a family."""
+    package = families.provider(name)
+    if package:
+        return PluginCommand(name, help=f"Train a family of {package.replace('==', ' ')}.")
+    return _training_command(name)
+
+
+def _training_command(name: str) -> click.Command:
     family = families.get(name)
     defaults = ", ".join(f"{word}={value}" for word, value in family.defaults.items())
 
@@ -41,13 +62,14 @@ def family_command(name: str) -> click.Command:
         options.seed,
         options.workers,
     )
+    @options.tracked
     def command(label: str, params: str, experiment: str, **words: Any) -> None:
         from hemo import config
         from hemo.console import next_commands
         from hemo.runs import steps
 
         labels = config.label_names(label)
-        settings = config.load(experiment, **words)
+        settings = options.settings(experiment, **words)
         given = {**settings.families.get(name, {}), **parse_params(params)}
         families.check_params(name, given)
         settings = settings.model_copy(update={"families": {name: given}})

@@ -1,5 +1,7 @@
 """`tune`: Optuna studies of families and labels; `study`: what has been tuned."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,26 +21,14 @@ families_ = click.option(
 )
 
 
-class OrEmpty(click.ParamType):
-    """A type whose value may be an empty text, which means: not given (MLproject's parameters)."""
-
-    def __init__(self, type_: click.ParamType) -> None:
-        self.type = type_
-        self.name = type_.name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return None for an empty text."""
-        return None if value == "" else self.type.convert(value, param, ctx)
-
-
 trials_ = click.option(
     "--trials",
-    type=OrEmpty(click.IntRange(1)),
+    type=click.IntRange(1),
     default=None,
     help="End a study after so many trials with a value.",
 )
 seconds_ = click.option(
-    "--seconds", type=OrEmpty(click.FloatRange(0, min_open=True)), default=None, help="End it after so long."
+    "--seconds", type=click.FloatRange(0, min_open=True), default=None, help="End it after so long."
 )
 objective_ = click.option(
     "--objective",
@@ -64,6 +54,7 @@ label_ = click.option(
     options.seed,
     options.workers,
 )
+@options.tracked
 def tune(
     family: str,
     label: str,
@@ -80,22 +71,24 @@ def tune(
     with the same command. Compare the result with runs trained under --protocol holdout.
     """
     from hemo import config, families
-    from hemo.console import next_commands, out, table
+    from hemo.console import next_commands, out
+    from hemo.display.terminal import table
     from hemo.errors import HemoError
     from hemo.tuning import search, terminal
 
-    settings = config.load(experiment, **words)
+    settings = options.settings(experiment, **words)
     tuning = settings.tuning.overridden(trials=trials, seconds=seconds, objective=objective, storage=storage)
     labels = config.label_names(label) if label else tuning.labels
     chosen = [word.strip() for word in family.split(",")] if family else list(settings.families)
     for name in chosen:
         families.get(name)
-    outcomes, failed = search.tune(settings, tuning, chosen, labels)
+    with _said_of(tuning.storage):
+        outcomes, failed = search.tune(settings, tuning, chosen, labels)
     rows = [
         (
             outcome.study,
             *(outcome.trials[state] for state in ("complete", "pruned", "failed")),
-            *terminal.figures(outcome.values),
+            *terminal.cells(outcome.values),
             outcome.tested.default,
             outcome.tested.best,
         )
@@ -116,20 +109,40 @@ def tune(
 
 
 @click.command()
-@click.argument("name", metavar="STUDY", default="")
+@click.argument("study", default="")
 @storage
-def study(name: str, storage: str) -> None:
+def study(study: str, storage: str) -> None:
     """Print the state of a study and its best trials; without STUDY, list all.
 
     The same database opens in Optuna's dashboard: `uvx optuna-dashboard sqlite:///optuna.db`.
     """
+    from hemo.tuning import terminal
+    from hemo.tuning.storage import open_storage
+
+    opened = open_storage(_url(storage))
+    with _said_of(storage):
+        if study:
+            terminal.print_study(opened, study)
+        else:
+            terminal.print_studies(opened)
+
+
+def _url(storage: str) -> str:
     import mlflow
 
-    from hemo.tuning import terminal
-    from hemo.tuning.storage import default_url, open_storage
+    from hemo.tuning.storage import default_url
 
-    opened = open_storage(storage or default_url(mlflow.get_tracking_uri()))
-    if name:
-        terminal.print_study(opened, name)
-    else:
-        terminal.print_studies(opened)
+    return storage or default_url(mlflow.get_tracking_uri())
+
+
+@contextmanager
+def _said_of(storage: str) -> Iterator[None]:
+    """Raise faults of Optuna's database with its address."""
+    from optuna.exceptions import StorageInternalError
+
+    from hemo.tracking import faults
+
+    try:
+        yield
+    except StorageInternalError as fault:
+        raise faults.said(fault, _url(storage)) or fault from None

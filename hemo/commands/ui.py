@@ -11,6 +11,7 @@ from hemo.commands import options
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port on this machine."
 )
 @click.option("--print-only", is_flag=True, help="Print the links and start nothing.")
+@options.tracked
 def ui(experiment: str, port: int, print_only: bool) -> None:
     """Start the MLflow UI on this machine and print links into it.
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hemo import tracking
 from hemo.comparison.leaderboard import CHOOSE_BY
 from hemo.evaluation import intervals, metrics, paired, predictions
 from hemo.labels import LABELS
@@ -15,18 +14,13 @@ Tables = Mapping[str, pd.DataFrame]
 """Id of a run to its prediction table."""
 
 
-def load(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the prediction tables of a leaderboard's runs."""
-    return {run_id: tracking.load_predictions(run_id) for run_id in board["run_id"]}
-
-
 def differences(board: pd.DataFrame, tables: Tables, draws: int, seed: int) -> pd.DataFrame:
     """Return how the families of each label differ on the same tested patients.
 
     Returns
     -------
     DataFrame
-        A row a label, figure of `CHOOSE_BY` and pair of families (see `hemo.evaluation.paired.compare`):
+        A row a label, metric of `CHOOSE_BY` and pair of families (see `hemo.evaluation.paired.compare`):
         `label`, `metric`, `first`, `second`, `difference`, `low`, `high`, `p` and `p_holm`, which is
         corrected for the number of pairs of the label.
 
@@ -63,12 +57,12 @@ def against_best(found: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
         if row["first"] == chosen:
             rows.append(row)
         elif row["second"] == chosen:
-            turned: dict[Hashable, Any] = {
+            reversed_row: dict[Hashable, Any] = {
                 "first": row["second"],
                 "second": row["first"],
                 "difference": -row["difference"],
             }
-            rows.append({**row, **turned, "low": -row["high"], "high": -row["low"]})
+            rows.append({**row, **reversed_row, "low": -row["high"], "high": -row["low"]})
     return pd.DataFrame(rows, columns=found.columns)
 
 

@@ -1,4 +1,7 @@
-"""Training runs side by side: a leaderboard per label, averages, and the best family of each label."""
+"""Results side by side: a leaderboard per label, averages, and the best family of each label.
+
+Knows nothing of MLflow: see `hemo.comparison.runs` for what is compared of an experiment.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hemo import tracking
+from hemo.comparison.results import Result
 from hemo.errors import HemoError
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
-from hemo.tracking import Run
 
-FIGURES = ("recall", "specificity", "precision", "accuracy", "auc")
+METRICS = ("recall", "specificity", "precision", "accuracy", "auc")
 """The leaderboard's columns."""
 
 CHOOSE_BY = ("recall_at_specificity_80", "auc")
@@ -23,7 +25,7 @@ At equal specificity no classifier wins by calling everything positive.
 """
 
 STUDY = ("recall", "specificity", "auc", "recall_at_specificity_80")
-"""Figures of studies in the leaderboard, as `study_recall` and so on."""
+"""Metrics of studies in the leaderboard, as `study_recall` and so on."""
 
 NEARLY_ALL = 0.8
 """A classifier that calls this share of negative slices positive, or misses it of positive ones, is flagged.
@@ -35,18 +37,16 @@ slices, which is a specificity of 0.12.
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs that were tested on the same slices.
+    """Results on the same slices.
 
     Attributes
     ----------
     leaderboard
-        One row a run: `label`, `family`, the figures with `_low` and `_high`, `best`, `run_id`, ...
+        One row a run: `label`, `family`, the metrics with `_low` and `_high`, `best`, `run_id`, ...
     averages
-        One row a family: the mean of each figure over its labels.
+        One row a family: the mean of each metric over its labels.
     left_out
         One row a run that was not compared: `run`, `reason`.
-    experiment
-        Id of the experiment in MLflow.
     """
 
     leaderboard: pd.DataFrame
@@ -55,38 +55,37 @@ class Comparison:
     protocol: Protocol
     data_digest: str
     split_digest: str
-    experiment: str
 
 
-def compare(experiment: str, run_ids: Sequence[str] = ()) -> Comparison:
-    """Compare the newest training run of each family (variants count as families) and label of an experiment.
+def compare(results: Sequence[Result], run_ids: Sequence[str] = ()) -> Comparison:
+    """Compare the first result of each family (variants count as families) and label.
 
-    Runs on other data, or on another split, than the newest run are left out and named: their figures
-    are of other patients.
+    Results on other data, or on another split, than the first are left out and named: their metrics are of
+    other patients.
 
     Parameters
     ----------
-    experiment
-        Its id.
+    results
+        The newest first.
     run_ids
         Ids of the runs to compare, or beginnings of them; without, those described above.
 
     Raises
     ------
     HemoError
-        If the experiment has no finished training run; or if `run_ids` names an unknown run, two of one
+        If there is no result; or if `run_ids` names an unknown run, two of one
         family and label, or runs on different data or splits.
     """
-    runs = tracking.training_runs(experiment)
+    runs = list(results)
     if not runs:
         raise HemoError("the experiment has no finished training run: train first, for example `hemo logreg`")
     if run_ids:
         runs = _chosen(runs, run_ids)
     digests = runs[0].digests
-    kept: dict[tuple[str, str], Run] = {}
+    kept: dict[tuple[str, str], Result] = {}
     left_out = []
     for run in runs:
-        key = (run.label, run.word)
+        key = (run.label, run.family)
         if key in kept:
             continue
         if run.digests == digests:
@@ -99,30 +98,30 @@ def compare(experiment: str, run_ids: Sequence[str] = ()) -> Comparison:
     board = board.sort_values(["label", "family"], ignore_index=True)
     board["best"] = False
     board.loc[list(best_per_label(board)), "best"] = True
-    averages = board.groupby("family")[[*FIGURES, CHOOSE_BY[0], "seconds"]].mean().reset_index()
+    averages = board.groupby("family")[[*METRICS, CHOOSE_BY[0], "seconds"]].mean().reset_index()
     averages.insert(1, "labels", board.groupby("family")["label"].nunique().to_numpy())
     left = pd.DataFrame(left_out, columns=["run", "reason"]).drop_duplicates(ignore_index=True)
     _, data, split = digests
-    return Comparison(board, averages, left, runs[0].protocol, data, split, experiment)
+    return Comparison(board, averages, left, runs[0].protocol, data, split)
 
 
-def _chosen(runs: Sequence[Run], run_ids: Sequence[str]) -> list[Run]:
+def _chosen(runs: Sequence[Result], run_ids: Sequence[str]) -> list[Result]:
     """Return the runs named, which have to be comparable."""
-    found: list[Run] = []
+    found: list[Result] = []
     for word in run_ids:
         matching = [run for run in runs if run.run_id.startswith(word)]
         if len(matching) != 1:
             what = "several training runs" if matching else "no finished training run of the experiment"
             raise HemoError(f"{word}: {what}: give the ids of training runs")
         found += matching
-    first = found[0]
+    reference = found[0]
     for run in found[1:]:
-        if run.digests != first.digests:
+        if run.digests != reference.digests:
             raise HemoError(
-                f"{_named(run)}, {_named(first)}: not of the same patients: the first is of "
-                f"{_difference(run.digests, first.digests)}: compare runs of one store and split"
+                f"{_named(run)}, {_named(reference)}: not of the same patients: the first is of "
+                f"{_difference(run.digests, reference.digests)}: compare runs of one store and split"
             )
-    named: dict[str, Run] = {}
+    named: dict[str, Result] = {}
     for run in found:
         other = named.setdefault(run.name, run)
         if other is not run:
@@ -130,25 +129,25 @@ def _chosen(runs: Sequence[Run], run_ids: Sequence[str]) -> list[Run]:
     return found
 
 
-def _named(run: Run) -> str:
+def _named(run: Result) -> str:
     return f"{run.name} ({run.run_id[:8]})"
 
 
 def best_per_label(board: pd.DataFrame) -> list[int]:
     """Return the rows of a leaderboard that hold the best family of each label.
 
-    Under `holdout` the choice is made by the figures on validation patients, so that the test patients
-    do not choose the model; under `cv` the out-of-fold figures are all there are.
+    Under `holdout` the choice is made by the metrics on validation patients, so that the test patients
+    do not choose the model; under `cv` the out-of-fold metrics are all there are.
     """
     ranked = board.sort_values([f"choose_{name}" for name in CHOOSE_BY], ascending=False, kind="stable")
     return [int(group.index[0]) for _, group in ranked.groupby("label", observed=True)]
 
 
-def _row(run: Run) -> dict[str, object]:
+def _row(run: Result) -> dict[str, object]:
     metrics = run.metrics
     part = "val" if run.protocol.has_validation else "test"
-    row: dict[str, object] = {"label": run.label, "family": run.word}
-    for name in (*FIGURES, CHOOSE_BY[0]):
+    row: dict[str, object] = {"label": run.label, "family": run.family}
+    for name in (*METRICS, CHOOSE_BY[0]):
         for suffix in ("", "_low", "_high"):
             row[name + suffix] = metrics.get(f"test/{name}{suffix}", np.nan)
     for name in STUDY:

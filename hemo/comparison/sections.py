@@ -1,174 +1,166 @@
-"""The comparison page's sections beside the leaderboard: data, split, failures, settings, digests."""
+"""The sections of the comparison page.
+
+`SECTIONS` is the page. A new section is a function from `Contents` to a `Section`, named there; where there
+is nothing to say it gives None. Tables and pictures that it leaves as files are the section's own `files`.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import pandas as pd
 
 from hemo import families, tracking
-from hemo.comparison.differences import Tables
-from hemo.comparison.leaderboard import Comparison
-from hemo.config import Experiment
-from hemo.display.report import fact_table
-from hemo.errors import HemoError
+from hemo.comparison import differences, tables
+from hemo.comparison.contents import Contents
+from hemo.comparison.leaderboard import CHOOSE_BY
+from hemo.display import heatmaps, style
+from hemo.display.page import Section, fact_table
 from hemo.labels import LABELS
-from hemo.tracking import trained_on
-
-GALLERY = "plots/failures.png"
-"""Where a training run keeps its failure gallery."""
 
 
-EXPERIMENT = "The experiment"
-"""Caption of the table of the experiment's words."""
+def compared(contents: Contents) -> Section:
+    """Return what was compared."""
+    facts = tables.facts(contents.found, contents.config)
+    return Section("What was compared", contents.found.protocol.words.caveat, {"Facts": facts})
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is known of the data that the runs were trained on.
-
-    Attributes
-    ----------
-    facts
-        `fact` and `value`, a row each.
-    labels
-        A row a label: positive, negative and unlabelled slices, and positive patients.
-    exclusions
-        A row a reason: `reason` and `files`. Names of files stay out: they can hold identifiers.
-    index
-        `patient` and the six labels of every slice; None where the store is not at hand.
-    """
-
-    facts: pd.DataFrame
-    labels: pd.DataFrame
-    exclusions: pd.DataFrame
-    index: pd.DataFrame | None
+def data(contents: Contents) -> Section:
+    """Return what is known of the store, its labels and excluded files."""
+    source = contents.source
+    parts = {"The store": source.facts}
+    if len(source.labels):
+        parts["Labels, in slices and patients"] = source.labels
+    text = "No excluded file is on record."
+    if len(source.exclusions):
+        parts["Excluded files by reason"] = source.exclusions
+        text = f"{int(source.exclusions['files'].sum())} files were excluded; each is listed in the store."
+    files = {"labels": source.labels, "exclusions": source.exclusions}
+    return Section("Data and exclusions", text, parts, files=files)
 
 
-def source(found: Comparison, config: Experiment) -> Source:
-    """Describe the data from the store itself where it is at hand, else from the run that made it."""
-    one = tracking.get_run(found.leaderboard["run_id"].iloc[0])
-    try:
-        store = trained_on.find(one, config.store_folder)
-    except HemoError:
-        return _from_run(found)
-    facts = {
-        "slices": len(store),
-        "patients": store.facts["patients"],
-        "studies": store.facts["studies"],
-        "every slice names its patient": store.patients_known,
-        **{f"reduction: {word}": value for word, value in store.reduction.to_json().items()},
-    }
-    return Source(
-        fact_table(facts), store.counts(), store.exclusion_counts(), store.index[["patient", *LABELS]]
-    )
-
-
-def _from_run(found: Comparison) -> Source:
-    """Describe the data as the newest run that preprocessed it did."""
-    runs = tracking.find_runs(found.experiment, stage="preprocess", data_digest=found.data_digest, most=1)
-    nothing = pd.DataFrame(columns=["label"]), pd.DataFrame(columns=["reason", "files"])
-    if not runs:
-        return Source(fact_table({"the store": "not at hand, nor the run that made it"}), *nothing, None)
-    run = runs[0]
-    facts = {name: f"{value:.0f}" for name, value in run.metrics.items() if name.startswith("store/")}
-    facts |= {name: value for name, value in run.params.items() if name.startswith("reduction.")}
-    labels = tracking.artifact(run.run_id, "store/labels.csv", pd.read_csv)
-    exclusions = tracking.artifact(run.run_id, "store/exclusions.csv", pd.read_csv)
-    return Source(
-        fact_table(facts),
-        nothing[0] if labels is None else labels,
-        nothing[1] if exclusions is None else exclusions,
-        None,
-    )
-
-
-def data(known: Source) -> tuple[str, Mapping[str, pd.DataFrame]]:
-    """Return text and tables of the section on data and exclusions."""
-    tables = {"The store": known.facts}
-    if len(known.labels):
-        tables["Labels, in slices and patients"] = known.labels
-    if len(known.exclusions):
-        tables["Excluded files by reason"] = known.exclusions
-        text = f"{int(known.exclusions['files'].sum())} files were excluded; each is listed in the store."
-    else:
-        text = "No excluded file is on record."
-    return text, tables
-
-
-def split(found: Comparison, tables: Tables, index: pd.DataFrame | None) -> pd.DataFrame:
+def split(contents: Contents) -> Section:
     """Return how patients were dealt: a row a part or fold, positives as `slices (patients)` of each label.
 
     Without the store's index, positives are those of predicted slices. Under `paper` there are no parts of
     patients, and the table has no rows.
     """
-    dealt = tracking.artifact(found.leaderboard["run_id"].iloc[0], "split/split.csv", pd.read_csv)
-    if dealt is None:
-        return pd.DataFrame()
-    where = dealt.columns[1]
-    place = dealt.astype({"patient": str}).set_index("patient")[where]
-    slices = _predicted(found, tables) if index is None else index
-    rows = []
-    for part in sorted(place.unique(), key=_order):
-        members = slices[slices["patient"].map(place) == part]
-        row: dict[str, Any] = {
-            where: str(part),
-            "patients": int((place == part).sum()),
-            "slices": len(members),
-        }
-        for label in [label for label in LABELS if label in members]:
-            positive = members[members[label] == 1]
-            row[label] = f"{len(positive)} ({positive['patient'].nunique()})"
-        rows.append(row)
-    return pd.DataFrame(rows)
+    table = _dealt(contents)
+    listed = {"Patients": table} if len(table) else {}
+    return Section("Split", contents.found.protocol.words.dealt, listed, files={"split": table})
 
 
-def _predicted(found: Comparison, tables: Tables) -> pd.DataFrame:
-    """Return patient and truths of every predicted slice."""
-    joined = pd.DataFrame()
-    for row in found.leaderboard.drop_duplicates("label").to_dict("records"):
-        table = tables[row["run_id"]].set_index("slice_id")
-        joined = joined.combine_first(
-            pd.DataFrame({"patient": table["patient"], str(row["label"]): table["truth"]})
-        )
-    return joined.reset_index(drop=True)
+def best(contents: Contents) -> Section:
+    """Return the best family of each label."""
+    rows = tables.best(contents.found)
+    chosen = contents.found.protocol.words.chosen
+    text = f"Chosen {chosen}: at equal specificity no classifier wins by calling everything positive."
+    listed = {"Best": tables.readable(rows, tables.BEST)}
+    return Section("Best family of each label", text, listed, files={"best": rows})
 
 
-def _order(part: Any) -> tuple[int, str]:
-    names = ("train", "validation", "test")
-    return (names.index(part), "") if part in names else (int(part), "")
+def recall(contents: Contents) -> Section:
+    """Return recall by family and label, as pictures."""
+    board, name = contents.found.leaderboard, contents.config.name
+    named = board.assign(family=[families.title(word) for word in board["family"]])
+    at_equal = named.drop(columns="specificity")  # that of the operating point says nothing there
+    drawn = {
+        "recall_by_family_and_label": heatmaps.recall_heatmap(named, name),
+        f"{CHOOSE_BY[0]}_by_family_and_label": heatmaps.recall_heatmap(at_equal, name, CHOOSE_BY[0]),
+        "recall_by_family": heatmaps.recall_by_family(named.assign(word=board["family"]), name),
+    }
+    pictures = {file: style.png(figure) for file, figure in drawn.items()}
+    titles = ("Recall at the operating point", "Recall at a specificity of 0.80", "Recall by family")
+    return Section(
+        "Recall by family and label",
+        "At the operating point a recall has to be read with its specificity; at a specificity of 0.80 "
+        "recalls compare as they are.",
+        figures=dict(zip(titles, pictures.values(), strict=True)),
+        files=pictures,
+    )
 
 
-def failures(best: pd.DataFrame) -> dict[str, bytes]:
-    """Return the failure gallery (PNG) of each label's best run, by label."""
-    found = {}
-    for row in best.to_dict("records"):
-        gallery = tracking.artifact(row["run_id"], GALLERY, Path.read_bytes)
-        if gallery is not None:
-            found[str(row["label"])] = gallery
-    return found
+def leaderboard(contents: Contents) -> Section:
+    """Return every family on every label."""
+    found = contents.found
+    return Section(
+        "Leaderboard",
+        "Metrics of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
+        "Metrics of studies: a study is called positive as soon as any slice is, at the slices' threshold. "
+        "Beside its name stands what speaks against a family: that it calls nearly everything or nothing "
+        "positive, or is not told from chance. tables/leaderboard.csv has all metrics.",
+        tables.boards(found),
+        files={"leaderboard": found.leaderboard, "left_out": found.left_out},
+    )
 
 
-def settings(found: Comparison, config: Experiment) -> dict[str, pd.DataFrame]:
+def averages(contents: Contents) -> Section:
+    """Return means over labels of each family."""
+    found, config = contents.found, contents.config
+    means = found.averages
+    if found.protocol.by_patient:  # under paper each label has slices of its own
+        loss = differences.rsna_loss(found.leaderboard, contents.predicted, config.draws, config.seed)
+        means = means.merge(loss.drop(columns="slices"), how="left", on="family")
+    return Section(
+        "Averages over labels",
+        "Means over labels, without intervals. RSNA log loss is the weighted log loss of the RSNA 2019 "
+        "competition over the six labels, of families that have all six; it judges probabilities, so that "
+        "uncalibrated ones from balanced samples fare badly.",
+        {"Averages": tables.readable(means)},
+        files={"averages": means},
+    )
+
+
+def paired(contents: Contents) -> Section:
+    """Return the differences of each label's best family from the others."""
+    found, config = contents.found, contents.config
+    pairs = differences.differences(found.leaderboard, contents.predicted, config.draws, config.seed)
+    rows = tables.best(found)
+    against = differences.against_best(
+        pairs, dict(zip(rows["label"].astype(str), rows["family"], strict=True))
+    )
+    return Section(
+        "Differences",
+        "Paired over patients: every family is drawn on the same patients, so that what is hard for all "
+        "cancels out. p is corrected by Holm's method for all pairs of families on the label. The table "
+        "shows the best family less each other one; all pairs are in tables/differences.csv. An interval "
+        "that holds 0 means that the data cannot tell the two apart.",
+        tables.differences(against),
+        files={"differences": pairs},
+    )
+
+
+def failures(contents: Contents) -> Section:
+    """Return the failure gallery of each label's best family."""
+    return Section(
+        "Failures",
+        "Worst misses and false alarms of each label's best family, and where it looked.",
+        figures=contents.galleries,
+        files={f"failures_{label}": png for label, png in contents.galleries.items()},
+    )
+
+
+def settings(contents: Contents) -> Section:
     """Return the experiment's words, and the resolved parameters of each family."""
     words = {
         name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in config.model_dump(mode="json").items()
+        for name, value in contents.config.model_dump(mode="json").items()
         if name != "families"
     }
     rows = []
-    for family, runs in found.leaderboard.groupby("family", sort=False):
-        resolved = tracking.get_run(runs["run_id"].iloc[0]).resolved()
+    for family, members in contents.found.leaderboard.groupby("family", sort=False):
+        resolved = contents.runs[members["run_id"].iloc[0]].resolved()
         described = ", ".join(f"{name} {value or 'none'}" for name, value in sorted(resolved.items()))
         rows.append({"family": families.title(str(family)), "parameters": described})
     title = "Parameters of the families (tuned ones can differ between labels; here of the first)"
-    return {EXPERIMENT: fact_table(words), title: pd.DataFrame(rows)}
+    experiment = fact_table(words)
+    listed = {"The experiment": experiment, title: pd.DataFrame(rows)}
+    return Section("Settings", tables=listed, files={"experiment": experiment})
 
 
-def digests(found: Comparison) -> dict[str, pd.DataFrame]:
+def digests(contents: Contents) -> Section:
     """Return what identifies data, split, code and runs."""
+    found = contents.found
     facts = {
         "data digest": found.data_digest,
         "split digest": found.split_digest,
@@ -178,7 +170,69 @@ def digests(found: Comparison) -> dict[str, pd.DataFrame]:
     }
     rows = []
     for row in found.leaderboard.to_dict("records"):
-        tags = tracking.get_run(row["run_id"]).tags
+        tags = contents.runs[row["run_id"]].tags
         words = {"label": str(row["label"]), "family": row["family"], "run": row["run_id"]}
         rows.append({**words, "seed": tags.get("seed", ""), "code": tags.get("git_commit", "")})
-    return {"Data, split and software": fact_table(facts), "Runs": pd.DataFrame(rows)}
+    each = pd.DataFrame(rows)
+    listed = {"Data, split and software": fact_table(facts), "Runs": each}
+    return Section("Digests and runs", tables=listed, files={"runs": each})
+
+
+def left_out(contents: Contents) -> Section | None:
+    """Return the runs that were not compared, where there are any."""
+    rows = contents.found.left_out
+    return Section("Left out", "Runs of other data or splits.", {"Runs": rows}) if len(rows) else None
+
+
+SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
+    compared,
+    data,
+    split,
+    best,
+    recall,
+    leaderboard,
+    averages,
+    paired,
+    failures,
+    settings,
+    digests,
+    left_out,
+)
+"""The page, in the order of reading."""
+
+
+def _dealt(contents: Contents) -> pd.DataFrame:
+    if contents.dealt is None:
+        return pd.DataFrame()
+    where = contents.dealt.columns[1]
+    part_of = contents.dealt.astype({"patient": str}).set_index("patient")[where]
+    slices = _predicted(contents) if contents.source.index is None else contents.source.index
+    rows = []
+    for part in sorted(part_of.unique(), key=_order):
+        members = slices[slices["patient"].map(part_of) == part]
+        row: dict[str, Any] = {
+            where: str(part),
+            "patients": int((part_of == part).sum()),
+            "slices": len(members),
+        }
+        for label in [label for label in LABELS if label in members]:
+            positive = members[members[label] == 1]
+            row[label] = f"{len(positive)} ({positive['patient'].nunique()})"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _predicted(contents: Contents) -> pd.DataFrame:
+    """Return patient and truths of every predicted slice."""
+    joined = pd.DataFrame()
+    for row in contents.found.leaderboard.drop_duplicates("label").to_dict("records"):
+        table = contents.predicted[row["run_id"]].set_index("slice_id")
+        joined = joined.combine_first(
+            pd.DataFrame({"patient": table["patient"], str(row["label"]): table["truth"]})
+        )
+    return joined.reset_index(drop=True)
+
+
+def _order(part: Any) -> tuple[int, str]:
+    names = ("train", "validation", "test")
+    return (names.index(part), "") if part in names else (int(part), "")

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hemo import families, tracking
 from hemo.comparison.leaderboard import Comparison
 from hemo.config import Experiment
-from hemo.display.report import fact_table
+from hemo.display.numbers import number, ranged
+from hemo.display.page import fact_table
 from hemo.tracking import views
 
 SLICES = (
@@ -24,16 +24,16 @@ BEST = ("label", "family", "recall", "specificity", "auc", "recall_at_specificit
 
 
 def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the best family's differences from the others for people, a table a figure."""
+    """Return the best family's differences from the others for people, a table a metric."""
     tables = {}
     for metric, rows in against.groupby("metric", sort=False):
-        tables[f"Difference in {_word(str(metric))}"] = pd.DataFrame(
+        tables[f"Difference in {_title(str(metric))}"] = pd.DataFrame(
             {
                 "label": rows["label"],
                 "best": [families.title(word) for word in rows["first"]],
                 "less": [families.title(word) for word in rows["second"]],
                 "difference": [
-                    f"{round(d, 3) + 0:+.3f} ({low:+.3f} to {high:+.3f})"  # no -0.000
+                    ranged(d, low, high, "+z.3f")
                     for d, low, high in zip(rows["difference"], rows["low"], rows["high"], strict=True)
                 ],
                 "p, corrected": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in rows["p_holm"]],
@@ -60,12 +60,12 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     table
         Rows of a leaderboard or of averages.
     columns
-        Those to show, figures with their intervals in the same cell; all but bounds, where none are named.
+        Those to show, metrics with their intervals in the same cell; all but bounds, where none are named.
         Those without any value are left out.
     """
-    shown = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
+    names = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
     result: dict[str, Any] = {}
-    for name in [name for name in shown if not table[name].isna().all()]:
+    for name in [name for name in names if not table[name].isna().all()]:
         column = table[name]
         if name == "family":
             remarks = table["degenerate"] if "degenerate" in table else [""] * len(table)
@@ -79,12 +79,12 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
                 for value, low, high in zip(column, table[f"{name}_low"], table[f"{name}_high"], strict=True)
             ]
         elif name == "seconds":
-            result[name] = [f"{value:,.1f}" for value in column]
+            result[name] = [number(value, ",.1f") for value in column]
         elif column.dtype.kind == "f":
-            result[name] = [f"{value:.3f}" if np.isfinite(value) else "–" for value in column]
+            result[name] = [number(value, "z.3f") for value in column]
         else:
             result[name] = column.astype(str)
-    return pd.DataFrame(result).rename(columns=_word)
+    return pd.DataFrame(result).rename(columns=_title)
 
 
 def boards(found: Comparison) -> dict[str, pd.DataFrame]:
@@ -97,13 +97,13 @@ def boards(found: Comparison) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _word(name: str) -> str:
-    word = name.removeprefix("study_").replace("_", " ").replace("auc", "AUC").replace("rsna", "RSNA")
-    return word.replace("specificity 80", "spec. 0.80")
+def _title(column: str) -> str:
+    title = column.removeprefix("study_").replace("_", " ").replace("auc", "AUC").replace("rsna", "RSNA")
+    return title.replace("specificity 80", "spec. 0.80")
 
 
 def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
-    """Return the facts that a reader needs before the figures."""
+    """Return the facts that a reader needs before the metrics."""
     board = found.leaderboard
     rows = {
         "experiment": config.name,
@@ -126,7 +126,7 @@ def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
 
 
 def markdown(found: Comparison) -> str:
-    """Return the best family of each label with its figures, as a Markdown table for the UI."""
+    """Return the best family of each label with its metrics, as a Markdown table for the UI."""
     rows = []
     for row in best(found).to_dict("records"):
         cells = [
@@ -135,8 +135,3 @@ def markdown(found: Comparison) -> str:
         ]
         rows.append((row["label"], families.title(row["family"]), *cells, row["degenerate"]))
     return views.markdown_table(("label", "best family", "recall", "specificity", "AUC", ""), rows)
-
-
-def ranged(value: float, low: float, high: float) -> str:
-    """Return a figure with its interval, which no line breaks: `0.842 (0.74–0.91)`; a dash if undefined."""
-    return f"{value:.3f}\u00a0({low:.2f}\u2060–\u2060{high:.2f})" if np.isfinite(value) else "–"

@@ -22,11 +22,11 @@ from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 
-GateFigure = Literal[
+GateMetric = Literal[
     "recall_at_specificity_80", "recall_at_specificity_90", "specificity_at_recall_80",
     "specificity_at_recall_90", "auc", "average_precision", "recall", "specificity",
 ]  # fmt: skip
-"""Figures by which the gate may compare a candidate with what is in production."""
+"""Metrics by which the gate may compare a candidate with what is in production."""
 
 
 PAPER_FAMILIES = ("logreg", "linear_svc", "sgd", "ann", "cnn")
@@ -69,10 +69,11 @@ class Reduction(Part):
     crop: bool = True
     resampling: Literal["area", "paper"] = "area"
     neighbours: int = Field(0, ge=0, le=5)
+    hu_offset: int | None = Field(None, ge=-65_535, le=65_535)
 
 
 class Gate(Part):
-    """What a classifier must show before it is promoted; figures are of patients kept from training.
+    """What a classifier must show before it is promoted; metrics are of patients kept from training.
 
     Attributes
     ----------
@@ -86,11 +87,11 @@ class Gate(Part):
     min_calibration_slope, max_calibration_slope
         1 is ideal; below 1 probabilities are overconfident, at 0 they say nothing.
     figure, second_figure
-        A candidate replaces what is in production if it is better in the first figure, or not worse by
+        A candidate replaces what is in production if it is better in the first metric, or not worse by
         more than `margin` and better in the second: paired over patients, by the lower bound of the
         95% interval of the difference.
     margin
-        Largest loss in the first figure that counts as not inferior.
+        Largest loss in the first metric that counts as not inferior.
     """
 
     min_positive_patients: int = Field(10, ge=1)
@@ -99,8 +100,8 @@ class Gate(Part):
     min_auc_low: float = Field(0.5, ge=0, le=1)
     min_calibration_slope: float = Field(0.1, gt=0)
     max_calibration_slope: float = Field(10, gt=0)
-    figure: GateFigure = "recall_at_specificity_80"
-    second_figure: GateFigure = "auc"
+    figure: GateMetric = "recall_at_specificity_80"
+    second_figure: GateMetric = "auc"
     margin: float = Field(0.02, ge=0, le=1)
 
 
@@ -125,7 +126,7 @@ class Experiment(Part):
     calibration
         `none`, `sigmoid` or `isotonic`: whether probabilities are calibrated, off-test, as part of the
         classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking
-        are right without, and under `cv` calibrating fold by fold lowers pooled ranking figures where few
+        are right without, and under `cv` calibrating fold by fold lowers pooled ranking metrics where few
         patients have a label (see `hemo.evaluation.decisions`). Under `holdout` it costs nothing.
     tuning
         What `hemo tune` seeks and for how long (see `hemo.config.tuning`).
@@ -186,6 +187,12 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     ------
     HemoError
         If the file is missing, no YAML, or has an unknown word or a value of a wrong type or range.
+
+    Examples
+    --------
+    >>> experiment = load(None, protocol="holdout", seed=7)
+    >>> str(experiment.protocol), experiment.seed, experiment.folds
+    ('holdout', 7, 5)
     """
     words: dict[str, Any] = {}
     if path:
@@ -209,7 +216,13 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
 
 
 def label_names(word: str) -> tuple[str, ...]:
-    """Return the labels that a word on the command line stands for: one of the six, or `all`."""
+    """Return the labels that a word on the command line stands for: one of the six, or `all`.
+
+    Examples
+    --------
+    >>> label_names("epidural")
+    ('epidural',)
+    """
     if word == "all":
         return LABELS
     if word not in LABELS:

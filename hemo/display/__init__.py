@@ -1,1 +1,1 @@
-"""Numbers to pictures, pages and words: one look, one page maker. Computes no figure of its own."""
+"""Numbers to pictures, pages and words: one look, one page maker. Computes no metric of its own."""

@@ -11,33 +11,6 @@ from hemo.display import style
 from hemo.errors import HemoError
 
 
-def worst(table: pd.DataFrame, count: int = 6) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of the worst false negatives and of the worst false positives.
-
-    Parameters
-    ----------
-    table
-        A prediction table.
-    count
-        At most so many of each.
-
-    Returns
-    -------
-    false_negatives, false_positives
-        Positions in the table, farthest from the threshold first; each patient's worst slice comes before any
-        second one, so that one patient does not fill the gallery.
-    """
-    margin = (table["probability"] - table["threshold"]).to_numpy()
-    truth = table["truth"].to_numpy() == 1
-    results = []
-    for wrong, badness in ((truth & (margin < 0), -margin), (~truth & (margin >= 0), margin)):
-        rows = table.assign(position=np.arange(len(table)), badness=badness)[wrong]
-        rows = rows.sort_values(["badness", "slice_id"], ascending=[False, True])
-        rows = rows.assign(turn=rows.groupby("patient").cumcount())
-        results.append(rows.sort_values("turn", kind="stable")["position"].to_numpy(np.int64)[:count])
-    return results[0], results[1]
-
-
 @style.styled
 def failure_gallery(
     rows: pd.DataFrame, images: NDArray[np.uint8], attributions: NDArray[np.float32], name: str
@@ -47,14 +20,15 @@ def failure_gallery(
     Parameters
     ----------
     rows
-        Rows of a prediction table: errors, in the order to show them (see `worst`).
+        Rows of a prediction table: errors, in the order to show them (see
+        `hemo.evaluation.predictions.worst_errors`).
     images
         The slices, uint8 (n, height, width, channels); the first channel is shown.
     attributions
         Where the classifier looked, float32 (n, height, width): positive speaks for blood. Each is scaled
         to its own largest value.
     name
-        What the figure is of, for example "cnn / epidural".
+        What the picture is of, for example "cnn / epidural".
 
     Raises
     ------
@@ -82,9 +56,9 @@ def failure_gallery(
             short = slice_id if len(slice_id) <= 9 else f"{slice_id[:3]}…{slice_id[-5:]}"
             plain.set_title(f"{word}: {short}", size=9, weight="bold", color=style.INK)
             _overlay(looked, images[position][..., 0], attributions[position])
-            figures = f"truth {row['truth']}, probability {row['probability']:.2f}"
+            words = f"truth {row['truth']}, probability {row['probability']:.2f}"
             threshold = f"threshold {row['threshold']:.2f}"
-            looked.set_title(f"{figures}\n{threshold}", size=8, color=style.GRAY)
+            looked.set_title(f"{words}\n{threshold}", size=8, color=style.GRAY)
     if not blocks:
         style.say(panels[0, 0], "no errors to show")
     figure.suptitle(

@@ -1,4 +1,4 @@
-"""Figures of many runs: families beside labels."""
+"""Pictures of many runs: families beside labels."""
 
 import re
 
@@ -9,8 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from hemo.display import style
+from hemo.display import numbers, style
+from hemo.display.colors import family_color
 from hemo.labels import LABELS
+
+HATCHES = ("///", "...", "xxx", "\\\\\\", "+++", "ooo")
+"""By which variants of a family are told apart."""
 
 DEGENERATE = 0.5
 """A specificity below this is marked: such a recall comes from calling most slices positive."""
@@ -18,7 +22,7 @@ DEGENERATE = 0.5
 
 @style.styled
 def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall") -> Figure:
-    """Draw a figure by family and label, with its interval and the specificity that goes with it.
+    """Draw a metric by family and label, with its interval and the specificity that goes with it.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ def recall_heatmap(leaderboard: pd.DataFrame, title: str, metric: str = "recall"
     title
         What is compared.
     metric
-        The figure to show.
+        The metric to show.
 
     Returns
     -------
@@ -73,9 +77,9 @@ def _cell(
     axes.add_patch(Rectangle((column, row), 1, 1, fc=color, ec="white", lw=2))
     # Relative luminance (WCAG 2): white ink on dark cells.
     ink = "white" if np.dot(color[:3], [0.2126, 0.7152, 0.0722]) < 0.5 else style.INK
-    text = style.ranged(value, run[f"{metric}_low"], run[f"{metric}_high"])
-    figure, _, interval = text.partition(" ")
-    axes.text(column + 0.5, row + 0.36, figure, color=ink, size=15, weight="bold", ha="center", va="center")
+    text = numbers.ranged(value, run[f"{metric}_low"], run[f"{metric}_high"])
+    point, _, interval = text.partition(" ")
+    axes.text(column + 0.5, row + 0.36, point, color=ink, size=15, weight="bold", ha="center", va="center")
     axes.text(column + 0.5, row + 0.62, interval, color=ink, size=9, ha="center", va="center")
     specificity = float(run.get("specificity", np.nan))
     if np.isfinite(specificity):
@@ -86,10 +90,13 @@ def _cell(
 
 @style.styled
 def recall_by_family(leaderboard: pd.DataFrame, title: str, metric: str = "recall") -> Figure:
-    """Draw a figure as bars with intervals, a group a label, a color a family.
+    """Draw a metric as bars with intervals, a group a label, a color a family.
 
-    Parameters are those of `recall_heatmap`.
+    Parameters are those of `recall_heatmap`. Where the families are named for people, the column `word` holds
+    their words, which have the colors; variants of a family share its color and differ by their hatch.
     """
+    words = dict(zip(leaderboard["family"], leaderboard.get("word", leaderboard["family"]), strict=True))
+    variants: dict[str, int] = {}
     families = list(dict.fromkeys(leaderboard["family"]))
     labels = [label for label in LABELS if label in set(leaderboard["label"])]
     figure = Figure(figsize=(10.6, 5.2))
@@ -98,8 +105,10 @@ def recall_by_family(leaderboard: pd.DataFrame, title: str, metric: str = "recal
     for number, family in enumerate(families):
         runs = leaderboard[leaderboard["family"] == family].set_index("label").reindex(labels)
         x = np.arange(len(labels)) + (number + 0.5) * width - 0.4
-        hatch = "///" if number >= len(style.PALETTE) else None
-        color = style.PALETTE[number % len(style.PALETTE)]
+        color, hatch = family_color(words[family]), None
+        if "@" in words[family]:
+            hatch = HATCHES[variants.setdefault(color, 0) % len(HATCHES)]
+            variants[color] += 1
         axes.bar(x, runs[metric], 0.92 * width, color=color, hatch=hatch, ec="white", lw=0, label=family)
         reach = np.abs(
             runs[[f"{metric}_low", f"{metric}_high"]].to_numpy(float).T - runs[metric].to_numpy(float)
@@ -110,7 +119,7 @@ def recall_by_family(leaderboard: pd.DataFrame, title: str, metric: str = "recal
     axes.grid(False, axis="x")
     if families:
         axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=min(len(families), 4), columnspacing=1.2
+            loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=min(len(families), 3), columnspacing=1.2
         )
     else:
         style.say(axes, "no runs")

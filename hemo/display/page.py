@@ -1,54 +1,211 @@
-"""One self-contained HTML page: no outside resources, every text escaped."""
+"""One self-contained HTML page from plain data: titles, text, tables and pictures."""
 
-from collections.abc import Iterable, Sequence
-from html import escape
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1b1b1b;background:#fff}
-body{max-width:1080px;margin:2em auto;padding:0 1em}
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.8em}table{border-collapse:collapse;margin:.6em 0}
-th,td{text-align:left;padding:.3em .8em .3em 0;border-bottom:1px solid #ddd;vertical-align:top}
-.yes{color:#00695c}.no{color:#b3261e}.red{background:#b3261e;color:#fff;padding:.5em .8em;font-weight:600}
-.quiet{color:#666}.slice{display:flex;flex-wrap:wrap;gap:0 1.5em;margin-bottom:1.5em}
-.slice>div{max-width:520px}.slice table{align-self:flex-start;margin-top:0}
-.slice img{width:256px;height:256px;image-rendering:auto;background:#000}
-footer{margin-top:3em;color:#666;border-top:1px solid #ddd;padding-top:.5em}
-"""
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 
-RESEARCH_ONLY = "Research use only: not a medical device, not for diagnosis."
+from hemo.display import _template, style
+from hemo.display.numbers import UNDEFINED, number
+
+RESEARCH_ONLY: Final = "Research use only: not a medical device, not for diagnosis."
+
+Mark = Literal["", "good", "bad"]
+"""What stands out for its verdict."""
 
 
-def page(title: str, *parts: str) -> str:
-    """Return a whole page of parts that are HTML already."""
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n"
-        + "\n".join(parts)
-        + f"\n<footer>{RESEARCH_ONLY}</footer></body></html>\n"
+@dataclass(frozen=True)
+class Table:
+    """A table some of whose rows stand out.
+
+    Attributes
+    ----------
+    rows
+        The table.
+    marks
+        One a row.
+    column
+        Name of the column whose cells are marked; the whole rows where it is empty.
+    """
+
+    rows: pd.DataFrame
+    marks: Sequence[Mark]
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes
+    ----------
+    title
+        Its heading, and its entry in the contents.
+    text
+        Plain text; an empty line starts a new paragraph.
+    tables
+        Caption to table. Numbers are rounded to three decimals, undefined ones are dashes; the index is not
+        shown.
+    figures
+        Caption to picture, or to one that is PNG already.
+    warning
+        What a reader must not miss: in red, before the text.
+    mark
+        Of the text.
+    parts
+        Smaller sections below it, pictures and tables side by side; they are not in the contents.
+    files
+        Files that `write` leaves beside the page, by name: tables as CSV, pictures as PNG.
+    """
+
+    title: str
+    text: str = ""
+    tables: Mapping[str, pd.DataFrame | Table] = field(default_factory=dict)
+    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)
+    warning: str = ""
+    mark: Mark = ""
+    parts: Sequence["Section"] = ()
+    files: Mapping[str, pd.DataFrame | Figure | bytes] = field(default_factory=dict)
+
+
+def fact_table(facts: Mapping[str, object]) -> pd.DataFrame:
+    """Return facts as a table for people: truth as yes and no, several things after one another."""
+    return pd.DataFrame({"fact": list(facts), "value": [_fact(value) for value in facts.values()]})
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def readable_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose columns are called in words: `study_recall` is `study recall`."""
+    return table.rename(columns=lambda name: str(name).replace("_", " "))
+
+
+def render(title: str, sections: Sequence[Section]) -> str:
+    """Return sections as one HTML page that asks for nothing outside itself.
+
+    Parameters
+    ----------
+    title
+        Of the page.
+    sections
+        In the order of reading.
+
+    Returns
+    -------
+    str
+        HTML; all text is escaped, pictures are inline PNG, and its own policy forbids scripts and outside
+        resources.
+    """
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        _template.TEMPLATE
     )
+    parts = [
+        {**_content(section), "anchor": f"section-{position}"} for position, section in enumerate(sections, 1)
+    ]
+    return template.render(
+        title=title, sections=parts, style=_template.STYLE, research_only=RESEARCH_ONLY
+    ).lstrip()
 
 
-def text(words: str, style: str = "") -> str:
-    """Return a paragraph; `style` is one of the classes `yes`, `no`, `red` and `quiet`."""
-    return f'<p class="{style}">{escape(words)}</p>' if style else f"<p>{escape(words)}</p>"
+def write(folder: Path, report: str, title: str, sections: Sequence[Section]) -> Path:
+    """Write a page, and the files of its sections beside it.
+
+    Parameters
+    ----------
+    folder
+        Where to: tables go into `tables` of it, pictures into `plots`.
+    report
+        Path of the page below the folder.
+    title, sections
+        As for `render`.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    for section in sections:
+        for name, content in section.files.items():
+            below, suffix = ("tables", "csv") if isinstance(content, pd.DataFrame) else ("plots", "png")
+            file = folder / below / f"{name}.{suffix}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, pd.DataFrame):
+                content.to_csv(file, index=False)
+            else:
+                file.write_bytes(_png(content))
+    page = folder / report
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render(title, sections), encoding="utf-8")
+    return page
 
 
-def heading(words: str) -> str:
-    """Return a section's heading."""
-    return f"<h2>{escape(words)}</h2>"
+def _content(section: Section) -> dict[str, object]:
+    """Return what the template shows of a section."""
+    return {
+        "title": section.title,
+        "warning": section.warning,
+        "mark": section.mark,
+        "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
+        "tables": [(caption, _cells(table)) for caption, table in section.tables.items()],
+        "figures": [
+            (caption, base64.b64encode(_png(figure)).decode(), _is_wide(figure))
+            for caption, figure in section.figures.items()
+        ],
+        "parts": [_content(part) for part in section.parts],
+    }
 
 
-def table(
-    header: Sequence[str], rows: Iterable[Sequence[object]], styles: Sequence[str] = (), column: int = -1
-) -> str:
-    """Return a table; `styles` has a class for each row, where given, or for its cell in one column."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    lines = []
-    for place, row in enumerate(rows):
-        style = f' class="{styles[place]}"' if styles and styles[place] else ""
-        cells = [f"<td>{escape(str(cell))}</td>" for cell in row]
-        if column >= 0:
-            cells[column] = cells[column].replace("<td>", f"<td{style}>", 1)
-            style = ""
-        lines.append(f"<tr{style}>{''.join(cells)}</tr>")
-    return f"<table><tr>{head}</tr>{''.join(lines)}</table>"
+def _png(figure: Figure | bytes) -> bytes:
+    return figure if isinstance(figure, bytes) else style.png(figure)
+
+
+def _is_wide(figure: Figure | bytes) -> bool:
+    """Return whether a picture is over 8 inches wide, and needs the page's width."""
+    if isinstance(figure, bytes):
+        return int.from_bytes(figure[16:20], "big") > 8 * style.DPI  # the width in a PNG's header
+    return bool(figure.get_size_inches()[0] > 8)
+
+
+def _cells(table: pd.DataFrame | Table) -> dict[str, list]:
+    """Return a table's header and rows as text, each cell and row with its classes."""
+    given = table if isinstance(table, Table) else Table(table, [""] * len(table))
+    numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in given.rows.dtypes]
+    names = [str(name) for name in given.rows.columns]
+    marked = names.index(given.column) if given.column else None
+    rows = []
+    for row, mark in zip(given.rows.itertuples(index=False), given.marks, strict=True):
+        cells = []
+        for position, (value, is_number) in enumerate(zip(row, numeric, strict=True)):
+            text = _text(value)
+            look = "number" if is_number else "short" if len(text) < _SHORT else ""
+            cells.append((text, f"{look} {mark}".strip() if position == marked else look))
+        rows.append((cells, "" if given.column else mark))
+    return {"header": list(zip(names, numeric, strict=True)), "rows": rows}
+
+
+_SHORT: Final = 25
+"""Characters of a cell that is kept in one line."""
+
+
+def _text(value: object) -> str:
+    """Return a cell for people."""
+    if value is None or value is pd.NA:
+        return UNDEFINED
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value, "z.3f")
+    if isinstance(value, int | np.integer):
+        return number(int(value), ",")
+    return str(value)

@@ -1,55 +1,65 @@
-"""Figures of one run, from its prediction table."""
+"""Pictures of one run, from the summary of its prediction table."""
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hemo.display import style
-from hemo.evaluation import curves
-from hemo.evaluation.intervals import bootstrap
-from hemo.evaluation.metrics import compute
+from hemo.display import numbers, style
 
-SHOWN = 80
+if TYPE_CHECKING:
+    from hemo.evaluation.summary import Cell, Summary
+
+MOST_PATIENTS = 80
 """Patients in a strip: more cannot be told apart."""
 
 KINDS = ((0, style.NEGATIVE, "negative"), (1, style.POSITIVE, "positive"))
 
 
+def draw_all(tested: "Summary", name: str) -> dict[str, Figure]:
+    """Return every picture of a prediction table, by the name of its file."""
+    return {
+        "roc": roc(tested, name),
+        "precision_recall": precision_recall(tested, name),
+        "confusion_matrix": confusion_matrix(tested, name),
+        "reliability": reliability(tested, name),
+        "patients": patient_strip(tested, name),
+    }
+
+
 @style.styled
-def roc(table: pd.DataFrame, name: str) -> Figure:
+def roc(tested: "Summary", name: str) -> Figure:
     """Draw the ROC curve with its 95% band and the operating point.
 
     Parameters
     ----------
-    table
-        A prediction table; with one class only, the figure says so.
+    tested
+        The summary of a prediction table; with one class only, the picture says so.
     name
-        What the figure is of, for example "cnn / epidural".
+        What the picture is of, for example "cnn / epidural".
     """
     figure = Figure(figsize=(6.4, 6.6))
     axes = figure.subplots()
     style.unit_axes(axes, "1 − specificity", "recall (sensitivity)")
-    style.heading(axes, f"{name}: ROC curve", style.describe(table))
-    curve = curves.roc(table)
-    if curve.empty:
+    style.heading(axes, f"{name}: ROC curve", numbers.described(tested.counts))
+    line, band = tested.roc.line, tested.roc.band
+    if line.empty:
         style.say(axes, "slices of one class only")
         return figure
-    from sklearn.metrics import roc_curve
-
     axes.plot([0, 1], [0, 1], color=style.GRAY, lw=1, ls=":")
-    rate = curve["false_positive_rate"]
-    axes.fill_between(rate, curve["low"], curve["high"], color=style.BLUE, alpha=0.18, lw=0, label="95% band")
-    wrong, recall, _ = roc_curve(table["truth"], table["probability"])
-    axes.plot(wrong, recall, color=style.BLUE, label=_with_intervals(table, {"auc": "AUC"})[0])
-    point = compute(table["truth"], table["probability"], table["threshold"])
-    _mark(axes, 1 - point["specificity"], point["recall"], "operating point")
+    rate = band["false_positive_rate"]
+    axes.fill_between(rate, band["low"], band["high"], color=style.BLUE, alpha=0.18, lw=0, label="95% band")
+    label = f"AUC {numbers.ranged(*tested['auc'])}"
+    axes.plot(line["false_positive_rate"], line["recall"], color=style.BLUE, label=label)
+    _mark(axes, 1 - tested["specificity"].value, tested["recall"].value, "operating point")
     axes.legend(loc="lower right")
     return figure
 
 
 @style.styled
-def precision_recall(table: pd.DataFrame, name: str) -> Figure:
+def precision_recall(tested: "Summary", name: str) -> Figure:
     """Draw the precision-recall curve with its 95% band, the prevalence and the operating point.
 
     Parameters are those of `roc`.
@@ -57,93 +67,65 @@ def precision_recall(table: pd.DataFrame, name: str) -> Figure:
     figure = Figure(figsize=(6.4, 6.6))
     axes = figure.subplots()
     style.unit_axes(axes, "recall (sensitivity)", "precision (positive predictive value)")
-    style.heading(axes, f"{name}: precision and recall", style.describe(table))
-    curve = curves.precision_recall(table)
-    if curve.empty:
+    style.heading(axes, f"{name}: precision and recall", numbers.described(tested.counts))
+    line, band = tested.precision_recall.line, tested.precision_recall.band
+    if line.empty:
         style.say(axes, "slices of one class only")
         return figure
-    from sklearn.metrics import precision_recall_curve
-
-    prevalence = table["truth"].mean()
-    axes.axhline(prevalence, color=style.GRAY, lw=1, ls=":", label=f"prevalence {prevalence:.2f}")
-    band = axes.fill_between(curve["recall"], curve["low"], curve["high"], color=style.BLUE, alpha=0.18, lw=0)
-    band.set_label("95% band")
-    precision, recall, _ = precision_recall_curve(table["truth"], table["probability"])
-    label = _with_intervals(table, {"average_precision": "average precision"})[0]
-    axes.plot(recall, precision, color=style.BLUE, drawstyle="steps-post", label=label)
-    point = compute(table["truth"], table["probability"], table["threshold"])
-    if np.isfinite(point["precision"]):
-        _mark(axes, point["recall"], point["precision"], "operating point")
+    prevalence = f"prevalence {numbers.number(tested.prevalence)}"
+    axes.axhline(tested.prevalence, color=style.GRAY, lw=1, ls=":", label=prevalence)
+    area = axes.fill_between(band["recall"], band["low"], band["high"], color=style.BLUE, alpha=0.18, lw=0)
+    area.set_label("95% band")
+    label = f"average precision {numbers.ranged(*tested['average_precision'])}"
+    axes.plot(line["recall"], line["precision"], color=style.BLUE, drawstyle="steps-post", label=label)
+    if np.isfinite(tested["precision"].value):
+        _mark(axes, tested["recall"].value, tested["precision"].value, "operating point")
     axes.legend(loc="best")
     return figure
 
 
 @style.styled
-def confusion_matrix(table: pd.DataFrame, name: str) -> Figure:
-    """Draw the decisions at the operating point: slices, patients and shares of each row, and four figures.
+def confusion_matrix(tested: "Summary", name: str) -> Figure:
+    """Draw the decisions at the operating point: slices, patients and shares of each row, and four metrics.
 
     Parameters are those of `roc`.
     """
     figure = Figure(figsize=(7.6, 6.0))
     axes = figure.subplots()
-    called = table["probability"] >= table["threshold"]
-    for row, truth in enumerate((1, 0)):
-        of_truth = table["truth"] == truth
-        for column, decision in enumerate((True, False)):
-            cell = of_truth & (called == decision)
-            share = cell.sum() / max(of_truth.sum(), 1)
-            color = style.BLUE if truth == decision else style.VERMILION
-            axes.fill(
-                [column, column + 1, column + 1, column],
-                [row, row, row + 1, row + 1],
-                color,
-                alpha=0.08 + 0.8 * share,
-            )
-            ink = "white" if share > 0.8 else style.INK
-            patients = table.loc[cell, "patient"].nunique()
-            axes.text(
-                column + 0.5,
-                row + 0.42,
-                f"{cell.sum():,}",
-                color=ink,
-                size=24,
-                weight="bold",
-                ha="center",
-                va="center",
-            )
-            axes.text(
-                column + 0.5,
-                row + 0.68,
-                f"{share:.0%} of the row\nin {patients:,} patients",
-                color=ink,
-                ha="center",
-                va="center",
-            )
+    for cell in tested.confusion:
+        _draw_cell(axes, cell)
     axes.set(xlim=(0, 2), ylim=(2, 0), xticks=[0.5, 1.5], yticks=[0.5, 1.5], aspect="equal")
     axes.set_xticklabels(["called positive", "called negative"])
     axes.set_yticklabels(["positive", "negative"], rotation=90, va="center")
     axes.tick_params(length=0, top=False)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    thresholds = table["threshold"]
+    thresholds = tested.table["threshold"]
     low, high = thresholds.min(), thresholds.max()
     at = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f} by fold"
-    style.heading(axes, f"{name}: decisions at threshold {at}", style.describe(table))
-    words = {
-        "recall": "recall",
-        "specificity": "specificity",
-        "precision": "precision",
-        "npv": "NPV",
-    }
-    for row, text in enumerate(_with_intervals(table, words)):
-        word, _, interval = text.partition(" ")
-        axes.text(2.12, 0.1 + 0.5 * row, word, size=10, color=style.GRAY, va="top")
-        axes.text(2.12, 0.21 + 0.5 * row, interval, size=12, va="top")
+    style.heading(axes, f"{name}: decisions at threshold {at}", numbers.described(tested.counts))
+    titles = {"recall": "recall", "specificity": "specificity", "precision": "precision", "npv": "NPV"}
+    for row, (metric, title) in enumerate(titles.items()):
+        axes.text(2.12, 0.1 + 0.5 * row, title, size=10, color=style.GRAY, va="top")
+        axes.text(2.12, 0.21 + 0.5 * row, numbers.ranged(*tested[metric]), size=11, va="top")
     return figure
 
 
+def _draw_cell(axes: Axes, cell: "Cell") -> None:
+    """Draw one cell of the confusion matrix: right decisions lie on its diagonal."""
+    column, row = int(not cell.called), int(not cell.positive)
+    color = style.BLUE if cell.called == cell.positive else style.VERMILION
+    x, y = [column, column + 1, column + 1, column], [row, row, row + 1, row + 1]
+    axes.fill(x, y, color, alpha=0.08 + 0.8 * cell.share)
+    look: dict[str, Any] = {"ha": "center", "va": "center"}
+    look["color"] = "white" if cell.share > 0.8 else style.INK
+    axes.text(column + 0.5, row + 0.42, f"{cell.slices:,}", size=24, weight="bold", **look)
+    words = f"{cell.share:.0%} of the row\nin {cell.patients:,} patients"
+    axes.text(column + 0.5, row + 0.68, words, **look)
+
+
 @style.styled
-def reliability(table: pd.DataFrame, name: str) -> Figure:
+def reliability(tested: "Summary", name: str) -> Figure:
     """Draw how often slices of like probability are positive, and where probabilities lie.
 
     Parameters are those of `roc`.
@@ -151,37 +133,37 @@ def reliability(table: pd.DataFrame, name: str) -> Figure:
     figure = Figure(figsize=(6.4, 7.6))
     axes, below = figure.subplots(2, height_ratios=[4, 1], sharex=True)
     axes.plot([0, 1], [0, 1], color=style.GRAY, lw=1, ls=":", label="ideal")
-    bins = curves.reliability(table)
+    bins = tested.reliability
     axes.plot(bins["probability"], bins["share"], "o-", color=style.BLUE, label="observed, with 95% interval")
     axes.vlines(bins["probability"], bins["low"], bins["high"], color=style.BLUE, lw=1.5)
     style.unit_axes(axes, "", "share of positive slices")
     axes.set_aspect("auto")
-    names = {"brier": "Brier score", "calibration_slope": "slope", "calibration_intercept": "intercept"}
-    for label in _with_intervals(table, names):
-        axes.plot([], [], " ", label=label)
+    titles = {"brier": "Brier score", "calibration_slope": "slope", "calibration_intercept": "intercept"}
+    for metric, title in titles.items():
+        axes.plot([], [], " ", label=f"{title} {numbers.ranged(*tested[metric])}")
     axes.legend(loc="upper left")
     edges = np.linspace(0, 1, 41)
     for truth, color, word in KINDS:
-        values = table.loc[table["truth"] == truth, "probability"]
+        values = tested.table.loc[tested.table["truth"] == truth, "probability"]
         below.hist(values, edges, color=color, alpha=0.25, histtype="stepfilled")
         below.hist(values, edges, color=color, lw=1.5, histtype="step", label=f"{word} slices")
     below.set(xlabel="probability", ylabel="slices", yscale="log")
     below.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
-    style.heading(axes, f"{name}: calibration", style.describe(table))
+    style.heading(axes, f"{name}: calibration", numbers.described(tested.counts))
     return figure
 
 
 @style.styled
 def learning_curves(epochs: pd.DataFrame, name: str) -> Figure:
-    """Draw the course of training, a panel for each figure, training and validation together.
+    """Draw the course of training, a panel for each metric, training and validation together.
 
     Parameters
     ----------
     epochs
-        A row an epoch: `epoch` (from 0), figures such as `loss` and `val_loss`, and, where there are several
+        A row an epoch: `epoch` (from 0), metrics such as `loss` and `val_loss`, and, where there are several
         trainings, `fold`: the lowest (-1 is the classifier to keep) is drawn boldly, the others faintly.
     name
-        What the figure is of.
+        What the picture is of.
     """
     if "fold" not in epochs:
         epochs = epochs.assign(fold=-1)
@@ -211,7 +193,7 @@ def learning_curves(epochs: pd.DataFrame, name: str) -> Figure:
 
 
 def _course(axes: Axes, epochs: pd.DataFrame, metric: str, bold: bool) -> None:
-    """Draw one training's course of one figure; only the bold one is in the legend."""
+    """Draw one training's course of one metric; only the bold one is in the legend."""
     look = ("training", style.BLUE, metric), ("validation", style.VERMILION, f"val_{metric}")
     for word, color, column in look:
         if column in epochs:
@@ -224,20 +206,21 @@ def _course(axes: Axes, epochs: pd.DataFrame, metric: str, bold: bool) -> None:
 
 
 @style.styled
-def patient_strip(table: pd.DataFrame, name: str) -> Figure:
+def patient_strip(tested: "Summary", name: str) -> Figure:
     """Draw the probability of every slice, a column a patient, those with positive slices first.
 
-    Of more than `SHOWN` patients it shows all positive ones that fit, and of the others those of the highest
-    probabilities. Parameters are those of `roc`.
+    Of more than `MOST_PATIENTS` patients it shows all positive ones that fit, and of the others those of
+    the highest probabilities. Parameters are those of `roc`.
     """
+    table = tested.table
     order = table.groupby("patient").agg(positive=("truth", "max"), highest=("probability", "max"))
     order = order.sort_values(["positive", "highest"], ascending=False)
     with_blood, without = order[order["positive"] == 1], order[order["positive"] == 0]
-    kept = with_blood.head(SHOWN - min(len(without), SHOWN // 4))
-    kept = pd.concat([kept, without.head(SHOWN - len(kept))])
-    place = pd.Series(np.arange(len(kept)), kept.index)
+    kept = with_blood.head(MOST_PATIENTS - min(len(without), MOST_PATIENTS // 4))
+    kept = pd.concat([kept, without.head(MOST_PATIENTS - len(kept))])
+    column = pd.Series(np.arange(len(kept)), kept.index)
     rows = table[table["patient"].isin(kept.index)]
-    x = rows["patient"].map(place).to_numpy() + _spread(rows)
+    x = rows["patient"].map(column).to_numpy() + _spread(rows)
     figure = Figure(figsize=(10.6, 4.8))
     axes = figure.subplots()
     for (truth, color, word), marker in zip(KINDS, "oD", strict=True):
@@ -245,11 +228,11 @@ def patient_strip(table: pd.DataFrame, name: str) -> Figure:
         probability = rows["probability"].to_numpy()[chosen]
         axes.plot(x[chosen], probability, marker, ms=4, mew=0, color=color, alpha=0.6, label=f"{word} slice")
     at = rows.groupby("patient")["threshold"].max()[kept.index]
-    axes.hlines(at, place - 0.45, place + 0.45, color=style.INK, lw=1.2, label="threshold")
+    axes.hlines(at, column - 0.45, column + 0.45, color=style.INK, lw=1.2, label="threshold")
     positives = int(kept["positive"].sum())
     if 0 < positives < len(kept):
         axes.axvline(positives - 0.5, color=style.GRAY, lw=1, ls=":")
-    detail = style.describe(table)
+    detail = numbers.described(tested.counts)
     if len(kept) < len(order):
         detail += f"; {len(kept)} patients shown"
     axes.set(xlim=(-1, len(kept)), ylim=(-0.02, 1.02), ylabel="probability", xticks=[])
@@ -267,13 +250,6 @@ def _spread(rows: pd.DataFrame) -> np.ndarray:
     number = rows.groupby("patient").cumcount()
     slices = rows.groupby("patient")["patient"].transform("size")
     return ((number + 0.5) / slices * 0.6 - 0.3).to_numpy()
-
-
-def _with_intervals(table: pd.DataFrame, names: dict[str, str]) -> list[str]:
-    """Return figures as text, given each one's name and the word for it."""
-    found = bootstrap(table, metrics=list(names))
-    rows = zip(names.values(), found["value"], found["low"], found["high"], strict=True)
-    return [f"{word} {style.ranged(value, low, high)}" for word, value, low, high in rows]
 
 
 def _mark(axes: Axes, x: float, y: float, word: str) -> None:

@@ -1,4 +1,4 @@
-"""One look for all figures: fonts, colors that color-blind readers tell apart, titles that state the data."""
+"""One look for all pictures: fonts, colors that color-blind readers tell apart, titles with the data."""
 
 import functools
 import io
@@ -6,27 +6,21 @@ from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
 import matplotlib
-import numpy as np
-import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-BLUE: Final = "#0072B2"
-VERMILION: Final = "#D55E00"
-GREEN: Final = "#009E73"
-ORANGE: Final = "#E69F00"
-SKY: Final = "#56B4E9"
-PURPLE: Final = "#CC79A7"
-YELLOW: Final = "#F0E442"
-INK: Final = "#222222"
+from hemo.display.colors import BLUE, INK, PALETTE, VERMILION
+from hemo.display.colors import ORANGE as ORANGE
+
 GRAY: Final = "#707070"
 LIGHT: Final = "#E4E4E4"
-PALETTE: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, INK)
-"""Okabe and Ito, "Color universal design", 2008: told apart with any kind of color vision."""
 
 POSITIVE: Final = VERMILION
 NEGATIVE: Final = BLUE
+
+DPI: Final = 120
+"""Pixels an inch of every picture."""
 
 _STYLE: Final = {
     "font.family": "DejaVu Sans",
@@ -47,7 +41,7 @@ _STYLE: Final = {
     "ytick.labelcolor": INK,
     "legend.frameon": False,
     "lines.linewidth": 2,
-    "figure.dpi": 120,
+    "figure.dpi": DPI,
     "figure.constrained_layout.use": True,
 }
 
@@ -80,25 +74,6 @@ def heading(axes: Axes, title: str, detail: str) -> None:
     """Set a bold title and a gray line below it, both at the left edge of the axes."""
     axes.set_title(title, loc="left", weight="bold", size=13, pad=24)
     axes.annotate(detail, (0, 1), (0, 7), "axes fraction", "offset points", size=10, color=GRAY)
-
-
-def describe(table: pd.DataFrame) -> str:
-    """Return what a prediction table holds: patients and slices, and how many are positive."""
-    positive = table["truth"] == 1
-    patients = table["patient"].nunique()
-    with_blood = table.loc[positive, "patient"].nunique()
-    slices = int(positive.sum())
-    return f"{patients:,} patients ({with_blood:,} positive), {len(table):,} slices ({slices:,} positive)"
-
-
-def ranged(value: float, low: float, high: float) -> str:
-    """Return a figure with its interval for people: "0.84 (0.74–0.91)"; a dash where undefined."""
-    if not np.isfinite(value):
-        return "–"
-    if not np.isfinite(low):
-        return f"{value:.2f}"
-    to = "–" if low >= 0 else " to "
-    return f"{value:.2f} ({low:.2f}{to}{high:.2f})".replace("-", "−")
 
 
 def unit_axes(axes: Axes, x: str, y: str) -> None:

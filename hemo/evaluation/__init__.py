@@ -1,1 +1,1 @@
-"""From prediction tables to figures, intervals, operating points and plots; knows nothing of models."""
+"""From prediction tables to metrics, intervals, operating points and plots; knows nothing of models."""

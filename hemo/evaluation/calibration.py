@@ -27,7 +27,13 @@ _LARGEST: Final = 1e3
 
 
 def logit(probability: ArrayLike, clip: float = _CLIP) -> NDArray[np.float64]:
-    """Return the log odds of probabilities, which are clipped to [clip, 1 - clip] first."""
+    """Return the log odds of probabilities, which are clipped to [clip, 1 - clip] first.
+
+    Examples
+    --------
+    >>> logit([0.5, 0.9]).round(3).tolist()
+    [0.0, 2.197]
+    """
     clipped = np.clip(np.asarray(probability, np.float64), clip, 1 - clip)
     return np.log(clipped) - np.log1p(-clipped)
 
@@ -221,6 +227,13 @@ def fit(truth: ArrayLike, probability: ArrayLike, method: str) -> Calibrator:
     The sigmoid is Platt's, on the log odds of the probabilities, fitted to his smoothed targets (N+ + 1) /
     (N+ + 2) and 1 / (N- + 2), so that the fit is finite for separated classes (Platt, "Probabilistic
     outputs for support vector machines", 1999). Isotonic is scikit-learn's `IsotonicRegression`.
+
+    Examples
+    --------
+    >>> truth, probability = [0, 0, 1, 0, 1] * 20, [0.5, 0.6, 0.7, 0.8, 0.9] * 20
+    >>> calibrator = fit(truth, probability, "sigmoid")
+    >>> calibrator([0.5, 0.9]).round(2).tolist()
+    [0.09, 0.85]
     """
     _check(method)
     truth, probability = np.asarray(truth), np.asarray(probability, np.float64)

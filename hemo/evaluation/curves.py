@@ -1,6 +1,7 @@
 """ROC, precision-recall and reliability curves with 95% bands that respect patients."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,13 +13,46 @@ from hemo.evaluation.metrics import Arranged, cumulated
 from hemo.evaluation.predictions import sort
 from hemo.evaluation.resampling import codes, patient_counts
 
-DRAWS: Final = 500
-"""Of a band: enough for a standard error, and a tenth of a second."""
-
 GRID: Final = np.linspace(0, 1, 101)
 
 
-def roc(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Curve:
+    """A curve to draw.
+
+    Attributes
+    ----------
+    line
+        Its own points: see `roc_line` and `precision_recall_line`.
+    band
+        The curve over a grid, with `low` and `high`: see `roc` and `precision_recall`.
+    """
+
+    line: pd.DataFrame
+    band: pd.DataFrame
+
+
+def roc_line(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the ROC curve's corners: `false_positive_rate`, `recall`; none with one class only."""
+    from sklearn.metrics import roc_curve
+
+    if table["truth"].nunique() < 2:
+        return pd.DataFrame(columns=["false_positive_rate", "recall"])
+    rate, recall, _ = roc_curve(table["truth"], table["probability"])
+    return pd.DataFrame({"false_positive_rate": rate, "recall": recall})
+
+
+def precision_recall_line(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the precision-recall curve's corners: `recall`, `precision`; none with one class only."""
+    from sklearn.metrics import precision_recall_curve
+
+    if table["truth"].nunique() < 2:
+        return pd.DataFrame(columns=["recall", "precision"])
+    precision, recall, _ = precision_recall_curve(table["truth"], table["probability"])
+    return pd.DataFrame({"recall": recall, "precision": precision})
+
+
+def roc(table: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Return the ROC curve over a grid of false-positive rates.
 
     Returns
@@ -40,7 +74,7 @@ def roc(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
     return curve
 
 
-def precision_recall(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+def precision_recall(table: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Return the precision-recall curve over a grid of recalls.
 
     Returns
@@ -61,7 +95,7 @@ def precision_recall(table: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> 
     return curve.iloc[1:].reset_index(drop=True)
 
 
-def reliability(table: pd.DataFrame, bins: int = 10, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+def reliability(table: pd.DataFrame, bins: int = 10, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Return how often slices of like probability are positive.
 
     Parameters

@@ -65,9 +65,9 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
     -----
     Within a fold a sigmoid keeps the order of slices, so that decisions are those of the raw probabilities.
     Between folds it does not: the map of a fold with much blood was fitted where there is less, and gives
-    lower probabilities. Pooled out-of-fold ranking figures come out too low by that, the more so the fewer
+    lower probabilities. Pooled out-of-fold ranking metrics come out too low by that, the more so the fewer
     positive patients there are: in simulations the AUC by 0.05 with 4 of 60, 0.02 with 8, 0.01 with 20.
-    Under `holdout` there is one map, and ranking figures are those of the raw probabilities.
+    Under `holdout` there is one map, and ranking metrics are those of the raw probabilities.
     """
     if not protocol.by_patient:
         table = raw.assign(threshold=PAPER_THRESHOLD)

@@ -34,6 +34,12 @@ def out_of_fold(
     ------
     HemoError
         If there are fewer than two folds.
+
+    Examples
+    --------
+    >>> truth, fold = np.array([1, 0, 1, 1]), np.array([0, 0, 1, 1])
+    >>> out_of_fold(truth, np.zeros(4), fold, lambda y, _, here: np.full(len(here), y.mean())).tolist()
+    [1.0, 1.0, 0.5, 0.5]
     """
     truth, probability, fold = np.asarray(truth), np.asarray(probability), np.asarray(fold)
     numbers = np.unique(fold)

@@ -12,14 +12,14 @@ from hemo.evaluation.predictions import sort
 from hemo.evaluation.resampling import codes, patient_counts
 
 Scale = Literal["share", "positive", "real", "difference"]
-"""Values a figure can take: [0, 1], [0, inf), any, [-1, 1]."""
+"""Values a metric can take: [0, 1], [0, inf), any, [-1, 1]."""
 
 _SCALES: Final[dict[str, Scale]] = {
     "log_loss": "positive",
     "calibration_slope": "real",
     "calibration_intercept": "real",
 }
-"""Figures that are no shares."""
+"""Metrics that are no shares."""
 
 _BASIS: Final = {
     "accuracy": "all",
@@ -28,7 +28,7 @@ _BASIS: Final = {
     "recall": "positive",
     "specificity": "negative",
 }
-"""Whose patients carry a figure: with positive slices, with negative ones, all; if not named, both kinds."""
+"""Whose patients carry a metric: with positive slices, with negative ones, all; if not named, both kinds."""
 
 _NORMAL: Final = 1.959963984540054
 """Two-sided 95% quantile of the normal distribution."""
@@ -37,7 +37,7 @@ _NORMAL: Final = 1.959963984540054
 def bootstrap(
     table: pd.DataFrame, draws: int = 2000, seed: int = 0, metrics: Sequence[str] = METRICS
 ) -> pd.DataFrame:
-    """Return figures with 95% intervals by cluster bootstrap over patients.
+    """Return metrics with 95% intervals by cluster bootstrap over patients.
 
     Parameters
     ----------
@@ -51,15 +51,29 @@ def bootstrap(
     Returns
     -------
     DataFrame
-        A row a figure: `metric`, `value`, `low`, `high`, and `patients`: how many carry the figure (for
-        recall those with a positive slice; for figures of both classes, the fewer of those with a positive
-        and with a negative slice). Value and interval are NaN where the figure is undefined (see
+        A row a metric: `metric`, `value`, `low`, `high`, and `patients`: how many carry the metric (for
+        recall those with a positive slice; for metrics of both classes, the fewer of those with a positive
+        and with a negative slice). Value and interval are NaN where the metric is undefined (see
         `hemo.evaluation.metrics.compute`).
 
     Notes
     -----
     Thresholds are held at those of the table; their own uncertainty is
     `hemo.evaluation.operating_point.threshold_interval`. For the method see `interval`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({
+    ...     "slice_id": [f"s{row:02}" for row in range(40)],
+    ...     "patient": [f"p{row // 2:02}" for row in range(40)],
+    ...     "truth": [1, 0] * 20,
+    ...     "probability": [0.8, 0.3, 0.4, 0.2] * 10,
+    ...     "threshold": 0.5,
+    ... })
+    >>> bootstrap(table, metrics=["recall", "specificity"]).round(2)
+            metric  value   low  high  patients
+    0       recall    0.5  0.27  0.73        20
+    1  specificity    1.0  0.84  1.00        20
     """
     table = sort(table)
     values, drawn = draw(table, draws, seed)
@@ -72,7 +86,7 @@ def bootstrap(
 
 
 def draw(table: pd.DataFrame, draws: int, seed: int) -> tuple[dict[str, float], Draws]:
-    """Return every figure of a table sorted by slice id, and its bootstrap draws, (draws,) each."""
+    """Return every metric of a table sorted by slice id, and its bootstrap draws, (draws,) each."""
     code, positive = codes(table)
     arranged = Arranged.of(table["truth"], table["probability"], table["threshold"], code)
     once = arranged.draws(np.ones((1, len(positive)), np.int32))
@@ -105,7 +119,7 @@ def bootstrap_mean(
 
 
 def basis(table: pd.DataFrame) -> dict[str, int]:
-    """Return how many patients carry each figure of `METRICS`."""
+    """Return how many patients carry each metric of `METRICS`."""
     number = {
         "all": table["patient"].nunique(),
         "positive": table.loc[table["truth"] == 1, "patient"].nunique(),
@@ -116,23 +130,23 @@ def basis(table: pd.DataFrame) -> dict[str, int]:
 
 
 def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Scale) -> tuple[float, float]:
-    """Return a figure's 95% interval from its bootstrap draws.
+    """Return a metric's 95% interval from its bootstrap draws.
 
     Parameters
     ----------
     value
-        The figure on the data.
+        The metric on the data.
     draws
-        The figure in each draw of patients, (draws,); undefined ones (NaN) are left out.
+        The metric in each draw of patients, (draws,); undefined ones (NaN) are left out.
     patients
-        How many patients carry the figure.
+        How many patients carry the metric.
     scale
-        Where the figure lives: the interval stays there.
+        Where the metric lives: the interval stays there.
 
     Returns
     -------
     low, high
-        NaN where the figure is undefined.
+        NaN where the metric is undefined.
 
     Notes
     -----
@@ -140,7 +154,7 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
     Student's with G - 1 degrees of freedom (Cameron and Miller, "A practitioner's guide to cluster-robust
     inference", Journal of Human Resources 50:317, 2015), on the log odds of a share (Pepe, "The statistical
     evaluation of medical tests for classification and prediction", 2003, section 5.2) and the logarithm of
-    a positive figure, carried back.
+    a positive metric, carried back.
 
     Where a share is 0 or 1, all draws agree or one patient is all there is, the draws say little of other
     patients: then it is Wilson's interval (Journal of the American Statistical Association 22:209, 1927)
@@ -151,6 +165,13 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
     0.6 to 0.95 and AUCs of 0.84 to 0.93, percentiles held the truth 46 to 95 times in 100, percentiles
     expanded for few patients 48 to 97, and this interval 92 to 98 with 8 to 40 positive patients and 97 to
     100 with 4.
+
+    Examples
+    --------
+    >>> draws = np.random.default_rng(0).normal(0.8, 0.05, 2000)
+    >>> low, high = interval(0.8, draws, patients=12, scale="share")
+    >>> print(f"{low:.2f} to {high:.2f}")
+    0.66 to 0.89
     """
     from scipy import stats
 
@@ -184,7 +205,14 @@ def _widest(value: float, patients: int, scale: Scale) -> tuple[float, float]:
 
 
 def wilson(share: float, units: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of a share seen in so many independent units."""
+    """Return Wilson's 95% interval of a share seen in so many independent units.
+
+    Examples
+    --------
+    >>> low, high = wilson(1.0, units=3)  # all of three patients
+    >>> print(f"{low:.2f} to {high:.2f}")
+    0.44 to 1.00
+    """
     spread = _NORMAL**2 / units
     centre = (share + spread / 2) / (1 + spread)
     half = np.sqrt(spread * share * (1 - share) + spread**2 / 4) / (1 + spread)

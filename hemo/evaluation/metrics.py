@@ -1,7 +1,7 @@
-"""Figures of a binary classifier, on data as they are or under many weightings of patients at once.
+"""Metrics of a binary classifier, on data as they are or under many weightings of patients at once.
 
-One implementation serves both: the point value is the figure under weights of one, a bootstrap draw is the
-figure under the number of times that each patient was drawn. Slices are sorted once; a draw then costs a
+One implementation serves both: the point value is the metric under weights of one, a bootstrap draw is the
+metric under the number of times that each patient was drawn. Slices are sorted once; a draw then costs a
 cumulative sum.
 """
 
@@ -15,7 +15,7 @@ from hemo.evaluation.calibration import Recalibration
 from hemo.labels import LABELS
 
 Draws = dict[str, NDArray[np.float64]]
-"""A figure's name to its value in each draw, (draws,)."""
+"""A metric's name to its value in each draw, (draws,)."""
 
 FIXED: Final = (0.80, 0.90)
 """Specificities at which recall is read off the ROC curve, and recalls at which specificity is."""
@@ -59,8 +59,8 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     Returns
     -------
     dict
-        NaN where a figure is undefined: recall, balanced accuracy and the ranking figures (AUC, average
-        precision, recall at a specificity, ...) without positives; specificity and the ranking figures
+        NaN where a metric is undefined: recall, balanced accuracy and the ranking metrics (AUC, average
+        precision, recall at a specificity, ...) without positives; specificity and the ranking metrics
         without negatives; precision where nothing is called positive, NPV where everything is, F1 where
         there is neither a positive nor a call; calibration where there is one class or a threshold
         separates the two.
@@ -71,6 +71,12 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     recall of any threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest
     specificity of any threshold whose recall is at least 0.80. Slope and intercept: see
     `hemo.evaluation.calibration.Recalibration`.
+
+    Examples
+    --------
+    >>> found = compute(truth=[1, 1, 0, 0], probability=[0.9, 0.4, 0.6, 0.1], threshold=0.5)
+    >>> found["recall"], found["specificity"], found["auc"]
+    (0.5, 0.5, 0.75)
     """
     truth = np.asarray(truth)
     arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64))
@@ -137,7 +143,7 @@ class Arranged:
         )
 
     def draws(self, counts: NDArray[np.int32]) -> Draws:
-        """Return every figure of `METRICS` under each weighting.
+        """Return every metric of `METRICS` under each weighting.
 
         Parameters
         ----------
@@ -151,7 +157,7 @@ class Arranged:
         return {name: result[name] for name in METRICS}
 
     def _decisions(self, counts: NDArray[np.int32]) -> Draws:
-        """Return what follows from sums a patient: the decisions' figures and the losses."""
+        """Return what follows from sums a patient: the decisions' metrics and the losses."""
         tp, fp, fn, tn, squared, logs = (counts.astype(np.float64) @ self.sums).T
         total = tp + fp + fn + tn
         recall, specificity = tp / (tp + fn), tn / (tn + fp)
@@ -242,5 +248,12 @@ def rsna_slice_losses(truth: ArrayLike, probability: ArrayLike) -> NDArray[np.fl
 
 
 def rsna_weighted_log_loss(truth: ArrayLike, probability: ArrayLike) -> float:
-    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`."""
+    """Return the weighted log loss of the RSNA 2019 competition: the mean of `rsna_slice_losses`.
+
+    Examples
+    --------
+    >>> epidural = [[1, 1, 0, 0, 0, 0]]  # and so is any
+    >>> round(rsna_weighted_log_loss(epidural, [[0.9, 0.8, 0.1, 0.1, 0.1, 0.1]]), 3)
+    0.122
+    """
     return float(rsna_slice_losses(truth, probability).mean())

@@ -1,4 +1,4 @@
-"""What trials are judged by: figures of out-of-fold predictions, or what a classifier costs."""
+"""What trials are judged by: metrics of out-of-fold predictions, or what a classifier costs."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
@@ -23,7 +23,7 @@ RANKING: Final[Mapping[str, Direction]] = {
     "log_loss": "minimize",
     "brier": "minimize",
 }
-"""Figures that need no threshold: each can be the only objective."""
+"""Metrics that need no threshold: each can be the only objective."""
 
 TRADED: Final[Mapping[str, Direction]] = {
     "recall": "maximize",
@@ -32,7 +32,7 @@ TRADED: Final[Mapping[str, Direction]] = {
     "seconds": "minimize",
     "parameters": "minimize",
 }
-"""Figures at the operating point, seconds of fitting, weights of the classifier: senseless one by one."""
+"""Metrics at the operating point, seconds of fitting, weights of the classifier: senseless one by one."""
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -42,6 +42,13 @@ def parse(text: str) -> tuple[str, ...]:
     ------
     HemoError
         If one is unknown or named twice, or the only one makes no sense alone.
+
+    Examples
+    --------
+    >>> parse("recall,specificity")
+    ('recall', 'specificity')
+    >>> directions(parse("auc"))
+    ['maximize']
     """
     names = tuple(word.strip() for word in text.split(","))
     for name in names:
@@ -62,8 +69,8 @@ def directions(names: Sequence[str]) -> list[Direction]:
     return [{**RANKING, **TRADED}[name] for name in names]
 
 
-def fold_figure(name: str, truth: NDArray[np.integer], probability: NDArray[np.floating]) -> float:
-    """Return a figure of one fold's predictions; NaN where the fold lacks a class."""
+def fold_metric(name: str, truth: NDArray[np.integer], probability: NDArray[np.floating]) -> float:
+    """Return a metric of one fold's predictions; NaN where the fold lacks a class."""
     from hemo.evaluation import metrics
 
     if truth.min() == truth.max():
@@ -71,7 +78,7 @@ def fold_figure(name: str, truth: NDArray[np.integer], probability: NDArray[np.f
     return metrics.compute(truth, probability, 0.5)[name]
 
 
-def figures(
+def pooled_metrics(
     truth: NDArray[np.integer],
     probability: NDArray[np.floating],
     fold: NDArray[np.integer],

@@ -65,6 +65,12 @@ class OperatingPointRule:
         ------
         HemoError
             If the rule is unknown or its target is not a number between 0 and 1.
+
+        Examples
+        --------
+        >>> rule = OperatingPointRule.parse("sensitivity_at_least:0.9")
+        >>> rule.target, rule.words
+        (0.9, 'the highest threshold whose recall is at least 0.9')
         """
         rule, colon, target = text.partition(":")
         try:
@@ -99,6 +105,12 @@ def fit(truth: ArrayLike, probability: ArrayLike, rule: OperatingPointRule) -> f
     ------
     HemoError
         If the rule needs a class that is absent.
+
+    Examples
+    --------
+    >>> rule = OperatingPointRule.parse("sensitivity_at_least:0.5")
+    >>> fit(truth=[1, 1, 0, 0], probability=[0.9, 0.5, 0.6, 0.1], rule=rule)
+    0.75
     """
     truth = np.asarray(truth)
     missing = [
@@ -140,6 +152,12 @@ def cross_fit(
     ------
     HemoError
         If there is one fold only, or the other folds of one lack a class that the rule needs.
+
+    Examples
+    --------
+    >>> truth, probability, fold = [1, 0, 1, 0], [0.875, 0.375, 0.75, 0.25], [0, 0, 1, 1]
+    >>> cross_fit(truth, probability, fold, OperatingPointRule.parse("youden")).tolist()
+    [0.5, 0.5, 0.625, 0.625]
     """
     return out_of_fold(truth, probability, fold, lambda y, p, here: np.full(len(here), fit(y, p, rule)))
 

@@ -13,7 +13,7 @@ from hemo.evaluation.intervals import basis, draw, interval
 from hemo.evaluation.predictions import sort
 
 PAIRED: Final = ("auc", "recall_at_specificity_80", "recall_at_specificity_90")
-"""What runs are compared by: figures that no choice of threshold can flatter."""
+"""What runs are compared by: metrics that no choice of threshold can flatter."""
 
 
 def compare(
@@ -39,9 +39,9 @@ def compare(
     Returns
     -------
     DataFrame
-        A row a figure and pair: `metric`, `first`, `second`, `difference` (first less second), its 95%
+        A row a metric and pair: `metric`, `first`, `second`, `difference` (first less second), its 95%
         interval `low`, `high`, the two-sided `p` and `p_holm`, corrected for the number of pairs of that
-        figure. NaN where the figure is undefined. Intervals are each pair's own: many at once will miss
+        metric. NaN where the metric is undefined. Intervals are each pair's own: many at once will miss
         more often than one.
 
     Raises
@@ -59,7 +59,7 @@ def compare(
         raise HemoError(f"{reference}: no such run to compare with: one of {', '.join(tables)}")
     tables = {name: sort(table) for name, table in tables.items()}
     require_same_slices(tables)
-    figures = {name: draw(table, draws, seed) for name, table in tables.items()}
+    found = {name: draw(table, draws, seed) for name, table in tables.items()}
     if reference is None:
         pairs = list(combinations(tables, 2))
     else:
@@ -69,8 +69,8 @@ def compare(
     for metric in metrics:
         rows = []
         for first, second in pairs:
-            difference = figures[first][0][metric] - figures[second][0][metric]
-            drawn = figures[first][1][metric] - figures[second][1][metric]
+            difference = found[first][0][metric] - found[second][0][metric]
+            drawn = found[first][1][metric] - found[second][1][metric]
             low, high = interval(difference, drawn, patients[metric], "difference")
             p = _p(difference, drawn, patients[metric])
             rows.append((metric, first, second, difference, low, high, p))
@@ -103,7 +103,13 @@ def require_same_slices(tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values corrected by Holm's method for their number; NaN stays and does not count."""
+    """Return p-values corrected by Holm's method for their number; NaN stays and does not count.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03, np.nan])).tolist()
+    [0.03, 0.06, 0.06, nan]
+    """
     result = np.full(len(p), np.nan)
     order = [row for row in np.argsort(p, kind="stable") if not np.isnan(p[row])]
     factors = np.arange(len(order), 0, -1)

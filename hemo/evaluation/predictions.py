@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 
@@ -47,7 +48,7 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
     ------
     HemoError
         If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a
-        patient is in two parts or folds: then some figure would be the figure of a leak.
+        patient is in two parts or folds: then some metric would be the metric of a leak.
     """
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
@@ -115,7 +116,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def sort(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows by slice id, so that no figure depends on the order of rows or names of patients."""
+    """Return the rows by slice id, so that no metric depends on the order of rows or names of patients."""
     return table.sort_values("slice_id", ignore_index=True)
 
 
@@ -141,6 +142,23 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     ------
     HemoError
         If `how` is unknown.
+
+    Examples
+    --------
+    >>> slices = pd.DataFrame({
+    ...     "slice_id": ["a", "b", "c"],
+    ...     "patient": "p",
+    ...     "study": ["s", "s", "t"],
+    ...     "part": "test",
+    ...     "fold": -1,
+    ...     "truth": [0, 1, 0],
+    ...     "probability": [0.2, 0.9, 0.3],
+    ...     "threshold": 0.5,
+    ... })
+    >>> study_table(slices)[["slice_id", "truth", "probability"]]
+      slice_id  truth  probability
+    0        s      1          0.9
+    1        t      0          0.3
     """
     if how not in ("max", "mean"):
         raise HemoError(f"{how}: unknown aggregation of slices to studies: max or mean")
@@ -153,3 +171,30 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
         threshold=("threshold", "max"),
     )
     return validate(studies.reset_index().assign(slice_id=lambda studies: studies["study"]), "study table")
+
+
+def worst_errors(table: pd.DataFrame, count: int = 6) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of the worst false negatives and of the worst false positives.
+
+    Parameters
+    ----------
+    table
+        A prediction table.
+    count
+        At most so many of each.
+
+    Returns
+    -------
+    false_negatives, false_positives
+        Positions in the table, farthest from the threshold first; each patient's worst slice comes before any
+        second one, so that one patient does not fill the gallery.
+    """
+    margin = (table["probability"] - table["threshold"]).to_numpy()
+    truth = table["truth"].to_numpy() == 1
+    results = []
+    for wrong, badness in ((truth & (margin < 0), -margin), (~truth & (margin >= 0), margin)):
+        rows = table.assign(position=np.arange(len(table)), badness=badness)[wrong]
+        rows = rows.sort_values(["badness", "slice_id"], ascending=[False, True])
+        rows = rows.assign(of_patient=rows.groupby("patient").cumcount())
+        results.append(rows.sort_values("of_patient", kind="stable")["position"].to_numpy(np.int64)[:count])
+    return results[0], results[1]

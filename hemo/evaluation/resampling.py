@@ -26,6 +26,13 @@ def codes(table: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         Number of the patient of each row, (n,); numbered by first appearance, so that names do not matter.
     positive
         Whether each patient has a positive slice, (patients,).
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"patient": ["p", "q", "p"], "truth": [0, 0, 1]})
+    >>> code, positive = codes(table)
+    >>> code.tolist(), positive.tolist()
+    ([0, 1, 0], [True, False])
     """
     code, names = pd.factorize(table["patient"])
     positive = np.bincount(code, weights=table["truth"], minlength=len(names)) > 0
@@ -54,6 +61,13 @@ def patient_counts(
     ------
     array
         How often each patient was drawn, int32 (draws in this chunk, patients).
+
+    Examples
+    --------
+    >>> positive = np.array([True, True, False, False, False])
+    >>> counts = next(patient_counts(positive, rows=100, draws=500, seed=0))
+    >>> counts.shape, set(counts[:, positive].sum(axis=1).tolist())
+    ((500, 5), {2})
     """
     patients = len(positive)
     with_blood, without = np.flatnonzero(positive), np.flatnonzero(~positive)

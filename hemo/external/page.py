@@ -1,13 +1,10 @@
 """What an external validation says of all labels: a page, tables, and the run's note."""
 
 import mlflow
-import numpy as np
 import pandas as pd
 
-from hemo.display import style
-from hemo.display.report import Section, render
-from hemo.evaluation import metrics
-from hemo.labels import LABELS
+from hemo.display.numbers import ranged
+from hemo.display.page import Section, render
 from hemo.registry import card, gate_page
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
@@ -17,31 +14,27 @@ def record(
     run_id: str,
     found: pd.DataFrame,
     store: SliceStore,
-    tables: list[pd.DataFrame],
     dataset: str,
     about: str,
     warnings: list[str],
 ) -> None:
-    """Log what concerns all labels to the run: figures outside and inside, exclusions."""
-    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
-        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
-        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
-    shown = readable(found)
+    """Log what concerns all labels to the run: metrics outside and inside, exclusions."""
+    table = readable(found)
     unaudited = "" if store.patients_known else (
         " The data does not name its patients: slices without one count as patients of their own, and the "
         "intervals are too narrow."
     )  # fmt: skip
     sections = [
         Section("What was evaluated", text=about + unaudited, warning="\n".join(warnings)),
-        Section("Outside and inside", tables={"Figures with 95% intervals by patient": shown}),
+        Section("Outside and inside", tables={"Metrics with 95% intervals by patient": table}),
         _excluded(store),
     ]
     mlflow.log_text(found.to_csv(index=False), "tables/external.csv")
     mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
-    rows = shown.itertuples(index=False)
+    rows = table.itertuples(index=False)
     red = f"{gate_page.leave_red_mark(run_id, 'report')} **{' '.join(warnings)}**\n\n" if warnings else ""
-    mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(shown.columns), rows))
+    mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(table.columns), rows))
 
 
 def _excluded(store: SliceStore) -> Section:
@@ -52,17 +45,15 @@ def _excluded(store: SliceStore) -> Section:
 
 
 def readable(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures for people: one row a label and figure, intervals in one cell."""
+    """Return the metrics for people: one row a label and metric, intervals in one cell."""
     rows = found.to_dict("records")
     return pd.DataFrame(
         {
             "label": found["label"],
             "model": [f"{row['family']} {row['version']}".strip() for row in rows],
-            "figure": found["figure"].map(card.SHOWN).str.partition(" (")[0],
-            "outside": [style.ranged(row["value"], row["low"], row["high"]) for row in rows],
-            "inside": [
-                style.ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows
-            ],
+            "metric": found["figure"].map(card.METRICS).str.partition(" (")[0],
+            "outside": [ranged(row["value"], row["low"], row["high"]) for row in rows],
+            "inside": [ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows],
             "positive patients outside": found["positive_patients"],
         }
     )

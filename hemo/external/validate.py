@@ -1,7 +1,7 @@
 """External validation: a registered version, or the panel, on data that it was not made of."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,24 @@ from mlflow.store.artifact.utils.models import get_model_name_and_version
 from hemo import families, tracking
 from hemo.display import run_plots, style
 from hemo.errors import HemoError
-from hemo.evaluation import intervals, predictions
+from hemo.evaluation import metrics, predictions
+from hemo.evaluation.summary import summarize
 from hemo.external import page
-from hemo.registry.panel import URI as PANEL_URI
-from hemo.registry.panel import model_name
+from hemo.labels import LABELS
+from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
-from hemo.slices.context import study_numbers, whole_studies
+from hemo.slices.assemble import Answering
+from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
-from hemo.tracking import trained_on
+from hemo.tracking import faults, trained_on
+from hemo.training import final_metrics
 
 EXPERIMENT = "hemo-external"
 """The MLflow experiment of external validations."""
 
-SHOWN = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
-"""Figures that are set beside the internal ones."""
+METRICS = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
+"""Metrics that are set beside the internal ones."""
 
 _AT_ONCE = 2048
 """Slices predicted at once, or a whole study: bounds memory."""
@@ -40,22 +43,25 @@ class External:
 
     Attributes
     ----------
-    figures
-        A row a label and figure: `label`, `family`, `version`, `figure`, `value`, `low`, `high`, `internal`,
-        `internal_low`, `internal_high`, `slices`, `positive_patients`.
+    metrics
+        A row a label and metric: `label`, `family`, `version`, `figure` (the metric's name), `value`, `low`,
+        `high`, `internal`, `internal_low`, `internal_high`, `slices`, `positive_patients`.
     unlabelled
         Labels of the model without a slice that is known to be negative: what a table says of some subtypes
         makes slices of `any` positive, but none negative.
     warnings
         What a reader must not miss: classifiers that are registered against the gate, or were made of these
         very slices.
+    excluded
+        Files and slices that were left out, by reason; slices of stacks that do not answer are among them.
     run_id
         The run that holds it.
     """
 
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
     unlabelled: list[str]
     warnings: list[str]
+    excluded: dict[str, int]
     run_id: str
 
 
@@ -102,20 +108,23 @@ def evaluate(
         stores = {}
         for number, reduction in enumerate(dict.fromkeys(member.reduction for member, _ in members)):
             folder = Path(scratch) / f"store-{number}"
+            known = [one.thickness for one, _ in members if one.reduction == reduction and one.thickness]
+            answering = Answering(best=True, thickness=float(np.median(known)) if known else None)
             summary = preprocess(
-                images, labels, folder, reduction, labels_format=labels_format, workers=workers
-            )
-            stores[reduction] = summary.store
+                images, labels, folder, reduction,
+                labels_format=labels_format, answering=answering, workers=workers,
+            )  # fmt: skip
+            stores[reduction], excluded = summary.store, summary.excluded
             lost = f" ({summary.unmatched:,} of its rows name no image)" if summary.unmatched else ""
         tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
         unlabelled = [label for label, table in tables.items() if not (table["truth"] == 0).any()]
-        known = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
-        if not known:
+        judgeable = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
+        if not judgeable:
             raise HemoError(
                 f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
             )
-        warnings = [f"{member.warning}." for member, _ in known if member.warning]
-        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in known})
+        warnings = [f"{member.warning}." for member, _ in judgeable if member.warning]
+        warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in judgeable})
         store = next(iter(stores.values()))
         tags = {
             "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
@@ -123,13 +132,20 @@ def evaluate(
         }  # fmt: skip
         with tracking.root_run(experiment, f"external {dataset}", tags) as parent:
             rows = []
-            for member, run_id in known:
+            for member, run_id in judgeable:
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
-            judged = [tables[member.label] for member, _ in known]
-            page.record(parent, found, store, judged, dataset, about, warnings)
-    return External(found, unlabelled, warnings, parent)
+            _log_rsna_loss([tables[member.label] for member, _ in judgeable])
+            page.record(parent, found, store, dataset, about, warnings)
+    return External(found, unlabelled, warnings, excluded, parent)
+
+
+def _log_rsna_loss(tables: Sequence[pd.DataFrame]) -> None:
+    """Log the RSNA competition's loss to the active run, where every slice is known for all labels."""
+    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
+        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
+        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:
@@ -142,8 +158,8 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
     """
     try:
         loaded = mlflow.pyfunc.load_model(uri)
-    except mlflow.MlflowException as fault:
-        raise HemoError(f"{uri}: no such model ({fault.message}): give one like {PANEL_URI}") from None
+    except (mlflow.MlflowException, OSError) as fault:
+        raise faults.no_model(uri, fault, f"give one like {PANEL_URI}") from None
     model = loaded.unwrap_python_model()
     if isinstance(model, ServedPanel):
         client = tracking.client()
@@ -170,9 +186,9 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
     truth = store.index[member.label].to_numpy()
     probability = np.full(len(store), np.nan)
-    for rows in whole_studies(store.index, _AT_ONCE):
+    for rows in whole_stacks(store.stack, _AT_ONCE):
         if (truth[rows] >= 0).any():
-            probability[rows] = member.probability(store.images(rows), study_numbers(store.index, rows))
+            probability[rows] = member.probability(store.images(rows), store.stack[rows])
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return predictions.validate(
@@ -205,29 +221,18 @@ def _record(
     draws: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Log one member's evaluation as a run; return its figures beside the internal ones."""
-    found = intervals.bootstrap(table, draws=draws, seed=seed).set_index("metric")
-    internal = tracking.get_run(run_id).metrics if run_id else {}
-    counts = {
-        "slices": len(table),
-        "patients": table["patient"].nunique(),
-        "positive_slices": int(table["truth"].sum()),
-        "positive_patients": table.loc[table["truth"] == 1, "patient"].nunique(),
+    """Log one member's evaluation as a run; return its metrics beside the internal ones."""
+    tested = summarize(table, draws, seed)
+    inside = tracking.get_run(run_id).metrics if run_id else {}
+    outside = final_metrics.with_bounds("test", tested)
+    internal = {name.replace("test", "internal", 1): inside.get(name, np.nan) for name in outside}
+    logged: dict[str, float] = {
+        **final_metrics.counts("test", "slices", tested),
+        "threshold": member.threshold,
+        **outside,
+        **internal,
     }
-    logged: dict[str, float] = {f"test/{name}": float(number) for name, number in counts.items()}
-    logged["threshold"] = member.threshold
-    for name, row in found.iterrows():
-        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high")):
-            logged[f"test/{name}{suffix}"] = float(row[column])
-            logged[f"internal/{name}{suffix}"] = internal.get(f"test/{name}{suffix}", np.nan)
     title = f"{families.title(member.family)}: {member.label}, {tags['dataset']}"
-    figures = {
-        "roc": run_plots.roc(table, title),
-        "precision_recall": run_plots.precision_recall(table, title),
-        "confusion_matrix": run_plots.confusion_matrix(table, title),
-        "reliability": run_plots.reliability(table, title),
-        "patients": run_plots.patient_strip(table, title),
-    }
     own = {**tags, "family": member.family, "label": member.label, "version": member.version, "run": run_id}
     experiment = tracking.get_run(parent).experiment
     with (
@@ -237,7 +242,7 @@ def _record(
         mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
         for part in ("plots", "predictions"):
             (Path(scratch) / part).mkdir()
-        for name, figure in figures.items():
+        for name, figure in run_plots.draw_all(tested, title).items():
             (Path(scratch) / "plots" / f"{name}.png").write_bytes(style.png(figure))
         predictions.write(table, Path(scratch) / tracking.PREDICTIONS)
         mlflow.log_artifacts(scratch)
@@ -247,7 +252,7 @@ def _record(
             "value": logged[f"test/{name}"], "low": logged[f"test/{name}_low"],
             "high": logged[f"test/{name}_high"], "internal": logged[f"internal/{name}"],
             "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
-            "slices": counts["slices"], "positive_patients": counts["positive_patients"],
+            "slices": tested.counts.slices, "positive_patients": tested.counts.positive_patients,
         }
-        for name in SHOWN
+        for name in METRICS
     ]  # fmt: skip

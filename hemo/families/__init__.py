@@ -1,7 +1,8 @@
 """Model families: images and one label in, a fitted classifier out.
 
 One file a family, found by its name: a module here that does not start with an underscore (and is not
-`base`) defines `FAMILY`. Modules import scikit-learn and TensorFlow only inside functions.
+`base`) defines `FAMILY`. Modules import scikit-learn and TensorFlow only inside functions. Other packages
+give families by entry points of the group `hemo.families` (see `hemo.families._plugins`).
 
 An experiment can hold a family several times, with other parameters: `logreg@saga` is the variant `saga` of
 the family `logreg`.
@@ -19,12 +20,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.families.base import Classifier, Family, Images, LabelTable, Studies
+from hemo.families import _plugins
+from hemo.families._features import EstimatorClassifier, FeatureClassifier
+from hemo.families._radiology import cached_radiological_features, radiological_features
+from hemo.families.base import (
+    Classifier,
+    CountsParameters,
+    Family,
+    Images,
+    LabelTable,
+    LearnsTogether,
+    SharesFits,
+    Studies,
+)
 
 __all__ = [
     "Classifier",
+    "CountsParameters",
+    "EstimatorClassifier",
     "Family",
+    "FeatureClassifier",
+    "LearnsTogether",
+    "SharesFits",
     "build",
+    "built_in",
+    "cached_radiological_features",
     "check_params",
     "families",
     "fit_context",
@@ -32,46 +52,116 @@ __all__ = [
     "load",
     "names",
     "positive",
+    "provider",
+    "radiological_features",
     "save",
     "title",
     "variant",
 ]
 
 
-def names() -> list[str]:
-    """Return the names of the registered families, without importing them."""
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in modules if not name.startswith("_") and name != "base")
-
-
 @cache
+def built_in() -> tuple[str, ...]:
+    """Return the names of hemo's own families, without importing them.
+
+    Examples
+    --------
+    >>> "logreg" in built_in(), "base" in built_in()
+    (True, False)
+    """
+    modules = (module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(sorted(name for name in modules if not name.startswith("_") and name != "base"))
+
+
+def names() -> list[str]:
+    """Return the names of all families, hemo's own and other packages', without importing them.
+
+    Examples
+    --------
+    >>> set(built_in()) <= set(names())
+    True
+    """
+    return sorted({*built_in(), *_plugins.claims()})
+
+
 def families() -> dict[str, Family]:
-    """Return the registered families by name."""
-    return {name: importlib.import_module(f"{__name__}.{name}").FAMILY for name in names()}
+    """Return all families by name."""
+    return {name: get(name) for name in names()}
 
 
 def get(name: str) -> Family:
-    """Return a family by its name, or by that of a variant; raise HemoError for an unknown word."""
-    try:
-        return families()[variant(name)[0]]
-    except KeyError:
-        raise HemoError(f"unknown family '{name}': choose one of {', '.join(families())}") from None
+    """Return a family by its name, or by that of a variant; raise HemoError for an unknown word.
+
+    Examples
+    --------
+    >>> get("logreg@saga").title
+    'Logistic regression'
+    """
+    return _get(name if name in _plugins.claims() else variant(name)[0])
+
+
+@cache
+def _get(name: str) -> Family:
+    if name in _plugins.claims():
+        return _plugins.load(name, built_in())
+    if name not in built_in():
+        raise HemoError(f"unknown family '{name}': choose one of {', '.join(names())}")
+    return importlib.import_module(f"{__name__}.{name}").FAMILY
+
+
+def provider(name: str) -> str:
+    """Return the other package that gives a family, as pip asks for it: `hemo-forest==1.0`.
+
+    It is empty for hemo's own families: their code travels with a model.
+
+    Examples
+    --------
+    >>> provider("logreg")
+    ''
+    """
+    entries = _plugins.claims().get(variant(name)[0])
+    return _plugins.requirement(entries) if entries else ""
 
 
 def variant(name: str) -> tuple[str, str]:
-    """Return family and variant of a name like `logreg@saga`; the variant is empty in `logreg`."""
+    """Return family and variant of a name like `logreg@saga`; the variant is empty in `logreg`.
+
+    Examples
+    --------
+    >>> variant("logreg@saga")
+    ('logreg', 'saga')
+    >>> variant("logreg")
+    ('logreg', '')
+    """
     family, _, word = name.partition("@")
     return family, word
 
 
 def title(name: str) -> str:
-    """Return the name for people of a family or of a variant: `Logistic regression (saga)`."""
+    """Return the name for people of a family or of a variant.
+
+    Examples
+    --------
+    >>> title("logreg")
+    'Logistic regression'
+    >>> title("logreg@saga")
+    'Logistic regression (saga)'
+    """
     word = variant(name)[1]
     return f"{get(name).title} ({word})" if word else get(name).title
 
 
 def check_params(name: str, params: Mapping[str, Any]) -> None:
-    """Raise HemoError if a family is unknown, has no parameter of one of these names, or refuses a value."""
+    """Raise HemoError if a family is unknown, has no parameter of one of these names, or refuses a value.
+
+    Examples
+    --------
+    >>> check_params("logreg", {"C": 0.1})
+    >>> check_params("logreg", {"C": -1})
+    Traceback (most recent call last):
+        ...
+    hemo.errors.HemoError: parameter C: '-1' is not above 0: give a positive number
+    """
     family = get(name)
     unknown = sorted(set(params) - set(family.defaults))
     if unknown:
@@ -83,14 +173,29 @@ def check_params(name: str, params: Mapping[str, Any]) -> None:
 
 
 def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> Classifier:
-    """Return an unfitted classifier of a family: its defaults, overridden by `params`."""
+    """Return an unfitted classifier of a family: its defaults, overridden by `params`.
+
+    Examples
+    --------
+    >>> build("sequence", {"C": 1.0}).params
+    {'C': 1.0, 'class_weight': 'none', 'max_iter': 2000}
+    """
     check_params(name, params or {})
     family = get(name)
     return family.build({**family.defaults, **(params or {})}, seed)
 
 
 def fit_context(name: str, study: Studies | None, labels: LabelTable | None) -> dict[str, Any]:
-    """Return what `fit` of a family is told of slices, beside images and truth: what it asks for."""
+    """Return what `fit` of a family is told of slices, beside images and truth: what it asks for.
+
+    Examples
+    --------
+    >>> study = np.array([0, 0, 1])
+    >>> fit_context("logreg", study, None)
+    {}
+    >>> fit_context("sequence", study, None)
+    {'study': array([0, 0, 1])}
+    """
     family = get(name)
     facts: dict[str, Any] = {}
     if family.study:
@@ -120,13 +225,24 @@ def positive(
 
 
 def save(classifier: Classifier, name: str, folder: Path) -> None:
-    """Write a fitted classifier and its family's name into a new folder."""
+    """Write a fitted classifier, its family's name and the package that gives it into a new folder."""
     folder.mkdir(parents=True)
     classifier.save(folder)
-    (folder / "family.json").write_text(json.dumps({"family": name}))
+    package = provider(name)
+    facts = {"family": name, "package": package} if package else {"family": name}
+    (folder / "family.json").write_text(json.dumps(facts))
 
 
 def load(folder: Path) -> Classifier:
-    """Read a classifier that `save` wrote."""
-    name = json.loads((folder / "family.json").read_text())["family"]
-    return get(name).classifier().load(folder)
+    """Read a classifier that `save` wrote.
+
+    Raises
+    ------
+    HemoError
+        If another package gives its family, and is not installed.
+    """
+    facts = json.loads((folder / "family.json").read_text())
+    name, package = facts["family"], facts.get("package")
+    if package and name not in names():
+        raise HemoError(f"{folder}: its family '{name}' is not installed: pip install {package}")
+    return get(name).load(folder)

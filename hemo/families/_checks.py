@@ -71,6 +71,13 @@ def check_choices(params: Mapping[str, Any], choices: Mapping[str, Sequence[Any]
             raise HemoError(f"parameter {name}: '{params[name]}' is unknown: choose one of {words}")
 
 
+def check_counts(params: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse a parameter that is not a whole number from 0."""
+    for name in names:
+        if type(params[name]) is not int or params[name] < 0:
+            raise HemoError(f"parameter {name}: '{params[name]}': give a whole number, 0 for none")
+
+
 def check_positive(params: Mapping[str, Any], names: Sequence[str]) -> None:
     """Refuse a parameter that is not a number above zero."""
     for name in names:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hemo.families._backbones import Backbone
-from hemo.families._feature_cache import Features, remembered
+from hemo.families._feature_cache import Features, cached_features
 from hemo.families.base import Images
 
 BATCH = 32
@@ -41,4 +41,4 @@ def embed(
             features[start : start + BATCH] = pooled
         return features
 
-    return remembered(images, f"{part.name}-{part.digest}-{size}", compute, on_disk)
+    return cached_features(images, f"{part.name}-{part.digest}-{size}", compute, on_disk)

@@ -23,7 +23,7 @@ _kept: OrderedDict[bytes, Features] = OrderedDict()
 _files_read: set[Path] = set()
 
 
-def remembered(
+def cached_features(
     images: Images, kind: str, compute: Callable[[Images], Features], on_disk: bool = False
 ) -> Features:
     """Return features of slices, computing only those that are not kept.

@@ -1,8 +1,7 @@
 """What the linear families share: pixels in, one weight a pixel out, probabilities by a sigmoid."""
 
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._checks import check_choices, check_images, check_truth
+from hemo.families._checks import check_choices, check_images, check_positive, check_truth
+from hemo.families._estimators import CLASS_WEIGHTS, both_classes, fit_estimator
 from hemo.families._platt import cross_fitted_scores, fit_sigmoid
 from hemo.families._rowspace import SCALES, Features, features
 from hemo.families._saved import load_state, save_state
@@ -28,7 +28,7 @@ def suggest_scaling(trial: "optuna.Trial") -> dict[str, Any]:
     return {
         "scale": trial.suggest_categorical("scale", ("standardise", "unit")),
         "components": trial.suggest_int("components", 8, 256, log=True) if pca else 0,
-        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
+        "class_weight": trial.suggest_categorical("class_weight", CLASS_WEIGHTS),
     }
 
 
@@ -62,6 +62,12 @@ class LinearClassifier(ABC):
         `converged` and `iterations` of the fit on all slices.
     """
 
+    choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """Parameters that are one of some values, beside those that every linear family has."""
+
+    above_zero: ClassVar[Sequence[str]] = ()
+    """Parameters that are numbers above zero."""
+
     calibrated: ClassVar[bool] = True
     """Whether the decision is a score without a probability, and needs Platt's sigmoid."""
 
@@ -71,7 +77,8 @@ class LinearClassifier(ABC):
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
         self.seed = seed
-        check_choices(params, {"scale": SCALES})
+        check_choices(params, {"scale": SCALES, "class_weight": CLASS_WEIGHTS, **self.choices})
+        check_positive(params, self.above_zero)
 
     @abstractmethod
     def _estimator(self, n: int, k: int) -> Any:
@@ -162,13 +169,8 @@ class LinearClassifier(ABC):
         self, matrix: NDArray[np.floating], y: NDArray[np.int8], slack: float = 1.0
     ) -> tuple[Any, bool]:
         """Return the fitted estimator and whether it converged, to `slack` times the tolerance."""
-        from sklearn.exceptions import ConvergenceWarning
-
         estimator = self._estimator(*matrix.shape)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            estimator.set_params(tol=slack * estimator.tol).fit(matrix, y)
-        return estimator, not any(issubclass(w.category, ConvergenceWarning) for w in caught)
+        return fit_estimator(estimator.set_params(tol=slack * estimator.tol), matrix, y)
 
     def decision_function(self, images: Images) -> NDArray[np.float64]:
         """Return the decision of each slice, float64 (n,)."""
@@ -186,8 +188,7 @@ class LinearClassifier(ABC):
         from scipy.special import expit
 
         slope, offset = self.sigmoid_
-        positive = expit(slope * self.decision_function(images) + offset)
-        return np.column_stack((1 - positive, positive))
+        return both_classes(expit(slope * self.decision_function(images) + offset))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return weight times deviation from the mean slice, float32 (n, height, width).

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
-from hemo.families._feature_cache import remembered
+from hemo.families._estimators import CLASS_WEIGHTS, both_classes
+from hemo.families._feature_cache import cached_features
 from hemo.families._graph import Graph
 from hemo.families._losses import masked_cross_entropy
 from hemo.families._rowspace import SCALES
@@ -55,7 +56,7 @@ class NeuralClassifier(ABC):
             "scale": SCALES,
             "optimizer": tuple(RATES),
             "activation": ACTIVATIONS,
-            "class_weight": ("none", "balanced"),
+            "class_weight": CLASS_WEIGHTS,
         }
         check_choices(params, {name: allowed for name, allowed in choices.items() if name in params})
         if params["learning_rate"] is None:
@@ -105,6 +106,10 @@ class NeuralClassifier(ABC):
     @abstractmethod
     def _rebuild(self, other: Self) -> None:
         """Make `network_` for one label, untrained, as that of another classifier of this class."""
+
+    @abstractmethod
+    def attribution(self, images: Images) -> NDArray[np.float32]:
+        """Return where the classifier looked, float32 (n, height, width): positive speaks for blood."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -196,12 +201,12 @@ class NeuralClassifier(ABC):
         check_images(images, self.image_shape_)
         last = self._last()
         if "trunk" in self.params:  # learnt with other labels, whose classifiers have the same trunk
-            outputs = remembered(images, f"trunk-{last.digest}", last)
+            outputs = cached_features(images, f"trunk-{last.digest}", last)
             kernel, bias = self.network_.get_layer("logit").get_weights()
             positive = expit((outputs @ kernel[:, 0] + bias[0]).astype(float))
         else:
             positive = last(images)[:, 0].astype(float)
-        return np.column_stack((1 - positive, positive))
+        return both_classes(positive)
 
     def _last(self) -> Graph:
         """Return `network_`, or its trunk where labels share it, as one graph, made once for each network."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._feature_cache import remembered
+from hemo.families._feature_cache import cached_features
 from hemo.families.base import Images
 
 Gray = NDArray[np.float32]
@@ -31,9 +31,9 @@ DEPTHS = (0.0, 0.02, 0.05, 0.1, 0.18, 1.0)
 QUANTILES = (1, 5, 25, 50, 75, 90, 95, 98, 99, 99.7)
 
 
-def remembered_features(images: Images) -> NDArray[np.float32]:
+def cached_radiological_features(images: Images) -> NDArray[np.float32]:
     """Return the features of slices, computing only those that this process has not computed before."""
-    return remembered(images, "radiology", radiological_features)
+    return cached_features(images, "radiology", radiological_features)
 
 
 def radiological_features(images: Images) -> NDArray[np.float32]:

@@ -18,11 +18,9 @@ def numbers(study: Studies | None, n: int) -> Studies:
 
 def around(study: Studies) -> NDArray[np.intp]:
     """Return the slice before each slice, itself, and the one after it, (n, 3); ends stand in for beyond."""
-    import pandas as pd
-
     from hemo.slices.context import neighbour_rows
 
-    return neighbour_rows(pd.DataFrame({"study": study}), np.arange(len(study)), 1)
+    return neighbour_rows(np.asarray(study), np.arange(len(study)), 1)
 
 
 def smoothed(values: Values, study: Studies, weight: float) -> Values:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hemo.families._estimators import CLASS_WEIGHTS
+
 if TYPE_CHECKING:
     import optuna
 
@@ -76,7 +78,7 @@ def suggest_training(trial: "optuna.Trial") -> dict[str, Any]:
         "batch_size": trial.suggest_categorical("batch_size", (16, 32, 64, 128)),
         "patience": trial.suggest_categorical("patience", (3, 8)),
         "scale": trial.suggest_categorical("scale", ("standardise", "unit")),
-        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
+        "class_weight": trial.suggest_categorical("class_weight", CLASS_WEIGHTS),
     }
     penalty = trial.suggest_categorical("penalty", ("none", "l1", "l2"))
     if penalty != "none":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,46 @@ class Classifier(Protocol):
         ...
 
 
+@runtime_checkable
+class SharesFits(Protocol):
+    """A classifier whose fits on the same slices share what does not depend on its parameters."""
+
+    def fit_predict(
+        self, images: Images, y: Truth, tested: Images, memory: dict[Any, Any]
+    ) -> NDArray[np.float64]:
+        """Fit on slices and return the probability of class 1 of others, float64 (n,): a trial of tuning.
+
+        Parameters
+        ----------
+        images, y
+            Slices to learn from, and their truth.
+        tested
+            Slices to predict.
+        memory
+            Kept by the caller for these very slices: what does not depend on the parameters.
+        """
+        ...
+
+
+@runtime_checkable
+class CountsParameters(Protocol):
+    """A classifier that knows how large it is."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights, known once it is fitted."""
+        ...
+
+
+@runtime_checkable
+class LearnsTogether(Protocol):
+    """A classifier whose `fit` takes the truth of several labels, (n, labels) with -1 for unknown."""
+
+    def for_label(self, index: int) -> Classifier:
+        """Return a classifier of one of the labels that were learnt together, number `index`."""
+        ...
+
+
 @dataclass(frozen=True)
 class Family:
     """A registered model family.
@@ -79,7 +119,7 @@ class Family:
     Attributes
     ----------
     name
-        The word on the command line, in MLproject and in MLflow; also the module's name.
+        The word on the command line and in MLflow; also the module's name, or the entry point's.
     title
         The name for people.
     defaults
@@ -91,12 +131,12 @@ class Family:
     default_trial
         Trial parameters for which `suggest` gives the defaults: to be enqueued, so that no study ends below
         the paper's settings.
-    classifier
-        Returns the class that `build` gives, for loading a saved one (imports lazily).
+    load
+        Reads back from a folder what a classifier of this family wrote: its class's `load`.
     neural
         Trained in epochs: wants validation slices for early stopping, reports `on_epoch`.
     together
-        One fit learns all labels (see `hemo.training.all_labels`), and each gets a classifier of it.
+        One fit learns all labels, and each gets a classifier of it: `build` gives what `LearnsTogether`.
     tensorflow
         Predicts with TensorFlow, as every neural family does: a served model needs it installed.
     study
@@ -114,7 +154,7 @@ class Family:
     defaults: Mapping[str, Any]
     build: Callable[[Mapping[str, Any], int], Classifier]
     suggest: Callable[["optuna.Trial"], dict[str, Any]]
-    classifier: Callable[[], type[Classifier]]
+    load: Callable[[Path], Classifier]
     default_trial: Mapping[str, Any]
     neural: bool = False
     together: bool = False

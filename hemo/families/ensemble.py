@@ -11,6 +11,7 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_truth
+from hemo.families._estimators import both_classes
 from hemo.families._saved import load_state, save_state
 from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Studies, Truth
 
@@ -171,8 +172,7 @@ class Ensemble:
         score = _study.smoothed(score, numbers, self.params["neighbours"])
         share = self.params["study"]
         score = (1 - share) * score + share * _study.of_study(score, numbers)
-        positive = expit(score)
-        return np.column_stack((1 - positive, positive))
+        return both_classes(expit(score))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return the weighted mean of where the members look, float32 (n, height, width)."""
@@ -238,7 +238,7 @@ FAMILY = Family(
     defaults=DEFAULTS,
     build=Ensemble,
     suggest=suggest,
-    classifier=lambda: Ensemble,
+    load=Ensemble.load,
     default_trial={name: value for name, value in DEFAULTS.items() if name != "members"},
     tensorflow=True,
     study=True,

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.errors import HemoError
 from hemo.families._backbones import ARCHITECTURES, backbone, build, split
-from hemo.families._checks import check_choices, check_images, check_positive
-from hemo.families._copies import augmented_copies, stem_maps
+from hemo.families._checks import check_choices, check_counts, check_images, check_positive
+from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._grad_cam import grad_cam
 from hemo.families._neural import NeuralClassifier
 from hemo.families._saved import load_arrays, load_state, save_state
+from hemo.families._stem_maps import augmented_copies, stem_maps
 from hemo.families.base import Family, Images, OnEpoch
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ class FineTuned(NeuralClassifier):
         super().__init__(params, seed)
         check_choices(params, {"backbone": tuple(ARCHITECTURES)})
         check_positive(params, ("size", "C"))
-        for name in ("blocks", "copies"):
-            if type(params[name]) is not int or params[name] < 0:
-                raise HemoError(f"parameter {name}: '{params[name]}': give a whole number, 0 for none")
+        check_counts(params, ("blocks", "copies"))
 
     def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
         p = self.params
@@ -145,9 +143,8 @@ class FineTuned(NeuralClassifier):
 
         x = np.concatenate([features(maps[i : i + 64], training=False) for i in range(0, len(maps), 64)])
         x = x.astype(float)
-        center, deviation = x.mean(axis=0), x.std(axis=0)
-        deviation[deviation <= 1e-6 * np.abs(center)] = 1
-        weight = None if self.params["class_weight"] == "none" else "balanced"
+        center, deviation = standardisation(x)
+        weight = class_weight(self.params)
         self._standard.set_weights([center, deviation**2])
         kernel, bias = np.zeros((x.shape[1], self.n_labels)), np.zeros(self.n_labels)
         for label, column in enumerate(truth.reshape(len(truth), -1).T):
@@ -195,7 +192,7 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
         "augmentation": trial.suggest_float("augmentation", 0.0, 1.0, step=0.25),
         "dropout": trial.suggest_float("dropout", 0.0, 0.6, step=0.1),
         "C": trial.suggest_float("C", 1e-5, 1e-1, log=True),
-        "class_weight": trial.suggest_categorical("class_weight", ("none", "balanced")),
+        "class_weight": trial.suggest_categorical("class_weight", CLASS_WEIGHTS),
     }
 
 
@@ -229,7 +226,7 @@ FAMILY = Family(
         name: DEFAULTS[name] for name in ("blocks", "augmentation", "dropout", "C", "class_weight")
     }
     | {"learning_rate": RATE},
-    classifier=lambda: FineTuned,
+    load=FineTuned.load,
     neural=True,
     tensorflow=True,
     # Maps of a network drawn at random are next to nothing: no block below the head could be trained on them.

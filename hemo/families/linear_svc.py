@@ -1,10 +1,10 @@
 """Linear support vector machine by liblinear's coordinate descent, run to convergence."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hemo.errors import HemoError
-from hemo.families._checks import check_choices, check_positive
+from hemo.families._estimators import class_weight
 from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
@@ -18,13 +18,13 @@ PENALTIES = ("l2", "l1")
 class LinearSVC(LinearClassifier):
     """Linear support vector machine; Platt's sigmoid gives its probabilities."""
 
+    choices: ClassVar = {"loss": LOSSES, "penalty": PENALTIES}
+    above_zero = ("C", "tol", "max_iter")
     # At the paper's scale: half the time, and the sigmoid's two numbers differ in the fourth digit.
     cross_fit_slack = 100.0
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         super().__init__(params, seed)
-        check_choices(params, {"loss": LOSSES, "penalty": PENALTIES, "class_weight": ("none", "balanced")})
-        check_positive(params, ("C", "tol", "max_iter"))
         if params["penalty"] == "l1" and params["loss"] == "hinge":
             raise HemoError("loss hinge: it cannot take the penalty 'l1': choose squared_hinge")
 
@@ -41,7 +41,7 @@ class LinearSVC(LinearClassifier):
             dual=dual,
             tol=p["tol"],
             max_iter=p["max_iter"],
-            class_weight=None if p["class_weight"] == "none" else p["class_weight"],
+            class_weight=class_weight(p),
             random_state=self.seed,
         )
 
@@ -71,6 +71,6 @@ FAMILY = Family(
     build=LinearSVC,
     suggest=suggest,
     default_trial={**DEFAULT_SCALING, "loss": "squared_hinge", "C": 1.0},
-    classifier=lambda: LinearSVC,
+    load=LinearSVC.load,
     tiny={},
 )

@@ -1,13 +1,13 @@
 """Logistic regression on pixels, with a choice of solver."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.families._checks import check_choices, check_positive
+from hemo.families._estimators import class_weight
 from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
@@ -21,12 +21,12 @@ PENALTIES = ("l2", "l1", "elasticnet", "none")
 class LogisticRegression(LinearClassifier):
     """Logistic regression; its decision is the logit itself, so nothing is calibrated."""
 
+    choices: ClassVar = {"solver": SOLVERS, "penalty": PENALTIES}
+    above_zero = ("C", "tol", "max_iter")
     calibrated = False
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         super().__init__(params, seed)
-        check_choices(params, {"solver": SOLVERS, "penalty": PENALTIES, "class_weight": ("none", "balanced")})
-        check_positive(params, ("C", "tol", "max_iter"))
         if params["penalty"] in ("l1", "elasticnet") and params["solver"] != "saga":
             raise HemoError(
                 f"solver {params['solver']}: it cannot take the penalty '{params['penalty']}': choose saga"
@@ -51,7 +51,7 @@ class LogisticRegression(LinearClassifier):
             solver=p["solver"],
             tol=p["tol"],
             max_iter=p["max_iter"],
-            class_weight=None if p["class_weight"] == "none" else p["class_weight"],
+            class_weight=class_weight(p),
             random_state=self.seed,
         )
 
@@ -91,6 +91,6 @@ FAMILY = Family(
     build=LogisticRegression,
     suggest=suggest,
     default_trial={**DEFAULT_SCALING, "solver": "lbfgs", "C": 1.0},
-    classifier=lambda: LogisticRegression,
+    load=LogisticRegression.load,
     tiny={},
 )

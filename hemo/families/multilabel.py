@@ -31,13 +31,9 @@ def build(params: Mapping[str, Any], seed: int = 0) -> NeuralClassifier:
     return _trunk(params)(params, seed)
 
 
-class MultiLabel:
-    """Reads a label's classifier back, whatever its trunk."""
-
-    @classmethod
-    def load(cls, folder: Path) -> NeuralClassifier:
-        """Read what a network of this family wrote."""
-        return _trunk(read_state(folder)["params"]).load(folder)
+def load(folder: Path) -> NeuralClassifier:
+    """Read what a network of this family, or a label's classifier of it, wrote, whatever its trunk."""
+    return _trunk(read_state(folder)["params"]).load(folder)
 
 
 def _trunk(params: Mapping[str, Any]) -> type[NeuralClassifier]:
@@ -59,10 +55,10 @@ FAMILY = Family(
         "trunk": "backbone",
         "class_weight": "balanced",
     },
-    build=build,  # type: ignore[arg-type]
+    build=build,
     suggest=suggest,
     default_trial={**FINETUNE.default_trial, "class_weight": "balanced"},
-    classifier=lambda: MultiLabel,  # type: ignore[arg-type, return-value]
+    load=load,
     neural=True,
     together=True,
     tensorflow=True,

@@ -1,9 +1,8 @@
 """Linear model by stochastic gradient descent: with the hinge, a support vector machine."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from hemo.families._checks import check_choices, check_positive
+from hemo.families._estimators import class_weight
 from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
 from hemo.families.base import Family
 
@@ -18,19 +17,13 @@ SCHEDULES = ("optimal", "invscaling", "adaptive", "constant")
 class SGDClassifier(LinearClassifier):
     """Stochastic gradient descent; Platt's sigmoid gives its probabilities."""
 
-    def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
-        super().__init__(params, seed)
-        check_choices(
-            params,
-            {
-                "loss": LOSSES,
-                "penalty": PENALTIES,
-                "schedule": SCHEDULES,
-                "average": (False, True),
-                "class_weight": ("none", "balanced"),
-            },
-        )
-        check_positive(params, ("alpha", "eta0", "tol", "max_iter"))
+    choices: ClassVar = {
+        "loss": LOSSES,
+        "penalty": PENALTIES,
+        "schedule": SCHEDULES,
+        "average": (False, True),
+    }
+    above_zero = ("alpha", "eta0", "tol", "max_iter")
 
     def _estimator(self, n: int, k: int) -> Any:
         from sklearn.linear_model import SGDClassifier as Estimator
@@ -46,7 +39,7 @@ class SGDClassifier(LinearClassifier):
             average=p["average"],
             tol=p["tol"],
             max_iter=p["max_iter"],
-            class_weight=None if p["class_weight"] == "none" else p["class_weight"],
+            class_weight=class_weight(p),
             random_state=self.seed,
         )
 
@@ -95,6 +88,6 @@ FAMILY = Family(
         "alpha": 1e-4,
         "average": False,
     },
-    classifier=lambda: SGDClassifier,
+    load=SGDClassifier.load,
     tiny={},
 )

@@ -52,6 +52,8 @@ def head_box(raw: RawSlice) -> Box:
     plane = raw.pixels if raw.pixels.ndim == 2 else raw.pixels[..., 0]
     step = max(1, round(height / (GRID_HU if raw.hu else GRID_GRAY)))
     coarse = plane[step // 2 :: step, step // 2 :: step]
+    if min(coarse.shape) < 3:  # nothing that long and thin has a head in it
+        return whole
     tissue = (coarse > (TISSUE_HU - raw.offset if raw.hu else TISSUE_GRAY)).view(np.uint8)
     grown = 0 if raw.hu else GAP // 2
     # The second half of the opening and the joining are one: to grow by one square and then by another.

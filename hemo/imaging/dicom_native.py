@@ -8,25 +8,39 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hemo.imaging.signatures import SHORT_KINDS
+
 EXPLICIT: Final = b"1.2.840.10008.1.2.1"
 IMPLICIT: Final = b"1.2.840.10008.1.2"
 DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 
 TEXTS: Final = {
     0x00080008: "ImageType",
+    0x00080016: "SOPClassUID",
     0x00080018: "SOPInstanceUID",
+    0x0008002A: "AcquisitionDateTime",
+    0x00080032: "AcquisitionTime",
     0x00080060: "Modality",
+    0x00080064: "ConversionType",
+    0x0008103E: "SeriesDescription",
     0x00100020: "PatientID",
+    0x00180015: "BodyPartExamined",
+    0x00180050: "SliceThickness",
+    0x00181210: "ConvolutionKernel",
     0x0020000D: "StudyInstanceUID",
+    0x0020000E: "SeriesInstanceUID",
+    0x00200012: "AcquisitionNumber",
     0x00200013: "InstanceNumber",
     0x00200032: "ImagePositionPatient",
     0x00200037: "ImageOrientationPatient",
+    0x00200100: "TemporalPositionIdentifier",
     0x00201041: "SliceLocation",
     0x00280004: "PhotometricInterpretation",
     0x00280008: "NumberOfFrames",
     0x00280030: "PixelSpacing",
     0x00281052: "RescaleIntercept",
     0x00281053: "RescaleSlope",
+    0x00281054: "RescaleType",
 }
 NUMBERS: Final = {
     0x00280002: "SamplesPerPixel",
@@ -34,16 +48,20 @@ NUMBERS: Final = {
     0x00280011: "Columns",
     0x00280100: "BitsAllocated",
     0x00280101: "BitsStored",
+    0x00280102: "HighBit",
     0x00280103: "PixelRepresentation",
     0x00280120: "PixelPaddingValue",
     0x00280121: "PixelPaddingRangeLimit",
 }
+WORDS_ONLY: Final = frozenset({"SeriesDescription", "ConvolutionKernel", "BodyPartExamined"})
+"""Texts in which only plain words are looked for: letters of any alphabet do not matter."""
+
+OVERLAYS: Final = range(0x6000, 0x6020, 2)
+"""Groups of overlays; element 0102 of each is the bit that it lies in."""
+
 PIXEL_DATA: Final = 0x7FE00010
 UNDEFINED: Final = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-
-SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-"""Value representations with a length of two bytes; all others have four (DICOM PS3.5, 7.1.2)."""
 
 DEEPEST: Final = 16
 """Sequences within sequences beyond which a file counts as unusual."""
@@ -79,7 +97,7 @@ def _element(data: bytes, place: int, explicit: bool) -> tuple[int, int, int]:
     if explicit:
         group, element, kind, length = _EXPLICIT.unpack_from(data, place)
         tag = group << 16 | element
-        if kind in SHORT:
+        if kind in SHORT_KINDS:
             return tag, place + 8, length
         if group == 0xFFFE:
             return tag, place + 8, _LENGTH.unpack_from(data, place + 4)[0]
@@ -148,7 +166,7 @@ def scan(data: bytes) -> NativeHeader | None:
             if explicit:  # most elements, without the time that a call takes
                 group, element, kind, length = _EXPLICIT.unpack_from(data, place)
                 tag, start = group << 16 | element, place + 8
-            if kind not in SHORT:
+            if kind not in SHORT_KINDS:
                 tag, start, length = _element(data, place, explicit)
             if tag < last:
                 return None
@@ -160,11 +178,17 @@ def scan(data: bytes) -> NativeHeader | None:
                 continue
             place = start + length
             if tag in TEXTS:
-                values[TEXTS[tag]] = data[start:place].decode("ascii").strip("\x00 ")
+                name = TEXTS[tag]
+                coding = "latin-1" if name in WORDS_ONLY else "ascii"
+                values[name] = data[start:place].decode(coding).strip("\x00 ")
             elif tag in NUMBERS and length == 2:
                 values[NUMBERS[tag]] = int.from_bytes(data[start:place], "little")
             elif tag in NUMBERS:
                 return None
+            elif tag & 0xFFFF == 0x0102 and tag >> 16 in OVERLAYS:
+                values.setdefault("OverlayBitPosition", []).append(
+                    int.from_bytes(data[start:place], "little")
+                )
     except (struct.error, _UnusualError, UnicodeDecodeError):
         return None
     if length == UNDEFINED or values.get("NumberOfFrames", "1") not in ("", "1"):

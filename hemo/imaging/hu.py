@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.plausible import refuse_mask
 from hemo.imaging.raw import AIR, Excluded
 
 WRAP: Final = 4096
@@ -15,6 +16,9 @@ WRAP: Final = 4096
 
 WRAPPED: Final = 3096
 """Where -1000 HU lands when 12-bit numbers wrap."""
+
+BELOW_AIR: Final = -1100
+"""HU below any air: what is there was not measured."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,54 @@ def _wrapped(stored: NDArray[Any], scale: Scale) -> bool:
     return bool(np.mean(coarse >= WRAPPED) > 0.05)
 
 
+def _in_16_bits(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
+    """Return unsigned numbers beyond 32,767 as what they are: negative ones that lost their sign, or large.
+
+    Signed numbers of 16 bits that are read as unsigned ones wrap: -1000 becomes 64,536.
+    """
+    if stored.dtype != np.uint16 or int(stored.max()) <= 32_767:
+        return stored
+    signed = stored.view(np.int16)
+    return signed if signed.min() >= -WRAP else stored.astype(np.int32)
+
+
+def scaled(stored: NDArray[Any], scale: Scale, reduced: bool) -> tuple[NDArray[Any], int]:
+    """Return pixels, and the offset that they lack to be HU: 0 unless read for a reduction alone."""
+    stored = _in_16_bits(stored, scale)
+    offset = plain_offset(stored, scale) if reduced else None
+    return (to_hu(stored, scale), 0) if offset is None else (stored, offset)
+
+
+def _measured(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
+    """Return the HU, flat, of what was measured: without padding, and what lies below any air."""
+    if scale.padding is not None:
+        stored = stored[(stored < scale.padding[0]) | (stored > scale.padding[1])]
+    hu = stored.astype(np.float32) * np.float32(scale.slope) + np.float32(scale.intercept)
+    return hu[hu >= BELOW_AIR]
+
+
+def reaches_air(stored: NDArray[Any], padding: tuple[float, float] | None) -> bool:
+    """Tell whether numbers without a scale are HU by the air that they show.
+
+    One number alone is no air, whatever it is: scanners fill what they do not measure with one.
+    """
+    hu = _measured(stored, Scale(1.0, 0.0, padding))
+    air = hu[hu <= -900]
+    return bool(air.size > 0.005 * stored.size and air.min() < air.max())
+
+
+def refuse_without_air(stored: NDArray[Any], scale: Scale) -> None:
+    """Raise `Excluded` where nothing but padding is as low as air, so that the scale cannot be right.
+
+    Where the lowest number there can be is air, as with an intercept of -1024, `check_hu` sees enough.
+    """
+    if scale.intercept <= -900 or (scale.padding is None and stored.min() >= BELOW_AIR):
+        return
+    low = _measured(_in_16_bits(stored, scale), scale).min(initial=np.inf)
+    if low > -200:
+        raise Excluded(f"implausible HU: nothing but padding below {low:g}, so no air around a head")
+
+
 def plain_offset(stored: NDArray[Any], scale: Scale) -> int | None:
     """Return what stored numbers lack to be HU; None where the way there is more than a sum.
 
@@ -71,7 +123,9 @@ def to_hu(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
     if scale.padding is not None and scale.padding[1] * slope + intercept > AIR:
         padded = (stored >= scale.padding[0]) & (stored <= scale.padding[1])
     if scale.unsigned12 and _wrapped(stored, scale):
+        negative = stored.view(np.int16) < 0  # padding, of which nothing wrapped
         stored = (stored.astype(np.int16) + np.int16(1000)) % np.int16(WRAP)
+        stored[negative] = 0
         slope, intercept = 1.0, -1000.0
     whole = slope == 1 and float(intercept).is_integer() and abs(intercept) < 30_000
     if whole and stored.dtype in (np.int16, np.uint16) and intercept <= 0:
@@ -94,7 +148,7 @@ def to_hu(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
 
 
 def _ends(pixels: NDArray[Any], offset: int) -> tuple[float, float]:
-    if pixels.dtype.kind == "f":
+    if pixels.dtype.type not in (np.int16, np.uint16):
         low, high = float(pixels.min()), float(pixels.max())
     else:  # in half the time, but blind to NaN
         low, high, _, _ = cv2.minMaxLoc(pixels)
@@ -105,7 +159,10 @@ def _ends(pixels: NDArray[Any], offset: int) -> tuple[float, float]:
 
 def check_hu(pixels: NDArray[Any], offset: int = 0) -> None:
     """Raise `Excluded` where `pixels + offset` cannot be the HU of a head."""
-    low, high = _ends(pixels if pixels.dtype.kind == "f" else pixels[4::8, 4::8], offset)
+    sample = pixels[4::8, 4::8]
+    if pixels.dtype.kind == "f" or not sample.size:
+        sample = pixels
+    low, high = _ends(sample, offset)
     if low == high or not (low <= -200 <= high <= 20_000):
         low, high = _ends(pixels, offset)  # a few thousand pixels settle it for good slices only
     if math.isnan(low) or math.isinf(low) or math.isinf(high):
@@ -118,3 +175,4 @@ def check_hu(pixels: NDArray[Any], offset: int = 0) -> None:
         raise Excluded(f"implausible HU: nothing below {low:g}, so no air around a head")
     if high < -200:
         raise Excluded(f"no tissue: nothing above {high:g} HU")
+    refuse_mask(pixels, sample)

@@ -1,28 +1,31 @@
 """NIfTI volumes, slice by slice."""
 
 import gzip
+import math
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hemo.imaging.hu import Scale, check_hu, to_hu
+from hemo.imaging.orientation import refuse_steep, unit
+from hemo.imaging.plausible import check_spacing
 from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.signatures import GZIP_START
 
 LARGEST: Final = 2 << 30
 """Bytes of a volume beyond which reading stops: a head is far below."""
 
-GZIP: Final = b"\x1f\x8b"
+SMALLEST: Final = 64
+"""Rows or columns of an axial slice below which it is none, as in DICOM: a scout is one column wide."""
 
+MISFIT: Final = 0.3
+"""Part by which an affine's voxels may differ from the header's sizes, as those of tilted gantries do."""
 
-def is_nifti(data: bytes) -> bool:
-    """Tell whether bytes are a NIfTI-1 or NIfTI-2 file, plain or gzipped."""
-    if data.startswith(GZIP):
-        try:
-            data = gzip.GzipFile(fileobj=BytesIO(data)).read(352)
-        except (OSError, EOFError):
-            return False
-    return data[344:348] == b"n+1\x00" or data[4:8] == b"n+2\x00"
+UNORIENTED: Final = "no orientation in its header: stored from right to left, back to front, feet to head"
+
+Affine = NDArray[np.float64]
 
 
 def read_nifti(data: bytes, name: str = "") -> list[Part]:
@@ -30,44 +33,127 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
 
     Rows run from the front of the head to its back and columns from the patient's right to left, as in
     DICOM, whatever the order on disk. `number` counts slices as they lie on disk, from 1: that is how
-    tables of volumes name them. The volume's name stands for patient and study.
+    tables of volumes name them. The volume's name stands for patient, study and series.
 
     Returns
     -------
-    One slice for each place along the body's axis, from the feet up; in the place of one that is unusable,
-    the reason.
+    list of RawSlice or Excluded
+        One slice for each place along the body's axis, from the feet up; in the place of one that is
+        unusable, the reason.
 
     Raises
     ------
     Excluded
-        Where it is no volume or cannot be decoded.
+        Where it is no volume, cannot be decoded, or its axial slices are no head's.
     """
-    import nibabel
-
     try:
-        if data.startswith(GZIP):
-            with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
-                data = stream.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise Excluded("larger than 2 GB, so no head")
-        image = (nibabel.Nifti2Image if data[4:8] == b"n+2\x00" else nibabel.Nifti1Image).from_bytes(data)
-        volume = np.asanyarray(image.dataobj)
-        if volume.ndim == 4 and volume.shape[3] == 1:
-            volume = volume[..., 0]
-        if volume.ndim != 3 or not np.issubdtype(volume.dtype, np.number):
-            raise Excluded(f"an array of {volume.ndim} dimensions and type {volume.dtype} is no volume")
-        here = nibabel.io_orientation(image.affine)
-        wanted = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
-        volume = nibabel.apply_orientation(volume, nibabel.orientations.ornt_transform(here, wanted))
-        sizes = np.linalg.norm(image.affine[:3, :3], axis=0)
+        return _slices(*_volume(data), name)
     except Excluded:
         raise
     except Exception as error:  # nibabel raises whatever it likes; one bad file stops nothing
         raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
 
+
+def _volume(data: bytes) -> tuple[NDArray[Any], Affine, tuple[str, ...]]:
+    """Return the voxels of a file, the affine that is valid, in mm, and what was assumed."""
+    import nibabel
+
+    if data.startswith(GZIP_START):
+        with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
+            data = stream.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Excluded("larger than 2 GB, so no head")
+    image = (nibabel.Nifti2Image if data[4:8] == b"n+2\x00" else nibabel.Nifti1Image).from_bytes(data)
+    shape = image.shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) == 4:
+        raise Excluded(f"{shape[3]} volumes in one file: give one a file")
+    kind = image.get_data_dtype()
+    if len(shape) != 3 or not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
+        raise Excluded(f"an array of {len(shape)} dimensions and type {kind} is no volume")
+    needed = int(image.header.get_data_offset()) + math.prod(shape) * kind.itemsize
+    if len(data) < needed:
+        raise Excluded(f"short volume: {len(data)} bytes where {needed} are needed")
+    affine, notes = _affine(image.header)
+    volume = np.asanyarray(image.dataobj).reshape(shape)
+    unit_of_space = image.header.get_xyzt_units()[0]
+    affine[:3] *= {"meter": 1000.0, "micron": 0.001}.get(unit_of_space, 1.0)
+    return volume, affine, notes
+
+
+def _affine(header: Any) -> tuple[Affine, tuple[str, ...]]:
+    """Return the transform from voxels to the patient (RAS+) that is valid, and what was assumed.
+
+    Of two that are, they must show the same sides, and the sform counts, as it does for other readers.
+
+    Raises
+    ------
+    Excluded
+        Where two transforms that are as good as each other disagree.
+    """
+    from nibabel.spatialimages import HeaderDataError
+
+    sizes = np.abs(np.asarray(header["pixdim"][1:4], float))
+    found: dict[str, Affine] = {}
+    codes = {"sform": int(header["sform_code"]), "qform": int(header["qform_code"])}
+    for kind, get in (("sform", header.get_sform), ("qform", header.get_qform)):
+        try:
+            affine = np.asarray(get(), float) if codes[kind] > 0 else np.zeros((4, 4))
+        except (ValueError, HeaderDataError):  # a quaternion that is none
+            continue
+        if _valid(affine, sizes):
+            found[kind] = affine
+    if len(found) == 2:
+        sides = [_axes(affine) for affine in found.values()]
+        if sides[0] != sides[1]:
+            said = " and ".join(f"{kind} {''.join(axes)}" for kind, axes in zip(found, sides, strict=True))
+            raise Excluded(f"its two orientations disagree ({said})")
+    for kind, other in (("sform", "qform"), ("qform", "sform")):
+        if kind in found:
+            bad = codes[other] > 0 and other not in found
+            return found[kind], (f"its {other} is not valid: sides by its {kind}",) if bad else ()
+    if any(code > 0 for code in codes.values()):
+        raise Excluded("its orientation is not valid")
+    return np.asarray(header.get_base_affine(), float), (UNORIENTED,)
+
+
+def _valid(affine: Affine, sizes: NDArray[np.float64]) -> bool:
+    """Tell whether an affine is one, and of voxels of about the header's sizes, where it has any."""
+    if not np.isfinite(affine).all():
+        return False
+    norms = np.linalg.norm(affine[:3, :3], axis=0)
+    if norms.min() <= 0 or abs(np.linalg.det(affine[:3, :3] / norms)) < 0.1:
+        return False
+    return bool((sizes <= 0).any() or (abs(norms / sizes - 1) < MISFIT).all())
+
+
+def _axes(affine: Affine) -> tuple[str, ...]:
+    import nibabel
+
+    return tuple(nibabel.aff2axcodes(affine))
+
+
+def _slices(volume: NDArray[Any], affine: Affine, notes: tuple[str, ...], name: str) -> list[Part]:
+    """Return the axial slices of a volume, from the feet up."""
+    import nibabel
+
+    here = nibabel.io_orientation(affine)
+    if np.isnan(here).any():
+        raise Excluded("its orientation is not valid")
+    wanted = nibabel.orientations.axcodes2ornt(("L", "P", "S"))
+    volume = nibabel.apply_orientation(volume, nibabel.orientations.ornt_transform(here, wanted))
     across, down, along = (int(np.flatnonzero(here[:, 0] == axis)[0]) for axis in range(3))
+    x, y, z = np.cross(affine[:3, across] * -here[across, 1], affine[:3, down] * -here[down, 1])
+    normal = (-float(x), -float(y), float(z))  # from RAS+ to the patient coordinates of DICOM
+    refuse_steep(normal)
+    rows, columns, count = volume.shape[1], volume.shape[0], volume.shape[2]
+    if min(rows, columns) < SMALLEST:
+        raise Excluded(f"its axial slices have {rows}x{columns} pixels, so it is no scan of a head in them")
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = (float(sizes[down]), float(sizes[across]))
+    check_spacing(spacing)
     upwards = here[along, 1] > 0
-    count = volume.shape[2]
     parts: list[Part] = []
     for index in range(count):
         number = index + 1 if upwards else count - index
@@ -86,9 +172,12 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
                 slice_id=slice_id,
                 patient=name,
                 study=name,
+                series=name,
                 position=index * float(sizes[along]),
-                spacing=(float(sizes[down]), float(sizes[across])),
+                spacing=spacing,
                 number=number,
+                normal=unit(normal),
+                notes=notes,
             )
         )
     return parts

@@ -58,6 +58,12 @@ class RawSlice:
         Slice thickness in millimetres; NaN where unknown.
     kernel
         The reconstruction kernel's name, "" where unknown.
+    image_type
+        DICOM's ImageType: original or derived, primary or secondary, and what more; empty where unknown.
+    description
+        The series' description, "" where unknown. It may name people: it never leaves `preprocess`.
+    body_part
+        BodyPartExamined, "" where unknown.
     notes
         What was assumed in reading it, a sentence each (no orientation, which of two conflicting transforms).
     jpeg
@@ -82,6 +88,9 @@ class RawSlice:
     time: float = math.nan
     thickness: float = math.nan
     kernel: str = ""
+    image_type: tuple[str, ...] = ()
+    description: str = ""
+    body_part: str = ""
     notes: tuple[str, ...] = ()
     jpeg: bytes = field(default=b"", repr=False)
 

@@ -1,29 +1,21 @@
 """One file, whatever its format, to slices."""
 
-import os
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.dicom import is_dicom, read_dicom
-from hemo.imaging.nifti import is_nifti, read_nifti
-from hemo.imaging.raster import is_raster, read_raster
+from hemo.imaging.formats import Options, format_names, recognize, stem
 from hemo.imaging.raw import Excluded, Part, RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 
-SUFFIXES = frozenset({".dcm", ".dicom", ".ima", ".nii", ".gz", ".jpg", ".jpeg", ".png", ".tif", ".tiff"})
-"""Files with one of these suffixes, or with none, are taken for scans."""
 
-
-@lru_cache(maxsize=16)  # a file's name is asked for several times before the next comes
-def stem(name: str) -> str:
-    """Return a file's name without its suffix, `.nii.gz` being one."""
-    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else os.path.splitext(name)[0]
-
-
-def read_parts(source: str | Path | bytes, name: str = "", reduction: Reduction | None = None) -> list[Part]:
+def read_parts(
+    source: str | Path | bytes,
+    name: str = "",
+    reduction: Reduction | None = None,
+    hu_offset: int | None = None,
+) -> list[Part]:
     """Read one file's slices, with the reason in the place of each that is unusable.
 
     Parameters
@@ -35,6 +27,8 @@ def read_parts(source: str | Path | bytes, name: str = "", reduction: Reduction 
     reduction
         The reduction that the slices are read for, if they are for that one alone: JPEG are then decoded at
         the scale it needs only, and the pixels of DICOM may lack an `offset` that it adds.
+    hu_offset
+        Without a reduction, which has its own: what is added to the gray of 16-bit pictures that hold HU.
 
     Raises
     ------
@@ -50,16 +44,20 @@ def read_parts(source: str | Path | bytes, name: str = "", reduction: Reduction 
             data = path.read_bytes()
         except OSError as error:
             raise Excluded(f"cannot be opened ({error.strerror})") from error
-    if is_dicom(data):  # first, since the preamble of a DICOM file may make it a TIFF as well
-        return read_dicom(data, name, reduced=reduction is not None)
-    if is_raster(data):
-        return read_raster(data, name, reduction.least if reduction else 0)
-    if is_nifti(data):
-        return read_nifti(data, name)
-    raise Excluded("empty file" if not data else "neither DICOM, NIfTI, JPEG, PNG nor TIFF")
+    found = recognize(data)
+    if found is None:
+        raise Excluded("empty file" if not data else f"neither {format_names('nor')}")
+    if reduction is not None:
+        return found.read(data, name, Options(reduction.least, reduced=True, hu_offset=reduction.hu_offset))
+    return found.read(data, name, Options(hu_offset=hu_offset))
 
 
-def read(source: str | Path | bytes, name: str = "", reduction: Reduction | None = None) -> list[RawSlice]:
+def read(
+    source: str | Path | bytes,
+    name: str = "",
+    reduction: Reduction | None = None,
+    hu_offset: int | None = None,
+) -> list[RawSlice]:
     """Read one file's usable slices (see `read_parts`).
 
     Raises
@@ -67,7 +65,7 @@ def read(source: str | Path | bytes, name: str = "", reduction: Reduction | None
     Excluded
         Where it has none, with the reason of the first.
     """
-    parts = read_parts(source, name, reduction)
+    parts = read_parts(source, name, reduction, hu_offset)
     slices = [part for part in parts if isinstance(part, RawSlice)]
     if not slices:
         raise next((part for part in parts if isinstance(part, Excluded)), Excluded("no slices"))
@@ -77,13 +75,15 @@ def read(source: str | Path | bytes, name: str = "", reduction: Reduction | None
 def read_reduced(
     source: str | Path | bytes, reduction: Reduction, name: str = ""
 ) -> list[tuple[RawSlice, NDArray[np.uint8]]]:
-    """Read one file and reduce its slices: the one way from a file's bytes to what a classifier sees.
+    """Read one file and reduce its slices.
 
-    `preprocess` and every served model go through here, so that both see the same pixels.
+    `preprocess` and served models call the same two functions, `read_parts` and `reduce`, one after the
+    other, and so see the same pixels.
 
     Returns
     -------
-    Each usable slice with its image, uint8 (size, size, number of windows).
+    list of tuple
+        Each usable slice with its image, uint8 (size, size, number of windows).
 
     Raises
     ------

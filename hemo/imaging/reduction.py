@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -35,13 +35,17 @@ class Reduction:
         conversion and default resize).
     neighbours
         How many slices of the study on each side join as further channels (see `hemo.slices.context`).
+    hu_offset
+        What is added to the gray of 16-bit pictures that hold HU (see `hemo.imaging.raster`) to give them;
+        None, which leaves such pictures out, where nobody said.
     """
 
     size: int = 128
     windows: tuple[str, ...] = ("brain",)
     crop: bool = True
     resampling: str = "area"
-    neighbours: int = field(default=0)
+    neighbours: int = 0
+    hu_offset: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "windows", tuple(self.windows))
@@ -53,6 +57,8 @@ class Reduction:
             raise HemoError(f"{self.resampling}: unknown resampling: use {' or '.join(RESAMPLINGS)}")
         if not 0 <= self.neighbours <= 5:
             raise HemoError(f"{self.neighbours}: impossible number of neighbours: use 0 to 5")
+        if self.hu_offset is not None and not -65_535 <= self.hu_offset <= 65_535:
+            raise HemoError(f"{self.hu_offset}: impossible offset to HU: such as -1024 or -32768")
         for name in self.windows:
             window(name)
 
@@ -72,7 +78,10 @@ class Reduction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the reduction as plain values."""
-        return {**asdict(self), "windows": list(self.windows)}
+        values = {**asdict(self), "windows": list(self.windows)}
+        if self.hu_offset is None:  # as reductions were written before it was known
+            del values["hu_offset"]
+        return values
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | str) -> Self:

@@ -24,7 +24,8 @@ def shrink(values: NDArray[Any], size: int) -> NDArray[Any]:
 
     Returns
     -------
-    (size, size), of the type of `values` or float32.
+    array
+        (size, size), of the type of `values` or float32.
     """
     side = values.shape[0]
     if side % 2 == 0 and side >= 2 * size:

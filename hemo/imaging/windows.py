@@ -30,6 +30,13 @@ def window(name: str) -> tuple[float, float]:
     ------
     HemoError
         For an unknown name or a width that is not positive.
+
+    Examples
+    --------
+    >>> window("subdural")
+    (80.0, 200.0)
+    >>> window("40/380")
+    (40.0, 380.0)
     """
     if name == GRAY:
         return WINDOWS["brain"]
@@ -99,6 +106,12 @@ def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uin
 
     Returns
     -------
-    uint8 array of the same shape.
+    array
+        uint8, of the same shape.
+
+    Examples
+    --------
+    >>> apply_window(np.array([-1000, 0, 40, 60, 80, 1000]), level=40, width=80).tolist()
+    [0, 0, 128, 191, 255, 255]
     """
     return to_uint8(*clipped(hu, level, width))

@@ -1,1 +1,1 @@
-"""What a split by slice would add to every figure, and what crosses a split that should not."""
+"""What a split by slice would add to every metric, and what crosses a split that should not."""

@@ -1,11 +1,12 @@
-"""Leakage: what a split by slice adds to every figure, and what crosses a split that should not.
+"""Leakage: what a split by slice adds to every metric, and what crosses a split that should not.
 
 Slices of one patient look alike. Where they fall on both sides of a split, a classifier is tested on patients
-that it knows, and its figures say nothing of new ones.
+that it knows, and its metrics say nothing of new ones.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,16 +19,13 @@ from hemo.slices.split import Round, Rows, make_split, rounds
 from hemo.slices.store import SliceStore
 from hemo.training import Training, train
 
-FIGURES: Final = (
+METRICS: Final = (
     "auc", "average_precision", "recall_at_specificity_80", "recall", "specificity", "precision", "accuracy",
 )  # fmt: skip
 """What is compared between the two splits."""
 
 FEWEST_PATIENTS: Final = 5
 """Positive patients below which a label's inflation cannot be told from chance."""
-
-UNAUDITED: Final = "unaudited: slices without patient ids"
-"""Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,15 @@ class Inflation:
     ----------
     by_slice, by_patient
         Out-of-fold prediction tables over the same slices; both name the true patients.
-    figures
-        A row a figure of `FIGURES`: `metric`; `by_slice` and `by_patient`, with `_low` and `_high`; and
+    metrics
+        A row a metric of `METRICS`: `metric`; `by_slice` and `by_patient`, with `_low` and `_high`; and
         `inflation`, the first less the second, with the 95% interval of the paired difference. All
         intervals are by cluster bootstrap over patients.
     """
 
     by_slice: pd.DataFrame
     by_patient: pd.DataFrame
-    figures: pd.DataFrame
+    metrics: pd.DataFrame
 
 
 class View(SliceStore):
@@ -71,6 +69,11 @@ class View(SliceStore):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @cached_property
+    def stack(self) -> NDArray[np.intp]:
+        """The stack of every row of the view as a number, intp (n,)."""
+        return self._store.stack[self._rows]
 
     def images(self, rows: Sequence[int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
         """Return images of rows of the view's index."""
@@ -101,13 +104,13 @@ def inflation(training: Training, *, rows: Rows | None = None, folds: int = 5) -
     patient = store.index.set_index("slice_id")["patient"]
     by_slice = by_slice.assign(patient=by_slice["slice_id"].map(patient))
     both = {"by_slice": by_slice, "by_patient": by_patient}
-    figures = pd.DataFrame({"metric": FIGURES})
+    metrics = pd.DataFrame({"metric": METRICS})
     for name, table in both.items():
-        found = intervals.bootstrap(table, plan.draws, plan.seed, FIGURES)
-        figures[[name, f"{name}_low", f"{name}_high"]] = found[["value", "low", "high"]]
-    difference = paired.compare(both, plan.draws, plan.seed, FIGURES)
-    figures[["inflation", "inflation_low", "inflation_high"]] = difference[["difference", "low", "high"]]
-    return Inflation(by_slice, by_patient, figures)
+        found = intervals.bootstrap(table, plan.draws, plan.seed, METRICS)
+        metrics[[name, f"{name}_low", f"{name}_high"]] = found[["value", "low", "high"]]
+    difference = paired.compare(both, plan.draws, plan.seed, METRICS)
+    metrics[["inflation", "inflation_low", "inflation_high"]] = difference[["difference", "low", "high"]]
+    return Inflation(by_slice, by_patient, metrics)
 
 
 def enough_patients(index: pd.DataFrame, label: str) -> bool:

@@ -11,13 +11,14 @@ import pandas as pd
 
 from hemo import console, executors, families, tracking
 from hemo.config import Experiment
-from hemo.display.report import fact_table
+from hemo.display.page import fact_table
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.leakage import measure, page
-from hemo.leakage.measure import FEWEST_PATIENTS, UNAUDITED
+from hemo.leakage.measure import FEWEST_PATIENTS
 from hemo.leakage.page import SPLITS, Audit
 from hemo.slices import duplicates, paper
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import UNAUDITED
 from hemo.training import Plan, Training
 
 
@@ -56,7 +57,7 @@ def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: 
             if not measure.enough_patients(store.index, label)
         ]
         crossings = pd.DataFrame()
-        figures = []
+        measured = []
         if store.patients_known:
             crossings = _crossings(store, config, pairs)
             trainings = [
@@ -72,12 +73,12 @@ def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: 
                 if isinstance(outcome, Exception):
                     skipped.append({"what": one.name, "reason": str(outcome) or type(outcome).__name__})
                 else:
-                    figures.append(outcome)
+                    measured.append(outcome)
         found = Audit(
             _facts(store, config),
             crossings,
             pairs,
-            _ordered(figures, labels, words),
+            _ordered(measured, labels, words),
             pd.DataFrame(skipped, columns=["what", "reason"]),
         )
         for folder in (Path(scratch), out):
@@ -107,17 +108,17 @@ def _train_pair(config: Experiment, experiment: str, parent: str, training: Trai
         mlflow.log_params(
             {"family": training.family, "label": label} | {f"hp.{n}": str(v) for n, v in params.items()}
         )
-        metrics = {
+        logged = {
             f"{name}/{row['metric']}{suffix}": row[name + suffix]
-            for row in found.figures.to_dict("records")
+            for row in found.metrics.to_dict("records")
             for name in (*SPLITS, "inflation")
             for suffix in ("", "_low", "_high")
         }
-        mlflow.log_metrics({name: value for name, value in metrics.items() if np.isfinite(value)})
+        mlflow.log_metrics({name: value for name, value in logged.items() if np.isfinite(value)})
         for name in SPLITS:
             getattr(found, name).to_parquet(Path(scratch) / f"{name}.parquet", index=False)
         mlflow.log_artifacts(scratch, "predictions")
-    return found.figures.assign(family=training.word, label=label)
+    return found.metrics.assign(family=training.word, label=label)
 
 
 def _plan(config: Experiment) -> Plan:
@@ -129,13 +130,13 @@ def _plan(config: Experiment) -> Plan:
     return Plan(None, sampling, rule, config.positives, config.seed, draws=config.draws)
 
 
-def _ordered(figures: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
-    if not figures:
+def _ordered(measured: list[pd.DataFrame], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+    if not measured:
         return pd.DataFrame(columns=["label", "family", "metric"])
-    table = pd.concat(figures)
-    place = {name: number for number, name in enumerate([*labels, *words])}
+    table = pd.concat(measured)
+    rank = {name: number for number, name in enumerate([*labels, *words])}
     table = table.sort_values(
-        ["label", "family"], key=lambda c: c.map(place), kind="stable", ignore_index=True
+        ["label", "family"], key=lambda c: c.map(rank), kind="stable", ignore_index=True
     )
     return table[["label", "family", *table.columns.drop(["label", "family"])]]
 

@@ -1,21 +1,18 @@
 """Phantom studies on disk: CT Image Storage, plainly marked as synthetic, and the RSNA label table."""
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from hemo import __version__
-from hemo.console import track
-from hemo.executors import end_with_parent
+from hemo.executors import run_all
 from hemo.labels import LABELS, SUBTYPES
 from hemo.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
+from hemo.version import __version__
 
 MARK = "SYNTHETIC: drawn by a program, no scan of a person. Not for diagnosis."
 INTERCEPT = -1024
@@ -25,6 +22,12 @@ TABLE_ORDER = (*SUBTYPES, "any")
 
 Row = tuple[str, str, int]
 """Slice, label, 0 or 1."""
+
+Made = tuple[int, list[Row] | Exception]
+"""Number of a patient, and its rows of the label table, or what went wrong."""
+
+Progress = Callable[[Iterator[Made], int], Iterator[Made]]
+"""Shows how far something is: wraps an iterator, given how many items it will yield."""
 
 
 def uid(*parts: object) -> UID:
@@ -107,8 +110,17 @@ def write_patient(seed: int, index: int, size: int, slices: int, out: Path) -> l
     return rows
 
 
-def write(out: Path, *, patients: int, slices: int, size: int, seed: int, workers: int) -> list[list[Row]]:
-    """Write a phantom, studies and label table, with a progress bar.
+def write(
+    out: Path,
+    *,
+    patients: int,
+    slices: int,
+    size: int,
+    seed: int,
+    workers: int,
+    progress: Progress | None = None,
+) -> list[list[Row]]:
+    """Write a phantom, studies and label table.
 
     The table comes last: a folder that has one is complete.
 
@@ -120,6 +132,8 @@ def write(out: Path, *, patients: int, slices: int, size: int, seed: int, worker
         How many patients, slices a study and pixels a side; the seed everything follows from.
     workers
         Parallel processes; they do not change a byte.
+    progress
+        Wraps an iterator that yields once for each patient done, given their total.
 
     Returns
     -------
@@ -127,18 +141,16 @@ def write(out: Path, *, patients: int, slices: int, size: int, seed: int, worker
         Each patient's rows of the label table.
     """
     out.mkdir(parents=True, exist_ok=True)
-    tasks = [(seed, index, size, slices, out) for index in range(patients)]
-    # Spawned, not forked: the caller may hold threads of MLflow or TensorFlow.
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker) as pool:
-        batches = pool.map(write_patient, *zip(*tasks, strict=True))
-        found = list(track(batches, "phantom: patients", total=patients))
-    _write_labels([row for rows in found for row in rows], out / "labels.csv")
-    return found
-
-
-def _start_worker() -> None:
-    end_with_parent()
-    cv2.setNumThreads(1)
+    one = partial(write_patient, seed, size=size, slices=slices, out=out)
+    made = run_all(one, range(patients), workers)
+    found: dict[int, list[Row]] = {}
+    for index, rows in progress(made, patients) if progress else made:
+        if isinstance(rows, Exception):
+            raise rows
+        found[index] = rows
+    groups = [found[index] for index in range(patients)]
+    _write_labels([row for rows in groups for row in rows], out / "labels.csv")
+    return groups
 
 
 def _write_labels(rows: Sequence[Row], file: Path) -> None:

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.console import track
 from hemo.labels import SUBTYPES
 from hemo.phantom.study import PhantomStudy, make_study, patient_seed
 
@@ -35,9 +34,10 @@ def write_sheet(file: Path, seed: int, *, columns: int = 7, side: int = 132) -> 
     A patient's slice is the one with the most blood of its type; without any, levels go from base to vertex.
     """
     kinds = (*SUBTYPES, "none")
-    rows = [_row(kind, seed + place, columns, side) for place, kind in enumerate(track(kinds, "sheet", 6))]
+    rows = [_row(kind, seed + place, columns, side) for place, kind in enumerate(kinds)]
     file.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(file), np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    _, picture = cv2.imencode(".png", np.vstack(rows), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    file.write_bytes(picture.tobytes())  # OpenCV itself says nothing of a full disk
 
 
 def _row(kind: str, seed: int, columns: int, side: int) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -11,10 +12,12 @@ from mlflow.entities.model_registry import ModelVersion
 from hemo import tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
+from hemo.evaluation.summary import Summary, summarize
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
-from hemo.registry.panel import model_name
-from hemo.tracking import Run, family_word
+from hemo.registry.names import model_name
+from hemo.slices.store import SliceStore
+from hemo.tracking import Run, family_word, trained_on
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Judgement:
         One of the six.
     run
         The candidate's training run.
+    tested
+        The summary of its predictions of tested slices.
     verdict
         What the gate found.
     incumbent
@@ -37,6 +42,7 @@ class Judgement:
 
     label: str
     run: Run
+    tested: Summary
     verdict: Verdict
     incumbent: Incumbent | None
     data: Mapping[str, Any]
@@ -61,18 +67,30 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         fault=_load_fault(run),
         patients_known=tags.get("patients_known", "true") == "true",
     )
-    incumbent = _incumbent(config, label, run, table)
-    verdict = gate.judge(table, candidate, config.gate, incumbent, draws=config.draws, seed=config.seed)
-    return Judgement(label, run, verdict, incumbent, _data(config, run))
+    store = _store(run, config.store_folder)
+    tested = _summarized(run, config, table)
+    incumbent = _incumbent(store, label, run, table)
+    verdict = gate.judge(tested, candidate, config.gate, incumbent)
+    return Judgement(label, run, tested, verdict, incumbent, _data(store))
 
 
-def _data(config: Experiment, run: Run) -> dict[str, Any]:
-    """Return what a model card says of the data: counts, and exclusions with their reasons."""
-    from hemo.tracking import trained_on
+def _summarized(run: Run, config: Experiment, table: pd.DataFrame) -> Summary:
+    """Summarize with the draws and seed that the run's own metrics were made with, where it says so."""
+    draws, seed = (run.params.get(f"train.{name}") for name in ("draws", "seed"))
+    return summarize(table, int(draws or config.draws), int(seed or config.seed))
 
+
+def _store(run: Run, folder: Path) -> SliceStore | HemoError:
+    """Return the store that a run was trained on; where it is not at hand, the reason."""
     try:
-        store = trained_on.find(run, config.store_folder)
-    except HemoError:
+        return trained_on.find(run, folder)
+    except HemoError as fault:
+        return fault
+
+
+def _data(store: SliceStore | HemoError) -> dict[str, Any]:
+    """Return what a model card says of the data: counts, and exclusions with their reasons."""
+    if isinstance(store, HemoError):
         return {"slice store": "not at hand when this was written"}
     facts = store.facts
     counts: dict[str, Any] = {
@@ -107,7 +125,7 @@ def model_uri(run: Run) -> str:
     return run.model_uri
 
 
-def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
+def _incumbent(store: SliceStore | HemoError, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
     """Return what is in production, with its predictions for the candidate's test slices."""
     number = aliases.current(model_name(label)).get("production")
     if number is None:
@@ -121,27 +139,24 @@ def _incumbent(config: Experiment, label: str, run: Run, table: pd.DataFrame) ->
         if other is not None and other.digests == run.digests:
             tested = tracking.load_predictions(other.run_id)
             return Incumbent(number, family, tested, "tested on the same split")
-        return Incumbent(number, family, *_evaluate_again(config, version, run, table))
+        return Incumbent(number, family, *_evaluate_again(store, version, table))
     except (HemoError, mlflow.MlflowException, OSError) as fault:
         return Incumbent(number, family, None, " ".join(str(fault).split())[:200])
 
 
 def _evaluate_again(
-    config: Experiment, version: ModelVersion, run: Run, table: pd.DataFrame
+    store: SliceStore | HemoError, version: ModelVersion, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
     """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
-    from hemo.slices.context import study_numbers
-    from hemo.tracking import trained_on
-
-    store = trained_on.find(run, config.store_folder)
+    if isinstance(store, HemoError):
+        raise store
     uri = f"models:/{version.name}/{version.version}"
     member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
     if member.reduction != store.reduction:
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test = table[table["part"] == "test"]
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
-    study = study_numbers(store.index, rows)
-    probability = member.probability(store.images(rows), study)
+    probability = member.probability(store.images(rows), store.stack[rows])
     again = test.assign(probability=probability, threshold=member.threshold)
     how = "evaluated again on the candidate's test slices, some of which it may have learned from"
     return again, how

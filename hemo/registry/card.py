@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hemo.display.report import Section, fact_table, render
-from hemo.evaluation import intervals, predictions, protocols
+from hemo.display.numbers import ranged
+from hemo.display.page import Section, Table, fact_table, render
+from hemo.evaluation import protocols
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.summary import Counts, Summary
 
-SHOWN = {
+METRICS = {
     "recall": "recall (sensitivity)",
     "specificity": "specificity",
     "precision": "precision (positive predictive value)",
@@ -24,9 +26,9 @@ SHOWN = {
     "calibration_slope": "calibration slope",
     "recall_at_specificity_80": "recall at specificity 0.80",
 }
-"""Figures of the card, and their names for people."""
+"""Metrics of the card, and their names for people."""
 
-SYNTHETIC = "The data is synthetic, phantoms made by hemo: these figures say nothing of patients."
+SYNTHETIC = "The data is synthetic, phantoms made by hemo: these metrics say nothing of patients."
 
 INTENDED = (
     "Research use only: comparing methods that find intracranial hemorrhage on axial head CT, slice by "
@@ -43,7 +45,7 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card says beside the figures.
+    """What a card says beside the metrics.
 
     Attributes
     ----------
@@ -74,7 +76,7 @@ class Facts:
     override: str = ""
 
 
-def write(folder: Path, facts: Facts, table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> None:
+def write(folder: Path, facts: Facts, tested: Summary) -> None:
     """Write `card.md` and `card.html` into a folder.
 
     Parameters
@@ -82,19 +84,17 @@ def write(folder: Path, facts: Facts, table: pd.DataFrame, *, draws: int = 2000,
     folder : Path
         Where to.
     facts : Facts
-        What the card says beside the figures.
-    table : DataFrame
-        The run's prediction table.
-    draws, seed
-        Of the bootstrap over patients.
+        What the card says beside the metrics.
+    tested : Summary
+        Of the run's predictions of tested slices.
     """
     title = f"Model card: {facts.family} for {kind(facts.label)}"
-    parts = sections(facts, table[table["part"] == "test"], draws, seed)
+    parts = sections(facts, tested)
     (folder / "card.md").write_text(_markdown(title, parts), encoding="utf-8")
     (folder / "card.html").write_text(render(title, parts), encoding="utf-8")
 
 
-def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Section]:
+def sections(facts: Facts, tested: Summary) -> list[Section]:
     """Return the card's sections."""
     tags, params = facts.tags, facts.params
     protocol = protocols.parse(tags["protocol"]) if "protocol" in tags else Protocol.PAPER
@@ -109,22 +109,22 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
         **{name: value for name, value in params.items() if name.startswith("hp.")}, **facts.versions,
     }  # fmt: skip
     return [
-        Section("In short", text=_in_short(facts, test, draws, seed), warning=overridden),
+        Section("In short", text=_in_short(facts, tested), warning=overridden),
         Section("Intended use", text=INTENDED),
         Section(
             "Data",
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
-            tables={"Slices and patients": fact_table({**_counts(test), **facts.data})},
+            tables={"Slices and patients": fact_table({**_counts(tested.counts), **facts.data})},
         ),
         Section("Split", text=protocol.words.card, tables={"": fact_table(split)} if split else {}),
         Section(
-            "Figures with 95% intervals by patient",
+            "Metrics with 95% intervals by patient",
             text="Slices are judged at the operating point that was fitted without their patient. A study is "
             "positive as soon as one of its slices is.",
             tables={
-                "By slice": _figures(test, draws, seed),
-                "By study": _figures(predictions.study_table(test), draws, seed),
-                "Subgroups, by slice": subgroups(test, draws, seed),
+                "By slice": _metrics(tested),
+                "By study": _metrics(tested.studies),
+                "Subgroups, by slice": _subgroups(tested),
             },
         ),
         Section(
@@ -132,7 +132,7 @@ def sections(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> list[Se
             text=f"A slice is positive at or above {facts.threshold:.4f}. The rule, applied to other "
             f"patients than those tested: {OperatingPointRule.parse(rule).words if rule else 'not known'}.",
         ),
-        Section("Failures", text=_failures(test)),
+        Section("Failures", text=_failures(tested)),
         Section("Limits", text=LIMITS),
         Section(
             "Where it comes from, and how to make it again",
@@ -147,89 +147,63 @@ def kind(label: str) -> str:
     return "intracranial hemorrhage of any type" if label == "any" else f"{label} hemorrhage"
 
 
-def _in_short(facts: Facts, test: pd.DataFrame, draws: int, seed: int) -> str:
-    found = intervals.bootstrap(test, draws=draws, seed=seed, metrics=["recall", "specificity", "auc"])
-    recall, specificity, auc = (tuple(row) for row in found[["value", "low", "high"]].to_numpy(float))
-    counts = _counts(test)
+def _in_short(facts: Facts, tested: Summary) -> str:
+    counts = tested.counts
+    recall, specificity = (_share(tested, name) for name in ("recall", "specificity"))
     words = (
-        f"On {counts['slices tested']} slices of {counts['patients tested']} patients that it had not seen, "
-        f"{counts['positive patients tested']} of them with the label, it finds {_percent(recall)} of the "
-        f"positive slices and calls {_percent(specificity)} of the others negative; AUC {_ranged(*auc)}. "
+        f"On {counts.slices} slices of {counts.patients} patients that it had not seen, "
+        f"{counts.positive_patients} of them with the label, it finds {recall} of the positive slices and "
+        f"calls {specificity} of the others negative; AUC {ranged(*tested['auc'], 'z.3f')}. "
         "Ranges are 95% intervals by patient."
     )
     return f"{SYNTHETIC}\n\n{words}" if facts.tags.get("dataset") == "phantom" else words
 
 
-def _percent(three: tuple[float, ...]) -> str:
-    value, low, high = three
-    return f"{value:.0%} ({low:.0%} to {high:.0%})" if np.isfinite(value) else "an undefined share"
+def _share(tested: Summary, metric: str) -> str:
+    found = tested[metric]
+    return ranged(*found, ".0%") if np.isfinite(found.value) else "an undefined share"
 
 
-def subgroups(test: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Return recall and specificity in parts of the patients that the predictions themselves tell apart.
-
-    Parameters
-    ----------
-    test : DataFrame
-        Test rows of a prediction table.
-    draws, seed
-        Of the bootstrap over patients.
-
-    Returns
-    -------
-    DataFrame
-        `subgroup`, `figure`, `value (95% interval)`, `patients`: recall where a patient's hemorrhage is on
-        few or on many slices, specificity on the clear slices of patients with and without it.
-    """
-    positive = test.groupby("patient")["truth"].transform("sum")
-    extent = positive[positive > 0].groupby(test["patient"]).first()
-    half = float(extent.median()) if len(extent) else 0.0
-    parts = [
-        (f"hemorrhage on at most {half:g} slices", "recall", (positive > 0) & (positive <= half)),
-        (f"hemorrhage on more than {half:g} slices", "recall", positive > half),
-        ("clear slices of patients with it", "specificity", (positive > 0) & (test["truth"] == 0)),
-        ("slices of patients without it", "specificity", positive == 0),
-    ]
-    rows = []
-    for name, figure, chosen in parts:
-        part = test[chosen]
-        if len(part):
-            found = intervals.bootstrap(part, draws=draws, seed=seed, metrics=[figure]).iloc[0]
-            value, low, high = (float(found[column]) for column in ("value", "low", "high"))
-            rows.append((name, figure, _ranged(value, low, high), part["patient"].nunique()))
-    return pd.DataFrame(rows, columns=["subgroup", "figure", "value (95% interval)", "patients"])
+def _metrics(tested: Summary) -> pd.DataFrame:
+    found = tested.metrics.set_index("metric").loc[list(METRICS)]
+    return pd.DataFrame(
+        {
+            "metric": list(METRICS.values()),
+            "value (95% interval)": [ranged(*tested[name], "z.3f") for name in METRICS],
+            "patients": found["patients"].to_numpy(),
+        }
+    )
 
 
-def _figures(test: pd.DataFrame, draws: int, seed: int) -> pd.DataFrame:
-    found = intervals.bootstrap(test, draws=draws, seed=seed, metrics=list(SHOWN))
-    cells = [_ranged(*row) for row in found[["value", "low", "high"]].to_numpy(float)]
-    names = found["metric"].map(SHOWN)
-    return pd.DataFrame({"figure": names, "value (95% interval)": cells, "patients": found["patients"]})
+def _subgroups(tested: Summary) -> pd.DataFrame:
+    found = tested.subgroups
+    bounds = zip(found["value"], found["low"], found["high"], strict=True)
+    cells = [ranged(value, low, high, "z.3f") for value, low, high in bounds]
+    return pd.DataFrame(
+        {
+            "subgroup": found["subgroup"],
+            "metric": found["metric"],
+            "value (95% interval)": cells,
+            "patients": found["patients"],
+        }
+    )
 
 
-def _ranged(value: float, low: float, high: float) -> str:
-    return f"{value:.3f} ({low:.3f} to {high:.3f})" if np.isfinite(value) else "undefined"
-
-
-def _counts(test: pd.DataFrame) -> dict[str, object]:
-    positive = test[test["truth"] == 1]
+def _counts(counts: Counts) -> dict[str, object]:
     return {
-        "slices tested": len(test),
-        "patients tested": test["patient"].nunique(),
-        "positive slices tested": len(positive),
-        "positive patients tested": positive["patient"].nunique(),
+        "slices tested": counts.slices,
+        "patients tested": counts.patients,
+        "positive slices tested": counts.positive_slices,
+        "positive patients tested": counts.positive_patients,
     }
 
 
-def _failures(test: pd.DataFrame) -> str:
-    called = test["probability"] >= test["threshold"]
-    missed, false = test[(test["truth"] == 1) & ~called], test[(test["truth"] == 0) & called]
-    found = test[(test["truth"] == 1) & called]["patient"].unique()
-    never = set(missed["patient"]) - set(found)
+def _failures(tested: Summary) -> str:
+    failures = tested.failures
     return (
-        f"{len(missed)} positive slices of {missed['patient'].nunique()} patients were missed; "
-        f"in {len(never)} patients every positive slice was. {len(false)} clear slices of "
-        f"{false['patient'].nunique()} patients were called positive. The worst of both, with where the "
+        f"{failures.missed} positive slices of {failures.patients_missed} patients were missed; "
+        f"in {failures.never_found} patients every positive slice was. {failures.alarms} clear slices of "
+        f"{failures.patients_alarmed} patients were called positive. The worst of both, with where the "
         "classifier looked, are in the artifact plots/failures.png of the training run."
     )
 
@@ -242,7 +216,8 @@ def _markdown(title: str, parts: Sequence[Section]) -> str:
             lines += ["", f"> **{part.warning}**"]
         if part.text:
             lines += ["", part.text]
-        for caption, table in part.tables.items():
+        for caption, given in part.tables.items():
+            table = given.rows if isinstance(given, Table) else given
             lines += ["", f"**{caption}**"] if caption else []
             rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
             lines += ["", *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)]

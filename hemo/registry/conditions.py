@@ -1,258 +1,213 @@
-"""The gate's conditions, one function each: what was found, what is asked, the verdict in words."""
+"""The gate's conditions: what was found, what is asked, the verdict in words.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+`CONDITIONS` is the gate. A new condition is a function from `Evidence` to a `Finding`, named there; what it
+asks for is a field of `hemo.config.Gate`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
-import pandas as pd
 
-from hemo.config import Gate
+from hemo.display.numbers import decimals, number, ranged
 from hemo.errors import HemoError
 from hemo.evaluation import paired
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.summary import Estimate
+from hemo.registry.evidence import Evidence, Finding
 
-LOADED_BACK_TOLERANCE = 1e-6
+LOADED_BACK_TOLERANCE: Final = 1e-6
 """Largest difference of probability between the registered model and the run's own classifier."""
 
-_NEARLY_ALL = 0.95
+_NEARLY_ALL: Final = 0.95
 """A classifier that calls more than this share of positive and of negative slices alike is degenerate."""
 
 
-@dataclass(frozen=True)
-class Condition:
-    """One condition of the gate with what was found.
-
-    Attributes
-    ----------
-    name
-        Short name: `positive patients`, `recall`, `incumbent`, ...
-    figure, required
-        What was found and what is asked, as text.
-    passed
-        The verdict.
-    words
-        The verdict as a sentence.
-    override
-        Whether a person may override a refusal: not where serving would break.
-    """
-
-    name: str
-    figure: str
-    required: str
-    passed: bool
-    words: str
-    override: bool = True
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What the gate is told of a candidate beside its predictions.
-
-    Attributes
-    ----------
-    protocol
-        How it was tested.
-    loaded_back_gap
-        Largest difference between the probabilities of the logged model, loaded back, and the run's own;
-        NaN where that was never compared.
-    fault
-        Why the model cannot be loaded now; empty where it can.
-    patients_known
-        Whether every slice named its patient: where not, no split by patient can vouch for itself.
-    """
-
-    protocol: Protocol
-    loaded_back_gap: float
-    fault: str = ""
-    patients_known: bool = True
-
-
-@dataclass(frozen=True)
-class Incumbent:
-    """The version in production that a candidate would replace.
-
-    Attributes
-    ----------
-    version, family
-        Which one it is.
-    table
-        Its predictions for the candidate's test slices; None where there are none.
-    how
-        Where they come from, in words; or why there are none.
-    same_run
-        Whether it is the candidate itself.
-    """
-
-    version: str
-    family: str
-    table: pd.DataFrame | None
-    how: str
-    same_run: bool = False
-
-
-def protocol(candidate: Candidate) -> Condition:
+def protocol(seen: Evidence) -> Finding:
     """Ask for a test by patient, on data that names its patients."""
+    candidate = seen.candidate
     by_patient = candidate.protocol.by_patient
     passed = by_patient and candidate.patients_known
     if not by_patient:
-        words = f"protocol {candidate.protocol} splits by slice: its figures do not hold for new patients"
+        words = f"protocol {candidate.protocol} splits by slice: its metrics do not hold for new patients"
     elif not passed:
         words = "the data does not name its patients: nobody can tell whether some were learned from"
     else:
         words = f"tested by patient ({candidate.protocol})"
     asked = " or ".join(one for one in Protocol if one.by_patient)
-    return Condition("protocol", candidate.protocol, f"by patient ({asked})", passed, words)
+    return Finding("protocol", candidate.protocol, f"by patient ({asked})", passed, words)
 
 
-def positive_patients(test: pd.DataFrame, gate: Gate) -> Condition:
+def positive_patients(seen: Evidence) -> Finding:
     """Ask for enough tested patients with the label."""
-    count = test.loc[test["truth"] == 1, "patient"].nunique()
-    least = gate.min_positive_patients
-    return Condition(
-        "positive patients",
-        str(count),
-        f"at least {least}",
-        count >= least,
-        f"{count} positive patients tested" + ("" if count >= least else f", {least} asked"),
-    )
+    count, least = seen.tested.counts.positive_patients, seen.gate.min_positive_patients
+    words = f"{count} positive patients tested" + ("" if count >= least else f", {least} asked")
+    return Finding("positive patients", str(count), f"at least {least}", count >= least, words)
 
 
-def lower_bound(figures: pd.DataFrame, name: str, least: float) -> Condition:
-    """Ask for a least lower bound of a figure's interval."""
-    value, low, high = row(figures, name)
-    passed = bool(low >= least)
-    found = f"{value:.3f} ({low:.3f} to {high:.3f})"
-    if np.isnan(low):
-        found = words = f"{name} is undefined"
-    elif passed:
-        words = f"{name} is {value:.2f}, and may be as low as {low:.2f}"
-    else:
-        words = f"{name} may be as low as {low:.2f}, {least:.2f} asked"
-    return Condition(name, found, f"lower bound at least {least:.2f}", passed, words)
+def recall(seen: Evidence) -> Finding:
+    """Ask for a least lower bound of recall at the operating point."""
+    return _lower_bound("recall", seen.tested["recall"], seen.gate.min_recall_low)
 
 
-def discriminates(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condition:
+def specificity(seen: Evidence) -> Finding:
+    """Ask for a least lower bound of specificity at the operating point."""
+    return _lower_bound("specificity", seen.tested["specificity"], seen.gate.min_specificity_low)
+
+
+def discriminates(seen: Evidence) -> Finding:
     """Ask that positive and negative slices are told apart, better than by chance."""
-    called = (test["probability"] >= test["threshold"]).to_numpy()
-    truth = test["truth"].to_numpy() == 1
+    tested, least = seen.tested, seen.gate.min_auc_low
+    called, truth = tested.called, tested.table["truth"].to_numpy() == 1
     shares = [part.mean() if len(part) else np.nan for part in (called[truth], called[~truth])]
-    value, low, high = row(figures, "auc")
-    found = f"calls {called.mean():.0%} positive, AUC {value:.3f} ({low:.3f} to {high:.3f})"
+    auc = tested["auc"]
+    form = _form(auc.low, least)
+    asked = number(least, form)
     if min(shares) > _NEARLY_ALL:
         passed, words = False, f"degenerate: calls {called.mean():.0%} of all slices positive"
     elif max(shares) < 1 - _NEARLY_ALL:
         passed, words = False, f"degenerate: calls {called.mean():.1%} of all slices positive"
-    elif not low > gate.min_auc_low:
-        passed, words = False, f"AUC may be as low as {low:.2f}, over {gate.min_auc_low:.2f} asked"
-        if np.isnan(low):
-            words = "AUC is undefined"
+    elif np.isnan(auc.low):
+        passed, words = False, "AUC is undefined"
+    elif not auc.low > least:
+        passed, words = False, f"AUC may be as low as {number(auc.low, form)}, over {asked} asked"
     else:
         passed = not any(np.isnan(shares))
-        words = f"positive and negative slices are told apart: AUC is {value:.2f}, at worst {low:.2f}"
-    return Condition(
+        words = f"positive and negative slices are told apart: AUC is {number(auc.value)}, "
+        words += f"at worst {number(auc.low, form)}"
+    return Finding(
         "not degenerate",
-        found,
-        f"tells positive from negative: lower bound of AUC over {gate.min_auc_low:.2f}",
+        f"calls {called.mean():.0%} positive, AUC {ranged(*auc, form)}",
+        f"tells positive from negative: lower bound of AUC over {asked}",
         passed,
         words,
     )
 
 
-def calibration(test: pd.DataFrame, figures: pd.DataFrame, gate: Gate) -> Condition:
+def calibration(seen: Evidence) -> Finding:
     """Judge the slope; where a threshold separates the classes there is none: then the Brier score."""
-    slope, low, high = row(figures, "calibration_slope")
+    tested, gate = seen.tested, seen.gate
+    slope = tested["calibration_slope"]
     least, most = gate.min_calibration_slope, gate.max_calibration_slope
-    required = f"slope between {least:g} and {most:g}"
-    if np.isfinite(slope):
-        passed = bool(least <= slope <= most)
-        found = f"slope {slope:.2f} ({low:.2f} to {high:.2f})"
-        lean = "about right" if low <= 1 <= high else "too extreme" if slope < 1 else "too cautious"
-        words = f"probabilities are {lean}" if passed else f"calibration {found}, {least:g} to {most:g} asked"
-        return Condition("calibration", found, required, passed, words)
-    if row(figures, "auc")[0] < 1:
+    form = _form(slope.value, least, most)
+    between = f"between {number(least, form)} and {number(most, form)}"
+    if np.isfinite(slope.value):
+        passed = bool(least <= slope.value <= most)
+        found = f"slope {ranged(*slope, form)}"
+        lean = "too extreme" if slope.value < 1 else "too cautious"
+        lean = "about right" if slope.low <= 1 <= slope.high else lean
+        words = f"probabilities are {lean}" if passed else f"calibration {found}, {between} asked"
+        return Finding("calibration", found, f"slope {between}", passed, words)
+    if tested["auc"].value < 1:
         words = "calibration slope is undefined"
-        return Condition("calibration", words, required, False, words)
-    brier = row(figures, "brier")[0]
-    share = test["truth"].mean()
-    reference = share * (1 - share)
-    passed = bool(brier <= reference)
-    return Condition(
+        return Finding("calibration", words, f"slope {between}", False, words)
+    brier, reference = tested["brier"].value, tested.prevalence * (1 - tested.prevalence)
+    form = f"z.{decimals(brier, reference, least=3)}f"
+    score = f"Brier score {number(brier, form)}"
+    return Finding(
         "calibration",
-        f"no slope (a threshold separates the classes), Brier score {brier:.3f}",
-        f"{required}; for separated classes a Brier score of at most {reference:.3f} (the prevalence's)",
-        passed,
-        f"Brier score {brier:.3f}, that of the prevalence {reference:.3f}",
+        f"no slope (a threshold separates the classes), {score}",
+        f"slope {between}; for separated classes a Brier score of at most {number(reference, form)} (the "
+        "prevalence's)",
+        bool(brier <= reference),
+        f"{score}, that of the prevalence {number(reference, form)}",
     )
 
 
-def loaded_back(candidate: Candidate) -> Condition:
+def loaded_back(seen: Evidence) -> Finding:
     """Ask that the registered model loads, and gives the run's own probabilities."""
-    gap = candidate.loaded_back_gap
-    passed = not candidate.fault and bool(gap <= LOADED_BACK_TOLERANCE)
-    if candidate.fault:
-        words = f"the model cannot be loaded: {candidate.fault}"
+    gap, fault = seen.candidate.loaded_back_gap, seen.candidate.fault
+    passed = not fault and bool(gap <= LOADED_BACK_TOLERANCE)
+    form = f".{decimals(gap, LOADED_BACK_TOLERANCE, least=1, kind='g')}g"
+    if fault:
+        words = f"the model cannot be loaded: {fault}"
     elif np.isnan(gap):
         words = "the model was never loaded back and compared"
     else:
-        words = f"loaded back, its probabilities differ by {gap:.1g} at most"
-    return Condition(
-        "loaded back",
-        candidate.fault or f"{gap:.1g}",
-        f"the run's own probabilities within {LOADED_BACK_TOLERANCE:g}",
-        passed,
-        words,
-        override=False,
-    )
+        words = f"loaded back, its probabilities differ by {gap:{form}} at most"
+    asked = f"the run's own probabilities within {LOADED_BACK_TOLERANCE:g}"
+    return Finding("loaded back", fault or f"{gap:{form}}", asked, passed, words, override=False)
 
 
-def better_than_incumbent(
-    test: pd.DataFrame, incumbent: Incumbent, gate: Gate, draws: int, seed: int
-) -> Condition:
+def better_than_incumbent(seen: Evidence) -> Finding | None:
     """Ask for more than what is in production gives on the same slices."""
-    first, second, margin = gate.figure, gate.second_figure, gate.margin
+    incumbent, gate, tested = seen.incumbent, seen.gate, seen.tested
+    if incumbent is None:
+        return None
+    metrics = (gate.figure, gate.second_figure)
+    first, second = (_title(name) for name in metrics)
     required = (
-        f"better in {_name(first)}, or not worse by more than {margin:g} and better in {_name(second)} "
+        f"better in {first}, or not worse by more than {gate.margin:g} and better in {second} "
         f"(paired over patients, lower bounds)"
     )
-    who = f"version {incumbent.version} ({incumbent.family})"
+    who = incumbent.title
 
-    def condition(figure: str, passed: bool, words: str) -> Condition:
-        return Condition("incumbent", figure, required, passed, words)
+    def finding(found: str, passed: bool, words: str, asked: str = required) -> Finding:
+        return Finding("incumbent", found, asked, passed, words, against=True)
 
     if incumbent.same_run:
-        found = "in production already: nothing to compare with"
-        return Condition("incumbent", found, "nothing: it would replace itself", True, f"it is {who} already")
+        already = "in production already: nothing to compare with"
+        return finding(already, True, f"it is {who} already", "nothing: it would replace itself")
     if incumbent.table is None:
-        return condition("not comparable", False, f"{who} cannot be compared with: {incumbent.how}")
+        return finding("not comparable", False, f"{who} cannot be compared with: {incumbent.how}")
     other = incumbent.table[incumbent.table["part"] == "test"]
     try:
-        both = {"candidate": test, "incumbent": other}
-        differences = paired.compare(both, draws, seed, (first, second), reference="incumbent")
+        both = {"candidate": tested.table, "incumbent": other}
+        found = paired.compare(both, tested.draws, tested.seed, metrics, reference="incumbent")
     except HemoError as fault:
-        return condition("not comparable", False, f"{who} cannot be compared with: {fault}")
-    one, two = (tuple(line) for line in differences[["difference", "low", "high"]].to_numpy(float)[[0, -1]])
-    figure = f"{_name(first)} {_signed(one)}, {_name(second)} {_signed(two)}; {incumbent.how}"
-    if one[1] > 0:
-        return condition(figure, True, f"better than {who} in {_name(first)} by {_signed(one)}")
-    if one[1] > -margin and two[1] > 0:
-        words = f"not inferior to {who} in {_name(first)} ({_signed(one)})"
-        return condition(figure, True, f"{words}, better in {_name(second)} by {_signed(two)}")
-    found = f"{_name(first)} {_signed(one)}, {_name(second)} {_signed(two)}"
-    return condition(figure, False, f"not shown to be better than {who}, {incumbent.how}: {found}")
+        return finding("not comparable", False, f"{who} cannot be compared with: {fault}")
+    bounds = found[["difference", "low", "high"]].to_numpy(float)[[0, -1]]
+    one, two = (Estimate(*(float(value) for value in line)) for line in bounds)
+    gained = ranged(*one, _signed(one.low, 0, -gate.margin)), ranged(*two, _signed(two.low, 0))
+    both_gains = f"{first} {gained[0]}, {second} {gained[1]}"
+    details = f"{both_gains}; {incumbent.how}"
+    if one.low > 0:
+        return finding(details, True, f"better than {who} in {first} by {gained[0]}")
+    if one.low > -gate.margin and two.low > 0:
+        words = f"not inferior to {who} in {first} ({gained[0]}), better in {second} by {gained[1]}"
+        return finding(details, True, words)
+    return finding(details, False, f"not shown to be better than {who}, {incumbent.how}: {both_gains}")
 
 
-def row(figures: pd.DataFrame, name: str) -> tuple[float, float, float]:
-    """Return a figure with the bounds of its interval from a table of figures."""
-    found = figures.set_index("metric")[["value", "low", "high"]].loc[name].to_numpy(float)
-    return float(found[0]), float(found[1]), float(found[2])
+CONDITIONS: Final[Sequence[Callable[[Evidence], Finding | None]]] = (
+    protocol,
+    positive_patients,
+    recall,
+    specificity,
+    discriminates,
+    calibration,
+    loaded_back,
+    better_than_incumbent,
+)
+"""The gate, in the order of its report; one that gives None has nothing to judge."""
 
 
-def _signed(three: Sequence[float]) -> str:
-    value, low, high = three
-    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+def _lower_bound(metric: str, found: Estimate, least: float) -> Finding:
+    """Ask for a least lower bound of a metric's interval."""
+    form = _form(found.low, least)
+    low, asked = number(found.low, form), number(least, form)
+    passed = bool(found.low >= least)
+    if np.isnan(found.low):
+        words = f"{metric} is undefined"
+        return Finding(metric, words, f"lower bound at least {asked}", passed, words)
+    if passed:
+        words = f"{metric} is {number(found.value)}, and may be as low as {low}"
+    else:
+        words = f"{metric} may be as low as {low}, {asked} asked"
+    return Finding(metric, ranged(*found, form), f"lower bound at least {asked}", passed, words)
 
 
-def _name(figure: str) -> str:
-    """Return a figure's name for people: `recall_at_specificity_80` is `recall at specificity 0.80`."""
-    words = figure.replace("_", " ").replace("auc", "AUC")
+def _form(found: float, *asked: float, least: int = 2) -> str:
+    """Return the form in which what is asked is written in full, and what was found is told from it."""
+    written = [len(f"{one:g}".partition(".")[2]) for one in asked if "e" not in f"{one:g}"]
+    return f"z.{decimals(found, *asked, least=max([least, *written]))}f"
+
+
+def _signed(found: float, *asked: float) -> str:
+    return "+" + _form(found, *asked, least=3)
+
+
+def _title(metric: str) -> str:
+    """Return a metric's name for people: `recall_at_specificity_80` is `recall at specificity 0.80`."""
+    words = metric.replace("_", " ").replace("auc", "AUC")
     return words[:-2] + f"0.{words[-2:]}" if words[-2:].isdigit() else words

@@ -6,13 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from hemo import families, tracking
-from hemo.display import page
+from hemo import tracking
+from hemo.display import terminal
+from hemo.display.numbers import ranged
+from hemo.display.page import Section, Table, render
+from hemo.imaging.formats import format_names
 from hemo.registry import card
-from hemo.registry.gate import Condition, Verdict
+from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import Run
 from hemo.tracking.views import markdown_table
 
@@ -60,12 +63,18 @@ def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override
         "passed": verdict.passed,
         "override": override if decision == "overridden" else "",
         "reason": verdict.reason,
-        "conditions": [asdict(condition) for condition in verdict.conditions],
+        "conditions": [_plain(finding) for finding in verdict.findings],
         "figures": {
             str(row["metric"]): [None if pd.isna(row[c]) else row[c] for c in ("value", "low", "high")]
-            for row in verdict.figures.to_dict("records")
+            for row in verdict.metrics.to_dict("records")
         },
     }
+
+
+def _plain(finding: Finding) -> dict[str, object]:
+    """Return a finding as plain values, under the names that reports have had from the first."""
+    facts = asdict(finding)
+    return {"name": facts.pop("name"), "figure": facts.pop("found"), **facts}
 
 
 def red_square() -> bytes:
@@ -92,23 +101,29 @@ def red_mark(run_id: str, folder: str = "gate") -> str:
 
 def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> str:
     """Return the report as a page."""
-    style = "yes" if verdict.passed else "no"
-    parts = [page.text(DECISIONS[decision], style)]
-    if decision == "overridden":
-        parts.insert(0, page.text(f"Gate overridden: {override}", "red"))
-    parts += [
-        page.text(_sentence(verdict.reason)),
-        page.heading("Conditions"),
-        page.table(
-            ("condition", "verdict", "found", "asked", "in words"),
-            [(c.name, _verdict(c), c.figure, c.required, _sentence(c.words)) for c in verdict.conditions],
-            ["yes" if c.passed else "no" for c in verdict.conditions],
-            column=1,
+    findings = pd.DataFrame(
+        [
+            (one.name, _verdict(one), one.found, one.required, _sentence(one.words))
+            for one in verdict.findings
+        ],
+        columns=["condition", "verdict", "found", "asked", "in words"],
+    )
+    sections = [
+        Section(
+            "Decision",
+            f"{DECISIONS[decision]}\n\n{_sentence(verdict.reason)}",
+            warning=f"Gate overridden: {override}" if decision == "overridden" else "",
+            mark="good" if verdict.passed else "bad",
         ),
-        page.heading("Figures on patients kept from training"),
-        page.table(("figure", "value", "95% interval", "patients"), _figures(verdict.figures)),
+        Section(
+            "Conditions",
+            tables={
+                "": Table(findings, ["good" if one.passed else "bad" for one in verdict.findings], "verdict")
+            },
+        ),
+        Section("Metrics on patients kept from training", tables={"": _metrics(verdict)}),
     ]
-    return page.page(f"Gate: {run_name}", *parts)
+    return render(f"Gate: {run_name}", sections)
 
 
 def about(label: str, model: str) -> str:
@@ -120,7 +135,7 @@ def about(label: str, model: str) -> str:
         "`challenger` what was fit for use but not shown to be better. They are moved by `hemo promote` and "
         f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
         f'\n\nIn Python: `mlflow.pyfunc.load_model("models:/{model}@production")`, which takes a table with '
-        "the column `image` (the bytes of a DICOM, PNG or JPEG file, a path or an array). All labels in one: "
+        f"the column `image` (the bytes of a {format_names()} file, a path or an array). All labels in one: "
         "`hemo-panel`."
     )
 
@@ -130,9 +145,8 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     tags, experiment = run.tags, run.experiment
     rows = []
     for name in ("recall", "specificity", "precision", "auc"):
-        value, low, high = verdict.figure(name)
-        rows.append((name.replace("auc", "AUC"), f"{value:.3f}", f"{low:.3f} to {high:.3f}"))
-    figures = markdown_table(("figure", "value", "95% interval"), rows)
+        rows.append((name.replace("auc", "AUC"), ranged(*verdict[name], "z.3f")))
+    metrics = markdown_table(("metric", "value (95% interval)"), rows)
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
     red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
@@ -142,9 +156,9 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
         f"[decision](#/experiments/{experiment}/runs/{deciding}/artifacts/gate/{label}.html)"
     )
     return (
-        f"{red}{families.get(tags['family']).title} for {card.kind(label)}, trained on "
+        f"{red}{run.title} for {card.kind(label)}, trained on "
         f"{tags.get('dataset', 'unknown data')}, {run.protocol.words.short}. "
-        f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{figures}"
+        f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{metrics}"
     )
 
 
@@ -159,52 +173,49 @@ def summary(table: pd.DataFrame, deciding: str) -> str:
         red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
         reason = row["reason"].replace("|", "/")
         rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
-    shown = markdown_table(("label", "family", "decision", "production", "why"), rows)
-    return f"{' '.join(said)}\n\n{shown}"
+    decisions = markdown_table(("label", "family", "decision", "production", "why"), rows)
+    return f"{' '.join(said)}\n\n{decisions}"
 
 
-def terminal(table: pd.DataFrame) -> Table:
+def decisions(table: pd.DataFrame) -> RichTable:
     """Return the decisions of a promotion as a table for the terminal."""
-    shown = Table(title="Promotion", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("label", "best family", "decision", "production", "why"):
-        shown.add_column(name, overflow="fold")
-    for row in table.to_dict("records"):
-        shown.add_row(
+    rows = [
+        (
             row["label"],
             row["family"],
             Text(row["decision"], style=_STYLES.get(row["decision"], "")),
             row["production"],
-            Text(row["reason"]),
+            row["reason"],
         )
-    return shown
+        for row in table.to_dict("records")
+    ]
+    header = ("label", "best family", "decision", "production", "why")
+    return terminal.table("Promotion", header, rows, numbers=False)
 
 
-def conditions(name: str, verdict: Verdict) -> Table:
+def conditions(name: str, verdict: Verdict) -> RichTable:
     """Return all conditions of one candidate as a table for the terminal."""
-    shown = Table(title=name, title_justify="left", title_style="bold", header_style="bold")
-    for column in ("condition", "found", "asked", "verdict"):
-        shown.add_column(column, overflow="fold")
-    for one in verdict.conditions:
-        style = "green" if one.passed else "red"
-        shown.add_row(one.name, one.figure, one.required, Text(_verdict(one), style=style))
-    return shown
+    rows = [
+        (one.name, one.found, one.required, Text(_verdict(one), style="green" if one.passed else "red"))
+        for one in verdict.findings
+    ]
+    return terminal.table(name, ("condition", "found", "asked", "verdict"), rows, numbers=False)
 
 
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _verdict(condition: Condition) -> str:
-    return "pass" if condition.passed else "FAIL"
+def _verdict(finding: Finding) -> str:
+    return "pass" if finding.passed else "FAIL"
 
 
-def _figures(figures: pd.DataFrame) -> list[tuple[str, ...]]:
-    return [
-        (
-            str(row["metric"]).replace("_", " "),
-            f"{row['value']:.3f}",
-            f"{row['low']:.3f} to {row['high']:.3f}",
-            str(row["patients"]),
-        )
-        for row in figures.to_dict("records")
-    ]
+def _metrics(verdict: Verdict) -> pd.DataFrame:
+    names = verdict.metrics["metric"]
+    return pd.DataFrame(
+        {
+            "metric": names.str.replace("_", " "),
+            "value (95% interval)": [ranged(*verdict[name], "z.3f") for name in names],
+            "patients": verdict.metrics["patients"],
+        }
+    )

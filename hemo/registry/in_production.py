@@ -7,10 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hemo import tracking
+from hemo.display import terminal
 from hemo.labels import LABELS
-from hemo.registry import ledger, panel, promotion
+from hemo.registry import ledger, promotion
 from hemo.registry.aliases import when
 from hemo.registry.ledger import Record
+from hemo.registry.names import model_name
 from hemo.tracking import family_word
 
 
@@ -24,7 +26,7 @@ class Row:
         One of the six, or `panel`.
     version, family
         In production; empty where nothing is.
-    figures
+    metrics
         Recall, specificity and AUC of the version, as text.
     since, why, replaced
         From the record that put it there.
@@ -39,7 +41,7 @@ class Row:
     label: str
     version: str = ""
     family: str = ""
-    figures: tuple[str, str, str] = ("", "", "")
+    metrics: tuple[str, str, str] = ("", "", "")
     since: str = ""
     why: str = ""
     replaced: str = ""
@@ -66,19 +68,18 @@ def warnings(found: Sequence[Row]) -> list[str]:
     return lines
 
 
-def terminal(found: Sequence[Row]) -> Table:
+def overview(found: Sequence[Row]) -> Table:
     """Return the overview as a table for the terminal."""
-    shown = Table(title="In production", title_justify="left", title_style="bold", header_style="bold")
-    for name in ("label", "version", "recall", "specificity", "AUC", "since", "replaced"):
-        shown.add_column(name, overflow="fold")
+    header = ("label", "version", "recall", "specificity", "AUC", "since", "replaced")
+    table = terminal.table("In production", header, numbers=False)
     for row in found:
         if row.label == "panel":
-            shown.add_section()
+            table.add_section()
         red = "bold red" if row.override or row.action == "by hand" else ""
         version = f"{row.version} {row.family}".strip() or "none"
-        cells = (row.label, version, *row.figures, row.since, row.replaced)
-        shown.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
-    return shown
+        cells = (row.label, version, *row.metrics, row.since, row.replaced)
+        table.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
+    return table
 
 
 def reasons(found: Sequence[Row]) -> list[str]:
@@ -88,7 +89,7 @@ def reasons(found: Sequence[Row]) -> list[str]:
 
 
 def _row(label: str) -> Row:
-    model = panel.model_name(label)
+    model = model_name(label)
     history = ledger.records(model)
     faults = tuple(ledger.faults(history))
     number = ledger.replay(history).get("production")
@@ -102,7 +103,7 @@ def _row(label: str) -> Row:
         label=label,
         version=number,
         family=family_word(tags) if "family" in tags else "",
-        figures=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
+        metrics=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
         since=when(record.at),
         why=record.reason,
         replaced=record.before.get("production", "nothing"),

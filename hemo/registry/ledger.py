@@ -10,17 +10,15 @@ present state. Runs deleted in the UI are still read.
 import getpass
 import hashlib
 import json
-import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import psutil
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from hemo import tracking
+from hemo import liveness, tracking
 from hemo.tracking import views
 
 EXPERIMENT = "hemo-registry"
@@ -157,7 +155,7 @@ def write(
     tags = {
         "stage": "audit", "model": model, "label": label, "action": action,
         "version": version, "family": family, "reason": record.reason, "record": _to_json(record),
-        "owner": _owner(), "mlflow.runName": name, "mlflow.note.content": _note(record),
+        "owner": liveness.this_process(), "mlflow.runName": name, "mlflow.note.content": _note(record),
     }  # fmt: skip
     run = tracking.client().create_run(experiment(), tags=tags, run_name=name)
     return _from_run(run)
@@ -183,18 +181,13 @@ def has_rival(record: Record, history: Sequence[Record]) -> bool:
 
 def alive(record: Record) -> bool:
     """Tell whether the process that opened a record may still be carrying it out."""
-    host, pid, started = record.owner.split("|")
-    if host != socket.gethostname():
-        return time.time() - record.at < ABANDONED_SECONDS
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
-    except psutil.NoSuchProcess:
-        return False
+    found = liveness.is_alive(record.owner)
+    return time.time() - record.at < ABANDONED_SECONDS if found is None else found
 
 
 def mine(record: Record) -> bool:
     """Tell whether this very process opened a record (and left it behind by an exception)."""
-    return record.owner == _owner()
+    return record.owner == liveness.this_process()
 
 
 def replay(history: Sequence[Record]) -> dict[str, str]:
@@ -236,10 +229,6 @@ def experiment() -> str:
         if found is None:
             raise
         return str(found.experiment_id)  # another process was faster
-
-
-def _owner() -> str:
-    return f"{socket.gethostname()}|{os.getpid()}|{psutil.Process().create_time():.2f}"
 
 
 def _to_json(record: Record) -> str:

@@ -13,21 +13,14 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from packaging.version import Version
 
-import hemo
 from hemo import tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
+from hemo.registry.names import PANEL, PANEL_URI, model_name
 from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.tracking import faults
 from hemo.tracking.views import markdown_table
-
-PANEL = "hemo-panel"
-URI = f"models:/{PANEL}@production"
-
-
-def model_name(label: str) -> str:
-    """Return the registered model of a label."""
-    return f"hemo-{label}"
 
 
 def production() -> dict[str, str]:
@@ -61,7 +54,7 @@ def members_of(version: str) -> dict[str, str]:
     return _members(tracking.client().get_model_version(PANEL, version))
 
 
-def load(uri: str = URI) -> ServedPanel:
+def load(uri: str = PANEL_URI) -> ServedPanel:
     """Load a panel.
 
     Raises
@@ -71,10 +64,12 @@ def load(uri: str = URI) -> ServedPanel:
     """
     try:
         loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    except mlflow.MlflowException as fault:
-        raise HemoError(f"{uri}: no such model ({fault.message}): promote first, `hemo promote`") from None
+    except (mlflow.MlflowException, OSError) as fault:
+        raise faults.no_model(uri, fault, "promote first, `hemo promote`") from None
     if not isinstance(loaded, ServedPanel):
-        raise HemoError(f"{uri}: not a panel: give one like {URI}, or try a single one with `hemo evaluate`")
+        raise HemoError(
+            f"{uri}: not a panel: give one like {PANEL_URI}, or try a single one with `hemo evaluate`"
+        )
     return loaded
 
 
@@ -138,7 +133,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
     if aliases.registered(PANEL) is None:
         what = (
             "The production classifiers of all labels as one model, built anew when one of them changes. "
-            f"Served by `mlflow models serve -m {URI} --env-manager local`; `hemo predict` uses the same.\n\n"
+            f"Served by `mlflow models serve -m {PANEL_URI} --env-manager local`; `hemo predict` uses the "
+            "same.\n\n"
         )
         client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
     version = client.create_model_version(
@@ -166,7 +162,7 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
             requirements[name] = max(requirements.get(name, ""), number, key=_release)
     missing = [label for label in LABELS if label not in members]
     (folder / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
-    package = Path(hemo.__file__).parent
+    package = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(
         name="panel",
         python_model=str(package / "serving" / "panel_code.py"),

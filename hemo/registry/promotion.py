@@ -7,14 +7,14 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 
-from hemo import console, families, tracking
-from hemo.comparison import leaderboard
+from hemo import console, tracking
+from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, card, gate_page, ledger, panel
 from hemo.registry.candidates import Judgement, judge, model_uri
-from hemo.registry.panel import model_name
+from hemo.registry.names import model_name
 from hemo.tracking import family_word
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")
@@ -80,15 +80,15 @@ def rehearse(
     -------
     table : DataFrame
         As `promote` returns it; `decision` is `would pass`, `would be refused` or `kept`.
-    cases : list of Judgement
+    judgements : list of Judgement
         All conditions of each.
     """
-    cases = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
+    judgements = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
     rows = []
-    for judged in cases:
+    for judged in judgements:
         decision = "would pass" if judged.verdict.passed else "would be refused"
         rows.append(_row(judged, "kept" if judged.incumbent and judged.incumbent.same_run else decision))
-    return _table(rows, labels), cases
+    return _table(rows, labels), judgements
 
 
 def rollback(label: str, reason: str = "") -> ledger.Record:
@@ -127,13 +127,13 @@ def settle_all() -> None:
 def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
     """Promote, and print the decisions."""
     table = promote(config, experiment, parent)
-    console.out.print(gate_page.terminal(table))
+    console.out.print(gate_page.decisions(table))
     return table
 
 
 def _best(experiment: str, labels: Sequence[str]) -> dict[str, str]:
     """Return the training run of the best family of each label."""
-    board = leaderboard.compare(experiment).leaderboard
+    board = runs.compare(experiment).leaderboard
     best = board[board["best"] & board["label"].isin(labels)]
     return {str(row.label): str(row.run_id) for row in best.itertuples()}
 
@@ -201,7 +201,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
     run = judged.run
     facts = card.Facts(
         label=judged.label,
-        family=families.title(run.word),
+        family=run.title,
         tags=run.tags,
         params=run.params,
         data=judged.data,
@@ -211,7 +211,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
         override=override,
     )
     with tempfile.TemporaryDirectory() as scratch:
-        card.write(Path(scratch), facts, tracking.load_predictions(run.run_id))
+        card.write(Path(scratch), facts, judged.tested)
         tracking.client().log_artifacts(run.run_id, scratch, "card")
 
 
@@ -222,9 +222,9 @@ def _register(judged: Judgement, decision: str, deciding: str, override: str) ->
         client.create_registered_model(model, description=gate_page.about(judged.label, model))
     tags = {"gate": decision, "threshold": f"{run.metrics['threshold']:.6g}"}
     for name in ("recall", "specificity", "auc"):
-        figure, low, high = judged.verdict.figure(name)
+        point, low, high = judged.verdict[name]
         bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off
-        tags[name] = f"{figure:.2f} ({bounds})"
+        tags[name] = f"{point:.2f} ({bounds})"
     tags |= {name: run.tags[name] for name in CARRIED if name in run.tags}
     tags["decided_in"] = deciding
     if override:

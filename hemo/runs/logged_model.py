@@ -12,10 +12,9 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema
 
-import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
-from hemo.slices.context import study_numbers
+from hemo.families import FeatureClassifier
 from hemo.slices.store import SliceStore
 from hemo.training import Trained, Training
 
@@ -53,9 +52,10 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "threshold": trained.threshold,
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
+        "thickness": store.thickness,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
-    package = Path(hemo.__file__).parent
+    package = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(
         name=family,
         python_model=str(package / "serving" / "classifier_code.py"),
@@ -74,13 +74,18 @@ def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
     """Return what a served classifier of a family needs, pinned to the versions it was fitted with.
 
     What is made of other families (parameter `members`) needs what they need: trees and linear models of an
-    ensemble are served without TensorFlow.
+    ensemble are served without TensorFlow. hemo's code travels with the model, that of a family from another
+    package does not: the package is needed.
     """
-    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn", "skops"]
+    packages = [*MODEL_REQUIREMENTS, *IMAGING_REQUIREMENTS, "scikit-learn"]
     installed = tracking.versions()
-    if any(families.get(name).tensorflow for name in params.get("members", (family,))):
+    parts = params.get("members", (family,))
+    built = [families.build(name) for name in parts]
+    packages += sorted({name for one in built if isinstance(one, FeatureClassifier) for name in one.requires})
+    if any(families.get(name).tensorflow for name in parts):
         packages += [name for name in ("tensorflow", "tensorflow-cpu", "keras") if name in installed]
-    return [f"{name}=={version(name)}" for name in packages]
+    providers = {families.provider(name) for name in (family, *parts)} - {""}
+    return [*(f"{name}=={version(name)}" for name in packages), *sorted(providers)]
 
 
 def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
@@ -94,7 +99,7 @@ def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
     spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
     together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
     rows = np.union1d(spread, together)
-    images, study = store.images(rows), study_numbers(store.index, rows)
+    images, study = store.images(rows), store.stack[rows]
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
     gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
     mlflow.log_metric("model/loaded_back_gap", float(gap))

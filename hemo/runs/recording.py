@@ -12,17 +12,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 
-import hemo
 from hemo import families, tracking
-from hemo.display import failures, run_plots, style
+from hemo.display import failures, numbers, run_plots, style
 from hemo.evaluation import predictions
+from hemo.evaluation.summary import Summary, summarize
 from hemo.labels import LABELS
-from hemo.leakage import measure
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
+from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
+from hemo.version import __version__
 
 
 def run_tags(training: Training) -> dict[str, str]:
@@ -30,7 +31,7 @@ def run_tags(training: Training) -> dict[str, str]:
     plan, store = training.plan, training.store
     tags = {"variant": training.variant} if training.variant else {}
     if not store.patients_known:
-        tags["leakage"] = measure.UNAUDITED
+        tags["leakage"] = UNAUDITED
     return tags | {
         "family": training.family,
         "label": training.label,
@@ -42,7 +43,7 @@ def run_tags(training: Training) -> dict[str, str]:
         "patients_known": str(store.patients_known).lower(),
         "seed": str(plan.seed),
         "git_commit": tracking.git_commit(),
-        "hemo": hemo.__version__,
+        "hemo": __version__,
         "mlflow.runColor": views.color(training.family),
     }
 
@@ -55,11 +56,13 @@ def record(trained: Trained, training: Training, run_id: str) -> str:
     HemoError
         If the logged model, loaded back, does not give the classifier's own probabilities.
     """
-    finals = final_metrics.finals(trained, training.plan)
+    plan = training.plan
+    tested = summarize(trained.predictions, plan.draws, plan.seed)
+    finals = final_metrics.finals(trained, plan, tested)
     _log_numbers(run_id, training, finals, trained.epochs)
     _log_dataset(training)
     with tempfile.TemporaryDirectory() as scratch:
-        _write_files(Path(scratch), trained, training)
+        _write_files(Path(scratch), trained, training, tested)
         tracking.log_folder(run_id, Path(scratch))
         model = logged_model.log(Path(scratch), trained, training)
     logged_model.check(model, trained, training.store)
@@ -71,11 +74,11 @@ def record(trained: Trained, training: Training, run_id: str) -> str:
 
 
 def note_group(root: str, family: str, dataset: str) -> None:
-    """Give the run above a family's trainings a note with the figures of each label."""
+    """Give the run above a family's trainings a note with the metrics of each label."""
     children = tracking.training_runs(tracking.get_run(root).experiment, **{"mlflow.parentRunId": root})
     names = ("recall", "specificity", "auc")
     rows = [
-        (run.label, *(final_metrics.ranged(run.metrics, f"test/{name}") for name in names))
+        (run.label, *(numbers.logged(run.metrics, f"test/{name}", "z.3f") for name in names))
         for run in sorted(children, key=lambda run: LABELS.index(run.label))
     ]
     note = views.markdown_table(("label", "recall", "specificity", "AUC"), rows)
@@ -119,6 +122,7 @@ def _params(training: Training) -> dict[str, Any]:
         "train.operating_point": plan.rule,
         "train.calibration": plan.calibration,
         "train.seed": plan.seed,
+        "train.draws": plan.draws,
         **sample,
         **{f"hp.{name}": value for name, value in resolved.items()},
     }
@@ -149,25 +153,18 @@ def _log_dataset(training: Training) -> None:
     mlflow.log_input(dataset, context="training", tags={"label": training.label, "slices": str(len(store))})
 
 
-def _write_files(scratch: Path, trained: Trained, training: Training) -> None:
+def _write_files(scratch: Path, trained: Trained, training: Training, tested: Summary) -> None:
     """Write the plots, prediction table, epochs, split and versions of a run into a folder."""
     title = f"{training.title}: {training.label}"
-    test = trained.predictions[trained.predictions["part"] == "test"]
-    drawn: dict[str, Figure] = {
-        "roc": run_plots.roc(test, title),
-        "precision_recall": run_plots.precision_recall(test, title),
-        "confusion_matrix": run_plots.confusion_matrix(test, title),
-        "reliability": run_plots.reliability(test, title),
-        "patients": run_plots.patient_strip(test, title),
-    }
+    (scratch / "predictions").mkdir()
+    predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
+    drawn = {"failures": _gallery(trained, training.store, tested.table, title)}
+    drawn |= run_plots.draw_all(tested, title)
     if len(trained.epochs):
         drawn["learning_curves"] = run_plots.learning_curves(trained.epochs, title)
-    drawn["failures"] = _gallery(trained, training.store, test, title)
     (scratch / "plots").mkdir()
     for name, figure in drawn.items():
         (scratch / "plots" / f"{name}.png").write_bytes(style.png(figure))
-    (scratch / "predictions").mkdir()
-    predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
     if len(trained.epochs):
         (scratch / "epochs").mkdir()
         trained.epochs.to_csv(scratch / "epochs" / "epochs.csv", index=False)
@@ -179,9 +176,9 @@ def _write_files(scratch: Path, trained: Trained, training: Training) -> None:
 
 def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str) -> Figure:
     """Draw the worst errors of the tested slices, with where the kept classifier looks in them."""
-    rows = test.iloc[np.concatenate(failures.worst(test))]
-    place = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
-    images = store.images(place.loc[rows["slice_id"]].to_numpy())
+    rows = test.iloc[np.concatenate(predictions.worst_errors(test))]
+    row_of = pd.Series(np.arange(len(store)), index=store.index["slice_id"].to_numpy())
+    images = store.images(row_of.loc[rows["slice_id"]].to_numpy())
     looked = trained.classifier.attribution(images) if len(images) else np.zeros((0, 1, 1), np.float32)
     return failures.failure_gallery(rows, images, looked, title)
 
@@ -190,7 +187,9 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
     """Return a run's note; the UI shows its first lines before anything else."""
     words = {"recall": "recall", "specificity": "specificity", "auc": "AUC"}
     slices, studies = (
-        ", ".join(f"{word} {final_metrics.ranged(finals, f'{level}/{name}')}" for name, word in words.items())
+        ", ".join(
+            f"{word} {numbers.logged(finals, f'{level}/{name}', 'z.3f')}" for name, word in words.items()
+        )
         for level in ("test", "study")
     )
     if "study/studies" in finals:

@@ -1,70 +1,55 @@
 """The steps from an experiment and a store to training runs: plan, trainings, a run for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from hemo import console, executors, families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.evaluation.operating_point import OperatingPointRule
-from hemo.evaluation.protocols import Protocol
+from hemo.labels import LABELS
 from hemo.runs import recording
-from hemo.slices.split import make_split
+from hemo.runs.planning import make_plan
 from hemo.slices.store import SliceStore
-from hemo.training import Plan, Trained, Training, train, train_together
+from hemo.training import Trained, Training, train_label, train_together
 
 Failed = list[tuple[str, str]]
 """Names of trainings that failed, each with its fault."""
 
+Group = tuple[Training, ...]
+"""Trainings that are one fit."""
 
-def make_plan(config: Experiment, store: SliceStore, protocol: Protocol | None = None) -> Plan:
-    """Return how an experiment's classifiers are trained on a store.
-
-    Parameters
-    ----------
-    config : Experiment
-        Split, sampling, operating point, seed and so on.
-    store : SliceStore
-        Its patients are dealt.
-    protocol : Protocol, optional
-        In place of the experiment's.
-    """
-    protocol = protocol or config.protocol
-    if not protocol.by_patient:  # neither threshold nor calibration is fitted there
-        rule = OperatingPointRule("fixed", 0.5)
-        return Plan(None, config.sampling, rule, config.positives, config.seed, draws=config.draws)
-    split = make_split(store.index, protocol, config.seed, folds=config.folds)
-    return Plan(
-        split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration,
-        config.draws,
-    )  # fmt: skip
+Outcome = tuple[Group, list[str | HemoError] | Exception]
+"""A group with what came of each of its trainings, or the fault that ended it."""
 
 
-def train_all(
+Progress = Callable[[Iterator[Outcome], int], Iterator[Outcome]]
+"""Shows how far the trainings are: wraps what comes of them, given their number."""
+
+
+def make_trainings(
     config: Experiment,
     store: SliceStore,
     chosen: Mapping[str, Mapping[str, Any]],
-    labels: Sequence[str],
-    experiment: str,
-    parent: str,
-) -> Failed:
-    """Train families on labels, each in a run below `parent`; return names and faults of failed ones."""
+    labels: Sequence[str] = LABELS,
+) -> list[Training]:
+    """Return the training of each family, with its own parameters, on each label."""
     plan = make_plan(config, store)
-    each = [
+    return [
         Training(store, plan, word, label, params, config.dataset)
         for label in labels  # linear families share the decomposition of a label's slices
         for word, params in chosen.items()
     ]
-    groups: list[tuple[Training, ...]] = [(one,) for one in each if not families.get(one.family).together]
-    groups += [
-        tuple(one for one in each if one.word == word) for word in chosen if families.get(word).together
-    ]
-    # The slow families first, so that no worker is left alone with one at the end.
-    groups.sort(key=lambda group: not families.get(group[0].family).neural)
+
+
+def train_all(
+    trainings: Sequence[Training], experiment: str, parent: str, workers: int, progress: Progress
+) -> Failed:
+    """Train, each in a run below `parent`, and say what came of it; return the failed ones and why."""
+    groups = _groups(trainings)
     failed = []
-    outcomes = executors.run_all(partial(train_in_runs, experiment, parent), groups, config.workers)
-    for group, outcome in console.track(outcomes, "training", len(groups)):
+    outcomes = executors.run_all(partial(train_in_runs, experiment, parent), groups, workers)
+    for group, outcome in progress(outcomes, len(groups)):
         results = [outcome] * len(group) if isinstance(outcome, Exception) else outcome
         for training, result in zip(group, results, strict=True):
             if isinstance(result, Exception):
@@ -75,7 +60,18 @@ def train_all(
     return failed
 
 
-def train_in_runs(experiment: str, parent: str, group: Sequence[Training]) -> list[str | HemoError]:
+def _groups(trainings: Sequence[Training]) -> list[Group]:
+    """Return the trainings by fits: a family that learns labels together has one for all of them."""
+    alone = [one for one in trainings if not families.get(one.family).together]
+    together = [one for one in trainings if families.get(one.family).together]
+    groups: list[Group] = [(one,) for one in alone]
+    for word in dict.fromkeys(one.word for one in together):
+        groups.append(tuple(one for one in together if one.word == word))
+    # The slow families first, so that no worker is left alone with one at the end.
+    return sorted(groups, key=lambda group: not families.get(group[0].family).neural)
+
+
+def train_in_runs(experiment: str, parent: str, group: Group) -> list[str | HemoError]:
     """Train one family on one label, or on all together, inside a run for each; return their metrics.
 
     Parameters
@@ -103,16 +99,7 @@ def train_in_runs(experiment: str, parent: str, group: Sequence[Training]) -> li
 
 def train_and_record(training: Training, run_id: str, trained: Trained | None = None) -> str:
     """Train, where that is not done, and log to a run; return the metrics in a line."""
-    return recording.record(trained or _train(training), training, run_id)
-
-
-def _train(training: Training) -> Trained:
-    if not families.get(training.family).together:
-        return train(training)
-    trained = train_together(training)[training.label]
-    if isinstance(trained, HemoError):
-        raise trained
-    return trained
+    return recording.record(trained or train_label(training), training, run_id)
 
 
 def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Failed:
@@ -127,6 +114,7 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Fail
         return []
     tags = {"stage": "group", "family": family, "dataset": config.dataset}
     with tracking.root_run(experiment, f"{family}/all labels", tags) as root:
-        failed = train_all(config, store, {family: params}, labels, experiment, root)
+        trainings = make_trainings(config, store, {family: params}, labels)
+        failed = train_all(trainings, experiment, root, config.workers, console.bar("training"))
         recording.note_group(root, family, config.dataset)
     return failed

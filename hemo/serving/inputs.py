@@ -12,6 +12,9 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
+from hemo.imaging.formats import format_names
+from hemo.slices.stacks import USUAL_THICKNESS, Geometry, Stack, choose, stack_codes
+
 if TYPE_CHECKING:
     from hemo.families.base import Images
     from hemo.imaging import RawSlice, Reduction
@@ -43,7 +46,7 @@ def read_inputs(table: pd.DataFrame, reductions: Iterable["Reduction"]) -> list[
         INVALID_PARAMETER_VALUE, which the scoring server answers with status 400, naming the row.
     """
     if "image" not in table.columns:
-        raise bad_request("no column 'image': send the bytes of one DICOM, PNG or JPEG file a row")
+        raise bad_request(f"no column 'image': send the bytes of one {format_names()} file a row")
     if not 0 < len(table) <= MAX_IMAGES:
         raise bad_request(f"{len(table)} images: send between 1 and {MAX_IMAGES}")
     studies = table["study"] if "study" in table.columns else [None] * len(table)
@@ -55,21 +58,85 @@ def read_inputs(table: pd.DataFrame, reductions: Iterable["Reduction"]) -> list[
 
 
 def in_study_order(slices: Sequence["RawSlice"]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return an order of slices in which studies are whole and sorted by position, and each one's study.
+    """Return an order of slices in which stacks are whole and sorted by position, and each one's stack.
 
-    A slice that names no study is one of its own; slices without a position keep the order they came in.
+    Stacks are those of a store (see `hemo.slices.stacks`), and stacks of one study follow each other. A slice
+    that names no study is a stack of its own; slices that nothing orders keep the order they came in.
 
     Returns
     -------
     order : (n,)
         Rows of `slices`.
-    study : (n,)
-        In that order, the study as a number.
+    stack : (n,)
+        In that order, the stack as a number.
     """
-    study = [one.study or f"alone {row}" for row, one in enumerate(slices)]
-    position = [one.position if np.isfinite(one.position) else row for row, one in enumerate(slices)]
-    order = np.array(sorted(range(len(slices)), key=lambda row: (study[row], position[row])), np.intp)
-    return order, np.asarray(pd.factorize(np.array(study, object)[order])[0], np.intp)
+    study = np.array([one.study or f"alone {row}" for row, one in enumerate(slices)], object)
+    series = [f"{name}\0{one.series}" for name, one in zip(study, slices, strict=True)]
+    unknown = (np.nan, np.nan, np.nan)
+    stack = stack_codes(
+        Geometry(
+            series=pd.factorize(np.array(series, object))[0],
+            normal=np.array([one.normal or unknown for one in slices], float).reshape(-1, 3),
+            acquisition=pd.factorize(np.array([one.acquisition for one in slices], object))[0],
+            position=np.array([one.position for one in slices]),
+            number=np.array([one.number for one in slices], int),
+            time=np.array([one.time for one in slices]),
+        )
+    )
+    keys = [(study[row], stack[row], *_place(one), row) for row, one in enumerate(slices)]
+    order = np.array(sorted(range(len(slices)), key=keys.__getitem__), np.intp)
+    return order, np.asarray(pd.factorize(stack[order])[0], np.intp)
+
+
+def which_answer(slices: Sequence["RawSlice"], thickness: float | None) -> list[str]:
+    """Return for each slice why its stack does not answer for its study; "" where it does.
+
+    Of a study's stacks one answers, by the rule of `hemo.slices.stacks.choose`. Pictures, which name no
+    series and no orientation, answer too: whoever sends them says what they belong to.
+
+    Parameters
+    ----------
+    slices
+        Of any studies, in any order; their stacks are those of `in_study_order`.
+    thickness
+        Slice thickness in millimetres that the model learned from; routine head CT's where None.
+    """
+    order, stack = in_study_order(slices)
+    study = np.array([slices[row].study or f"alone {row}" for row in order], object)
+    described = np.array([bool(slices[row].series or slices[row].normal) for row in order], bool)
+    result = [""] * len(slices)
+    for name in dict.fromkeys(study.tolist()):
+        here = (study == name) & described
+        codes = np.unique(stack[here])
+        if len(codes) < 2:
+            continue
+        members = [order[stack == code] for code in codes]
+        found = [_as_stack([slices[row] for row in rows]) for rows in members]
+        _, why = choose(found, USUAL_THICKNESS if thickness is None else thickness)
+        for rows, reason in zip(members, why, strict=True):
+            for row in rows:
+                result[row] = reason
+    return result
+
+
+def _as_stack(slices: Sequence["RawSlice"]) -> Stack:
+    first = slices[0]
+    return Stack.of(
+        np.array([one.position for one in slices]),
+        np.array([one.normal[2] if one.normal else np.nan for one in slices]),
+        np.array([one.thickness for one in slices]),
+        np.array([one.time for one in slices]),
+        first.kernel,
+        first.image_type[:1] == ("DERIVED",),
+        first.body_part.upper(),
+    )
+
+
+def _place(one: "RawSlice") -> tuple[float, ...]:
+    """Return what orders a slice within its stack: position, number and time; what is unknown comes last."""
+    return tuple(
+        value if np.isfinite(value) else np.inf for value in (one.position, float(one.number), one.time)
+    )
 
 
 def bad_request(message: str) -> MlflowException:
@@ -109,14 +176,18 @@ def _read_one(row: int, image: Any, study: Any, reductions: Iterable["Reduction"
 
 def _from_array(array: NDArray[Any]) -> "RawSlice":
     from hemo import imaging
-    from hemo.imaging.raster import LARGEST
+    from hemo.imaging.raster import LARGEST, SMALLEST
 
-    if array.ndim != 2 or min(array.shape) < 2 or max(array.shape) > LARGEST:
-        raise imaging.Excluded(f"is an array of shape {array.shape}: give (height, width)")
-    if array.dtype == np.uint8:
-        return imaging.RawSlice(array, hu=False)
-    if array.dtype.kind not in "if" or not np.isfinite(array).all():
+    gray = array.dtype == np.uint8
+    if not gray and (array.dtype.kind not in "if" or not np.isfinite(array).all()):
         raise imaging.Excluded(f"is an array of {array.dtype}: give uint8 gray or finite float32 HU")
+    if array.ndim != 2 or min(array.shape) < SMALLEST or max(array.shape) > LARGEST:
+        sizes = f"(height, width), each of {SMALLEST} to {LARGEST}"
+        raise imaging.Excluded(f"is an array of shape {array.shape}: give {sizes}")
+    if gray:
+        return imaging.RawSlice(np.ascontiguousarray(array), hu=False)
+    if np.abs(array).max() > np.finfo(np.float32).max:
+        raise imaging.Excluded(f"is an array of numbers up to {np.abs(array).max():g}: give HU")
     return imaging.RawSlice(array.astype(np.float32), hu=True)
 
 
@@ -124,7 +195,7 @@ def _with_neighbours(images: "Images", slices: Sequence["RawSlice"], reach: int)
     """Join neighbouring slices as channels, as `hemo.slices.store` does; a slice of no study stands alone."""
     from hemo.slices.context import neighbour_rows
 
-    order, study = in_study_order(slices)
-    around = order[neighbour_rows(pd.DataFrame({"study": study}), np.argsort(order), reach)]
+    order, stack = in_study_order(slices)
+    around = order[neighbour_rows(stack, np.argsort(order), reach)]
     stacked = np.moveaxis(images[around], 1, 3)
     return np.ascontiguousarray(stacked).reshape(*images.shape[:3], -1)

@@ -16,7 +16,7 @@ from mlflow.pyfunc import PythonModel
 from numpy.typing import NDArray
 
 from hemo.labels import LABELS, SUBTYPES
-from hemo.serving.inputs import in_study_order, read_inputs, reduced
+from hemo.serving.inputs import in_study_order, read_inputs, reduced, which_answer
 
 if TYPE_CHECKING:
     from hemo.evaluation.calibration import Calibrator
@@ -31,7 +31,10 @@ ANY_RULE = (
 
 OWN_RULE = "What the classifier of `any` says itself is in `any_own_probability`."
 
-STUDY_RULE = "A study's probability is the largest of its slices'; it is positive where any of its slices is."
+STUDY_RULE = (
+    "A study's probability is the largest of its slices'; it is positive where any of its slices is. Of "
+    "several stacks one answers; `why_not` says of the others' slices why theirs does not."
+)
 """How slices are summed up to studies."""
 
 
@@ -55,6 +58,8 @@ class Member:
         What makes its probabilities calibrated ones; None where they are not calibrated.
     override
         The reason with which a person let it pass although the gate refused it; empty where it passed.
+    thickness
+        Slice thickness in millimetres that it learned from; None where unknown.
     """
 
     label: str
@@ -65,6 +70,7 @@ class Member:
     classifier: "Classifier"
     calibrator: "Calibrator | None" = None
     override: str = ""
+    thickness: float | None = None
 
     @classmethod
     def load(cls, folder: Path, version: str = "", override: str = "") -> "Member":
@@ -84,6 +90,7 @@ class Member:
             classifier=families.load(folder / "fitted"),
             calibrator=Calibrator.from_json(calibrator) if calibrator else None,
             override=override,
+            thickness=facts.get("thickness"),
         )
 
     @property
@@ -127,7 +134,7 @@ class ServedClassifier(PythonModel):
 class ServedPanel(PythonModel):
     """The production classifiers together, one of each label that has one.
 
-    Input: a table with the column `image`, the bytes of a DICOM, PNG, JPEG or TIFF file (base64 over HTTP);
+    Input: a table with the column `image`, the bytes of a file of one slice (base64 over HTTP);
     in Python also a path or an array (uint8 gray, or int16 or float HU), and optionally `study`, which
     groups slices (DICOM bytes carry it themselves). Output: a row an image; see `tabulate`.
     """
@@ -146,6 +153,12 @@ class ServedPanel(PythonModel):
     def reductions(self) -> set["Reduction"]:
         """The ways in which the members' slices are made."""
         return {member.reduction for member in self.members}
+
+    @property
+    def thickness(self) -> float | None:
+        """Slice thickness in millimetres that the members learned from, None where unknown."""
+        known = [member.thickness for member in self.members if member.thickness is not None]
+        return float(np.median(known)) if known else None
 
     @property
     def overridden(self) -> list[str]:
@@ -169,7 +182,8 @@ class ServedPanel(PythonModel):
             if member.reduction not in images:
                 images[member.reduction] = reduced(ordered, member.reduction)
             probabilities[member.label] = member.probability(images[member.reduction], study)[back]
-        return tabulate(probabilities, self.members, [one.study for one in slices])
+        why_not = which_answer(slices, self.thickness)
+        return tabulate(probabilities, self.members, [one.study for one in slices], why_not)
 
     def attribution(
         self, label: str, slices: Sequence["RawSlice"], rows: NDArray[np.intp]
@@ -181,7 +195,10 @@ class ServedPanel(PythonModel):
 
 
 def tabulate(
-    probabilities: dict[str, NDArray[np.float64]], members: Sequence[Member], studies: Sequence[str]
+    probabilities: dict[str, NDArray[np.float64]],
+    members: Sequence[Member],
+    studies: Sequence[str],
+    why_not: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Put the members' probabilities together, consistently.
 
@@ -193,13 +210,15 @@ def tabulate(
         For operating points and versions.
     studies : sequence of str
         The study of each slice; empty where unknown.
+    why_not : sequence of str, optional
+        Why a slice's stack does not answer for its study; empty where it does, as all do by default.
 
     Returns
     -------
     DataFrame
         For each label `LABEL_probability`, `LABEL_decision` and `LABEL_version` (see `ANY_RULE`); where any
         slice has a study also `study` (a short digest of the identifier, or the word given),
-        `study_LABEL_probability` and `study_LABEL_decision` (see `STUDY_RULE`).
+        `why_not`, `study_LABEL_probability` and `study_LABEL_decision` (see `STUDY_RULE`).
     """
     threshold = {member.label: member.threshold for member in members}
     decisions = {label: p >= threshold[label] for label, p in probabilities.items()}
@@ -218,16 +237,18 @@ def tabulate(
         columns["any_own_probability"] = probabilities["any"]
     if any(studies):
         columns["study"] = list(studies)
+        columns["why_not"] = list(why_not or [""] * len(studies))
+        answers = np.array([not reason for reason in columns["why_not"]])
         # A slice that names no study is one of its own.
         one = pd.factorize(np.array([study or row for row, study in enumerate(studies)], object))[0]
         for label in probabilities:
-            columns[f"study_{label}_probability"] = _largest(shown[label], one)
-            columns[f"study_{label}_decision"] = _largest(decisions[label], one)
+            columns[f"study_{label}_probability"] = _largest(shown[label], one, answers)
+            columns[f"study_{label}_decision"] = _largest(decisions[label], one, answers)
     return pd.DataFrame(columns)
 
 
-def _largest(values: NDArray[Any], group: NDArray[np.intp]) -> NDArray[Any]:
-    """Return for each value the largest of its group."""
+def _largest(values: NDArray[Any], group: NDArray[np.intp], answers: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return for each value the largest of its group among those that answer."""
     largest = np.zeros(group.max() + 1, values.dtype)  # neither probabilities nor decisions are below 0
-    np.maximum.at(largest, group, values)
+    np.maximum.at(largest, group[answers], values[answers])
     return largest[group]

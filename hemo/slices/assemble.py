@@ -1,29 +1,46 @@
 """From the shards' records and a label table to a store's index, exclusions and digest."""
 
-import json
-import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
-from hemo.slices.ordering import IMAGE, ROWS, content_digest, hashes, order_of
-from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.records import RECORD
-from hemo.slices.shards import durable, sync_folder
+from hemo.slices.arrange import (
+    GEOMETRY,
+    NORMAL,
+    in_order,
+    once_more,
+    one_patient_a_study,
+    stacks_of,
+    which_answer,
+)
+from hemo.slices.changes import Present, outdated
+from hemo.slices.labelling import label_rows, labels_of
+from hemo.slices.matching import Records
+from hemo.slices.ordering import IMAGE, content_digest, hashes, order_of
 
 Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""
+
+KEPT = [
+    "slice_id", "patient", "study", "study_uid", "known", "thickness", "digest", "image", "row", *GEOMETRY,
+]  # fmt: skip
+"""Columns of the records that an index is made of."""
+
+ROUGH = ["thickness", "time", *NORMAL]
+"""Columns that need no more than four bytes."""
+
+JUDGED = ["kernel", "derived", "body"]
+"""Further ones by which one of a study's stacks is chosen."""
 
 
 @dataclass(frozen=True)
@@ -38,74 +55,73 @@ class Assembled:
         Files and reasons.
     unmatched
         Ids of label rows that no image answers to.
+    matched
+        How many slices the label table says something of.
     digest
         The content's digest.
     patients_known
         Whether every slice names its patient.
+    notes
+        What was assumed and what changed, a sentence each, with the number of slices or files it is of.
+    thickness
+        Median slice thickness in millimetres; NaN where unknown.
     """
 
     index: pd.DataFrame
     exclusions: pd.DataFrame
     unmatched: list[str]
+    matched: int
     digest: str
     patients_known: bool
+    notes: dict[str, int]
+    thickness: float
 
 
 @dataclass(frozen=True)
-class _Lookup:
-    """Rows of a label table by the keyed hashes of their ids, in rising order."""
+class Answering:
+    """Which stacks of a study are kept: all, or the one that answers for it (see `hemo.slices.stacks`).
 
-    hashes: NDArray[np.int64]
-    rows: NDArray[np.intp]
+    Attributes
+    ----------
+    best
+        Whether only that one.
+    thickness
+        Slice thickness in millimetres that is wanted; that of routine head CT where None.
+    """
 
-    @classmethod
-    def of(cls, labels: LabelTable, key: bytes) -> Self:
-        hashes = np.fromiter((keyed_hash(key, name) for name in labels.ids), np.int64, len(labels.ids))
-        order = np.argsort(hashes)
-        return cls(hashes[order], order)
-
-    def match(self, names: pa.ChunkedArray) -> NDArray[np.int32]:
-        """Return the row of the label table that each slice answers to, -1 for none."""
-        flat = names.combine_chunks()
-        values = flat.flatten().to_numpy(zero_copy_only=False)
-        place = np.searchsorted(self.hashes, values)
-        place[place == len(self.hashes)] = 0
-        result = np.full(len(flat), -1, np.int32)
-        slices = np.repeat(np.arange(len(flat)), np.diff(flat.offsets.to_numpy()))
-        # Backwards, so that a slice's first name has the last word.
-        hits = np.flatnonzero(self.hashes[place] == values)[::-1]
-        result[slices[hits]] = self.rows[place[hits]]
-        return result
+    best: bool = False
+    thickness: float | None = None
 
 
-def _read(paths: Sequence[Path], labels: LabelTable | None, key: bytes) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the slices of all shards, with the row of the label table each answers to, and the excluded.
+def _read(
+    paths: Sequence[Path], records: Records, further: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, Counter[str]]:
+    """Return the slices of all shards that count, the excluded files that count, and notes.
 
     Shard by shard, since names that a slice may have take more room than all that is kept of it.
     """
-    lookup = None if labels is None else _Lookup.of(labels, key)
-    columns = [name for name in RECORD.names if name != "source" and (name != "names" or lookup)]
     slices, excluded = [], []
-    for path in paths:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            table = file.read(columns, use_threads=False)
+    notes: Counter[str] = Counter()
+    columns = [*KEPT, *further, "file", "reason", "notes"]
+    for path, table in zip(paths, records.read(columns), strict=True):
         out = pc.less(table["row"], 0)
         excluded.append(table.filter(out).select(["file", "reason"]))
         table = table.filter(pc.invert(out))
-        rows = np.full(len(table), -1, np.int32) if lookup is None else lookup.match(table["names"])
+        for one in pc.value_counts(table["notes"]).to_pylist():
+            for sentence in (one["values"] or "").split("\n"):
+                notes[sentence] += one["counts"] if sentence else 0
         shard = np.full(len(table), int(path.stem), np.int32)
-        further = {
-            "shard": shard,
-            "label_row": rows,
-            **dict(zip(IMAGE, hashes(table["image"]).T, strict=True)),
-        }
-        table = table.select([name for name in columns if name not in ("names", "file", "reason", "image")])
-        for name, values in further.items():
+        added = {"shard": shard, **dict(zip(IMAGE, hashes(table["image"]).T, strict=True))}
+        table = table.select([name for name in (*KEPT, *further) if name != "image"])
+        for name in ROUGH:
+            column = table.column_names.index(name)
+            table = table.set_column(column, name, table[name].cast(pa.float32()))
+        for name, values in added.items():
             table = table.append_column(name, pa.array(values))
         slices.append(table.combine_chunks())
     frame = pa.concat_tables(slices).to_pandas(split_blocks=True)
     del slices
-    return frame, pa.concat_tables(excluded).to_pandas()
+    return frame, pa.concat_tables(excluded).to_pandas(), +notes
 
 
 def _all_differ(names: pd.Series) -> bool:
@@ -140,12 +156,24 @@ def _drop_doubles(frame: pd.DataFrame) -> tuple[pd.DataFrame, Reasons]:
     return frame, reasons
 
 
+def _without(
+    frame: pd.DataFrame, rows: NDArray[np.intp], reasons: Sequence[str]
+) -> tuple[pd.DataFrame, Reasons]:
+    """Leave out some rows, each with its reason."""
+    names = frame["slice_id"].to_numpy(object)[rows]
+    keep = np.ones(len(frame), bool)
+    keep[rows] = False
+    return frame[keep], list(zip(names, reasons, strict=True))
+
+
 def assemble(
     paths: Sequence[Path],
     labels: LabelTable | None,
     previous: pd.DataFrame | None,
     reduction: Reduction,
     key: bytes,
+    present: Present | None = None,
+    answering: Answering = Answering(),
 ) -> Assembled:
     """Join records and labels into an index.
 
@@ -159,56 +187,98 @@ def assemble(
         The index before, whose names and labels stay where the table says nothing.
     reduction, key
         The store's.
+    present
+        The files that there are now; what is not as it was when it was read is left out.
+    answering
+        Which stacks of a study are kept.
     """
-    frame, excluded = _read(paths, labels, key)
+    old, changes = outdated(paths, present, previous)
+    current = ~old
+    by_number = labels is not None and labels.volumes is not None
+    further = [
+        *(JUDGED if answering.best else []),
+        *(["path"] if previous is not None else []),
+        *(["file_number", "many"] if by_number else []),
+    ]
+    frame, excluded, notes = _read(paths, Records(paths, current), further)
     pa.default_memory_pool().release_unused()
-    values = np.full((len(frame), len(LABELS)), UNLABELLED, np.int8)
-    unmatched: list[str] = []
-    if previous is not None:
-        before = previous.set_index(["shard", "row"]).reindex(
-            pd.MultiIndex.from_frame(frame[["shard", "row"]])
+    one_patient_a_study(frame)
+    frame["stack"] = stacks_of(frame)
+    frame = frame.drop(columns=["study_uid", "acquisition", *NORMAL[:2]])
+    reasons: Reasons = []
+    if len(twice := once_more(frame)):
+        frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
+    several = _several(frame)
+    if answering.best and several:
+        why = which_answer(frame, answering.thickness)
+        stack = frame["stack"].to_numpy()
+        out = np.flatnonzero(np.isin(stack, list(why)))
+        frame, others = _without(frame, out, [why[int(code)] for code in stack[out]])
+        reasons += others
+    elif several:
+        notes["slices are of studies with several stacks, kept apart (one of them with --series best)"] = (
+            several
         )
-        old = before["slice_id"].notna().to_numpy()
-        values[old] = before.loc[old, list(LABELS)].to_numpy(np.int8)
-        named = before["patient"].to_numpy() != frame["patient"].to_numpy()
-        frame.loc[old & named, "known"] = True  # by the table of that time
-        for column in ("slice_id", "patient"):
-            frame.loc[old, column] = before.loc[old, column].to_numpy()
+    order, equal = in_order(frame)
+    if equal:
+        notes["slices lie at the position of another of their stack: in the order of numbers and names"] = (
+            equal
+        )
+    frame["rank"] = np.empty(len(frame), np.int32)
+    frame.loc[frame.index[order], "rank"] = np.arange(len(frame), dtype=np.int32)
+    thickness = (
+        float(np.nanmedian(values)) if np.isfinite(values := frame["thickness"].to_numpy()).any() else np.nan
+    )
+    rows, refused = np.full(len(frame), -1, np.int32), dict[int, str]()
+    if labels is not None and len(frame):
+        rows, refused = label_rows(frame, paths, current, labels, key)
+    frame["label_row"] = rows
+    done = {*GEOMETRY, *further, "thickness"} - {"position", "number", "path"}
+    frame = frame.drop(columns=[name for name in frame if name in done])
+    values = labels_of(frame, labels, previous, changes, present, key)
+    notes.update(changes.sentences())
+    unmatched: list[str] = []
     if labels is not None:
-        matched = frame["label_row"].to_numpy()
-        found = matched >= 0
-        values[found] = labels.values[matched[found]]
-        unmatched = labels.ids[np.setdiff1d(np.arange(len(labels.ids)), matched)].tolist()
-        if labels.patients is not None:
-            codes = [pseudonym(key, "patient", name) for name in labels.patients[matched[found]]]
-            frame.loc[found, "patient"] = codes
-            frame.loc[found, "known"] = True
-        if labels.format in ("rsna", "wide"):
-            frame.loc[found, "slice_id"] = labels.ids[matched[found]]
-        elif found.any():  # the table's own name holds the patient's: keep the number behind it
-            numbers = [name.rpartition("/")[2] for name in labels.ids[matched[found]]]
-            frame.loc[found, "slice_id"] = frame.loc[found, "patient"] + "/" + numbers
+        lost = np.setdiff1d(np.arange(len(labels.ids)), frame["label_row"].to_numpy())
+        unmatched = labels.ids[lost].tolist()
     for number, label in enumerate(LABELS):
         frame[label] = values[:, number].copy()
+    matched = int((frame["label_row"] >= 0).sum())
+    if refused:
+        frame, others = _without(frame, np.array(list(refused), np.intp), list(refused.values()))
+        reasons += others
     frame, doubles = _drop_doubles(frame)
+    reasons += doubles
     patients_known = bool(frame["known"].all())
     images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
     order = order_of(frame, images)
-    exclusions = pd.concat([excluded, pd.DataFrame(doubles, columns=["file", "reason"])])
-    names = ["slice_id", "patient", "study", "position", "digest", *LABELS, "shard", "row"]
+    exclusions = pd.concat([excluded, pd.DataFrame(reasons, columns=["file", "reason"])])
+    names = ["slice_id", "patient", "study", "stack", "position", "digest", *LABELS, "shard", "row"]
     columns = {}
     for name in names:
         columns[name] = frame.pop(name).take(order).reset_index(drop=True)
         pa.default_memory_pool().release_unused()
+    columns["stack"] = pd.Series(pd.factorize(columns["stack"])[0].astype(np.int32))
     index = pd.DataFrame(columns, copy=False)
     images = images[order]
     return Assembled(
         index=index,
         exclusions=exclusions.sort_values(["file", "reason"]).reset_index(drop=True),
         unmatched=unmatched,
+        matched=matched,
         digest=content_digest(index, images, reduction),
         patients_known=patients_known,
+        notes=dict(notes),
+        thickness=thickness,
     )
+
+
+def _several(frame: pd.DataFrame) -> int:
+    """Return how many slices are of studies that have several stacks."""
+    study = pd.factorize(frame["study"])[0]
+    pairs = np.unique(np.stack([study, frame["stack"].to_numpy()], axis=1), axis=0)
+    stacks = np.bincount(pairs[:, 0], minlength=int(study.max(initial=-1)) + 1)
+    return int((stacks[study] > 1).sum()) if len(study) else 0
 
 
 def label_counts(index: pd.DataFrame) -> dict[str, dict[str, int]]:
@@ -223,38 +293,3 @@ def label_counts(index: pd.DataFrame) -> dict[str, dict[str, int]]:
             "patients": int(index["patient"][values == 1].nunique()),
         }
     return counts
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file by a temporary one beside it, so that it is never seen half written."""
-    partial = path.with_name(f"{path.name}.tmp")
-    with partial.open("w") as stream:
-        stream.write(text)
-        durable(stream)
-    os.replace(partial, path)
-    sync_folder(path.parent)
-
-
-def write_index(folder: Path, index: pd.DataFrame) -> None:
-    """Write a store's index."""
-    partial = folder / "index.parquet.tmp"
-    with partial.open("wb") as stream:
-        schema = pa.Schema.from_pandas(index, preserve_index=False)
-        # Dictionaries of values that hardly repeat take several times the memory of the rows.
-        with pq.ParquetWriter(stream, schema, use_dictionary=False) as writer:
-            for start in range(0, len(index), ROWS):
-                writer.write_table(pa.Table.from_pandas(index.iloc[start : start + ROWS], schema))
-        durable(stream)
-    os.replace(partial, folder / "index.parquet")
-
-
-def write_assembled(folder: Path, assembled: Assembled, facts: dict[str, Any]) -> None:
-    """Write index, exclusions and, last, `store.json`, which makes the store count as finished."""
-    write_index(folder, assembled.index)
-    replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
-    unmatched = folder / "unmatched.csv"
-    if assembled.unmatched:
-        replace_text(unmatched, pd.Series(assembled.unmatched, name="label_row").to_csv(index=False))
-    else:
-        unmatched.unlink(missing_ok=True)
-    replace_text(folder / "store.json", json.dumps(facts, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What is around a slice: its study, its neighbours in the order of positions, its other labels."""
+"""What is around a slice: its stack, its neighbours in the order of positions, its other labels."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -10,47 +10,47 @@ from numpy.typing import NDArray
 from hemo.labels import LABELS
 
 
-def study_numbers(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Return the study of some rows of a store's index as a number, (n,)."""
-    return pd.factorize(index["study"])[0][rows]
-
-
 def label_table(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.int8]:
-    """Return all labels of some rows of a store's index, (n, 6) in the order of `LABELS`; -1: unknown."""
+    """Return the labels of some rows of a store's index, (n, labels) as in `LABELS`; -1 where unknown."""
     return index[list(LABELS)].to_numpy(np.int8)[rows]
 
 
-def whole_studies(index: pd.DataFrame, at_most: int) -> Iterator[NDArray[np.intp]]:
-    """Yield the rows of a store's index in order, whole studies at a time.
+def whole_stacks(stack: NDArray[np.integer], at_most: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the rows of a store in order, whole stacks at a time.
 
     Parameters
     ----------
-    index
-        A study's slices follow each other.
+    stack
+        The stack of every slice as a number (see `SliceStore.stack`).
     at_most
-        Rows at a time; a study that has more comes by itself.
+        Rows at a time; a stack that has more comes by itself.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in whole_stacks(np.array([0, 0, 1, 1, 1, 2]), at_most=3)]
+    [[0, 1], [2, 3, 4], [5]]
     """
-    rows = np.arange(len(index))
-    code = study_numbers(index, rows)
-    borders = np.r_[np.flatnonzero(np.r_[True, code[1:] != code[:-1]])[: len(index)], len(index)]
+    rows = np.arange(len(stack))
+    borders = np.r_[np.flatnonzero(np.r_[True, stack[1:] != stack[:-1]])[: len(stack)], len(stack)]
     start = 0
     for border, following in pairwise(borders):
         if following - start > at_most and border > start:
             yield rows[start:border]
             start = border
-    if start < len(index):
+    if start < len(stack):
         yield rows[start:]
 
 
-def neighbour_rows(index: pd.DataFrame, rows: NDArray[np.integer], reach: int) -> NDArray[np.intp]:
+def neighbour_rows(stack: NDArray[np.integer], rows: NDArray[np.integer], reach: int) -> NDArray[np.intp]:
     """Return the rows around some rows, from the lowest neighbour to the highest.
 
-    At the ends of a study the last slice stands in for those beyond it.
+    At the ends of a stack the last slice stands in for those beyond it.
 
     Parameters
     ----------
-    index
-        A store's index: a study's slices follow each other in the order of their positions.
+    stack
+        The stack of every slice as a number; a stack's slices follow each other in the order of their
+        positions.
     rows
         Row numbers, (n,).
     reach
@@ -58,11 +58,16 @@ def neighbour_rows(index: pd.DataFrame, rows: NDArray[np.integer], reach: int) -
 
     Returns
     -------
-    Row numbers, (n, 2 reach + 1); the middle column is `rows`.
+    array
+        Row numbers, intp (n, 2 reach + 1); the middle column is `rows`.
+
+    Examples
+    --------
+    >>> neighbour_rows(np.array([0, 0, 1]), np.array([0, 1, 2]), 1).tolist()
+    [[0, 0, 1], [0, 1, 1], [2, 2, 2]]
     """
-    code = pd.factorize(index["study"])[0]
-    starts = np.flatnonzero(np.r_[True, code[1:] != code[:-1]])
-    ends = np.r_[starts[1:], len(code)] - 1
+    starts = np.flatnonzero(np.r_[True, stack[1:] != stack[:-1]])
+    ends = np.r_[starts[1:], len(stack)] - 1
     run = np.searchsorted(starts, rows, side="right") - 1
     around = np.asarray(rows)[:, None] + np.arange(-reach, reach + 1)
     return np.clip(around, starts[run][:, None], ends[run][:, None]).astype(np.intp)

@@ -46,8 +46,9 @@ def count(pseudonyms: pd.Series) -> int:
 
 
 def _codes(pseudonyms: pd.Series) -> NDArray[np.int32]:
-    """Return a number from 0 for each of some pseudonyms, in the order in which they first come."""
-    return pd.factorize(_numbers(pseudonyms))[0].astype(np.int32)
+    """Return a number from 0 for each of some pseudonyms or numbers, in the order of their first coming."""
+    numbers = pseudonyms if pd.api.types.is_integer_dtype(pseudonyms.dtype) else _numbers(pseudonyms)
+    return pd.factorize(numbers)[0].astype(np.int32)
 
 
 def _ranks(images: Hashes, codes: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -66,18 +67,19 @@ def _ranks(images: Hashes, codes: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def order_of(frame: pd.DataFrame, images: Hashes) -> NDArray[np.intp]:
-    """Return the order of slices by patient, study and position, that no name, path or key decides.
+    """Return the order of slices by patient, study, stack and `rank` in it, that no path or key decides.
 
-    Patients and studies follow the digest of their images.
+    Patients, studies and stacks follow the digest of their images; `rank` is the order within stacks.
     """
-    position = frame["position"].to_numpy()
-    study, patient = _codes(frame["study"]), _codes(frame["patient"])
-    first, second = images.T
-    order = np.lexsort((second, first, position, study))
+    rank = frame["rank"].to_numpy()
+    patient, study, stack = (_codes(frame[name]) for name in ("patient", "study", "stack"))
+    order = np.lexsort((rank, stack))
+    by_stack = _ranks(images[order], stack[order])[stack]
+    order = np.lexsort((rank, stack, by_stack, study))
     by_study = _ranks(images[order], study[order])[study]
     order = order[np.lexsort((by_study[order], patient[order]))]
     by_patient = _ranks(images[order], patient[order])[patient]
-    return np.lexsort((second, first, position, study, by_study, patient, by_patient))
+    return np.lexsort((rank, stack, by_stack, study, by_study, patient, by_patient))
 
 
 def content_digest(index: pd.DataFrame, images: Hashes, reduction: Reduction) -> str:
@@ -87,6 +89,6 @@ def content_digest(index: pd.DataFrame, images: Hashes, reduction: Reduction) ->
     for start in range(0, len(images), ROWS):
         hasher.update(_texts(images[start : start + ROWS]))
     hasher.update(np.stack([index[label].to_numpy(np.int8) for label in LABELS], axis=1).data)
-    for group in ("patient", "study"):
+    for group in ("patient", "study", "stack"):
         hasher.update(_codes(index[group]).astype("<i4").tobytes())
     return hasher.hexdigest()

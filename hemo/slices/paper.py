@@ -1,6 +1,6 @@
 """The seed paper's sample and split: by slice, balanced per label. For comparison with the paper only.
 
-Slices of one patient fall on both sides of such a split, which inflates every figure on real data.
+Slices of one patient fall on both sides of such a split, which inflates every metric on real data.
 """
 
 import numpy as np

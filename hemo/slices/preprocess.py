@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,27 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
-from hemo.labels import read_labels
-from hemo.slices.assemble import Assembled, assemble, label_counts, replace_text, write_assembled
+from hemo.slices.assemble import (
+    Answering,
+    Assembled,
+    assemble,
+    label_counts,
+)
+from hemo.slices.changes import Present
+from hemo.slices.label_tables import read_labels
+from hemo.slices.names import readable
 from hemo.slices.ordering import count
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
-from hemo.slices.shards import Task, shard_path, sync_folder
+from hemo.slices.records import path_hash
+from hemo.slices.shards import ShardTask, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
 from hemo.slices.workers import locked, started, write_shards
+from hemo.slices.writing import replace_text, write_assembled
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128
@@ -48,6 +58,8 @@ class Summary:
         Label rows without an image.
     duplicates
         Rows of the label table that repeated another.
+    notes
+        What was assumed and what changed, a sentence each, with the number of slices or files it is of.
     """
 
     store: SliceStore
@@ -56,6 +68,7 @@ class Summary:
     unlabelled: int
     unmatched: int
     duplicates: int
+    notes: dict[str, int]
 
 
 def preprocess(
@@ -65,6 +78,7 @@ def preprocess(
     reduction: Reduction | None = None,
     *,
     labels_format: str | None = None,
+    answering: Answering | None = None,
     workers: int = 1,
     key: str | Path | None = None,
     progress: Callable[[Iterator[None], int], Iterator[None]] | None = None,
@@ -83,6 +97,8 @@ def preprocess(
         How slices become small arrays; a store's own where None, or the default for a new one.
     labels_format
         Form of the label table; told from its header where None.
+    answering
+        Which stacks of a study are kept; what the store was made with where None, or all for a new one.
     workers
         Processes that decode.
     key
@@ -93,7 +109,8 @@ def preprocess(
     Raises
     ------
     HemoError
-        For absent or unusable input, or a store made with other options. Unusable files are excluded instead.
+        For absent or unusable input, a label table of which not one row matches, or a store made with other
+        options. Unusable files are excluded instead.
     """
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps twice of what it once held
     images, store = Path(images), Path(store)
@@ -103,6 +120,7 @@ def preprocess(
     if facts is None and store.is_dir() and {path.name for path in store.iterdir()} - begun:
         raise HemoError(f"{store}: holds something else than a slice store: give another folder with --store")
     chosen = _agreed(store, facts, reduction)
+    kept = _agreed_on_stacks(store, facts, answering)
     with started(workers) as pool:
         sources = find_sources(images, chosen.windows)
         secret = load_or_make_key(Path(key) if key else key_path(store), make=facts is None)
@@ -111,12 +129,22 @@ def preprocess(
         shards = store / "shards"
         shards.mkdir(parents=True, exist_ok=True)
         with _alone(store, shards):
-            basis = {"schema": SCHEMA, "reduction": chosen.to_json(), "key": fingerprint(secret)}
+            basis = {
+                "schema": SCHEMA,
+                "reduction": chosen.to_json(),
+                "series": "best" if kept.best else "all",
+                "wanted_thickness": kept.thickness,
+                "key": fingerprint(secret),
+            }
             if facts is None:
                 replace_text(store / "store.json", json.dumps(basis, indent=2) + "\n")
             done = _finished(store, shards)
-            tasks = _tasks(_fresh(sources, done, secret), done, shards, chosen, secret)
-            del sources
+            first = 1 + max((int(path.stem) for path in done), default=-1)
+            states = _states(sources, secret) if done else np.empty(0, np.int64)
+            present = _present(images, sources, states, first, secret) if done else None
+            tasks = _tasks(_fresh(sources, states, done), first, shards, chosen, secret)
+            examples = [f"{one.below}/{one.file}".lstrip("/") for one in sources[:: -(-len(sources) // 3)]]
+            del sources, states
             pa.default_memory_pool().release_unused()  # of all the process holds, where it is glibc
             decoded = sum(len(task.sources) for task in tasks)
             ticks = write_shards(tasks, workers, pool)
@@ -126,10 +154,15 @@ def preprocess(
             finished = facts is not None and "digest" in facts
             previous = pd.read_parquet(store / "index.parquet") if finished else None
             pa.default_memory_pool().release_unused()
-            result = assemble(_finished(store, shards), table, previous, chosen, secret)
+            try:
+                result = assemble(_finished(store, shards), table, previous, chosen, secret, present, kept)
+            except HemoError as fault:
+                raise HemoError(f"{labels}: {fault}") from None
             if len(result.index) == 0:
                 number, reason = len(result.exclusions), result.exclusions["reason"].iloc[0]
                 raise HemoError(f"{images}: no usable slice ({number} excluded, first: {reason})")
+            if table is not None and result.matched == 0:
+                raise HemoError(_nothing_matches(str(labels), images, table.ids.tolist(), examples, result))
             facts = {**basis, **_facts(result)}
             pa.default_memory_pool().release_unused()
             write_assembled(store, result, facts)
@@ -140,6 +173,26 @@ def preprocess(
         unlabelled=facts["labels"]["any"]["unlabelled"],
         unmatched=len(result.unmatched),
         duplicates=0 if table is None else table.duplicates,
+        notes=result.notes,
+    )
+
+
+def _nothing_matches(
+    labels: str, images: Path, ids: Sequence[str], examples: Sequence[str], result: Assembled
+) -> str:
+    """Return what to say where not one row of a table names an image."""
+    refused = [
+        str(reason) for reason in result.exclusions["reason"] if str(reason).startswith("its volume's label")
+    ]
+    if refused:
+        return (
+            f"{labels}: no row could be given to a slice of {images}: {refused[0]}: name the images by file"
+        )
+    rows = ", ".join(map(str, ids[:: -(-len(ids) // 3)]))
+    files = ", ".join(map(readable, examples))
+    return (
+        f"{labels}: not one row names an image of {images}: rows such as {rows}; images such as {files}: "
+        "name them by file, path, SOPInstanceUID, or volume and slice number"
     )
 
 
@@ -154,6 +207,16 @@ def _agreed(store: Path, facts: dict[str, Any] | None, reduction: Reduction | No
         raise HemoError(
             f"{store}: made with {name} {theirs[name]}, not {ours[name]}: use its options, or another --store"
         )
+    return made
+
+
+def _agreed_on_stacks(store: Path, facts: dict[str, Any] | None, answering: Answering | None) -> Answering:
+    """Return which stacks store and caller agree to keep."""
+    if facts is None:
+        return answering or Answering()
+    made = Answering(facts["series"] == "best", facts["wanted_thickness"])
+    if answering is not None and answering.best != made.best:
+        raise HemoError(f"{store}: made with --series {facts['series']}: use that, or another --store")
     return made
 
 
@@ -183,22 +246,30 @@ def _finished(store: Path, shards: Path) -> list[Path]:
     return records
 
 
-def _fresh(sources: list[Source], done: list[Path], key: bytes) -> list[Source]:
+def _states(sources: list[Source], key: bytes) -> NDArray[np.int64]:
+    """Return the keyed hash of each source's files as they are now."""
+    return np.fromiter((keyed_hash(key, one.state().hex()) for one in sources), np.int64, len(sources))
+
+
+def _present(images: Path, sources: list[Source], states: NDArray[np.int64], new: int, key: bytes) -> Present:
+    """Return what is on disk now, as records know it."""
+    paths = np.fromiter((path_hash(key, source) for source in sources), np.int64, len(sources))
+    folder = 0 if images.is_file() else keyed_hash(key, str(images.resolve()))
+    return Present(np.sort(states), np.sort(paths), folder, new)
+
+
+def _fresh(sources: list[Source], states: NDArray[np.int64], done: list[Path]) -> list[Source]:
     """Return the sources that no finished shard was made from."""
     if not done:
         return sources
     seen = np.concatenate([pq.read_table(path, columns=["source"])["source"].to_numpy() for path in done])
-    hashes = np.fromiter(
-        (keyed_hash(key, source.state().hex()) for source in sources), np.int64, len(sources)
-    )
-    return [source for source, known in zip(sources, np.isin(hashes, seen), strict=True) if not known]
+    return [source for source, known in zip(sources, np.isin(states, seen), strict=True) if not known]
 
 
-def _tasks(fresh: list[Source], done: list[Path], shards: Path, chosen: Reduction, key: bytes) -> list[Task]:
+def _tasks(fresh: list[Source], first: int, shards: Path, chosen: Reduction, key: bytes) -> list[ShardTask]:
     """Return what is left to do: shards of the sources that no finished one was made from."""
-    first = 1 + max((int(path.stem) for path in done), default=-1)
     return [
-        Task(first + number, shards, Packed.of(chunk), chosen, key)
+        ShardTask(first + number, shards, Packed.of(chunk), chosen, key)
         for number, chunk in enumerate(_chunks(fresh))
     ]
 
@@ -219,5 +290,7 @@ def _facts(result: Assembled) -> dict[str, Any]:
         "labels": label_counts(result.index),
         "excluded": {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()},
         "unmatched": len(result.unmatched),
+        "notes": result.notes,
+        "thickness": None if np.isnan(result.thickness) else result.thickness,
         "digest": result.digest,
     }

@@ -55,11 +55,22 @@ def fingerprint(key: bytes) -> str:
 
 @functools.lru_cache(maxsize=1024)  # a patient's slices come one after another
 def pseudonym(key: bytes, kind: str, identifier: str) -> str:
-    """Return 16 hexadecimal digits for a patient's or study's identifier (HMAC-SHA256, RFC 2104)."""
-    return hmac.digest(key, f"{kind}\0{identifier}".encode(), "sha256").hex()[:16]
+    """Return 16 hexadecimal digits for a patient's or study's identifier (HMAC-SHA256, RFC 2104).
+
+    Examples
+    --------
+    >>> pseudonym(b"a key of 16 bytes", "patient", "007")
+    'cb32c13142adba11'
+    >>> pseudonym(b"some other key  ", "patient", "007")
+    'a918db382faba319'
+    """
+    text = f"{kind}\0{identifier}".encode("utf-8", "surrogateescape")
+    return hmac.digest(key, text, "sha256").hex()[:16]
 
 
 def keyed_hash(key: bytes, text: str) -> int:
     """Return a keyed 64-bit number for a text, to compare names without keeping them."""
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=key[:64], person=b"hemo name").digest()
+    digest = hashlib.blake2b(
+        text.encode("utf-8", "surrogateescape"), digest_size=8, key=key[:64], person=b"hemo name"
+    ).digest()
     return int.from_bytes(digest, "little", signed=True)

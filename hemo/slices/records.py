@@ -1,28 +1,54 @@
 """What is kept of each slice beside its image, and of each excluded file: the record of a shard."""
 
+import math
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from hemo.labels import plain
+from hemo.slices.arrays import array
+from hemo.slices.names import normalized, plain, readable, without_zeros
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
-from hemo.slices.sources import Source
+from hemo.slices.sources import WINDOW_FOLDERS, Source
+
+if TYPE_CHECKING:
+    from hemo.imaging.raw import RawSlice
 
 RECORD: Final = pa.schema(
     [
         ("source", pa.int64()),  # keyed hash of the files and their state
+        ("path", pa.int64()),  # keyed hash of the files' paths
+        ("folders", pa.list_(pa.int64())),  # keyed hashes of all folders above, absolute
         ("slice_id", pa.string()),
-        ("names", pa.list_(pa.int64())),  # keyed hashes of what a label table may call it
+        ("names", pa.list_(pa.int64())),  # keyed hashes of what an image is called (see `NAMES`)
+        ("tails", pa.list_(pa.int64())),  # of the folders above by their last parts (see `tails`)
+        ("volumes", pa.list_(pa.int64())),  # of what its volume is called (see `VOLUMES`)
         ("patient", pa.string()),  # pseudonyms
         ("study", pa.string()),
+        ("study_uid", pa.int64()),  # keyed hash of the StudyInstanceUID, 0 where there is none
         ("known", pa.bool_()),  # whether the source names its patient
+        ("series", pa.int64()),  # keyed hash of the series, or of the folder
+        ("acquisition", pa.int64()),  # keyed hash, 0 where there is but one
+        ("normal_x", pa.float64()),
+        ("normal_y", pa.float64()),
+        ("normal_z", pa.float64()),
+        ("time", pa.float64()),  # seconds of the day
         ("position", pa.float64()),
+        ("number", pa.int32()),  # InstanceNumber, or the number in a file that holds many
+        (
+            "file_number",
+            pa.int32(),
+        ),  # the number in the file's name that counts slices, -1 where there is none
+        ("many", pa.bool_()),  # whether it is one of many slices of a file
+        ("thickness", pa.float64()),
+        ("kernel", pa.string()),
+        ("derived", pa.bool_()),
+        ("body", pa.string()),
+        ("notes", pa.string()),  # a line each
         ("digest", pa.string()),  # of the source's bytes
         ("image", pa.string()),  # of the reduced image
         ("row", pa.int32()),  # in the shard, -1 where excluded
@@ -31,17 +57,25 @@ RECORD: Final = pa.schema(
     ]
 )
 
+NAMES: Final = ("uid", "slice", "file", "stem")
+"""What an image may be called: SOPInstanceUID, name of the slice, of its file, and that without suffix.
+
+Their hashes come twice: of the names as they are, then of the names without the zeros before numbers.
+"""
+
+VOLUMES: Final = ("file", "folder", "second folder", "third folder", "fourth folder", "top folder",
+                  "PatientID", "StudyInstanceUID", "SeriesInstanceUID")  # fmt: skip
+"""What a table of volumes may call a slice's volume; twice, as `NAMES`. 0 for what there is not."""
+
+DEPTH: Final = 4
+"""How many of the folders above a file may be a part of what a table calls it."""
+
 
 def _without(name: str, identifiers: Sequence[str], replacement: str) -> str:
     """Return a name in which a patient's and study's identifiers are replaced where they stand alone."""
     for identifier in sorted({i for i in identifiers if i and i in name}, key=len, reverse=True):
         name = re.sub(rf"(?<![A-Za-z0-9]){re.escape(identifier)}(?![A-Za-z0-9])", replacement, name)
     return name
-
-
-def _number(name: str) -> int:
-    digits = re.search(r"(\d+)$", name)
-    return int(digits[1][-9:]) if digits else 0
 
 
 class Identity(NamedTuple):
@@ -53,6 +87,20 @@ class Identity(NamedTuple):
     position: float
     uid: str
     number: int
+    series: str = ""
+    acquisition: str = ""
+    normal: tuple[float, float, float] | None = None
+    time: float = math.nan
+    thickness: float = math.nan
+    kernel: str = ""
+    image_type: tuple[str, ...] = ()
+    body_part: str = ""
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, raw: "RawSlice") -> Self:
+        """Return what a slice says of itself, without its pixels."""
+        return cls(*(getattr(raw, name) for name in cls._fields))
 
 
 @dataclass(slots=True)
@@ -75,72 +123,149 @@ class Row:
 
 def _record(row: Row, key: bytes) -> tuple[Any, ...]:
     """Return what is kept of a slice or of an excluded file, in the order of `RECORD`."""
+    source, raw = row.source, row.identity or NOTHING
+    one = raw.slice_id in ("", source.slice_name)
     state = keyed_hash(key, row.state.hex())
-    if row.identity is not None:
-        named = _named(row.source, row.identity, key)
-        return (state, *named, row.digest, row.image, row.row, None, None)
-    source = row.source
-    file = source.name + source.file[len(source.slice_name) :]
-    file = f"{file} {row.part}" if row.part else file
-    return (state, *[None] * 8, row.row, file, row.reason)
+    place = (path_hash(key, source), above(key, source.folder))
+    number = source.number if one else raw.number
+    if row.part.rpartition("_")[2].isdecimal():
+        number = int(row.part.rpartition("_")[2])
+    volumes = _volumes(source, raw, key)
+    if row.identity is None:
+        name = readable(source.name) + source.file[len(source.slice_name) :]
+        file = f"{name} {row.part}" if row.part else name
+        said = {
+            "source": state, "path": place[0], "folders": place[1], "volumes": volumes, "number": 0,
+            "file_number": -1 if number is None else number, "row": row.row, "file": file,
+            "reason": row.reason,
+        }  # fmt: skip
+        return tuple(said.get(column) for column in RECORD.names)
+    volume = source.volume
+    nameless = not (raw.patient or source.patient)
+    # A volume of NIfTI knows no patient but its own name: the folder's comes first.
+    patient = (source.patient if volume else "") or raw.patient or source.patient
+    patient = patient or raw.study or readable(source.name)
+    study = "" if volume and source.patient else raw.study
+    study = study or readable(os.path.dirname(source.name))
+    series = raw.series or (readable(source.name) if not one else f"{raw.study}\0{readable(source.below)}")
+    if volume and not raw.series:
+        series = readable(source.name)
+    code = pseudonym(key, "patient", plain(patient))
+    name = source.name if one else f"{source.name}/{raw.number}"
+    counted = raw.number or number
+    known = raw.position == raw.position
+    normal = raw.normal or (None, None, None)
+    return (
+        state,
+        *place,
+        _without(readable(name), [raw.patient, source.patient, raw.study, raw.series, raw.uid], code),
+        _names(source, raw, one, key),
+        tails(key, source),
+        volumes,
+        code,
+        pseudonym(key, "study", f"{plain(patient)}\0{study}"),
+        folder_hash(key, raw.study) if raw.study and not volume else 0,
+        not nameless,
+        folder_hash(key, series),
+        folder_hash(key, raw.acquisition) if raw.acquisition else 0,
+        *normal,
+        raw.time if raw.time == raw.time else None,
+        raw.position if known else None if counted is None else float(counted),
+        raw.number,
+        -1 if number is None else number,
+        not one,
+        raw.thickness if raw.thickness == raw.thickness else None,
+        raw.kernel,
+        raw.image_type[:1] == ("DERIVED",),
+        raw.body_part.upper(),
+        "\n".join(raw.notes),
+        row.digest,
+        row.image,
+        row.row,
+        None,
+        None,
+    )
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Return an Arrow array of one of the types of `RECORD`, None being null.
-
-    Made of buffers, since `pa.array` imports pandas, which takes as long as a worker's whole start.
-    """
-    given = np.array([value is not None for value in values], bool)
-    valid = None if given.all() else _bits(given)
-    if pa.types.is_list(kind):
-        lists = [value or [] for value in values]
-        items = _array([item for value in lists for item in value], kind.value_type)
-        return pa.Array.from_buffers(kind, len(values), [valid, _ends(lists)], children=[items])
-    if pa.types.is_string(kind):
-        texts = [(value or "").encode() for value in values]
-        buffers = [valid, _ends(texts), pa.py_buffer(b"".join(texts))]
-    elif pa.types.is_boolean(kind):
-        buffers = [valid, _bits(np.array(values, bool))]
-    else:
-        numbers = np.array([value or 0 for value in values], str(kind))
-        buffers = [valid, pa.py_buffer(numbers)]
-    return pa.Array.from_buffers(kind, len(values), buffers)
+NOTHING: Final = Identity("", "", "", math.nan, "", 0)
+"""What a file that is excluded says of itself."""
 
 
-def _bits(values: NDArray[np.bool_]) -> pa.Buffer:
-    return pa.py_buffer(np.packbits(values, bitorder="little"))
+def _twice(key: bytes, name: str) -> tuple[int, int]:
+    """Return the hashes of a name in its one spelling, and of it without zeros; 0 of no name."""
+    name = normalized(name)
+    if not name:
+        return 0, 0
+    without = without_zeros(name)
+    own = keyed_hash(key, name)
+    return own, own if without == name else keyed_hash(key, without)
 
 
-def _ends(values: Sequence[Sequence[Any]]) -> pa.Buffer:
-    """Return where each of some values ends that lie one behind another, after a 0 for the first's start."""
-    return pa.py_buffer(np.cumsum([0, *map(len, values)], dtype=np.int32))
+folder_hash = lru_cache(maxsize=4096)(keyed_hash)
+"""`keyed_hash` of what many slices share, one coming after another."""
+
+_shared = lru_cache(maxsize=4096)(_twice)
+
+
+def _names(source: Source, raw: Identity, one: bool, key: bytes) -> list[int]:
+    """Return the hashes of `NAMES`, as they are and without zeros."""
+    stem = _shared(key, source.slice_name) if one else (0, 0)
+    file = _twice(key, source.file) if one else (0, 0)
+    named = stem if raw.slice_id == source.slice_name else _twice(key, raw.slice_id)
+    uid = 0 if (raw.number and not one) or not raw.uid else keyed_hash(key, raw.uid)
+    return [uid, named[0], file[0], stem[0], uid, named[1], file[1], stem[1]]
+
+
+@lru_cache(maxsize=256)
+def _shared_volumes(
+    key: bytes, folder: str, below: str, *identifiers: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the hashes of `VOLUMES` but the file's, as they are and without zeros."""
+    parts = [part for part in folder.split(os.sep) if part and part not in WINDOW_FOLDERS][::-1]
+    parts = [*[*parts, "", "", "", ""][:DEPTH], below.split(os.sep)[0], *identifiers]
+    own, without = zip(*(_twice(key, part) for part in parts), strict=True)
+    return own, without
+
+
+def _volumes(source: Source, raw: Identity, key: bytes) -> list[int]:
+    """Return the hashes of `VOLUMES`, as they are and without zeros."""
+    own, without = _shared_volumes(key, source.folder, source.below, raw.patient, raw.study, raw.series)
+    file = _shared(key, source.slice_name)
+    return [file[0], *own, file[1], *without]
+
+
+@lru_cache(maxsize=64)
+def _tails(key: bytes, folder: str) -> tuple[int, ...]:
+    """Return hashes of the last one to `DEPTH` parts of a folder's path, then of them without zeros."""
+    parts = normalized(folder).strip("/").split("/")
+    ends = ["/".join(parts[-count:]) if count <= len(parts) else "" for count in range(1, DEPTH + 1)]
+    own, without = zip(*(_twice(key, end) for end in ends), strict=True)
+    return (*own, *without)
+
+
+def tails(key: bytes, source: Source) -> list[int]:
+    """Return the hashes of a source's folder by its last parts, without and with the windows' folders."""
+    folders = [source.folder, *(os.path.join(source.folder, window) for window in source.channels)]
+    return [value for folder in folders for value in _tails(key, folder)]
+
+
+def path_hash(key: bytes, source: Source) -> int:
+    """Return the hash of where a source's files lie, whatever their state."""
+    return keyed_hash(key, "\0".join(source.paths))
+
+
+@lru_cache(maxsize=64)
+def above(key: bytes, folder: str) -> tuple[int, ...]:
+    """Return hashes of a folder and of all above it, by their absolute paths."""
+    folders = [folder]
+    while (parent := os.path.dirname(folders[-1])) != folders[-1]:
+        folders.append(parent)
+    return tuple(keyed_hash(key, one) for one in folders)
 
 
 def records(rows: Sequence[Row], key: bytes) -> pa.RecordBatch:
     """Return the records of some slices and excluded files."""
     made = [_record(row, key) for row in rows]
     columns = zip(*made, strict=True) if made else [()] * len(RECORD)
-    arrays = [_array(column, field.type) for column, field in zip(columns, RECORD, strict=True)]
+    arrays = [array(column, field.type) for column, field in zip(columns, RECORD, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=RECORD)
-
-
-def _named(source: Source, raw: Identity, key: bytes) -> tuple[Any, ...]:
-    """Return whose slice it is and where it lies, from `slice_id` to `position` of `RECORD`.
-
-    Pseudonyms stand in the place of identifiers.
-    """
-    known = bool(raw.patient or source.patient)
-    patient = raw.patient or source.patient or raw.study or source.name
-    study = raw.study or os.path.dirname(source.name)
-    number = raw.number or _number(raw.slice_id)
-    patient_code = pseudonym(key, "patient", plain(patient))
-    one = raw.slice_id == source.slice_name
-    name = source.name if one else f"{source.name}/{raw.number}"
-    return (
-        _without(name, [raw.patient, source.patient, raw.study, raw.uid], patient_code),
-        [keyed_hash(key, text) for text in source.names(raw.slice_id, raw.uid, raw.number)],
-        patient_code,
-        pseudonym(key, "study", f"{plain(patient)}\0{study}"),
-        known,
-        raw.position if raw.position == raw.position else float(number) if number else None,
-    )

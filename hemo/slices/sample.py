@@ -35,6 +35,13 @@ def balanced(
     -------
     intp array
         Chosen rows, in rising order; every row at most once.
+
+    Examples
+    --------
+    >>> y, any_hemorrhage = np.array([1, 0, 0, 0, 0, -1]), np.array([1, 1, 0, 0, 0, 0])
+    >>> rows = balanced(np.arange(6), y, any_hemorrhage, np.random.default_rng(0))
+    >>> y[rows].tolist()
+    [1, 0]
     """
     positive = rows[y[rows] == 1]
     negative = rows[y[rows] == 0]
@@ -54,7 +61,14 @@ def balanced(
 def natural(
     rows: Rows, y: NDArray[np.integer], any_hemorrhage: NDArray[np.integer], rng: np.random.Generator
 ) -> Rows:
-    """Keep all labelled rows, at their natural prevalence."""
+    """Keep all labelled rows, at their natural prevalence.
+
+    Examples
+    --------
+    >>> y = np.array([1, 0, -1, 0])
+    >>> natural(np.arange(4), y, y, np.random.default_rng(0)).tolist()
+    [0, 1, 3]
+    """
     return rows[y[rows] >= 0]
 
 

@@ -28,7 +28,7 @@ BUFFER: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class Task:
+class ShardTask:
     """What one worker makes into one shard."""
 
     number: int
@@ -107,13 +107,15 @@ def _read(source: Source, contents: list[bytes], reduction: Reduction) -> list[P
     return [stacked]
 
 
-def _rows(task: Task) -> Iterator[tuple[Row, NDArray[np.uint8] | None]]:
+def _rows(task: ShardTask) -> Iterator[tuple[Row, NDArray[np.uint8] | None]]:
     """Yield each slice of a task, with its image unless it is excluded."""
     for source in task.sources:
         contents, state = _contents(source)
         try:
             if isinstance(contents, Excluded):
                 raise contents
+            if source.is_mask():
+                raise Excluded("a segmentation mask beside its picture")
             parts = _read(source, contents, task.reduction)
         except Excluded as excluded:
             yield Row(source, state, reason=str(excluded)), None
@@ -128,8 +130,7 @@ def _rows(task: Task) -> Iterator[tuple[Row, NDArray[np.uint8] | None]]:
                 which = part.slice_id if len(parts) > 1 else ""
                 yield Row(source, state, part=which, reason=str(excluded)), None
                 continue
-            identity = Identity(part.slice_id, part.patient, part.study, part.position, part.uid, part.number)
-            yield Row(source, state, identity, digest, xxhash.xxh3_128_hexdigest(image.data)), image
+            yield Row(source, state, Identity.of(part), digest, xxhash.xxh3_128_hexdigest(image.data)), image
 
 
 def keep_memory() -> None:
@@ -152,7 +153,7 @@ def _old_objects_aside() -> Iterator[None]:
 
 
 @_old_objects_aside()
-def write_shard(task: Task) -> None:
+def write_shard(task: ShardTask) -> None:
     """Decode a task's sources into a shard.
 
     Images go to a temporary file as they come, so that memory does not grow with the shard. The record is

@@ -21,11 +21,11 @@ def _drawn(
     """Draw slices, of as many patients as there are before a second one of any."""
     order = rng.permutation(candidates)
     seen: dict[Any, int] = {}
-    turn = []
+    occurrence = []
     for row in order:
-        turn.append(seen.get(patients[row], 0))
-        seen[patients[row]] = turn[-1] + 1
-    return [int(row) for row in order[np.argsort(turn, kind="stable")][:count]]
+        occurrence.append(seen.get(patients[row], 0))
+        seen[patients[row]] = occurrence[-1] + 1
+    return [int(row) for row in order[np.argsort(occurrence, kind="stable")][:count]]
 
 
 def contact_sheet(store: SliceStore, columns: int = 10, seed: int = 0) -> NDArray[np.uint8]:
@@ -49,8 +49,8 @@ def contact_sheet(store: SliceStore, columns: int = 10, seed: int = 0) -> NDArra
         band = np.full((TITLE + size, columns * (size + GAP)), 32, np.uint8)
         title = f"{name}: {len(rows)} slices, {len(set(patients[rows]))} patients"
         cv2.putText(band, title, (4, TITLE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 255, 1, cv2.LINE_AA)
-        for place, image in enumerate(store.images(chosen)):
-            left = place * (size + GAP)
+        for column, image in enumerate(store.images(chosen)):
+            left = column * (size + GAP)
             band[TITLE:, left : left + size] = image[..., middle]
         bands.append(band)
     return np.vstack(bands)

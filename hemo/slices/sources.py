@@ -6,17 +6,19 @@ Paths are texts here: a folder may hold a million files, and path objects would 
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Final, Self
 
 from hemo.errors import HemoError
-from hemo.imaging.reader import SUFFIXES, stem
+from hemo.imaging.formats import format_names
 from hemo.imaging.windows import WINDOWS
-from hemo.labels import LABELS, plain
+from hemo.labels import LABELS
+from hemo.slices.files import files_below, slice_name
+from hemo.slices.names import numbers, pattern, readable
 
 WINDOW_FOLDERS: Final = frozenset(WINDOWS)
 NOT_A_PATIENT: Final = (
@@ -24,13 +26,24 @@ NOT_A_PATIENT: Final = (
     | frozenset(LABELS)
     | {"train", "training", "test", "val", "valid", "validation", "images", "slices", "dicom", "png", "jpg"}
     | {"normal", "none", "other", "positive", "negative"}
+    | {"ct", "ct_scans", "scans", "volumes", "nifti", "nii", "imagestr", "imagests", "labelstr"}
+    | {"mask", "masks", "seg", "segmentation", "segmentations"}
 )
 """Names of folders that sort images by something else than by patient."""
 
-DIGITS: Final = re.compile(r"[0-9]{1,9}$")
+VOLUME: Final = (".nii", ".nii.gz")
+"""Files that hold a whole volume, by their suffix."""
 
-FOLDERS_THAT_NAME: Final = 4
-"""How many of the folders above a file may be what a table of volumes calls it."""
+PATTERNS: Final = 64
+"""Patterns of names in one folder beyond which its names are taken for hashes, whose digits count nothing."""
+
+LARGEST_NUMBER: Final = 999_999
+"""A larger number in a name counts no slices: it is a part of a UID, or a time."""
+
+_MASK: Final = re.compile(r"[_.-](hge_)?(seg|mask|segmentation|label)s?$", re.IGNORECASE)
+
+Counted = tuple[tuple[str, int], ...]
+"""Which number of a name counts the slices of its folder, by the name's pattern (see `names.pattern`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class Source:
         The file's name.
     patient
         What the folders say of the patient, "" where nothing.
+    counted
+        Which number in the names of its folder counts slices: the one that differs between them.
     """
 
     root: str
@@ -56,6 +71,7 @@ class Source:
     windows: tuple[str, ...]
     file: str
     patient: str
+    counted: Counted = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -82,7 +98,7 @@ class Source:
     @property
     def slice_name(self) -> str:
         """The file's stem."""
-        return stem(self.file)
+        return slice_name(self.file)
 
     def state(self) -> bytes:
         """Return a digest of every file's place, size and time of change: another state is another source."""
@@ -95,24 +111,32 @@ class Source:
                 facts.append(None)
         return state_of(paths, facts)
 
-    def names(self, slice_id: str, uid: str, number: int) -> list[str]:
-        """Return what a label table may call a slice of this source, the likeliest first."""
+    @property
+    def number(self) -> int | None:
+        """The number in its name that counts the slices of its folder, None where there is none."""
+        if not self.counted:
+            return None
+        where = next((place for key, place in self.counted if key == pattern(self.slice_name)), None)
+        found = None if where is None else numbers(self.slice_name)[where]
+        return found if found is not None and found <= LARGEST_NUMBER else None
+
+    @property
+    def volume(self) -> bool:
+        """Whether the file holds a whole volume, by its suffix."""
+        return self.file.lower().endswith(VOLUME)
+
+    def is_mask(self) -> bool:
+        """Tell whether its name is that of a segmentation mask beside the picture it belongs to."""
         own = self.slice_name
-        result = [slice_id, uid]
-        if slice_id == own:
-            name = self.name
-            suffix = self.file[len(own) :]
-            result += [self.file, name, name + suffix]
-            for window in self.channels:  # the path of one of its pictures
-                path = f"{self.below}/{window}/{own}" if self.below else f"{window}/{own}"
-                result += [path, path + suffix]
-            digits = DIGITS.search(slice_id)
-            numbers = sorted({number, int(digits[0]) if digits else 0} - {0})
-            folder = os.path.join(self.folder, self.windows[0])
-            result += [f"{part}/{place}" for part in _above(folder) for place in numbers]
-        else:
-            result.append(f"{plain(own)}/{number}")
-        return list(dict.fromkeys(name for name in result if name))
+        base = _MASK.sub("", own)
+        if base == own:
+            return False
+        suffix = self.file[len(own) :]
+        return any(
+            os.path.exists(os.path.join(self.folder, window, base + end))
+            for window in self.windows
+            for end in dict.fromkeys((suffix, ".png", ".jpg", ".jpeg", ".dcm", *VOLUME))
+        )
 
 
 def state_of(paths: Sequence[str], facts: Sequence[os.stat_result | None]) -> bytes:
@@ -121,7 +145,7 @@ def state_of(paths: Sequence[str], facts: Sequence[os.stat_result | None]) -> by
         path if fact is None else f"{path}:{fact.st_size}:{fact.st_mtime_ns}"
         for path, fact in zip(paths, facts, strict=True)
     ]
-    return hashlib.blake2b("\n".join(states).encode(), digest_size=16).digest()
+    return hashlib.blake2b(os.fsencode("\n".join(states)), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,42 +159,24 @@ class Packed:
         their files' names, parted by a character that no name can hold.
     """
 
-    groups: tuple[tuple[tuple[str, str, tuple[str, ...], str], str], ...]
+    groups: tuple[tuple[tuple[str, str, tuple[str, ...], str, Counted], str], ...]
 
     @classmethod
     def of(cls, sources: Sequence[Source]) -> Self:
         """Pack sources; iterating gives equal ones again."""
-        groups = groupby(sources, key=lambda one: (one.root, one.below, one.windows, one.patient))
+        groups = groupby(
+            sources, key=lambda one: (one.root, one.below, one.windows, one.patient, one.counted)
+        )
         packed = ((facts, "\0".join(source.file for source in some)) for facts, some in groups)
         return cls(tuple(packed))
 
     def __iter__(self) -> Iterator[Source]:
-        for (root, below, windows, patient), files in self.groups:
+        for (root, below, windows, patient, counted), files in self.groups:
             for file in files.split("\0"):
-                yield Source(root, below, windows, file, patient)
+                yield Source(root, below, windows, file, patient, counted)
 
     def __len__(self) -> int:
         return sum(files.count("\0") + 1 for _, files in self.groups)
-
-
-@lru_cache(maxsize=16)  # a folder's files come one after another
-def _above(folder: str) -> list[str]:
-    """Return what a table of volumes may call the volume of a folder's slices, the nearest first."""
-    parts = folder.rstrip(os.sep).split(os.sep)[-FOLDERS_THAT_NAME:]
-    return [plain(part) for part in reversed(parts) if part not in WINDOW_FOLDERS]
-
-
-def _files(images: Path) -> Iterator[tuple[str, str]]:
-    """Yield folder and name of every file whose name does not speak against its being a scan."""
-    if images.is_file():
-        yield os.path.split(images)
-        return
-    for folder, folders, names in os.walk(images, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()
-            if not name.startswith(".") and (suffix in SUFFIXES or not suffix or suffix[1:].isdecimal()):
-                yield folder, name
 
 
 def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
@@ -190,7 +196,7 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
     root = str(images.parent if images.is_file() else images)
     groups: dict[str, dict[str, tuple[str, ...]]] = {}
     kinds: dict[tuple[str, ...], tuple[str, ...]] = {}  # one object for all files of a kind
-    for folder, name in _files(images):
+    for folder, name in files_below([images]):
         window = os.path.basename(folder) if folder != root else ""
         below = folder[len(root) + 1 :]
         if window in WINDOW_FOLDERS:
@@ -201,7 +207,7 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
         shown = (*group.get(name, ()), window)
         group[name] = kinds.setdefault(shown, shown)
     if not groups:
-        raise HemoError(f"{images}: no DICOM, NIfTI, JPEG, PNG or TIFF files in it: give another folder")
+        raise HemoError(f"{images}: no {format_names()} files in it: give another folder")
     shared = os.path.commonpath(groups) if "" not in groups else ""
     several = sum(map(len, groups.values())) > 1
     depth = len(shared.split(os.sep)) if shared and several else 0
@@ -209,16 +215,62 @@ def find_sources(images: Path, windows: Sequence[str]) -> list[Source]:
     for below in sorted(groups):
         group = groups.pop(below)
         patient = _patient(below.split(os.sep)[depth:])
+        counted = count_by(group)
         for name in sorted(group):
             shown = group[name]
             if "" in shown:
-                sources.append(Source(root, below, ("",), name, patient))
+                sources.append(Source(root, below, ("",), name, patient, counted))
             if named := [window for window in shown if window]:
                 asked = tuple(window for window in windows if window in named)
                 asked = asked or (("brain",) if "brain" in named else (min(named),))
-                sources.append(Source(root, below, kinds.setdefault(asked, asked), name, patient))
-    return sources
+                sources.append(Source(root, below, kinds.setdefault(asked, asked), name, patient, counted))
+    return _volumes_of_patients(sources)
+
+
+def count_by(names: Iterable[str]) -> Counted:
+    """Return which number of each pattern of names counts the slices of a folder.
+
+    It is the one number that differs between the names of a pattern. Where several differ, or the names look
+    like hashes, none does.
+
+    Examples
+    --------
+    >>> count_by(["slice_1_of_11.png", "slice_2_of_11.png"])
+    (('slice_0_of_0', 0),)
+    """
+    seen: dict[str, list[set[int]]] = {}
+    for name in names:
+        own = slice_name(name)
+        found = numbers(own)
+        if not found:
+            continue
+        key = pattern(own)
+        if key not in seen:
+            if len(seen) == PATTERNS:
+                return ()
+            seen[key] = [set() for _ in found]
+        for values, number in zip(seen[key], found, strict=True):
+            if len(values) < 2:
+                values.add(number)
+    result = []
+    for key, runs in seen.items():
+        differing = [place for place, values in enumerate(runs) if len(values) > 1]
+        if len(runs) == 1 or len(differing) == 1:
+            result.append((key, differing[0] if differing else 0))
+    return tuple(result)
+
+
+def _volumes_of_patients(sources: list[Source]) -> list[Source]:
+    """Let a volume's folder name its patient only where volumes of that name lie in several folders.
+
+    `sub-01/ct.nii.gz` and `sub-02/ct.nii.gz` are of two patients, named by their folders; where all names
+    differ (`scans/049.nii.gz`), they name the patients.
+    """
+    folders = Counter(one.slice_name for one in sources if one.volume)
+    return [
+        replace(one, patient="") if one.volume and folders[one.slice_name] == 1 else one for one in sources
+    ]
 
 
 def _patient(folders: Sequence[str]) -> str:
-    return next((folder for folder in folders if folder.lower() not in NOT_A_PATIENT), "")
+    return next((readable(folder) for folder in folders if folder.lower() not in NOT_A_PATIENT), "")

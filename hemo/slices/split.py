@@ -163,6 +163,15 @@ def make_split(
     ------
     HemoError
         If there are fewer patients than parts.
+
+    Examples
+    --------
+    >>> labels = dict.fromkeys(LABELS, [1, 0] * 10)
+    >>> patients = [f"p{row // 2}" for row in range(20)]
+    >>> index = pd.DataFrame({"patient": patients, "digest": range(20), **labels})
+    >>> split = make_split(index, "cv", seed=0, folds=5)
+    >>> split.patients["fold"].value_counts().tolist()  # patients in each
+    [2, 2, 2, 2, 2]
     """
     parts = folds if protocol == Protocol.CV else len(PARTS)
     patients = index["patient"].nunique()

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
+from hemo.labels import LABELS, UNLABELLED
 from hemo.slices.context import neighbour_rows
 from hemo.slices.shards import npy_header, shard_path
 
-SCHEMA: Final = 1
-"""Version of the store's layout."""
+SCHEMA: Final = 2
+"""Version of the store's layout. 1 knew no stacks: its slices may be interleaved, so it is refused."""
 
 
 class SliceStore:
@@ -87,16 +88,22 @@ class SliceStore:
 
     @cached_property
     def index(self) -> pd.DataFrame:
-        """A row a slice, grouped by patient and study in the order of positions.
+        """A row a slice, grouped by patient, study and stack in the order of positions.
 
-        Columns: `slice_id`, `patient` and `study` (pseudonyms), `position` (mm along the normal or slice
-        number), `digest` (of the source's bytes), the six labels (int8: 0, 1, or -1
-        unlabelled), `shard` and `row`.
+        Columns: `slice_id`, `patient` and `study` (pseudonyms), `stack` (a number, rising), `position` (mm
+        along the normal or slice number), `digest` (of the source's bytes), the labels (int8: 0, 1, or -1
+        unlabelled), `shard` and `row`. A label that is younger than the store is unlabelled throughout.
         """
-        return pd.read_parquet(self.folder / "index.parquet")
+        index = pd.read_parquet(self.folder / "index.parquet")
+        for label in LABELS:
+            if label not in index:
+                index.insert(list(index.columns).index("shard"), label, np.int8(UNLABELLED))
+        return index
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one column of the index, without reading the others."""
+        if name in LABELS and name not in pq.read_schema(self.folder / "index.parquet").names:
+            return np.full(len(self), UNLABELLED, np.int8)
         return pq.read_table(self.folder / "index.parquet", columns=[name])[name].to_numpy()
 
     @cached_property
@@ -114,7 +121,18 @@ class SliceStore:
 
     def counts(self) -> pd.DataFrame:
         """Return a row a label: positive, negative and unlabelled slices, and positive patients."""
-        return pd.DataFrame(self.facts["labels"]).T.rename_axis("label").reset_index()
+        return pd.DataFrame(self.label_facts).T.rename_axis("label").reset_index()
+
+    @property
+    def label_facts(self) -> dict[str, dict[str, int]]:
+        """The same by label; one that is younger than the store is unlabelled."""
+        none = {"positive": 0, "negative": 0, "unlabelled": len(self), "patients": 0}
+        return {label: self.facts["labels"].get(label, none) for label in LABELS}
+
+    @property
+    def thickness(self) -> float | None:
+        """Median slice thickness in millimetres, None where unknown."""
+        return self.facts.get("thickness")
 
     def images(self, rows: Sequence[int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
         """Return images of rows of the index (all, where None), uint8 (n, height, width, channels).
@@ -124,14 +142,22 @@ class SliceStore:
         where = np.arange(len(self)) if rows is None else np.asarray(rows, np.intp)
         if self.reduction.neighbours == 0:
             return self._read(where)
-        around = neighbour_rows(self.index, where, self.reduction.neighbours)
+        around = neighbour_rows(self.stack, where, self.reduction.neighbours)
         stacked = self._read(around.ravel())
         size, windows = self.reduction.size, len(self.reduction.windows)
         stacked = stacked.reshape(len(where), around.shape[1], size, size, windows)
         return np.ascontiguousarray(np.moveaxis(stacked, 1, 3)).reshape(len(where), *self.image_shape)
 
     @cached_property
-    def _places(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def stack(self) -> NDArray[np.intp]:
+        """The stack of every slice as a number, intp (n,); a stack's slices follow each other.
+
+        Families take it for the slice's study: what is around a slice is of its own stack.
+        """
+        return self.column("stack").astype(np.intp)
+
+    @cached_property
+    def _locations(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         return self.column("shard"), self.column("row")
 
     @cached_property
@@ -158,13 +184,13 @@ class SliceStore:
 
         Not memory-mapped: a map's pages count as the process's own and would grow with the store.
         """
-        shards, rows = self._places
+        shards, rows = self._locations
         result = np.empty((len(where), *self._stored_shape), np.uint8)
         size = int(np.prod(self._stored_shape))
         flat = memoryview(result.reshape(-1))  # type: ignore[arg-type]
         offsets = (self._header + rows[where].astype(np.int64) * size).tolist()
-        for place, (shard, offset) in enumerate(zip(shards[where].tolist(), offsets, strict=True)):
-            target = flat[place * size : (place + 1) * size]
+        for number, (shard, offset) in enumerate(zip(shards[where].tolist(), offsets, strict=True)):
+            target = flat[number * size : (number + 1) * size]
             if os.preadv(self._descriptor(shard), [target], offset) != size:
                 path = shard_path(self.folder / "shards", shard)
                 raise HemoError(f"{path}: a shard ends too early: build the store anew")
@@ -186,5 +212,9 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise HemoError(f"{folder}/store.json: unreadable ({error}): build the store anew") from error
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
-        raise HemoError(f"{folder}: a store of another version: build it anew with this hemo")
+        found = facts.get("schema") if isinstance(facts, dict) else None
+        raise HemoError(
+            f"{folder}: a store of another version (schema {found}, not {SCHEMA}): build it anew elsewhere "
+            "with this hemo, from the same scans and labels"
+        )
     return facts

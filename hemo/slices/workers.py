@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hemo.errors import HemoError
 from hemo.executors import processes, run_all
-from hemo.slices.shards import Task, write_shard
+from hemo.slices.shards import ShardTask, write_shard
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def _orphaned() -> bool:
     return parent is not None and os.getppid() != parent.pid
 
 
-def _work(task: Task) -> None:
+def _work(task: ShardTask) -> None:
     """Write a shard as a worker: never one that a later build may be writing too."""
     with locked(task.folder, fcntl.LOCK_SH):
         if _orphaned():
@@ -56,7 +56,9 @@ def started(workers: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
     return nullcontext() if workers == 1 else processes(workers, _begin)
 
 
-def write_shards(tasks: Sequence[Task], workers: int, pool: ProcessPoolExecutor | None) -> Iterator[None]:
+def write_shards(
+    tasks: Sequence[ShardTask], workers: int, pool: ProcessPoolExecutor | None
+) -> Iterator[None]:
     """Write all shards in processes that have `started`, and yield once for each file done."""
     try:
         for task, failure in run_all(_work, tasks, workers, pool):

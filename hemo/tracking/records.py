@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hemo import families
 from hemo.evaluation import protocols
 from hemo.evaluation.protocols import Protocol
 
@@ -63,6 +64,11 @@ class Run:
     def word(self) -> str:
         """The family, with its variant: `logreg`, `logreg@saga`."""
         return family_word(self.tags)
+
+    @property
+    def title(self) -> str:
+        """The family, with its variant, for people."""
+        return families.title(self.word)
 
     @property
     def protocol(self) -> Protocol:

@@ -5,8 +5,6 @@ With nothing set, MLflow's own defaults hold: `mlflow.db` and `mlruns/` in the c
 
 import logging
 import os
-import re
-import socket
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,17 +17,19 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
-import psutil
+from mlflow.entities import Experiment, LifecycleStage, ViewType
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from hemo import liveness
 from hemo.errors import HemoError
-from hemo.tracking import views
+from hemo.tracking import faults, views
 from hemo.tracking.records import Run
+from hemo.tracking.tags import process_tags
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs it raises too
 logging.getLogger("alembic").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -62,7 +62,7 @@ def experiment_id(name: str) -> str:
     if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
         found = launched.info.experiment_id  # `mlflow run --experiment-name` said where
     else:
-        experiment = mlflow.get_experiment_by_name(name)
+        experiment = _by_name(name)
         found = experiment.experiment_id if experiment else mlflow.create_experiment(name)
     views.prepare(str(found))
     close_orphans(found)
@@ -75,14 +75,7 @@ def close_orphans(experiment: str) -> list[str]:
     closed = []
     for run in runs:
         tags = run.data.tags
-        if tags.get("host") != socket.gethostname() or "process" not in tags:
-            continue
-        pid, started = tags["process"].split("@")
-        try:
-            alive = abs(psutil.Process(int(pid)).create_time() - float(started)) < 1
-        except psutil.NoSuchProcess:
-            alive = False
-        if not alive:
+        if liveness.is_alive(f"{tags.get('host')}:{tags.get('process')}") is False:
             client().set_tag(run.info.run_id, "ended", "the process died; closed at the next start")
             client().set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
@@ -101,7 +94,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
     with _released_launch():
         if launched and launched.info.experiment_id == experiment:
             with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True):
-                mlflow.set_tags({"mlflow.runName": name, **tags, **_process_tags()})
+                mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
                 yield launched.info.run_id
             return
         with start_run(experiment, name, tags, system_metrics=True) as run_id:
@@ -122,15 +115,23 @@ def start_run(
     """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED.
 
     With `system_metrics`, which are for long runs, the machine's load is logged as `system/...` each minute.
+
+    Raises
+    ------
+    HemoError
+        If the tracking store or the disk fails, here or in what is done within.
     """
-    with mlflow.start_run(
-        experiment_id=experiment,
-        run_name=name,
-        parent_run_id=parent,
-        nested=parent is not None,
-        tags={**tags, **_process_tags()},
-        log_system_metrics=system_metrics,
-    ) as run:
+    with (
+        faults.answered(),
+        mlflow.start_run(
+            experiment_id=experiment,
+            run_name=name,
+            parent_run_id=parent,
+            nested=parent is not None,
+            tags={**tags, **process_tags()},
+            log_system_metrics=system_metrics,
+        ) as run,
+    ):
         yield run.info.run_id
 
 
@@ -154,7 +155,10 @@ def get_run(run_id: str) -> Run:
     except MlflowException as fault:
         if fault.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        raise HemoError(f"{run_id}: no such run: {fault.message}") from None
+        raise HemoError(
+            f"{run_id}: no such run in {shown_uri()}: it was deleted for good, or is of another store; name "
+            "another run, or train again and promote what comes of it"
+        ) from None
 
 
 def find_runs(experiment: str, text: str = "", most: int = 5000, **tags: str) -> list[Run]:
@@ -189,7 +193,7 @@ def find_experiment(name: str) -> str:
     launched = _launched_run()
     if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
         return str(launched.info.experiment_id)
-    experiment = mlflow.get_experiment_by_name(name)
+    experiment = _by_name(name)
     if experiment is None:
         known = ", ".join(e.name for e in client().search_experiments()) or "none"
         raise HemoError(
@@ -197,6 +201,17 @@ def find_experiment(name: str) -> str:
             "train first, or give --experiment FILE"
         )
     return str(experiment.experiment_id)
+
+
+def _by_name(name: str) -> Experiment | None:
+    """Return an experiment, or None; raise HemoError for one that lies among the deleted."""
+    found = mlflow.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage != LifecycleStage.ACTIVE:
+        raise HemoError(
+            f"experiment '{name}' in {shown_uri()} is deleted: bring it back with `mlflow experiments "
+            f"restore --experiment-id {found.experiment_id}`, or give --experiment FILE with another `name:`"
+        )
+    return found
 
 
 def newest_experiment(name: str = "") -> str:
@@ -223,7 +238,7 @@ def newest_experiment(name: str = "") -> str:
 
 def shown_uri() -> str:
     """Return the tracking store's address as people may see it: without user name and password."""
-    return re.sub(r"://(?!/).*@", "://", str(mlflow.get_tracking_uri()))
+    return faults.shown(str(mlflow.get_tracking_uri()))
 
 
 def versions() -> dict[str, str]:
@@ -252,12 +267,6 @@ def _git(folder: Path, *words: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def _process_tags() -> dict[str, str]:
-    """Return what tells at a later start whether the process of a run is still alive."""
-    me = psutil.Process()
-    return {"host": socket.gethostname(), "process": f"{me.pid}@{me.create_time():.2f}"}
 
 
 @cache

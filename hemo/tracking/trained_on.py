@@ -31,6 +31,14 @@ def find(run: Run, *folders: Path) -> SliceStore:
     raise fault
 
 
+def at_hand(folder: Path) -> SliceStore | None:
+    """Return the store in a folder; None where there is none that can be opened."""
+    try:
+        return SliceStore.open(folder)
+    except HemoError:
+        return None
+
+
 def overlap(run: Run, store: SliceStore) -> int:
     """Return how many slices of a store are among those that a training run was made of.
 

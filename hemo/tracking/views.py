@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from mlflow.tracking import MlflowClient
 
 from hemo import families
+from hemo.display.colors import family_color
 from hemo.labels import LABELS
 
 COLUMNS = {
@@ -36,7 +37,7 @@ The run's name is always there.
 """
 
 CHARTS = ("recall", "specificity", "auc", "precision", "accuracy", "recall_at_specificity_80")
-"""Figures with a bar chart in the open section; the UI adds the others in sections of their own."""
+"""Metrics with a bar chart in the open section; the UI adds the others in sections of their own."""
 
 CLOSED = ("test", "study", "val", "fit", "time", "model", "system", "Model metrics")
 """Sections that the UI makes of every training run's other metrics, closed until they are wanted."""
@@ -64,8 +65,8 @@ def prepare(experiment_id: str) -> None:
             client.set_experiment_tag(experiment_id, key, value)
 
 
-def note_figures(experiment_id: str, table: str) -> None:
-    """Put the newest comparison's figures below an experiment's note, unless people wrote their own."""
+def note_comparison(experiment_id: str, table: str) -> None:
+    """Put the newest comparison's metrics below an experiment's note, unless people wrote their own."""
     client = MlflowClient()
     present = client.get_experiment(experiment_id).tags.get("mlflow.note.content", NOTE)
     if present.startswith(NOTE):
@@ -101,10 +102,8 @@ def kind(note: str) -> dict[str, str]:
 
 
 def color(family: str) -> str:
-    """Return a family's color in the UI, the tag `mlflow.runColor` of its runs: that of the figures."""
-    from hemo.display import style
-
-    return style.PALETTE[families.names().index(family) % len(style.PALETTE)]
+    """Return a family's color in the UI, the tag `mlflow.runColor` of its runs: that of the plots."""
+    return family_color(family)
 
 
 def links(base_url: str, experiment_id: str) -> dict[str, str]:
@@ -159,15 +158,15 @@ def _view(search: str, order_by: str, group_by: str = "", card_height: int = 360
     ]
     charts = [
         {
-            "uuid": f"hemo-{figure}",
+            "uuid": f"hemo-{metric}",
             "type": "BAR",
-            "metricKey": f"test/{figure}",
+            "metricKey": f"test/{metric}",
             "metricSectionId": "hemo-figures",
             "runsCountToCompare": 100,
             "deleted": False,
             "isGenerated": False,
         }
-        for figure in CHARTS
+        for metric in CHARTS
     ]
     view: dict[str, Any] = {
         "searchFilter": search,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
+from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
 from hemo.training.rounds import conclude, everything, noted, predict
 
@@ -68,6 +68,22 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     return result
 
 
+def train_label(training: Training) -> Trained:
+    """Train a family on the training's label, whether it learns labels one by one or together.
+
+    Raises
+    ------
+    HemoError
+        If the store holds too few patients with the label.
+    """
+    if not families.get(training.family).together:
+        return train(training)
+    trained = train_together(training)[training.label]
+    if isinstance(trained, HemoError):
+        raise trained
+    return trained
+
+
 def _learnable(truth: NDArray[np.int8], trainings: Sequence[Round]) -> bool:
     return all(len(np.unique(truth[one.train][truth[one.train] >= 0])) == 2 for one in trainings)
 
@@ -80,7 +96,9 @@ def _fit(
     rng = np.random.default_rng([training.plan.seed, len(LABELS), one.fold + 1])
     rows = _sampled(training, labels, one.train, rng)
     held = _sampled(training, labels, one.validation, rng)
-    network: Any = families.build(training.family, training.params, int(rng.integers(2**31)))
+    network = families.build(training.family, training.params, int(rng.integers(2**31)))
+    if not isinstance(network, LearnsTogether):
+        raise HemoError(f"family '{training.family}' learns one label at a time: it has no for_label")
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
     network.fit(

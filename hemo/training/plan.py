@@ -13,7 +13,6 @@ from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.families.base import Classifier, Images, Studies
-from hemo.slices.context import study_numbers
 from hemo.slices.split import Rows, Split
 from hemo.slices.store import SliceStore
 
@@ -115,8 +114,11 @@ class Training:
         return self.store.index[self.label].to_numpy()
 
     def study(self, rows: Rows) -> Studies | None:
-        """Return the study of rows of the store; None where a sample by slice leaves no whole studies."""
-        return study_numbers(self.store.index, rows) if self.plan.protocol.by_patient else None
+        """Return the stack of rows of the store, which is what families take for a study.
+
+        None where a sample by slice leaves none whole.
+        """
+        return self.store.stack[rows] if self.plan.protocol.by_patient else None
 
 
 @dataclass(frozen=True)

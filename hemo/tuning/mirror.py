@@ -123,19 +123,19 @@ def run_params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def run_metrics(trial: FrozenTrial) -> list[tuple[str, float, int]]:
-    """Return name, value and step of what a trial measured; final figures only where it has a value."""
+    """Return name, value and step of what a trial measured; final metrics only where it has a value."""
     result = Result.of(trial)
     if result is None:
         return []
     entries = [
         (f"epoch/{name}", value, epoch)
-        for epoch, figures in enumerate(result.epochs)
-        for name, value in figures.items()
+        for epoch, logs in enumerate(result.epochs)
+        for name, value in logs.items()
     ]
     entries += [("fold/objective", value, fold) for fold, value in result.folds.items()]
     if trial.state == TrialState.COMPLETE:
         names = {"seconds": "time/fit_s", "parameters": "fit/parameters"}
-        entries += [(names.get(name, f"val/{name}"), value, 0) for name, value in result.figures.items()]
+        entries += [(names.get(name, f"val/{name}"), value, 0) for name, value in result.metrics.items()]
     return [entry for entry in entries if np.isfinite(entry[1])]
 
 

@@ -1,4 +1,4 @@
-"""Figures of a study: how it went, what mattered, where good values lie, how folds and epochs went."""
+"""Pictures of a study: how it went, what mattered, where good values lie, how folds and epochs went."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ UNUSED = -0.14
 
 
 def draw(study: Study, objectives: Sequence[str]) -> dict[str, Figure]:
-    """Return the figures that a study is rich enough for, by name.
+    """Return the pictures that a study is rich enough for, by name.
 
     Parameters
     ----------
@@ -43,21 +43,21 @@ def draw(study: Study, objectives: Sequence[str]) -> dict[str, Figure]:
         Names of its objectives.
     """
     data = StudyData.of(study, objectives)
-    figures = {"history": history(data)}
+    drawn = {"history": history(data)}
     if len(objectives) > 1:
         front = {trial.number for trial in study.best_trials}
-        figures["pareto_front"] = pareto_front(data, front)
+        drawn["pareto_front"] = pareto_front(data, front)
     if len({trial.values[0] for trial in data.complete if trial.params}) > 1:
-        figures |= {
+        drawn |= {
             "importances": importances(data, shares(study)),
             "parameters": parameters(data),
             "parallel_coordinates": parallel_coordinates(data),
         }
     if any(by_fold(trial)[0] for trial in data.complete):
-        figures["folds"] = folds(data)
+        drawn["folds"] = folds(data)
     if any(by_epoch(trial)[0] for trial in data.complete):
-        figures["epochs"] = epochs(data)
-    return figures
+        drawn["epochs"] = epochs(data)
+    return drawn
 
 
 @style.styled
@@ -114,7 +114,7 @@ def parameters(data: StudyData) -> Figure:
         spread = 0.12 if words else 0.0
         shift = {trial.number: rng.uniform(-spread, spread) for trial in data.complete}
 
-        def place(
+        def point(
             trial: FrozenTrial, name: str = name, words: Any = words, shift: Any = shift
         ) -> tuple[float, float]:
             value = trial.params.get(name, np.nan)
@@ -122,9 +122,9 @@ def parameters(data: StudyData) -> Figure:
                 value = words.index(str(value)) + shift[trial.number]
             return value, trial.values[0]
 
-        x, y = zip(*(place(trial) for trial in data.others), strict=True) if data.others else ((), ())
+        x, y = zip(*(point(trial) for trial in data.others), strict=True) if data.others else ((), ())
         axes.plot(x, y, "o", ms=5, mew=0, alpha=0.5, color=OTHER_COLOR)
-        _mark(axes, data, place)
+        _mark(axes, data, point)
         if words:
             axes.set_xticks(range(len(words)), words, rotation=20 if len(words) > 3 else 0)
             axes.set_xlim(-0.5, len(words) - 0.5)
@@ -171,8 +171,8 @@ def parallel_coordinates(data: StudyData) -> Figure:
     axes.plot([], [], color=OTHER_COLOR, lw=1, label="best tenth")
     axes.plot([], [], color=style.GRAY, lw=1, alpha=0.4, label="others")
     _label(axes, 0, [(0.0, f"{low:.3f}"), (1.0, f"{high:.3f}")])
-    for place, kind in enumerate(kinds.values(), 1):
-        _label(axes, place, ticks(kind))
+    for axis, kind in enumerate(kinds.values(), 1):
+        _label(axes, axis, ticks(kind))
     axes.set_xticks(x, [data.objective, *kinds], rotation=20, ha="right")
     axes.set_yticks([UNUSED], ["not used"])
     axes.set(ylim=(UNUSED - 0.06, 1.06), xlim=(-0.1, len(kinds) + 0.5))
@@ -229,10 +229,10 @@ def pareto_front(data: StudyData, front: set[int]) -> Figure:
     return figure
 
 
-def _mark(axes: Axes, data: StudyData, place: Callable[[FrozenTrial], tuple[float, float]]) -> None:
+def _mark(axes: Axes, data: StudyData, point: Callable[[FrozenTrial], tuple[float, float]]) -> None:
     """Draw the defaults' trial and the best one where they belong."""
     for (trial, color, word), marker in zip(data.marked, "D*"[-len(data.marked) :], strict=True):
-        x, y = place(trial)
+        x, y = point(trial)
         size = 15 if marker == "*" else 8
         axes.plot([x], [y], marker, ms=size, color=color, mec="white", mew=0.8, label=word, ls="none")
 

@@ -35,7 +35,7 @@ def log_study(study: Study, spec: StudySpec, mirror: Mirror, run_id: str, tested
     now = get_current_time_millis()
     metrics = {
         **{f"trials/{word}": float(n) for word, n in counts(trials).items()},
-        **{f"best/{name}": value for name, value in found.figures.items()},
+        **{f"best/{name}": value for name, value in found.metrics.items()},
         f"default/{spec.objectives[0]}": both.default,
         f"gain/{spec.objectives[0]}": both.gain,
         "time/trials_s": storages.spent_seconds(trials),

@@ -18,8 +18,11 @@ from hemo.errors import HemoError
 from hemo.evaluation import objectives
 from hemo.evaluation.protocols import Protocol
 from hemo.runs import recording
-from hemo.runs.steps import make_plan, train_and_record
+from hemo.runs.planning import make_plan
+from hemo.runs.steps import train_and_record
 from hemo.slices.store import SliceStore
+from hemo.tracking import faults
+from hemo.tracking.tags import process_tags
 from hemo.training import Plan, Training
 from hemo.tuning import processes, record, results
 from hemo.tuning import storage as storages
@@ -127,7 +130,7 @@ def tune_one(
     tags |= {"study": spec.study, "study_id": study.user_attrs["id"]}
     with _study_run(study, session, f"{spec.training.name} study", {**tags, "stage": "study"}) as run_id:
         mirror = Mirror(session.experiment, run_id, tags)
-        console.err.print(f"{spec.study}: {session.storage.url}", soft_wrap=True)
+        console.err.print(f"{spec.study}: {faults.shown(session.storage.url)}", soft_wrap=True)
         found: FrozenTrial | None = None
         ended = processes.run(spec, study, mirror)
         for trial in console.track(ended, spec.study, spec.budget.trials or 0):
@@ -216,9 +219,8 @@ def _study_run(study: Study, session: TuningSession, name: str, tags: Mapping[st
             study.set_user_attr("run_id", run_id)
             yield run_id
         return
-    host, _, process = storages.process_name().rpartition(":")
     with mlflow.start_run(run_id=known, nested=True, log_system_metrics=False):
-        mlflow.set_tags({**tags, "host": host, "process": process, "mlflow.parentRunId": session.root})
+        mlflow.set_tags({**tags, **process_tags(), "mlflow.parentRunId": session.root})
         yield known
 
 

@@ -7,7 +7,6 @@ killed.
 
 import copy
 import datetime
-import socket
 import time
 import uuid
 import warnings
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import optuna
-import psutil
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from hemo import liveness
 from hemo.errors import HemoError
 from hemo.tuning.lock import Lock
 from hemo.tuning.trial import FAULT, RESULT, WORKER, Result
@@ -71,7 +70,9 @@ def open_storage(url: str) -> RDBStorage:
         If the URL is no database's, its driver is missing, or the server does not answer for `PATIENCE`.
     """
     from sqlalchemy import event
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
+    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+    from hemo.tracking import faults
 
     sqlite = url.startswith("sqlite:")
     options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
@@ -88,14 +89,17 @@ def open_storage(url: str) -> RDBStorage:
                 )
             break
         except (ArgumentError, NoSuchModuleError):
-            raise HemoError(f"{url}: no database URL: give sqlite:///FILE or {POSTGRESQL}") from None
+            raise HemoError(
+                f"{faults.shown(url)}: no database URL: give sqlite:///FILE or {POSTGRESQL}"
+            ) from None
         except ImportError:
             raise HemoError(
-                f"{url}: its driver is not installed: `pip install 'psycopg[binary]'`, and write {POSTGRESQL}"
+                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and "
+                f"write {POSTGRESQL}"
             ) from None
-        except OperationalError as fault:
-            if time.monotonic() > end or sqlite:
-                raise HemoError(f"{url}: cannot be opened: {fault.orig}") from None
+        except (DatabaseError, optuna.exceptions.StorageInternalError) as fault:
+            if time.monotonic() > end or sqlite or not isinstance(fault, OperationalError):
+                raise faults.said(fault, url) or fault from None
             time.sleep(1)
     if sqlite:
         event.listen(storage.engine, "connect", _write_ahead)
@@ -117,14 +121,20 @@ def patiently(action: Callable[[], Answer]) -> Answer:
     ------
     HemoError
         If it stays away.
+    StorageInternalError
+        If it answers that waiting is of no use: it is damaged, or its disk is full.
     """
     from sqlalchemy.exc import SQLAlchemyError
+
+    from hemo.tracking import faults
 
     end = time.monotonic() + PATIENCE
     while True:
         try:
             return action()
         except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as fault:
+            if faults.lasts(fault):
+                raise
             if time.monotonic() > end:
                 reason = " ".join(str(fault.__cause__ or fault).split())
                 raise HemoError(f"Optuna's database does not answer: {reason}") from None
@@ -210,25 +220,6 @@ def spent_seconds(trials: Sequence[FrozenTrial]) -> float:
     return total
 
 
-def process_name() -> str:
-    """Return what tells later whether this process is still alive: `host:pid@start`."""
-    me = psutil.Process()
-    return f"{socket.gethostname()}:{me.pid}@{me.create_time():.2f}"
-
-
-def is_alive(process: str) -> bool | None:
-    """Return whether a named process is alive; None where it is another machine's."""
-    host, _, rest = process.rpartition(":")
-    if host != socket.gethostname():
-        return None
-    pid, started = rest.split("@")
-    try:
-        found = psutil.Process(int(pid))
-        return abs(found.create_time() - float(started)) < 1 and found.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def recover(study: Study, settled: float = SETTLED) -> int:
     """End running trials whose worker is gone as FAIL, and queue lost ones again; return how many were lost.
 
@@ -249,7 +240,7 @@ def recover(study: Study, settled: float = SETTLED) -> int:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         age = (now - trial.datetime_start).total_seconds() if trial.datetime_start else settled
         worker = trial.user_attrs.get(WORKER)
-        if age >= settled if worker is None else is_alive(worker) is False:
+        if age >= settled if worker is None else liveness.is_alive(worker) is False:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             lost += 1
     trials = study.get_trials(deepcopy=False)

@@ -115,10 +115,10 @@ def by_fold(trial: FrozenTrial) -> tuple[list[int], list[float]]:
     return [fold + 1 for fold in values], list(values.values())
 
 
-def by_epoch(trial: FrozenTrial, figure: str = "val_auc") -> tuple[list[int], list[float]]:
-    """Return the epochs of a trial's first fold, from 1, and a figure of each."""
+def by_epoch(trial: FrozenTrial, metric: str = "val_auc") -> tuple[list[int], list[float]]:
+    """Return the epochs of a trial's first fold, from 1, and a metric of each."""
     found = Result.of(trial)
-    values = [epoch.get(figure, float("nan")) for epoch in found.epochs] if found else []
+    values = [epoch.get(metric, float("nan")) for epoch in found.epochs] if found else []
     return list(range(1, len(values) + 1)), values
 
 

@@ -7,6 +7,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from hemo import console
+from hemo.display.terminal import table
 from hemo.tuning import storage as storages
 from hemo.tuning.results import Values, best_trial, counts, default_trial, values
 from hemo.tuning.trial import SETTINGS, Result
@@ -24,15 +25,15 @@ def print_studies(storage: RDBStorage) -> None:
         states = counts(trials)
         found = values(study) if states["complete"] else None
         minutes = f"{storages.spent_seconds(trials) / 60:.1f}"
-        rows.append((name, *states.values(), minutes, *(figures(found) if found else ("", "", ""))))
+        rows.append((name, *states.values(), minutes, *(cells(found) if found else ("", "", ""))))
         gains += [found.gain] if found and np.isfinite(found.gain) else []
     words = ("complete", "pruned", "failed", "running", "waiting", "repeated")
-    console.out.print(console.table("Studies", ("study", *words, "minutes", "default", "best", "gain"), rows))
+    console.out.print(table("Studies", ("study", *words, "minutes", "default", "best", "gain"), rows))
     if len(gains) > 1:
         console.out.print(f"gain on average: {np.mean(gains):+.4f}, least: {min(gains):+.4f}")
 
 
-def figures(found: Values) -> tuple[str, str, str]:
+def cells(found: Values) -> tuple[str, str, str]:
     """Return default, best and gain for people."""
     return f"{found.default:.4f}", f"{found.best:.4f}", f"{found.gain:+.4f}"
 
@@ -56,7 +57,7 @@ def print_study(storage: RDBStorage, name: str) -> None:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         return
-    default, best, gain = figures(values(study))
+    default, best, gain = cells(values(study))
     console.out.print(
         f"{objectives[0]}, out-of-fold on the same folds: {default} by the defaults, {best} by the best "
         f"trial: a gain of {gain}",
@@ -70,7 +71,7 @@ def print_study(storage: RDBStorage, name: str) -> None:
         for trial in shown[: None if several else MOST_SHOWN]
     ]
     title = "Pareto front" if several else "Best trials"
-    console.out.print(console.table(title, ("trial", *objectives), rows))
+    console.out.print(table(title, ("trial", *objectives), rows))
     result = Result.of(best_trial(study))
     before = default_trial(study)
     untuned = Result.of(before) if before else None
@@ -78,4 +79,4 @@ def print_study(storage: RDBStorage, name: str) -> None:
         (name, value, untuned.params.get(name, "") if untuned else "")
         for name, value in (result.params if result else {}).items()
     ]
-    console.out.print(console.table("Best parameters", ("parameter", "best", "default"), rows))
+    console.out.print(table("Best parameters", ("parameter", "best", "default"), rows))

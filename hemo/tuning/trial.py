@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo import families
 from hemo.evaluation import objectives
-from hemo.families.base import Classifier
+from hemo.families.base import Classifier, CountsParameters, SharesFits
 from hemo.tuning.folds import Fold
 from hemo.tuning.pruning import FOLD_STEP, RUNGS
 from hemo.tuning.spec import StudySpec
@@ -52,10 +52,10 @@ class Result:
     ----------
     params
         All parameters of the family, defaults included.
-    figures
+    metrics
         Metrics of the pooled out-of-fold predictions, `seconds` and `parameters`; empty where pruned.
     folds
-        Figure of the first objective of each fold that was fitted.
+        The first objective on each fold that was fitted.
     epochs
         `loss`, `val_loss`, ... of each epoch of the first fold.
     same_as
@@ -65,7 +65,7 @@ class Result:
     """
 
     params: dict[str, Any]
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     folds: dict[int, float] = field(default_factory=dict)
     epochs: list[dict[str, float]] = field(default_factory=list)
     same_as: int | None = None
@@ -73,7 +73,9 @@ class Result:
 
     def write(self, trial: "optuna.Trial") -> None:
         """Keep it with the trial."""
-        trial.set_user_attr(RESULT, json.dumps(self.__dict__, default=_plain))
+        words = {**self.__dict__}
+        words["figures"] = words.pop("metrics")  # the key that studies have had from the first
+        trial.set_user_attr(RESULT, json.dumps(words, default=_plain))
 
     def changed(self, base: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters that differ from the base ones; JSON has lists for tuples."""
@@ -86,6 +88,7 @@ class Result:
         if text is None:
             return None
         words = json.loads(text)
+        words["metrics"] = words.pop("figures")
         words["folds"] = {int(fold): value for fold, value in words["folds"].items()}
         return cls(**words)
 
@@ -164,7 +167,7 @@ def _take_over(trial: "optuna.Trial", twin: FrozenTrial, result: Result) -> floa
     found = Result.of(twin)
     if found is None or twin.state == TrialState.RUNNING:  # the two writes of its end are not one
         raise TrialPruned(f"trial {twin.number} runs with the same parameters")
-    result.figures, result.folds = found.figures, found.folds
+    result.metrics, result.folds = found.metrics, found.folds
     if len(trial.study.directions) == 1:
         for step, value in twin.intermediate_values.items():
             trial.report(value, step)
@@ -185,23 +188,23 @@ def _run_folds(
 
         def on_epoch(
             epoch: int,
-            figures: Mapping[str, float],
+            logs: Mapping[str, float],
             classifier: Classifier = classifier,
             fold: Fold = fold,
         ) -> None:
             _check_time(deadline)
             if fold.number:
                 return
-            result.epochs.append({name: float(value) for name, value in figures.items()})
+            result.epochs.append({name: float(value) for name, value in logs.items()})
             if prunes and epoch + 1 in RUNGS:
-                value = objectives.fold_figure(main, fold.truth, _positive(spec, classifier, fold))
+                value = objectives.fold_metric(main, fold.truth, _positive(spec, classifier, fold))
                 _report(trial, value, epoch + 1, f"after {epoch + 1} epochs")
 
         start = time.perf_counter()
         probabilities.append(_fit_predict(spec, classifier, fold, on_epoch))
         seconds += time.perf_counter() - start
         if main in objectives.RANKING:
-            result.folds[fold.number] = objectives.fold_figure(main, fold.truth, probabilities[-1])
+            result.folds[fold.number] = objectives.fold_metric(main, fold.truth, probabilities[-1])
         if fold is not folds[-1]:
             if prunes:
                 value = result.folds[fold.number]
@@ -209,16 +212,16 @@ def _run_folds(
             _check_time(deadline)
         elif prunes and np.isfinite(result.folds[fold.number]):
             trial.report(result.folds[fold.number], FOLD_STEP + fold.number)
-    result.figures = objectives.figures(
+    result.metrics = objectives.pooled_metrics(
         np.concatenate([fold.truth for fold in folds]),
         np.concatenate(probabilities),
         np.repeat([fold.number for fold in folds], [len(fold.truth) for fold in folds]),
         spec.training.plan.rule,
     )
-    result.figures["seconds"] = seconds
-    if hasattr(classifier, "n_parameters"):
-        result.figures["parameters"] = float(classifier.n_parameters)
-    return tuple(result.figures[name] for name in spec.objectives)
+    result.metrics["seconds"] = seconds
+    if isinstance(classifier, CountsParameters):
+        result.metrics["parameters"] = float(classifier.n_parameters)
+    return tuple(result.metrics[name] for name in spec.objectives)
 
 
 def _report(trial: "optuna.Trial", value: float, step: int, when: str) -> None:
@@ -240,9 +243,8 @@ def _fit_predict(
 ) -> NDArray[np.float64]:
     """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
     learned = fold.learned
-    shared = getattr(classifier, "fit_predict", None)
-    if shared is not None:
-        return shared(learned.x, learned.y, fold.tested, fold.memory)
+    if isinstance(classifier, SharesFits):
+        return classifier.fit_predict(learned.x, learned.y, fold.tested, fold.memory)
     classifier.fit(learned.x, learned.y, validation=learned.validation, on_epoch=on_epoch, **learned.context)
     return _positive(spec, classifier, fold)
 

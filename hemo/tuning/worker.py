@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -13,8 +14,10 @@ import optuna
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
+from hemo.tracking import faults
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import make_folds
 from hemo.tuning.lock import Lock
@@ -47,8 +50,13 @@ def work(spec: StudySpec, number: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(HemoError):  # the parent comes upon it too, and says it
-        run_trials(spec, number)
+    try:
+        with suppress(HemoError):  # the parent comes upon it too, and says it
+            run_trials(spec, number)
+    except Exception as fault:
+        if faults.lasts(fault):  # the parent comes upon that too
+            sys.exit(1)
+        raise
 
 
 def _end_with_parent() -> None:
@@ -69,7 +77,7 @@ def run_trials(spec: StudySpec, number: int) -> None:
     """
     study = load(spec, number)
     folds = make_folds(spec.training)
-    me = storages.process_name()
+    me = liveness.this_process()
     while True:
         with Lock(spec.study + spec.url) as lock:
             trials = study.get_trials(deepcopy=False)

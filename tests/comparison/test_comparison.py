@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 from hemo import families, tracking
 from hemo.cli import main
-from hemo.comparison import differences, leaderboard
+from hemo.comparison import differences, leaderboard, runs, sections
 from hemo.comparison import page as report
 from hemo.config import Experiment
+from hemo.display.page import Section
 from hemo.errors import HemoError
 from hemo.evaluation import metrics
 from hemo.evaluation.protocols import Protocol
@@ -61,12 +62,12 @@ def config(store):
 @pytest.fixture(scope="module")
 def written(experiment, config, store):
     folder = store.folder.parent / "written"
-    report.write(leaderboard.compare(experiment), config, folder)
+    report.write(runs.compare(experiment), config, folder, store)
     return folder
 
 
 def test_every_family_is_there_on_every_label_and_the_most_skilled_is_best(experiment):
-    found = leaderboard.compare(experiment)
+    found = runs.compare(experiment)
     assert len(found.leaderboard) == len(SKILLS) * len(LABELS)
     best = found.leaderboard[found.leaderboard["best"]]
     assert list(best["label"]) == list(LABELS)
@@ -75,7 +76,7 @@ def test_every_family_is_there_on_every_label_and_the_most_skilled_is_best(exper
 
 
 def test_a_classifier_that_knows_nothing_is_not_told_from_chance(experiment):
-    board = leaderboard.compare(experiment).leaderboard.set_index(["family", "label"])
+    board = runs.compare(experiment).leaderboard.set_index(["family", "label"])
     assert board.loc[("linear_svc", "any"), "degenerate"] == "not told from chance"
     assert board.loc[("sgd", "any"), "degenerate"] == ""
 
@@ -96,8 +97,8 @@ def test_winners_without_merit_are_named_for_what_they_do(recall, specificity, a
 
 
 def test_differences_are_paired_per_label_and_corrected_for_its_pairs(experiment):
-    board = leaderboard.compare(experiment).leaderboard
-    found = differences.differences(board, differences.load(board), draws=200, seed=0)
+    board = runs.compare(experiment).leaderboard
+    found = differences.differences(board, runs.predictions(board), draws=200, seed=0)
     assert len(found) == len(LABELS) * 2 * 3
     one = found[(found["label"] == "any") & (found["metric"] == "auc")]
     values = board.set_index(["family", "label"])["auc"].unstack()["any"]
@@ -115,11 +116,11 @@ def test_differences_are_paired_per_label_and_corrected_for_its_pairs(experiment
 
 
 def test_the_loss_over_all_labels_is_that_of_the_competition(experiment, store):
-    board = leaderboard.compare(experiment).leaderboard
-    tables = differences.load(board)
+    board = runs.compare(experiment).leaderboard
+    tables = runs.predictions(board)
     found = differences.rsna_loss(board, tables, draws=200, seed=0).set_index("family")
-    runs = board[board["family"] == "sgd"].set_index("label")["run_id"]
-    each = [tables[runs[label]].sort_values("slice_id") for label in LABELS]
+    of_label = board[board["family"] == "sgd"].set_index("label")["run_id"]
+    each = [tables[of_label[label]].sort_values("slice_id") for label in LABELS]
     truth, probability = (np.stack([one[name] for one in each], 1) for name in ("truth", "probability"))
     row = found.loc["sgd"]
     assert row["rsna_log_loss"] == pytest.approx(metrics.rsna_weighted_log_loss(truth, probability))
@@ -129,7 +130,7 @@ def test_the_loss_over_all_labels_is_that_of_the_competition(experiment, store):
 
 
 def test_runs_that_are_named_are_compared_alone(experiment, ids):
-    found = leaderboard.compare(experiment, [ids["sgd/any"], ids["logreg/any"][:12]])
+    found = runs.compare(experiment, [ids["sgd/any"], ids["logreg/any"][:12]])
     assert set(found.leaderboard["family"]) == {"sgd", "logreg"}
     assert set(found.leaderboard["label"]) == {"any"}
 
@@ -140,20 +141,20 @@ def test_runs_of_another_split_are_left_out_and_refused_when_named(store, experi
     elsewhere = mlflow.create_experiment("two splits")
     old = log(elsewhere, store, split, "cnn", "any", rows, {"split_digest": "f" * 64})
     new = log(elsewhere, store, split, "sgd", "any", rows)
-    found = leaderboard.compare(elsewhere)
+    found = runs.compare(elsewhere)
     assert list(found.leaderboard["family"]) == ["sgd"]
     assert list(found.left_out["run"]) == ["cnn/any"]
     assert f"another split (ffffffff, not {split.digest[:8]})" in found.left_out["reason"].iloc[0]
     with pytest.raises(HemoError, match=r"another split \(.*ffffffff"):
-        leaderboard.compare(elsewhere, [old, new])
+        runs.compare(elsewhere, [old, new])
     other = log(elsewhere, store, split, "ann", "any", rows, {"data_digest": "e" * 32})
     with pytest.raises(HemoError, match=r"another data \(eeeeeeee, not dddddddd\)"):
-        leaderboard.compare(elsewhere, [new, other])
+        runs.compare(elsewhere, [new, other])
     again = log(elsewhere, store, split, "sgd", "any", rows)
     with pytest.raises(HemoError, match="of one family and label"):
-        leaderboard.compare(elsewhere, [new, again])
+        runs.compare(elsewhere, [new, again])
     with pytest.raises(HemoError, match="nothing: no finished training run"):
-        leaderboard.compare(elsewhere, ["nothing"])
+        runs.compare(elsewhere, ["nothing"])
 
 
 def test_the_page_has_all_its_sections_and_asks_for_nothing_outside(written):
@@ -192,6 +193,21 @@ def test_every_part_of_the_page_is_there_as_a_file(written, store):
     assert {"recall_by_family", "recall_at_specificity_80_by_family_and_label"} <= pictures
 
 
+def test_a_section_is_added_in_one_place(experiment, config, tmp_path, monkeypatch):
+    def weather(contents):
+        seen = pd.DataFrame({"patients": [contents.found.leaderboard["patients"].max()]})
+        return Section("Weather", "It rained.", {"Seen": seen}, files={"weather": seen})
+
+    def silence(contents):
+        return None
+
+    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, weather, silence))
+    page = report.write(runs.compare(experiment), config, tmp_path).read_text()
+    assert ">Weather</h2>" in page
+    assert ">Weather</a>" in page
+    assert pd.read_csv(tmp_path / "tables" / "weather.csv")["patients"].tolist() == [60]
+
+
 def test_without_the_store_data_and_split_are_told_from_the_runs(experiment, config, tmp_path, store):
     away = config.model_copy(update={"store": str(tmp_path / "nowhere")})
     tags = {"stage": "preprocess", "data_digest": store.digest}
@@ -199,7 +215,7 @@ def test_without_the_store_data_and_split_are_told_from_the_runs(experiment, con
         mlflow.log_metric("store/slices", 360)
         mlflow.log_text("label,positive\nany,90\n", "store/labels.csv")
         mlflow.log_text(f"reason,files\n{EVIL},2\n", "store/exclusions.csv")
-    report.write(leaderboard.compare(experiment), away, tmp_path / "written")
+    report.write(runs.compare(experiment), away, tmp_path / "written")
     excluded = pd.read_csv(tmp_path / "written" / "tables" / "exclusions.csv")
     assert excluded.to_dict("records") == [{"reason": EVIL, "files": 2}]
     split = pd.read_csv(tmp_path / "written" / "tables" / "split.csv")
@@ -222,5 +238,5 @@ def test_the_command_logs_the_page_and_writes_the_newest_figures_below_the_exper
     assert note.startswith(views.NOTE)
     assert families.get("sgd").title in note
     tracking.client().set_experiment_tag(experiment, "mlflow.note.content", "ours")
-    views.note_figures(experiment, "theirs")
+    views.note_comparison(experiment, "theirs")
     assert tracking.client().get_experiment(experiment).tags["mlflow.note.content"] == "ours"

@@ -7,8 +7,10 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
-from hemo.display import failures, heatmaps, run_plots, style
+from hemo.display import failures, heatmaps, numbers, run_plots, style
 from hemo.errors import HemoError
+from hemo.evaluation.predictions import worst_errors
+from hemo.evaluation.summary import summarize
 
 OF_A_RUN = [
     run_plots.roc,
@@ -39,7 +41,7 @@ def leaderboard():
 
 @pytest.mark.parametrize("draw", OF_A_RUN)
 def test_a_figure_of_a_run_states_its_data(simulate, draw):
-    figure = draw(simulate(0, patients=30, positive=10), "cnn / epidural")
+    figure = draw(summarize(simulate(0, patients=30, positive=10), 100), "cnn / epidural")
     assert "cnn / epidural" in texts(figure)
     assert "30 patients (10 positive)" in texts(figure)
     width, height = imread(io.BytesIO(style.png(figure))).shape[1::-1]
@@ -60,20 +62,20 @@ def test_a_figure_of_a_run_states_its_data(simulate, draw):
 )
 @pytest.mark.filterwarnings("error")
 def test_a_figure_of_poor_data_is_drawn_without_complaint(simulate, draw, change):
-    assert style.png(draw(change(simulate(1, patients=12, positive=4)), "cnn / any"))
+    assert style.png(draw(summarize(change(simulate(1, patients=12, positive=4)), 100), "cnn / any"))
 
 
 def test_the_callers_settings_do_not_show(simulate):
-    table = simulate(2, patients=12, positive=4)
-    expected = style.png(run_plots.patient_strip(table, "cnn / any"))
+    tested = summarize(simulate(2, patients=12, positive=4), 100)
+    expected = style.png(run_plots.patient_strip(tested, "cnn / any"))
     with matplotlib.rc_context({"font.size": 30, "axes.grid": False}):
-        assert style.png(run_plots.patient_strip(table, "cnn / any")) == expected
+        assert style.png(run_plots.patient_strip(tested, "cnn / any")) == expected
         assert matplotlib.rcParams["font.size"] == 30
 
 
 def test_a_strip_of_many_patients_says_how_many_it_shows(simulate):
-    figure = run_plots.patient_strip(simulate(3, patients=200, positive=90, slices=3), "cnn / any")
-    assert f"{run_plots.SHOWN} patients shown" in texts(figure)
+    figure = run_plots.patient_strip(summarize(simulate(3, patients=200, positive=90, slices=3)), "cnn / any")
+    assert f"{run_plots.MOST_PATIENTS} patients shown" in texts(figure)
 
 
 def test_learning_curves_mark_the_lowest_validation_loss_of_the_kept_classifier():
@@ -134,7 +136,7 @@ def test_the_heat_map_frames_the_highest_recall_of_each_label_and_all_that_equal
 
 def test_the_worst_errors_come_first_and_each_patient_once_before_twice(simulate):
     table = simulate(4)
-    missed, alarms = failures.worst(table, 8)
+    missed, alarms = worst_errors(table, 8)
     for rows, truth, sign in ((missed, 1, -1), (alarms, 0, 1)):
         chosen = table.iloc[rows]
         assert len(chosen) == 8
@@ -149,7 +151,7 @@ def test_the_worst_errors_come_first_and_each_patient_once_before_twice(simulate
 
 def test_a_gallery_shows_slices_and_figures_but_no_patients(simulate):
     table = simulate(5)
-    rows = np.concatenate(failures.worst(table, 3))
+    rows = np.concatenate(worst_errors(table, 3))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (len(rows), 16, 16, 2)).astype(np.uint8)
     looked = random.normal(size=(len(rows), 16, 16)).astype(np.float32)
@@ -170,13 +172,13 @@ def test_a_gallery_without_errors_says_so(simulate):
 
 
 @pytest.mark.parametrize(
-    ("figures", "text"),
+    ("metric", "text"),
     [
-        ((0.84, 0.74, 0.91), "0.84 (0.74–0.91)"),
+        ((0.84, 0.74, 0.91), "0.84 (0.74 to 0.91)"),
         ((-0.5, -1.0, 0.25), "−0.50 (−1.00 to 0.25)"),
         ((0.5, np.nan, np.nan), "0.50"),
         ((np.nan, np.nan, np.nan), "–"),
     ],
 )
-def test_figures_read_well(figures, text):
-    assert style.ranged(*figures) == text
+def test_metrics_read_well(metric, text):
+    assert numbers.ranged(*metric) == text

@@ -4,8 +4,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
-from hemo.display.report import Section, fact_table, render
+from hemo.display.page import Section, fact_table, render
 from hemo.display.run_plots import roc
+from hemo.evaluation.summary import summarize
 
 
 class Page(HTMLParser):
@@ -33,7 +34,10 @@ def test_all_text_is_escaped():
 
 
 def test_a_page_asks_for_nothing_outside_itself(simulate):
-    html = render("Report", [Section("One", figures={"ROC": roc(simulate(0), "cnn / any")}), Section("Two")])
+    html = render(
+        "Report",
+        [Section("One", figures={"ROC": roc(summarize(simulate(0), 100), "cnn / any")}), Section("Two")],
+    )
     page = Page(html)
     assert page.links
     assert all(re.match(r"#|data:image/png;base64,", link) for link in page.links)
@@ -54,7 +58,10 @@ def test_an_empty_line_starts_a_paragraph():
 
 
 def test_equal_input_gives_an_equal_page(simulate):
-    pages = {render("Report", [Section("One", figures={"ROC": roc(simulate(0), "cnn")})]) for _ in range(2)}
+    pages = {
+        render("Report", [Section("One", figures={"ROC": roc(summarize(simulate(0), 100), "cnn")})])
+        for _ in range(2)
+    }
     assert len(pages) == 1
 
 

@@ -9,7 +9,7 @@ from hemo import imaging, tracking
 from hemo.commands.evaluate import evaluate
 from hemo.errors import HemoError
 from hemo.external import validate
-from hemo.registry import panel
+from hemo.registry.names import PANEL_URI
 from hemo.slices.preprocess import preprocess
 from tests.helpers.present import present
 from tests.helpers.registry_world import REDUCTION
@@ -35,8 +35,8 @@ def data(tmp_path):
 
 
 def test_a_panel_is_evaluated_on_labels_that_the_table_has(promoted, data):
-    found = validate.evaluate(panel.URI, *data, draws=100)
-    assert sorted(found.figures["label"].unique()) == ["any", "epidural"]
+    found = validate.evaluate(PANEL_URI, *data, draws=100)
+    assert sorted(found.metrics["label"].unique()) == ["any", "epidural"]
     assert found.unlabelled == []
     assert not any("made of" in sentence for sentence in found.warnings)
     runs = tracking.client().search_runs(
@@ -98,8 +98,8 @@ def test_a_table_without_any_of_the_labels_is_refused(promoted, data):
 def test_any_is_not_evaluated_where_a_table_has_only_some_of_its_subtypes(promoted, data):
     table = pd.read_csv(data[1])[["image", "patient", "epidural"]]
     table.to_csv(data[1], index=False)
-    found = validate.evaluate(panel.URI, *data, draws=100)
-    assert sorted(found.figures["label"].unique()) == ["epidural"]
+    found = validate.evaluate(PANEL_URI, *data, draws=100)
+    assert sorted(found.metrics["label"].unique()) == ["epidural"]
     assert found.unlabelled == ["any"]
 
 
@@ -119,7 +119,7 @@ def test_a_classifier_evaluated_on_what_it_was_made_of_is_said_so_in_red(promote
 
 
 def test_the_command_prints_outside_beside_inside(promoted, data):
-    words = [panel.URI, "--images", str(data[0]), "--labels", str(data[1]), "--draws", "100"]
+    words = [PANEL_URI, "--images", str(data[0]), "--labels", str(data[1]), "--draws", "100"]
     found = CliRunner().invoke(evaluate, words, catch_exceptions=False)
     assert found.exit_code == 0
     assert "outside" in found.output

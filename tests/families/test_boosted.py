@@ -1,4 +1,8 @@
-"""Radiological features, and trees without scikit-learn."""
+"""Radiological features, and trees on them: as they are saved now, and as they were."""
+
+import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,6 +10,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from hemo import families
 from hemo.families._radiology import radiological_features
+from hemo.families._saved import save_state
+from hemo.families.boosted import Boosted
 
 
 def head(size: int = 64, spot: tuple[int, int] | None = None, gray: int = 190) -> np.ndarray:
@@ -52,12 +58,19 @@ def test_a_dense_spot_is_found_wherever_it_lies() -> None:
     assert ((classifier.predict_proba(images[40:])[:, 1] > 0.5) == truth[40:]).all()
 
 
-def test_the_kept_trees_say_what_scikit_learn_says() -> None:
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (80, 16, 16, 1), dtype=np.uint8)
-    truth = rng.integers(0, 2, 80)
-    classifier = families.build("boosted", {"trees": 30}, seed=4).fit(images, truth)
-    direct = HistGradientBoostingClassifier(
+IMAGES = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 1), dtype=np.uint8)
+TRUTH = np.random.default_rng(1).integers(0, 2, 80)
+
+
+@pytest.fixture(scope="module")
+def noise() -> Boosted:
+    """Trees on noise."""
+    return Boosted({**families.get("boosted").defaults, "trees": 30}, seed=4).fit(IMAGES, TRUTH)
+
+
+def estimator() -> HistGradientBoostingClassifier:
+    """Return what scikit-learn makes of the same slices."""
+    return HistGradientBoostingClassifier(
         max_iter=30,
         learning_rate=0.05,
         max_leaf_nodes=12,
@@ -66,7 +79,40 @@ def test_the_kept_trees_say_what_scikit_learn_says() -> None:
         max_features=0.2,
         early_stopping=False,
         random_state=4,
-    ).fit(radiological_features(images), truth)
+    ).fit(radiological_features(IMAGES), TRUTH)
+
+
+def test_the_trees_are_those_of_scikit_learn(noise: Boosted) -> None:
+    direct = estimator()
     np.testing.assert_allclose(
-        classifier.predict_proba(images), direct.predict_proba(radiological_features(images)), rtol=1e-12
+        noise.predict_proba(IMAGES), direct.predict_proba(radiological_features(IMAGES)), rtol=1e-12
     )
+
+
+def save_as_hemo_0_1_did(classifier: Boosted, folder: Path) -> None:
+    """Write the form of `git show d497a6b:hemo/families/boosted.py`: trees as arrays, and JSON."""
+    model = estimator()
+    trees = [step[0].nodes for step in model._predictors]
+    roots = np.cumsum([0, *(len(tree) for tree in trees)])[:-1].astype(np.int64)
+    nodes, offset = np.concatenate(trees), np.repeat(roots, [len(tree) for tree in trees])
+    arrays: dict[str, Any] = {
+        "feature": nodes["feature_idx"],
+        "threshold": nodes["num_threshold"],
+        "left": nodes["left"].astype(np.int64) + offset,
+        "right": nodes["right"].astype(np.int64) + offset,
+        "value": nodes["value"],
+        "leaf": nodes["is_leaf"].astype(bool),
+    }
+    folder.mkdir()
+    np.savez(folder / "trees.npz", roots=roots, **arrays)
+    save_state(classifier, folder, baseline=float(np.ravel(model._baseline_prediction)[0]))
+    (folder / "family.json").write_text(json.dumps({"family": "boosted"}))
+
+
+def test_trees_saved_by_hemo_0_1_say_what_they_said(noise: Boosted, tmp_path: Path) -> None:
+    save_as_hemo_0_1_did(noise, tmp_path / "old")
+    old = families.load(tmp_path / "old")
+    np.testing.assert_allclose(old.predict_proba(IMAGES), noise.predict_proba(IMAGES), atol=1e-15)
+    np.testing.assert_allclose(old.attribution(IMAGES[:2]), noise.attribution(IMAGES[:2]), atol=1e-6)
+    assert old.predict_proba(IMAGES[:0]).shape == (0, 2)
+    assert old.convergence_ == noise.convergence_

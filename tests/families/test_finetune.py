@@ -7,7 +7,7 @@ import pytest
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families import _copies
+from hemo.families import _stem_maps
 from hemo.families._backbones import ARCHITECTURES, backbone, build, split
 from hemo.families.finetune import FineTuned
 
@@ -69,27 +69,27 @@ def test_what_does_not_lower_the_validation_loss_is_not_kept() -> None:
     assert ((classifier.predict_proba(toy(seed=2)[0])[:, 1] > 0.5) == truth).mean() > 0.8
 
 
-def test_frozen_maps_of_slices_are_computed_once_and_augmented_copies_differ(
+def test_frozen_maps_of_slices_are_computed_once_and_augmented_stem_maps_differ(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[int] = []
-    remembered = _copies.remembered
+    cached_features = _stem_maps.cached_features
 
     def counted(images: np.ndarray, kind: str, compute, on_disk: bool = False) -> np.ndarray:
         def computed(new: np.ndarray) -> np.ndarray:
             seen.append(len(new))
             return compute(new)
 
-        return remembered(images, kind, computed, on_disk)
+        return cached_features(images, kind, computed, on_disk)
 
-    monkeypatch.setattr(_copies, "remembered", counted)
+    monkeypatch.setattr(_stem_maps, "cached_features", counted)
     images, truth = toy(seed=5)
     for C in (1.0, 2.0):
         classifier = families.build("finetune", {**TINY, "C": C}).fit(images, truth)
     assert seen == [32, 0]
     assert isinstance(classifier, FineTuned)
-    plain = _copies.stem_maps(classifier.front_, images, "again")
-    copies = [_copies.stem_maps(classifier.front_, images, "", 0.5, seed) for seed in (1, 1, 2)]
+    plain = _stem_maps.stem_maps(classifier.front_, images, "again")
+    copies = [_stem_maps.stem_maps(classifier.front_, images, "", 0.5, seed) for seed in (1, 1, 2)]
     np.testing.assert_array_equal(copies[0], copies[1])
     assert (copies[0] != copies[2]).any()
     assert (copies[0] != plain).any()

@@ -9,7 +9,7 @@ import pytest
 
 from hemo.errors import HemoError
 from hemo.families import _feature_cache, _lite0
-from hemo.families._feature_cache import remembered
+from hemo.families._feature_cache import cached_features
 from hemo.families._torch_file import MAGIC, read_torch_file
 from hemo.families.transfer import FAMILY, Transfer
 
@@ -98,16 +98,16 @@ def test_features_are_computed_once_for_each_slice() -> None:
         return means(images)
 
     images = slices(8)
-    np.testing.assert_array_equal(remembered(images[:5], "once", compute), means(images[:5]))
-    np.testing.assert_array_equal(remembered(images[::-1], "once", compute), means(images[::-1]))
+    np.testing.assert_array_equal(cached_features(images[:5], "once", compute), means(images[:5]))
+    np.testing.assert_array_equal(cached_features(images[::-1], "once", compute), means(images[::-1]))
     assert computed == [5, 3]
-    assert remembered(images[:0], "once", compute).shape == (0, 1)
+    assert cached_features(images[:0], "once", compute).shape == (0, 1)
 
 
 def test_features_on_disk_serve_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEMO_CACHE", str(tmp_path))
     images = slices(4, seed=1)
-    remembered(images, "disk", means, on_disk=True)
+    cached_features(images, "disk", means, on_disk=True)
     _feature_cache._kept.clear()
     _feature_cache._files_read.clear()
 
@@ -115,13 +115,15 @@ def test_features_on_disk_serve_the_next_process(tmp_path: Path, monkeypatch: py
         assert not len(missing)
         return means(missing)
 
-    np.testing.assert_array_equal(remembered(images[2:], "disk", compute, on_disk=True), means(images[2:]))
+    np.testing.assert_array_equal(
+        cached_features(images[2:], "disk", compute, on_disk=True), means(images[2:])
+    )
     assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_slices_only_predicted_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEMO_CACHE", str(tmp_path))
-    remembered(slices(3, seed=2), "memory", means)
+    cached_features(slices(3, seed=2), "memory", means)
     assert not list(tmp_path.rglob("*.npz"))
 
 
@@ -148,7 +150,7 @@ def test_features_of_a_data_set_are_kept_and_those_of_service_are_not(
 
 def test_memory_of_kept_features_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_feature_cache, "KEPT_BYTES", 4 * 10)
-    remembered(slices(30, seed=3), "bound", means)
+    cached_features(slices(30, seed=3), "bound", means)
     assert len(_feature_cache._kept) <= 10
 
 
@@ -181,10 +183,12 @@ def test_what_a_dense_head_says_of_its_features_is_its_gradient() -> None:
         (rng.normal(size=(3, 1)), np.ones(1)),
     ]
     x = rng.normal(size=(2, 5))
-    logit, slopes = classifier._logit(x)
+    logit, slopes = classifier._logit_and_slopes(x)
     step = np.zeros((1, 5))
     step[0, 2] = 1e-6
-    np.testing.assert_allclose((classifier._logit(x + step)[0] - logit) / 1e-6, slopes[:, 2], rtol=1e-4)
+    np.testing.assert_allclose(
+        (classifier._logit_and_slopes(x + step)[0] - logit) / 1e-6, slopes[:, 2], rtol=1e-4
+    )
 
 
 def test_seen_both_ways_round_a_slice_and_its_mirror_image_are_one() -> None:

@@ -1,6 +1,7 @@
 """Folders of small scans for tests of the slice store."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,3 +75,26 @@ def as_truth(index: pd.DataFrame) -> dict[str, list[int]]:
     values = index[list(LABELS)].to_numpy()
     assert values.dtype == np.int8
     return dict(zip(index["slice_id"], values.tolist(), strict=True))
+
+
+def write_series(
+    folder: Path,
+    name: str,
+    count: int = 5,
+    *,
+    step: float = 5.0,
+    kernel: str = "H31s",
+    seed: int = 0,
+    **elements: Any,
+) -> None:
+    """Write one series of a study as DICOM."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        facts: dict[str, Any] = {
+            "SOPInstanceUID": f"1.2.3.{seed}.{k}", "PatientID": "MRN-1", "StudyInstanceUID": "1.2.3",
+            "SeriesInstanceUID": f"1.2.3.{seed}", "InstanceNumber": k + 1,
+            "ImagePositionPatient": ["0", "0", str(step * k)],
+            "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
+            "SliceThickness": str(step), "ConvolutionKernel": kernel,
+        } | elements  # fmt: skip
+        (folder / f"{name}{k}.dcm").write_bytes(make_dicom(head(64, seed=100 * seed + k), **facts))

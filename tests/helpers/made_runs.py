@@ -13,6 +13,7 @@ from hemo import tracking
 from hemo.evaluation import predictions
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.summary import summarize
 from hemo.labels import LABELS
 from hemo.slices.split import Split, make_split
 from hemo.slices.store import SliceStore
@@ -56,7 +57,7 @@ def log(
         "data_digest": store.digest, "split_digest": split.digest, "git_commit": "c0ffee",
     }  # fmt: skip
     with tracking.start_run(experiment, f"{family}/{label}", {**about, **tags}) as run_id:
-        found = final_metrics.finals(trained, plan)
+        found = final_metrics.finals(trained, plan, summarize(rows, plan.draws, plan.seed))
         logged = [Metric(name, value, 0, 0) for name, value in found.items() if np.isfinite(value)]
         tracking.client().log_batch(run_id, logged, [Param("hp.C", "1.0")])
         folder = Path("scratch") / run_id

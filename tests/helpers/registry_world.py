@@ -21,10 +21,11 @@ import hemo
 from hemo import families, tracking
 from hemo.evaluation import intervals
 from hemo.evaluation.metrics import METRICS
+from hemo.evaluation.summary import summarize
 from hemo.imaging import Reduction
-from hemo.registry import aliases, panel, promotion
+from hemo.registry import aliases, names, panel, promotion
 from hemo.registry.candidates import Judgement
-from hemo.registry.gate import Condition, Incumbent, Verdict
+from hemo.registry.gate import Finding, Incumbent, Verdict
 
 REDUCTION = Reduction(size=16, crop=False)
 
@@ -129,27 +130,29 @@ def train(
 
 def case(runs: Runs, label: str, name: str = "good", *, sound: bool = True, better: bool = True) -> Judgement:
     """Return a candidate with a verdict as wanted, without judging anything."""
-    own = Condition("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
-    against = Condition("incumbent", "", "", better, "better" if better else "not shown to be better")
-    figures = pd.DataFrame(
+    own = Finding("recall", "0.9", "at least 0.5", sound, "recall 0.9" if sound else "recall is low")
+    words = "better" if better else "not shown to be better"
+    against = Finding("incumbent", "", "", better, words, against=True)
+    metrics = pd.DataFrame(
         [(name, 0.9, 0.8, 1.0, 20) for name in METRICS],
         columns=["metric", "value", "low", "high", "patients"],
     )
     run = tracking.get_run(runs[label, name])
-    number = aliases.current(panel.model_name(label)).get("production")
+    number = aliases.current(names.model_name(label)).get("production")
     incumbent = None
     if number:
-        version = tracking.client().get_model_version(panel.model_name(label), number)
+        version = tracking.client().get_model_version(names.model_name(label), number)
         incumbent = Incumbent(number, "logreg", None, "", same_run=version.run_id == run.run_id)
-    verdict = Verdict((own,), (against,) if incumbent else (), figures)
-    return Judgement(label, run, verdict, incumbent, {"slices": 80})
+    verdict = Verdict((own, against) if incumbent else (own,), metrics)
+    tested = summarize(tracking.load_predictions(run.run_id), draws=100)
+    return Judgement(label, run, tested, verdict, incumbent, {"slices": 80})
 
 
 def decide(made: Judgement, override: str = "") -> str:
     """Carry out a case in a deciding run of its own, and build the panel."""
     experiment = made.run.experiment
     with tracking.start_run(experiment, "promotion", {"stage": "promotion"}) as deciding:
-        aliases.settle(panel.model_name(made.label))
+        aliases.settle(names.model_name(made.label))
         decision = promotion.decide(made, deciding, override)
         panel.update(deciding)
     return decision

@@ -34,6 +34,7 @@ def write_store(
             "slice_id": [f"s{row:05d}" for row in range(len(images))],
             "patient": list(patients),
             "study": [f"study of {patient}" for patient in patients],
+            "stack": pd.factorize(np.asarray(patients, object))[0].astype(np.int32),
             "position": np.arange(len(images), dtype=float),
             "digest": [f"{row:08x}" for row in range(len(images))],
         }

@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Param
 from hemo import tracking
 from hemo.evaluation.metrics import METRICS
 from hemo.registry import gate_page
-from hemo.registry.gate import Condition, Verdict
+from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import views
 
 FAMILIES = {"cnn": 0.91, "logreg": 0.74}
@@ -57,13 +57,13 @@ def register(run_id: str) -> None:
     """Register the model of a run (nothing serves it) as hemo does against the gate's refusal."""
     client = tracking.client()
     run = tracking.get_run(run_id)
-    refusal = Condition("recall", "0.74", "at least 0.8", False, "recall may be as low as 0.70, 0.80 asked")
+    refusal = Finding("recall", "0.74", "at least 0.8", False, "recall may be as low as 0.70, 0.80 asked")
     figures = pd.DataFrame([(name, 0.74, 0.7, 0.8, 20) for name in METRICS],
                            columns=["metric", "value", "low", "high", "patients"])  # fmt: skip
     gate_page.leave_red_mark(run_id, "gate")
     client.create_registered_model("hemo-epidural", description=gate_page.about("epidural", "hemo-epidural"))
     words = gate_page.description(
-        "epidural", run, Verdict((refusal,), (), figures), "overridden", "wanted for a talk", run_id
+        "epidural", run, Verdict((refusal,), figures), "overridden", "wanted for a talk", run_id
     )
     source = f"{client.get_run(run_id).info.artifact_uri}/plots"
     client.create_model_version("hemo-epidural", source, run_id, {"gate": "overridden"}, description=words)

@@ -65,21 +65,26 @@ def make_jpeg_lossless(stored):
     return stream.getvalue()
 
 
-@given(st.lists(st.floats(-np.pi, np.pi), min_size=3, max_size=3), st.floats(-500, 500))
-@settings(max_examples=20)
-def test_the_position_is_that_along_the_normal_under_any_tilt_and_turn(angles, height):
-    (a, b, c) = angles
+@given(
+    st.floats(-np.pi, np.pi), st.floats(-0.5, 0.5), st.floats(-0.4, 0.4), st.booleans(), st.floats(-500, 500)
+)
+@settings(max_examples=30)
+def test_the_position_grows_to_the_head_along_the_normal_under_any_tilt_and_turn(a, b, c, below, height):
     turn = np.array([[np.cos(a), np.sin(a), 0], [-np.sin(a), np.cos(a), 0], [0, 0, 1]])
     tilt = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
     roll = np.array([[np.cos(c), 0, np.sin(c)], [0, 1, 0], [-np.sin(c), 0, np.cos(c)]])
     across, down, normal = turn @ tilt @ roll
+    if below:  # seen from the head
+        across = -across
     origin = height * normal - 120 * across - 90 * down
     data = make_dicom(
         HEAD,
         ImagePositionPatient=[f"{v:.6f}" for v in origin],
         ImageOrientationPatient=[f"{v:.9f}" for v in (*across, *down)],
     )
-    assert read_one(data).position == pytest.approx(height, abs=1e-3)
+    raw = read_one(data)
+    assert raw.position == pytest.approx(height, abs=1e-3)
+    assert raw.normal == pytest.approx(normal, abs=1e-3)
 
 
 def test_without_a_position_the_location_and_then_the_number_stand_in():

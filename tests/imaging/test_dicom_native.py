@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from hemo.imaging import dicom
+from hemo.imaging import dicom_header, dicom_pixels
 from hemo.imaging.dicom_native import scan
 from tests.helpers.present import present
 from tests.helpers.scans import SHARED, head, make_dicom
@@ -23,25 +23,27 @@ FILES = sorted(Path(pydicom.__file__).parent.glob("data/test_files/**/*.dcm")) +
 def same(values, stored, others, other_stored):
     np.testing.assert_array_equal(stored, other_stored)
     for name in ("PatientID", "StudyInstanceUID", "SOPInstanceUID", "Modality", "PhotometricInterpretation"):
-        assert dicom._text(values, name) == dicom._text(others, name), name
+        assert dicom_header.text(values, name) == dicom_header.text(others, name), name
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"):
-        assert dicom._floats(values.get(name)) == dicom._floats(others.get(name)), name
+        assert dicom_header.floats(values.get(name)) == dicom_header.floats(others.get(name)), name
     for name in ("InstanceNumber", "SliceLocation", "RescaleIntercept", "PixelRepresentation", "BitsStored"):
-        assert np.array_equal(dicom._number(values, name), dicom._number(others, name), equal_nan=True), name
+        assert np.array_equal(
+            dicom_header.number(values, name), dicom_header.number(others, name), equal_nan=True
+        ), name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_both_readers_agree_on_every_plain_file(path):
     data = path.read_bytes()
     try:
-        plain = dicom._native(data)
-    except dicom.Excluded as excluded:
+        plain = dicom_pixels._native(data)
+    except dicom_header.Excluded as excluded:
         if "short" not in str(excluded):
-            with pytest.raises(dicom.Excluded, match=str(excluded)):
-                dicom._with_pydicom(data)
+            with pytest.raises(dicom_header.Excluded, match=str(excluded)):
+                dicom_pixels._with_pydicom(data)
         return
     if plain is not None:
-        same(*plain, *dicom._with_pydicom(data))
+        same(*plain, *dicom_pixels._with_pydicom(data))
 
 
 def test_the_real_study_is_read_the_quick_way():
@@ -80,7 +82,7 @@ def test_sequences_of_either_kind_of_length_are_skipped(syntax, undefined):
         dataset.save_as(stream, enforce_file_format=True)
         data = stream.getvalue()
     assert scan(data) is not None
-    same(*present(dicom._native(data)), *dicom._with_pydicom(data))
+    same(*present(dicom_pixels._native(data)), *dicom_pixels._with_pydicom(data))
 
 
 def test_names_beyond_ascii_are_left_to_pydicom():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hemo.imaging import Excluded, read_one
+from hemo.imaging import Excluded, raster, read_one
 from hemo.imaging.raster import read_raster
 from hemo.imaging.windows import apply_window
 from tests.helpers.scans import head
@@ -32,10 +32,14 @@ def test_gray_pictures_come_as_they_are(kind):
     np.testing.assert_array_equal(raw.pixels, GRAY)
 
 
-def test_the_luma_of_rgb_is_that_of_pillow_within_rounding():
+def test_a_color_picture_is_no_slice_but_a_colored_mark_on_one_is():
     for kind in ("PNG", "TIFF"):
-        expected = np.asarray(Image.fromarray(COLOR).convert("L")).astype(int)
-        assert np.abs(read_one(encoded(COLOR, kind)).pixels - expected).max() <= 1
+        with pytest.raises(Excluded, match="^color image"):
+            read_one(encoded(COLOR, kind))
+        marked = np.dstack([GRAY] * 3)
+        marked[:10, :10] = [255, 255, 0]
+        expected = np.asarray(Image.fromarray(marked).convert("L")).astype(int)
+        assert np.abs(read_one(encoded(marked, kind)).pixels - expected).max() <= 1
 
 
 def test_equal_channels_give_their_own_value():
@@ -84,7 +88,7 @@ def bomb(width, height):
         (bomb(30_000, 30_000), "30000x30000 pixels is no slice"),
         (encoded(np.zeros((8, 8), np.uint8), "PNG"), "8x8 pixels is no slice"),
         (encoded(np.full((64, 64), 7, np.uint8), "PNG"), "constant image: every pixel is 7"),
-        (encoded(GRAY, "PNG")[:2000], "cannot be decoded"),
+        (encoded(GRAY, "PNG")[:2000], "damaged: its checksums do not fit"),
         (encoded(GRAY, "JPEG")[:400], "cannot be decoded|constant"),
         (encoded(GRAY.astype(np.int32) * 9, "TIFF"), "no known scale"),
     ],
@@ -103,3 +107,25 @@ def test_any_damage_gives_a_slice_or_a_reason_and_never_another_error(kind, data
         content[data.draw(st.integers(8, len(content) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(Excluded):
         read_raster(bytes(content))
+
+
+def bad_png(number):
+    """Return a PNG with good checksums around data that are none."""
+
+    def chunk(name, content):
+        body = name + content
+        return len(content).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+    size = (64).to_bytes(4, "big") * 2
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size + b"\x08\x00\x00\x00\x00")
+    return start + chunk(b"IDAT", bytes([number % 256] * 40)) + chunk(b"IEND", b"")
+
+
+def test_bad_pngs_are_decoded_elsewhere_before_they_are_too_many(monkeypatch):
+    monkeypatch.setattr(raster, "MOST_FAILURES", 5)
+    monkeypatch.setattr(raster, "_failures", 0)
+    for number in range(20):
+        with pytest.raises(Excluded, match="cannot be decoded"):
+            read_one(bad_png(number))
+    assert raster._failures == 6
+    np.testing.assert_array_equal(read_one(encoded(GRAY, "PNG")).pixels, GRAY)

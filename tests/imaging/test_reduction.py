@@ -11,7 +11,7 @@ from PIL import Image
 
 from hemo.errors import HemoError
 from hemo.imaging import PAPER, Excluded, RawSlice, Reduction, read_one, read_reduced, reduce
-from hemo.imaging.reduction import shrink
+from hemo.imaging.shrink import shrink
 from hemo.imaging.windows import WINDOWS, apply_window
 from tests.helpers.scans import head, make_dicom
 

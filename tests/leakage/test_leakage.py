@@ -85,7 +85,7 @@ def training(store, label, draws) -> Training:
 
 def test_where_only_patients_can_be_told_apart_all_of_a_good_figure_is_inflation(store):
     found = measure.inflation(training(store, "any", draws=200), folds=4)
-    auc = found.figures.set_index("metric").loc["auc"]
+    auc = found.metrics.set_index("metric").loc["auc"]
     assert auc["by_slice"] > 0.95
     assert auc["by_patient"] < 0.75
     assert auc["inflation_low"] > 0

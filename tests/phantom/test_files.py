@@ -88,8 +88,7 @@ def test_a_slices_rows_are_its_labels(files, study):
 
 
 def test_bytes_repeat_whatever_the_workers_and_the_number_of_patients(tmp_path):
-    options = {"slices": 4, "size": 64, "seed": 3}
-    groups = write(tmp_path / "three", patients=3, workers=2, **options)
+    groups = write(tmp_path / "three", patients=3, slices=4, size=64, seed=3, workers=2)
     write_patient(3, 1, 64, 4, tmp_path / "alone")
     both = [file.relative_to(tmp_path / "alone") for file in (tmp_path / "alone").rglob("*.dcm")]
     assert both
@@ -124,5 +123,10 @@ def test_the_command_refuses_a_folder_that_holds_a_phantom(tmp_path):
     assert "another --out" in str(found.exception)
 
 
-def test_the_command_wants_somewhere_to_write():
-    assert "--out" in str(CliRunner().invoke(phantom, []).exception)
+def test_a_phantom_is_written_beside_the_other_data_unless_only_a_picture_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ["--patients", "1", "--slices", "4", "--size", "64", "--workers", "1"]
+    assert CliRunner().invoke(phantom, [*few, "--sheet", "sheet.png"]).exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+    assert CliRunner().invoke(phantom, few).exit_code == 0
+    assert (tmp_path / "data" / "phantom" / "labels.csv").is_file()

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 
+from hemo.evaluation.summary import summarize
 from hemo.registry import card
 from tests.helpers.registry_world import table
 
@@ -17,7 +18,7 @@ def facts(**words):
 
 
 def test_a_card_says_what_a_reader_must_know(tmp_path):
-    card.write(tmp_path, facts(), table(), draws=100)
+    card.write(tmp_path, facts(), summarize(table(), 100))
     text = (tmp_path / "card.md").read_text()
     for words in (
         "Research use only", "excluded: localizer | 3", "the largest sum of recall", "out-of-fold",
@@ -27,25 +28,25 @@ def test_a_card_says_what_a_reader_must_know(tmp_path):
 
 
 def test_the_page_escapes_what_it_is_told(tmp_path):
-    card.write(tmp_path, facts(), table(), draws=100)
+    card.write(tmp_path, facts(), summarize(table(), 100))
     assert "made &lt;up&gt;" in (tmp_path / "card.html").read_text()
 
 
 def test_every_section_of_the_page_is_in_the_text(tmp_path):
-    card.write(tmp_path, facts(), table(), draws=100)
+    card.write(tmp_path, facts(), summarize(table(), 100))
     text, page = ((tmp_path / name).read_text() for name in ("card.md", "card.html"))
-    for section in card.sections(facts(), table(), 100, 0):
+    for section in card.sections(facts(), summarize(table(), 100)):
         assert f"## {section.title}" in text
         assert section.title in page
 
 
 def test_subgroups_are_parts_of_the_patients():
-    found = card.subgroups(table(patients=20), draws=100).set_index("subgroup")
+    found = summarize(table(patients=20), 100).subgroups.set_index("subgroup")
     assert found.loc["slices of patients without it", "patients"] == 10
-    few = found[found["figure"] == "recall"]["patients"].sum()
+    few = found[found["metric"] == "recall"]["patients"].sum()
     assert few == 10
 
 
 def test_a_table_without_positives_still_has_a_card(tmp_path):
-    card.write(tmp_path, facts(), table().assign(truth=np.int8(0)), draws=100)
+    card.write(tmp_path, facts(), summarize(table().assign(truth=np.int8(0)), 100))
     assert "undefined" in (tmp_path / "card.md").read_text()

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from hemo.config import Gate
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.summary import summarize
 from hemo.registry.gate import Candidate, Incumbent, judge
 from tests.helpers.registry_world import table
 
@@ -17,11 +18,11 @@ def candidate(**words):
 
 
 def verdict(predictions, gate=GATE, incumbent=None, **words):
-    return judge(predictions, candidate(**words), gate, incumbent, draws=DRAWS)
+    return judge(summarize(predictions, DRAWS), candidate(**words), gate, incumbent)
 
 
 def failed(found):
-    return [condition.name for condition in found.conditions if not condition.passed]
+    return [finding.name for finding in found.findings if not finding.passed]
 
 
 def test_a_good_classifier_passes_every_condition():
@@ -77,7 +78,7 @@ def test_separated_classes_have_no_slope_and_are_judged_by_the_brier_score():
     perfect = table(quality=60.0)
     found = verdict(perfect)
     assert found.passed
-    assert "Brier score" in next(c.words for c in found.conditions if c.name == "calibration")
+    assert "Brier score" in next(c.words for c in found.findings if c.name == "calibration")
 
 
 @pytest.mark.parametrize("gap", [1e-3, float("nan")])
@@ -130,7 +131,7 @@ def test_not_inferior_and_better_in_the_second_figure_is_enough():
 def test_what_is_in_production_itself_is_told_so_and_fails_nothing():
     found = verdict(table(), incumbent=Incumbent("1", "sgd", None, "", same_run=True))
     assert found.passed
-    assert found.conditions[-1].figure.startswith("in production already")
+    assert found.findings[-1].found.startswith("in production already")
 
 
 def test_an_incumbent_that_cannot_be_compared_with_closes_the_gate():
@@ -151,7 +152,7 @@ def test_validation_rows_are_not_looked_at():
     noise = table(quality=-9, seed=5).assign(part="validation", slice_id=lambda t: "v" + t["slice_id"])
     noise["patient"] = "v" + noise["patient"]
     both = type(seen)(np.concatenate([noise, seen]), columns=seen.columns).astype(seen.dtypes)
-    assert verdict(both).figure("auc") == verdict(seen).figure("auc")
+    assert verdict(both)["auc"] == verdict(seen)["auc"]
 
 
 @settings(max_examples=25, deadline=None)
@@ -165,11 +166,11 @@ def test_validation_rows_are_not_looked_at():
 @example(quality=4, least=0.5, seed=0, patients=30, threshold=0.5)
 def test_whatever_passes_has_the_figures_that_were_asked(quality, least, seed, patients, threshold):
     gate = Gate(min_recall_low=least, min_specificity_low=least, min_positive_patients=5)
-    found = judge(table(quality, patients, seed, threshold), candidate(), gate, draws=100)
+    found = judge(summarize(table(quality, patients, seed, threshold), 100), candidate(), gate)
     assert found.passed or (quality, patients) != (4, 30), "the example passes"
     if found.passed:
-        assert found.figure("recall")[1] >= least
-        assert found.figure("specificity")[1] >= least
+        assert found["recall"][1] >= least
+        assert found["specificity"][1] >= least
         assert patients // 2 >= 5
     else:
         assert found.reason
@@ -177,7 +178,7 @@ def test_whatever_passes_has_the_figures_that_were_asked(quality, least, seed, p
 
 @pytest.mark.parametrize("name", ["recall", "specificity"])
 def test_the_lower_bound_is_what_counts_not_the_value(name):
-    value, low, _ = verdict(table(quality=2.0)).figure(name)
+    value, low, _ = verdict(table(quality=2.0))[name]
     between = GATE.model_copy(update={f"min_{name}_low": (value + low) / 2})
     assert failed(verdict(table(quality=2.0), between)) == [name]
     exactly = GATE.model_copy(update={f"min_{name}_low": low})

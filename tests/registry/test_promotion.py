@@ -1,4 +1,5 @@
 import json
+import socket
 
 import mlflow
 import pytest
@@ -83,7 +84,7 @@ def test_an_override_promotes_is_recorded_and_shown(store):
     card = mlflow.artifacts.load_text(f"runs:/{version.run_id}/card/card.html")
     assert 'class="warning">The gate refused it; a person overrode the gate: wanted for a' in card
     page = mlflow.artifacts.load_text(f"runs:/{version.tags['decided_in']}/gate/any.html")
-    assert 'class="red">Gate overridden: wanted for a demonstration' in page
+    assert 'class="warning">Gate overridden: wanted for a demonstration' in page
     panel = tracking.client().get_model_version_by_alias("hemo-panel", "production")
     assert "gate overridden" in present(panel.description)
 
@@ -197,12 +198,12 @@ def test_of_two_decisions_at_the_same_time_none_is_made_on_what_is_no_longer_so(
     assert ledger.replay(history) == aliases.current(ANY) == {"production": "1", "previous": "2"}
 
 
-def test_a_process_killed_beside_another_decision_leaves_nothing_behind(store):
+@pytest.mark.parametrize("gone", ["{}:1@0.00", "{}|1|0.00"], ids=["today", "as version 0.1 wrote it"])
+def test_a_process_killed_beside_another_decision_leaves_nothing_behind(store, gone):
     decide(case(store, "any", "good"))
     stale = ledger.records(ANY)
     record = ledger.write(ANY, "rollback", {"production": "1"}, {}, stale[:-1])
-    gone = "|".join([record.owner.split("|")[0], "1", "0.0"])
-    tracking.client().set_tag(record.audit_id, "owner", gone)
+    tracking.client().set_tag(record.audit_id, "owner", gone.format(socket.gethostname()))
     history = aliases.settle(ANY)
     assert [one.state for one in history] == ["done"]
     assert aliases.current(ANY) == {"production": "1"}

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 
 from hemo import tracking
 from hemo.errors import HemoError
-from hemo.registry import aliases, ledger, panel, promotion
-from hemo.registry.panel import model_name
+from hemo.registry import aliases, ledger, names, panel, promotion
+from hemo.registry.names import model_name
 from tests.helpers.mlflow_default import forget_stores
 from tests.helpers.registry_world import case, decide, empty_store
 
@@ -114,12 +114,12 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
             if there:
                 tracking.client().delete_model_version(model, data.draw(st.sampled_from(there)))
 
-        @precondition(lambda self: aliases.registered(panel.PANEL) is not None)
+        @precondition(lambda self: aliases.registered(names.PANEL) is not None)
         @rule(data=st.data())
         def move_the_panel_by_hand(self, data: st.DataObject) -> None:
-            there = sorted(aliases.versions(panel.PANEL))
+            there = sorted(aliases.versions(names.PANEL))
             number = data.draw(st.sampled_from(there))
-            tracking.client().set_registered_model_alias(panel.PANEL, "production", number)
+            tracking.client().set_registered_model_alias(names.PANEL, "production", number)
 
         @invariant()
         def the_audit_replays_to_the_present(self) -> None:
@@ -127,7 +127,7 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
                 return
             promotion.settle_all()
             histories, found = ledger.all_records(), aliases.all_current()
-            for model in (*(model_name(label) for label in LABELS), panel.PANEL):
+            for model in (*(model_name(label) for label in LABELS), names.PANEL):
                 history = histories.get(model, [])
                 assert ledger.faults(history) == []
                 assert ledger.replay(history) == found.get(model, {})
@@ -138,7 +138,7 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
         def the_panel_is_made_of_the_production_versions(self) -> None:
             if not hasattr(self, "folder"):
                 return
-            version = aliases.current(panel.PANEL).get("production")
+            version = aliases.current(names.PANEL).get("production")
             assert (panel.members_of(version) if version else {}) == panel.production()
 
     return Registry

@@ -22,6 +22,19 @@ def test_an_ensemble_of_trees_and_linear_models_is_served_without_tensorflow():
     assert any("tensorflow" in line for line in logged_model.requirements("cnn", {"filters": (4,)}))
 
 
+def test_what_reads_the_trees_is_needed_where_there_are_trees_and_nowhere_else():
+    trees: dict = {"members": {"boosted": {}}}
+    linear: dict = {"members": {"sequence": {}}}
+    for family, params, needed in [
+        ("boosted", {}, True),
+        ("logreg", {}, False),
+        ("ensemble", trees, True),
+        ("ensemble", linear, False),
+    ]:
+        lines = logged_model.requirements(family, params)
+        assert any(line.startswith("treelite==") for line in lines) is needed
+
+
 def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tmp_path, monkeypatch):
     empty_store(trained[0] / "mlflow.db", tmp_path, monkeypatch)
     rng = np.random.default_rng(0)
@@ -29,7 +42,7 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     classifier = families.build("sequence").fit(images, np.arange(40) % 2)
     fitted: Any = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5)
     plan = Plan(None, "natural", OperatingPointRule("fixed", 0.5), 0, 0)
-    store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1")
+    store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1", thickness=5.0)
     with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
         logged = logged_model.log(tmp_path, fitted, Training(store, plan, "sequence", "any", {}))
     model = mlflow.pyfunc.load_model(logged.model_uri)

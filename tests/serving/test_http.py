@@ -18,7 +18,7 @@ import pydicom.data
 import pytest
 
 from hemo import imaging
-from hemo.registry import panel
+from hemo.registry import names, panel
 from hemo.serving import Member
 from tests.helpers.registry_world import empty_store
 
@@ -56,7 +56,7 @@ def served(promoted_once, tmp_path_factory):
         "models",
         "serve",
         "-m",
-        panel.URI,
+        names.PANEL_URI,
         "--env-manager",
         "local",
         "-p",

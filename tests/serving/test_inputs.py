@@ -1,13 +1,18 @@
 """Slices of a request are judged in the order of their studies, whatever order they came in."""
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
 
 from hemo.imaging import RawSlice
 from hemo.imaging.reduction import Reduction
 from hemo.serving import Member, ServedPanel
-from hemo.serving.inputs import in_study_order
+from hemo.serving.inputs import in_study_order, read_inputs, reduced, which_answer
 
 
 def sliced(study, position, level):
@@ -46,3 +51,70 @@ def test_the_panel_s_rows_stay_in_the_order_of_the_request():
     table = panel.predict_slices(GIVEN)
     np.testing.assert_allclose(table["epidural_probability"], [0.01, 0.01, 0, 0, 0])
     assert list(table["study"]) == ["b", "a", "b", "", "a"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (2, 4096), (4, 300), (15, 15), (0, 20), (64,), (4097, 64)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, np.float64])
+def test_an_array_of_impossible_shape_is_a_bad_request_before_native_code_sees_it(shape, kind):
+    table = pd.DataFrame({"image": [np.zeros(shape, kind)]})
+    with pytest.raises(MlflowException, match="row 0: image not usable: is an array of shape"):
+        read_inputs(table, [Reduction(windows=("gray",))])
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 4096), (4096, 16), (17, 301)])
+@pytest.mark.parametrize("crop", [True, False])
+def test_any_possible_shape_is_reduced(shape, crop):
+    array = np.random.default_rng(0).normal(0, 500, shape).astype(np.float32)
+    table = pd.DataFrame({"image": [array, array.clip(0, 255).astype(np.uint8)]})
+    reduction = Reduction(size=16, windows=("gray",), crop=crop)
+    assert reduced(read_inputs(table, [reduction]), reduction).shape == (2, 16, 16, 1)
+
+
+def test_numbers_that_are_no_hu_are_a_bad_request():
+    for array in (np.full((64, 64), 1e300), np.full((64, 64), np.inf), np.zeros((64, 64), bool)):
+        with pytest.raises(MlflowException, match="row 0: image not usable"):
+            read_inputs(pd.DataFrame({"image": [array]}), [Reduction(windows=("gray",))])
+
+
+def of_series(study, series, count, thickness, kernel="H31s"):
+    """Return a stack of a study as DICOM gives it."""
+    return [
+        replace(
+            sliced(study, thickness * k, 10 * k), series=series, normal=(0.0, 0.0, 1.0), thickness=thickness,
+            kernel=kernel, number=k + 1,
+        )
+        for k in range(count)
+    ]  # fmt: skip
+
+
+def test_stacks_of_a_study_do_not_interleave_and_one_answers_for_it():
+    slices = [
+        *of_series("a", "thin", 8, 1.25),
+        *of_series("a", "bone", 3, 5.0, "H70h"),
+        *of_series("a", "thick", 3, 5.0),
+    ]
+    mixed = [slices[row] for row in np.random.default_rng(0).permutation(len(slices))]
+    order, stack = in_study_order(mixed)
+    names = [mixed[row].series for row in order]
+    assert len([1 for one, two in pairwise(names) if one != two]) == 2
+    assert len(set(stack.tolist())) == 3
+    why = which_answer(mixed, None)
+    assert {one.series for one, reason in zip(mixed, why, strict=True) if not reason} == {"thick"}
+    why = which_answer(mixed, 1.0)
+    assert {one.series for one, reason in zip(mixed, why, strict=True) if not reason} == {"thin"}
+
+
+def test_only_the_stack_that_answers_makes_the_study_s_probability():
+    panel = ServedPanel()
+    reduction = Reduction(size=16, windows=("gray",), crop=False)
+    telling: Any = Telling()
+    panel.members = [Member("epidural", "sequence", "1", 0.5, reduction, telling, thickness=5.0)]
+    table = panel.predict_slices([*of_series("a", "thin", 16, 1.25), *of_series("a", "thick", 5, 5.0)])
+    assert table["epidural_probability"].max() == pytest.approx(0.15)
+    assert table["study_epidural_probability"].unique().tolist() == [pytest.approx(0.04)]
+    assert table["why_not"].iloc[0] == "another stack of its study answers: slices of 1.25 mm, not 5 mm"
+    assert (table["why_not"].iloc[16:] == "").all()
+
+
+def test_pictures_that_are_sent_as_of_a_study_answer_with_it():
+    assert which_answer([*GIVEN, *of_series("a", "x", 2, 5.0)], None) == [""] * 7

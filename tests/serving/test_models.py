@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from hemo import imaging
 from hemo.imaging import RawSlice, Reduction
 from hemo.labels import LABELS, SUBTYPES
-from hemo.registry import panel
+from hemo.registry import names
 from hemo.serving import Member, tabulate
 from hemo.serving.inputs import reduced
 from tests.helpers.registry_world import REDUCTION
@@ -67,7 +67,7 @@ def test_neighbours_are_those_of_the_study_by_position_whatever_the_order():
 
 @pytest.fixture
 def loaded(promoted):
-    return mlflow.pyfunc.load_model(panel.URI)
+    return mlflow.pyfunc.load_model(names.PANEL_URI)
 
 
 def test_bytes_paths_and_arrays_of_a_picture_give_the_same_probabilities(loaded, tmp_path):
@@ -113,8 +113,8 @@ def test_the_panel_is_one_model_with_its_members_and_what_is_missing(loaded):
 
 
 def test_the_panel_carries_no_pickle_and_no_bytecode(loaded):
-    version = mlflow.MlflowClient().get_model_version_by_alias(panel.PANEL, "production")
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{panel.PANEL}/{version.version}"))
+    version = mlflow.MlflowClient().get_model_version_by_alias(names.PANEL, "production")
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{names.PANEL}/{version.version}"))
     suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert not suffixes & {".pkl", ".pickle", ".joblib", ".pyc"}
     facts = json.loads((folder / "artifacts" / "panel" / "panel.json").read_text())
@@ -129,5 +129,5 @@ def test_a_panel_of_linear_members_loads_without_tensorflow(loaded):
         "import mlflow, sys; m = mlflow.pyfunc.load_model(sys.argv[1]); "
         "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
     )
-    folder = mlflow.artifacts.download_artifacts(panel.URI)
+    folder = mlflow.artifacts.download_artifacts(names.PANEL_URI)
     subprocess.run([sys.executable, "-c", code, folder], check=True, cwd="/")

@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hemo.errors import HemoError
 from hemo.imaging import Reduction
 from hemo.registry import panel
 from hemo.serving import predict_files
+from tests.helpers.folders import write_series
 
 
 @pytest.fixture
@@ -41,6 +43,26 @@ def test_every_usable_slice_is_predicted_and_the_others_are_named(served, scans)
     assert found.skipped["file"].map(lambda name: Path(name).name).tolist() == ["broken.dcm"]
     assert found.missing[-1] == "subdural"
     assert found.table["any_probability"].between(0, 1).all()
+
+
+def test_one_stack_of_a_study_answers_and_the_others_are_skipped_with_why(served, tmp_path):
+    write_series(tmp_path / "study" / "a", "thin", 12, step=1.25, seed=1)
+    write_series(tmp_path / "study" / "b", "thick", 4, seed=2)
+    (tmp_path / "study" / "b" / "again").symlink_to(tmp_path / "study")
+    found = predict_files.predict(served, [tmp_path / "study"])
+    assert found.table["slice"].tolist() == [f"thick{k}" for k in range(4)]
+    assert set(found.skipped["reason"]) == {"another stack of its study answers: slices of 1.25 mm, not 5 mm"}
+    assert len(found.skipped) == 12
+
+
+def test_a_file_whose_name_is_no_utf8_is_predicted_and_written(served, scans, tmp_path):
+    data = (scans / "a.dcm").read_bytes()
+    with open(os.fsencode(scans) + b"/M\xfcller.dcm", "wb") as stream:
+        stream.write(data)
+    found = predict_files.predict(served, [scans])
+    assert any(name.endswith("Müller.dcm") for name in found.table["file"])
+    for suffix in predict_files.FORMATS:
+        predict_files.write(found, served, tmp_path / f"p{suffix}")
 
 
 def test_csv_json_and_html_say_the_same(served, scans, tmp_path):

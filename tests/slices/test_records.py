@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hemo.slices.records import _array
+from hemo.slices.arrays import array
 from tests.helpers.folders import dicom_folder
 
 VALUES: dict[pa.DataType, list[Any]] = {
@@ -29,7 +29,7 @@ def test_arrays_made_of_buffers_equal_arrows_own(kind):
         [],
         VALUES[kind] * 9,
     ):
-        made = _array(values, kind)
+        made = array(values, kind)
         made.validate(full=True)
         assert made.equals(pa.array(values, kind))
 
@@ -42,12 +42,12 @@ import sys
 from pathlib import Path
 import hemo.slices.workers
 from hemo.imaging.reduction import Reduction
-from hemo.slices.shards import Task, write_shard
+from hemo.slices.shards import ShardTask, write_shard
 from hemo.slices.sources import find_sources
 
 place = Path({str(tmp_path)!r})
 sources = tuple(find_sources(place / "scans", ("brain",)))
-write_shard(Task(0, place / "shards", sources, Reduction(size=16), b"k" * 32))
+write_shard(ShardTask(0, place / "shards", sources, Reduction(size=16), b"k" * 32))
 print((place / "shards" / "00000.npy").exists(), "pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
+import json
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +42,7 @@ def test_shards_are_plain_npy_files(store):
 def test_the_index_has_the_agreed_columns_and_types(store):
     index = store.index
     assert index.columns.tolist() == [
-        *("slice_id", "patient", "study", "position", "digest"), *LABELS, "shard", "row",
+        *("slice_id", "patient", "study", "stack", "position", "digest"), *LABELS, "shard", "row",
     ]  # fmt: skip
     assert all(index[label].dtype == np.int8 for label in LABELS)
     assert len(store) == len(index) == 15
@@ -65,13 +65,13 @@ def test_counts_are_in_slices_and_patients(store):
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.integers(0, 3))
-def test_neighbours_stay_in_the_study_and_repeat_at_its_ends(lengths, reach):
-    index = pd.DataFrame({"study": np.repeat([f"s{k}" for k in range(len(lengths))], lengths)})
-    around = neighbour_rows(index, np.arange(len(index)), reach)
-    assert around.shape == (len(index), 2 * reach + 1)
+def test_neighbours_stay_in_the_stack_and_repeat_at_its_ends(lengths, reach):
+    stack = np.repeat(np.arange(len(lengths)), lengths)
+    around = neighbour_rows(stack, np.arange(len(stack)), reach)
+    assert around.shape == (len(stack), 2 * reach + 1)
     for row, neighbours in enumerate(around):
-        study = np.flatnonzero(index["study"] == index["study"][row])
-        expected = [min(max(row + k, study[0]), study[-1]) for k in range(-reach, reach + 1)]
+        own = np.flatnonzero(stack == stack[row])
+        expected = [min(max(row + k, own[0]), own[-1]) for k in range(-reach, reach + 1)]
         assert neighbours.tolist() == expected
 
 
@@ -107,12 +107,13 @@ def test_the_contact_sheet_has_a_row_for_each_label_that_occurs(store, tmp_path)
 def test_what_is_no_store_is_said_with_the_remedy(store, tmp_path):
     with pytest.raises(HemoError, match="no slice store: make one with `hemo preprocess"):
         SliceStore.open(tmp_path / "absent")
-    (tmp_path / "store.json").write_text('{"schema": 1, "reduction": {}}')
+    (tmp_path / "store.json").write_text('{"schema": 2, "reduction": {}}')
     with pytest.raises(HemoError, match="unfinished"):
         SliceStore.open(tmp_path)
-    (tmp_path / "store.json").write_text('{"schema": 99}')
-    with pytest.raises(HemoError, match="another version"):
-        SliceStore.open(tmp_path)
+    for other in (1, 99):  # 1 is what hemo made before it knew stacks
+        (tmp_path / "store.json").write_text(json.dumps({"schema": other, "digest": "d"}))
+        with pytest.raises(HemoError, match=f"schema {other}, not 2.: build it anew"):
+            SliceStore.open(tmp_path)
     (tmp_path / "store.json").write_text("{")
     with pytest.raises(HemoError, match="unreadable"):
         SliceStore.open(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from hemo import tracking
 from hemo.errors import HemoError
-from hemo.tracking import runs
+from hemo.tracking import runs, tags
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_run_launched_in_another_experiment_keeps_the_runs_there(experiment, m
 
 
 def test_a_running_run_of_a_dead_process_is_closed_and_a_living_one_is_not(experiment):
-    host = runs._process_tags()
+    host = tags.process_tags()
     dead = tracking.client().create_run(experiment, tags={**host, "process": "999999999@1.0"}).info.run_id
     alive = tracking.client().create_run(experiment, tags=host).info.run_id
     unknown = tracking.client().create_run(experiment).info.run_id

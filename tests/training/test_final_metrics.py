@@ -9,6 +9,7 @@ import pytest
 from hemo.evaluation import metrics, predictions
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.summary import summarize
 from hemo.slices.split import Split
 from hemo.training import Plan, Trained, final_metrics
 
@@ -48,8 +49,12 @@ def make_trained(table, fitted_on=None):
     return Trained(unused, None, 0.3, table, fitted_on, pd.DataFrame(), facts, "logreg")
 
 
+def finals(trained, plan):
+    return final_metrics.finals(trained, plan, summarize(trained.predictions, plan.draws, plan.seed))
+
+
 def test_a_study_is_positive_as_soon_as_any_slice_is(table):
-    found = final_metrics.finals(make_trained(table), make_plan("cv"))
+    found = finals(make_trained(table), make_plan("cv"))
     studies = table.groupby("study").agg(truth=("truth", "max"), probability=("probability", "max"))
     called = studies["probability"] >= 0.3
     assert found["study/recall"] == pytest.approx(called[studies["truth"] == 1].mean(), abs=1e-4)
@@ -61,7 +66,7 @@ def test_a_study_is_positive_as_soon_as_any_slice_is(table):
 
 
 def test_every_figure_of_slices_and_studies_has_its_bounds(table):
-    found = final_metrics.finals(make_trained(table), make_plan("cv"))
+    found = finals(make_trained(table), make_plan("cv"))
     for level in ("test", "study"):
         for name in metrics.METRICS:
             low, value, high = (found[f"{level}/{name}{suffix}"] for suffix in ("_low", "", "_high"))
@@ -69,26 +74,26 @@ def test_every_figure_of_slices_and_studies_has_its_bounds(table):
 
 
 def test_the_threshold_comes_with_its_own_uncertainty(table):
-    found = final_metrics.finals(make_trained(table), make_plan("cv"))
+    found = finals(make_trained(table), make_plan("cv"))
     value = np.quantile(table.loc[table["truth"] == 1, "probability"], 0.15)
     assert found["threshold_low"] < value < found["threshold_high"]
 
 
 def test_the_paper_s_protocol_has_neither_studies_nor_a_fitted_threshold(table):
-    found = final_metrics.finals(make_trained(table, table.iloc[:0]), make_plan("paper"))
+    found = finals(make_trained(table, table.iloc[:0]), make_plan("paper"))
     assert not [name for name in found if name.startswith("study/") or name == "threshold_low"]
 
 
 def test_slices_without_a_study_have_no_study_metrics(table):
     alone = table.assign(study=table["slice_id"])
-    found = final_metrics.finals(make_trained(alone), make_plan("cv"))
+    found = finals(make_trained(alone), make_plan("cv"))
     assert not [name for name in found if name.startswith("study/")]
 
 
 def test_validation_figures_stand_beside_those_of_the_test_patients(table):
     parts = table.assign(part=np.where(table["fold"] == 0, "validation", "test"), fold=-1)
     validation = parts[parts["part"] == "validation"]
-    found = final_metrics.finals(make_trained(parts, validation), make_plan("holdout"))
+    found = finals(make_trained(parts, validation), make_plan("holdout"))
     expected = metrics.compute(validation["truth"], validation["probability"], 0.3)["auc"]
     assert found["val/auc"] == pytest.approx(expected, abs=1e-4)
     assert found["test/patients"] + validation["patient"].nunique() == 40

@@ -120,4 +120,4 @@ def test_the_epochs_of_a_networks_first_fold_are_kept(network):
     found = present(Result.of(network.trials[0]))
     assert 1 <= len(found.epochs) <= RUNGS[0]
     assert {"loss", "val_loss"} <= set(found.epochs[0])
-    assert found.figures["parameters"] == 256 * 8 + 8 + 8 + 1
+    assert found.metrics["parameters"] == 256 * 8 + 8 + 8 + 1

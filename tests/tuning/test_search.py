@@ -15,8 +15,8 @@ from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from hemo import tracking
-from hemo.comparison.leaderboard import compare
+from hemo import liveness, tracking
+from hemo.comparison.runs import compare
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.slices.store import SliceStore
@@ -197,7 +197,7 @@ def kill_workers(study_name: str, url: str, kills: int, ended: threading.Event) 
             except (KeyError, optuna.exceptions.StorageInternalError):  # not made yet, or its server is down
                 continue
             workers = [t.user_attrs["worker"] for t in trials if "worker" in t.user_attrs]
-            alive = [name for name in workers if storages.is_alive(name)]
+            alive = [name for name in workers if liveness.is_alive(name)]
             if alive:
                 pid = int(rng.choice(alive).rpartition(":")[2].split("@")[0])
                 os.kill(pid, signal.SIGKILL)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState, create_trial
 
+from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
 from hemo.tuning import processes, worker
@@ -159,7 +160,7 @@ def test_a_trial_that_failed_by_itself_is_not_run_again(study):
 
 @pytest.mark.parametrize(
     ("worker", "age"),
-    [(storages.process_name(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
+    [(liveness.this_process(), 60), ("elsewhere:1@1.00", 60), (None, 0)],
     ids=["this process", "another machine", "begun without a name"],
 )
 def test_a_trial_that_runs_or_has_just_begun_is_left_alone(study, worker, age):

@@ -178,7 +178,7 @@ def test_the_first_settings_are_neither_pruned_nor_cut_short(folds, spec):
     assert study.trials[0].state == TrialState.COMPLETE
     study.optimize(lambda trial: run_trial(trial, spec, folds, np.inf), 1)
     assert study.trials[1].state == TrialState.PRUNED
-    assert present(Result.of(study.trials[1])).figures == {}
+    assert present(Result.of(study.trials[1])).metrics == {}
 
 
 def test_a_fault_is_kept_with_the_trial(folds, spec, monkeypatch):

@@ -1,6 +1,7 @@
 """The paper's tables beside ours for people: page, note, and what is printed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from matplotlib.figure import Figure
 from hemo import console, families
 from hemo.comparison.leaderboard import Comparison
 from hemo.comparison.paper import printed
-from hemo.display import heatmaps, inflation, style
-from hemo.display.report import Section, render
+from hemo.display import heatmaps, inflation, numbers, page, terminal
+from hemo.display.page import Section, readable_columns
 from hemo.leakage.page import headline
 
 REPORT = "report/paper.html"
@@ -28,26 +29,22 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def write(made: Tables, found: Comparison, name: str, folder: Path) -> Path:
-    """Write the tables (CSV), the figures (PNG) and the page (HTML) into a folder; return the page."""
-    for part in ("report", "tables", "plots"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    for word, table in made.items():
-        table.to_csv(folder / "tables" / f"paper_{word}.csv", index=False)
-    pictures = figures(made, found, name)
-    for word, picture in pictures.items():
-        (folder / "plots" / f"paper_{word}.png").write_bytes(style.png(picture))
-    page = folder / REPORT
-    page.write_text(render(f"The paper's tables: {name}", sections(made, found, pictures)), encoding="utf-8")
-    return page
+    """Write the tables (CSV), the pictures (PNG) and the page (HTML) into a folder; return the page."""
+    pictures = drawn(made, found, name)
+    parts = sections(made, found, pictures)
+    files: dict[str, pd.DataFrame | Figure | bytes] = {f"paper_{word}": table for word, table in made.items()}
+    files |= {f"paper_{word}": picture for word, picture in pictures.items()}
+    parts[0] = replace(parts[0], files=files)
+    return page.write(folder, REPORT, f"The paper's tables: {name}", parts)
 
 
-def figures(made: Tables, found: Comparison, name: str) -> dict[str, Figure]:
+def drawn(made: Tables, found: Comparison, name: str) -> dict[str, Figure]:
     """Return recall by label and family, the paper's and ours, and where it was audited, the inflation."""
     board = found.leaderboard
     ours = _titled(board[board["family"].isin(printed.TABLES)]).assign(label=board["label"].astype(str))
     bounds = dict.fromkeys(("recall_low", "recall_high"), np.nan)
     theirs = _titled(made["implied"]).assign(**bounds)
-    drawn = {
+    pictures = {
         "recall_of_the_paper": heatmaps.recall_heatmap(theirs, "The paper: recall by family and label"),
         "recall": heatmaps.recall_heatmap(ours, f"{name}: recall by family and label"),
         "recall_at_specificity_80": heatmaps.recall_heatmap(
@@ -56,10 +53,10 @@ def figures(made: Tables, found: Comparison, name: str) -> dict[str, Figure]:
         ),
     }  # fmt: skip
     if len(made["by_patient"]):
-        drawn["by_patient"] = inflation.inflation(
+        pictures["by_patient"] = inflation.inflation(
             _titled(made["by_patient"]), f"{name}: AUC by slice, by patient"
         )
-    return drawn
+    return pictures
 
 
 def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) -> list[Section]:
@@ -81,36 +78,38 @@ def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) ->
     ]
     for family, number in printed.TABLES.items():
         title = f"Table {number}: {families.title(family)}"
-        parts.append(Section(title, _printed(made, family), {title: _spoken(made[f"table_{number}"])}))
+        parts.append(
+            Section(title, _printed(made, family), {title: readable_columns(made[f"table_{number}"])})
+        )
     parts += [
         Section(
             "Table 6: best family of each label",
             "By recall, as in the paper, with the specificity that goes with it; and by recall at a "
             "specificity of 0.80, where no classifier wins by calling everything positive.",
-            {"Best families": _spoken(_titled(made["table_6"]))},
+            {"Best families": readable_columns(_titled(made["table_6"]))},
         ),
         Section(
             "Degenerate classifiers",
             "A high recall is no merit where nearly every slice is called positive.",
             {
-                "In the paper": _spoken(_titled(_degenerate(made["implied"]))),
-                "Here": _spoken(_titled(_degenerate(made["specificity"]))),
+                "In the paper": readable_columns(_titled(_degenerate(made["implied"]))),
+                "Here": readable_columns(_titled(_degenerate(made["specificity"]))),
             },
         ),
         Section(
             "Specificity, and recall at equal specificity",
-            tables={"All families": _spoken(_titled(made["specificity"]))},
+            tables={"All families": readable_columns(_titled(made["specificity"]))},
         ),
         Section(
             "Convergence",
             "Medians over labels of one classifier's training. `times the default` is the time over that of "
             "the family without variant on the same slices.",
-            {"Time to convergence": _spoken(_titled(made["convergence"]))},
+            {"Time to convergence": readable_columns(_titled(made["convergence"]))},
         ),
         Section(
             "The printed averages",
             "Means of the rows of each table beside the averages that the paper prints.",
-            {"Averages": _spoken(_titled(made["averages"]))},
+            {"Averages": readable_columns(_titled(made["averages"]))},
         ),
     ]
     if len(made["by_patient"]):
@@ -137,8 +136,8 @@ def verdicts(made: Tables) -> list[str]:
         last = made[f"table_{number}"].iloc[-1]
         if np.isfinite(last["recall_here"]):
             means = ", ".join(
-                f"{figure} {last[f'{figure}_here']:.3f} (paper {last[f'{figure}_paper']:.3f})"
-                for figure in ("recall", "accuracy")
+                f"{metric} {last[f'{metric}_here']:.3f} (paper {last[f'{metric}_paper']:.3f})"
+                for metric in ("recall", "accuracy")
             )
             result.append(f"{families.title(family)}, on average: {means}.")
     ours, theirs = (_degenerate(made[name]) for name in ("specificity", "implied"))
@@ -156,7 +155,8 @@ def verdicts(made: Tables) -> list[str]:
     audited = made["by_patient"]
     if len(audited):
         gap = audited.loc[audited["metric"] == "auc", "inflation"]
-        result.append(f"Split by patient, the AUC is lower by {gap.min():.2f} to {gap.max():.2f}.")
+        low, high = numbers.number(gap.min()), numbers.number(gap.max())
+        result.append(f"Split by patient, the AUC is lower by {low} to {high}.")
     return result
 
 
@@ -167,7 +167,7 @@ def note(made: Tables) -> str:
 
 
 def print_paper(made: Tables) -> None:
-    """Print Tables 1 to 6 with the paper's figures, times to convergence, and what they come to."""
+    """Print Tables 1 to 6 with the paper's numbers, times to convergence, and what they come to."""
     for family, number in printed.TABLES.items():
         table = made[f"table_{number}"]
         if np.isfinite(table["recall_here"].iloc[-1]):
@@ -180,12 +180,12 @@ def print_paper(made: Tables) -> None:
 
 def _print(title: str, table: pd.DataFrame) -> None:
     rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
-    console.out.print(console.table(title, list(_spoken(table).columns), rows))
+    console.out.print(terminal.table(title, list(readable_columns(table).columns), rows))
 
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:.3f}" if np.isfinite(value) else ""
+        return numbers.number(value, "z.3f")
     return str(value)
 
 
@@ -212,7 +212,3 @@ def _titled(table: pd.DataFrame) -> pd.DataFrame:
         return families.title(word) if isinstance(word, str) and families.variant(word)[0] in known else word
 
     return table.assign(**{name: table[name].map(title) for name in columns})
-
-
-def _spoken(table: pd.DataFrame) -> pd.DataFrame:
-    return table.rename(columns=lambda name: str(name).replace("_", " "))

@@ -12,7 +12,7 @@ import pandas as pd
 from hemo.comparison.leaderboard import degenerate
 from hemo.labels import LABELS
 
-FIGURES: Final = ("accuracy", "precision", "recall")
+METRICS: Final = ("accuracy", "precision", "recall")
 """The columns of Tables 1 to 5; the paper calls the first one score."""
 
 TABLES: Final = {"logreg": 1, "linear_svc": 2, "sgd": 3, "ann": 4, "cnn": 5}
@@ -71,18 +71,18 @@ CONVERGENCE: Final = {
 """Time to convergence of one classifier as the paper has it, on a MacBook of 2021."""
 
 ROUNDING: Final = 0.001
-"""Half a digit for the figures and half for their mean: more between the two is no rounding."""
+"""Half a digit for the metrics and half for their mean: more between the two is no rounding."""
 
 
 def printed(family: str) -> pd.DataFrame:
     """Return a family's table: `label`, `accuracy`, `precision`, `recall`, without its row of averages."""
-    table = pd.DataFrame(PRINTED[family], columns=list(FIGURES))
+    table = pd.DataFrame(PRINTED[family], columns=list(METRICS))
     table.insert(0, "label", LABELS)
     return table
 
 
 def averages() -> pd.DataFrame:
-    """Return the averages of Tables 1 to 5: a row a family and figure.
+    """Return the averages of Tables 1 to 5: a row a family and metric.
 
     Returns
     -------
@@ -92,10 +92,10 @@ def averages() -> pd.DataFrame:
     """
     rows = []
     for family, number in TABLES.items():
-        means = printed(family)[list(FIGURES)].mean()
-        for figure, value in zip(FIGURES, AVERAGES[family], strict=True):
-            wrong = abs(value - means[figure]) > ROUNDING + 1e-9
-            rows.append((number, family, figure, value, float(means[figure]), bool(wrong)))
+        means = printed(family)[list(METRICS)].mean()
+        for metric, value in zip(METRICS, AVERAGES[family], strict=True):
+            wrong = abs(value - means[metric]) > ROUNDING + 1e-9
+            rows.append((number, family, metric, value, float(means[metric]), bool(wrong)))
     return pd.DataFrame(rows, columns=["table", "family", "figure", "printed", "recomputed", "wrong"])
 
 
@@ -108,12 +108,12 @@ def implied_specificity(precision: float, recall: float) -> float:
 
 
 def implied() -> pd.DataFrame:
-    """Return what the paper's figures imply of its classifiers: a row a family and label.
+    """Return what the paper's metrics imply of its classifiers: a row a family and label.
 
     Returns
     -------
     DataFrame
-        `table`, `family`, `label`, the printed figures, `specificity`, `called_positive` (share of all
+        `table`, `family`, `label`, the printed metrics, `specificity`, `called_positive` (share of all
         slices) and `degenerate` (what the classifier does, where its recall is no merit; else empty).
 
     Notes
@@ -128,24 +128,24 @@ def implied() -> pd.DataFrame:
             called = (recall + 1 - specificity) / 2
             what = degenerate({"recall": recall, "specificity": specificity, "auc_low": np.nan})
             rows.append((number, family, label, accuracy, precision, recall, specificity, called, what))
-    names = ["table", "family", "label", *FIGURES, "specificity", "called_positive", "degenerate"]
+    names = ["table", "family", "label", *METRICS, "specificity", "called_positive", "degenerate"]
     return pd.DataFrame(rows, columns=names)
 
 
 def side_by_side(board: pd.DataFrame, family: str) -> pd.DataFrame:
-    """Return a family's table with the paper's figures, ours and the difference.
+    """Return a family's table with the paper's metrics, ours and the difference.
 
     Parameters
     ----------
     board
-        A leaderboard (see `hemo.comparison`): `label`, `family` and the figures.
+        A leaderboard (see `hemo.comparison`): `label`, `family` and the metrics.
     family
         One of `TABLES`.
 
     Returns
     -------
     DataFrame
-        A row a label and a last one of averages: `label`, and for each figure `paper`, `here` and
+        A row a label and a last one of averages: `label`, and for each metric `paper`, `here` and
         `difference` behind its name. NaN where there is no run. The averages are means of the rows above
         that both have, not the paper's printed ones.
     """
@@ -153,10 +153,10 @@ def side_by_side(board: pd.DataFrame, family: str) -> pd.DataFrame:
     ours = ours.assign(label=ours["label"].astype(str)).set_index("label").reindex(LABELS)
     theirs = printed(family).set_index("label")
     table = pd.DataFrame({"label": LABELS})
-    for figure in FIGURES:
-        table[f"{figure}_paper"] = theirs[figure].to_numpy()
-        table[f"{figure}_here"] = ours[figure].to_numpy(float)
-        table[f"{figure}_difference"] = table[f"{figure}_here"] - table[f"{figure}_paper"]
+    for metric in METRICS:
+        table[f"{metric}_paper"] = theirs[metric].to_numpy()
+        table[f"{metric}_here"] = ours[metric].to_numpy(float)
+        table[f"{metric}_difference"] = table[f"{metric}_here"] - table[f"{metric}_paper"]
     both = table[table["recall_here"].notna()]
     last = (both if len(both) else table).drop(columns="label").mean()
     return pd.concat([table, pd.DataFrame([{"label": "averages", **last}])], ignore_index=True)

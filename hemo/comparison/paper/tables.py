@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hemo import families, tracking
-from hemo.comparison import leaderboard
+from hemo.comparison import runs as training_runs
 from hemo.comparison.leaderboard import Comparison
 from hemo.comparison.page import logged
 from hemo.comparison.paper import page, printed
@@ -38,25 +38,25 @@ def log_paper(
     parent
         Run below which it is logged.
     out
-        Where tables, figures and page are written as well.
+        Where tables, pictures and page are written as well.
 
     Returns
     -------
     dict
         The tables by name (see `tables`).
     """
-    found = leaderboard.compare(experiment)
-    made = tables(found)
-    with logged("paper", found, page.note(made), parent, out) as folder:
+    found = training_runs.compare(experiment)
+    made = tables(found, experiment)
+    with logged("paper", found, page.note(made), experiment, parent, out) as folder:
         page.write(made, found, config.name, folder)
     return made
 
 
-def tables(found: Comparison) -> dict[str, pd.DataFrame]:
+def tables(found: Comparison, experiment: str) -> dict[str, pd.DataFrame]:
     """Return all tables of the page by name: `table_1` to `table_6`, `averages`, `convergence` and others."""
     board = found.leaderboard
     runs = {run_id: tracking.get_run(run_id) for run_id in board["run_id"]}
-    figures = ["label", "family", "accuracy", "recall", "specificity", "auc", "recall_at_specificity_80"]
+    names = ["label", "family", "accuracy", "recall", "specificity", "auc", "recall_at_specificity_80"]
     result = {
         f"table_{number}": printed.side_by_side(board, family) for family, number in printed.TABLES.items()
     }
@@ -64,10 +64,10 @@ def tables(found: Comparison) -> dict[str, pd.DataFrame]:
         "table_6": printed.table_6(board),
         "averages": printed.averages(),
         "implied": printed.implied(),
-        "specificity": board[[*figures, "degenerate"]].astype({"label": str}),
+        "specificity": board[[*names, "degenerate"]].astype({"label": str}),
         "convergence": convergence(board, runs),
         "counts": counts(board, runs),
-        "by_patient": by_patient(found),
+        "by_patient": by_patient(experiment, found.data_digest),
     }
 
 
@@ -107,10 +107,10 @@ def convergence(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
                 "paper": printed.CONVERGENCE.get(str(word), ""),
             }
         )
-    order = {word: place for place, word in enumerate(printed.TABLES)}
-    place = [order.get(families.variant(row["family"])[0], len(order)) for row in rows]
+    order = {word: rank for rank, word in enumerate(printed.TABLES)}
+    ranks = [order.get(families.variant(row["family"])[0], len(order)) for row in rows]
     table = pd.DataFrame(rows)
-    return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True)
+    return table.iloc[np.argsort(ranks, kind="stable")].reset_index(drop=True)
 
 
 def counts(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
@@ -125,12 +125,10 @@ def counts(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def by_patient(found: Comparison) -> pd.DataFrame:
+def by_patient(experiment: str, data_digest: str) -> pd.DataFrame:
     """Return what `hemo audit` measured on the same data: the newest of each family and label, else empty."""
     kept: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    pairs = tracking.find_runs(
-        found.experiment, "tags.stage = 'audit pair'", data_digest=found.data_digest, most=1000
-    )
+    pairs = tracking.find_runs(experiment, "tags.stage = 'audit pair'", data_digest=data_digest, most=1000)
     for run in pairs:
         names = {"label": run.label, "family": run.word}
         rows = [

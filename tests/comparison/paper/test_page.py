@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hemo import tracking
-from hemo.comparison import leaderboard
+from hemo import console, tracking
+from hemo.comparison import runs
 from hemo.comparison.paper import page as paper_page
 from hemo.comparison.paper import printed, tables
 from hemo.config import Experiment
 from hemo.labels import LABELS
 from hemo.leakage import page as leakage_report
 from hemo.leakage import runs as leakage_runs
-from hemo.runs.steps import train_all
+from hemo.runs.steps import make_trainings, train_all
 from tests.helpers.stores import bright_blood, write_store
 
 FAMILIES = {"logreg": {}, "logreg@saga": {"solver": "saga", "max_iter": 5}, "sgd": {}}
@@ -34,7 +34,8 @@ def world(tmp_path_factory):
     config = Experiment(**words, workers=1, families=FAMILIES)
     experiment = tracking.experiment_id("paper")
     with tracking.root_run(experiment, "paper", {}) as root:
-        failed = train_all(config, store, FAMILIES, LABELS[:2], experiment, root)
+        trainings = make_trainings(config, store, FAMILIES, LABELS[:2])
+        failed = train_all(trainings, experiment, root, 1, console.bar("training"))
     found = leakage_runs.audit(config, ["logreg"], LABELS, folder / "audit")
     made = tables.log_paper(config, experiment, out=folder / "out")
     yield {"config": config, "experiment": experiment, "failed": failed, "audit": found, "paper": made,
@@ -70,7 +71,7 @@ def test_runs_that_did_not_converge_are_told_from_those_that_did(world):
 
 
 def test_the_papers_tables_hold_the_runs_and_leave_a_family_without_runs_empty(world):
-    board = leaderboard.compare(world["experiment"]).leaderboard
+    board = runs.compare(world["experiment"]).leaderboard
     mine = board[board["family"] == "logreg"].set_index("label")["recall"]
     table = world["paper"]["table_1"].set_index("label")
     assert table.loc["any", "recall_here"] == mine["any"]
@@ -98,19 +99,17 @@ def test_tables_and_figures_are_artifacts_of_the_run(world):
 def test_the_audit_takes_the_papers_own_set_and_says_which_labels_it_left_out(world):
     found = world["audit"]
     assert found.skipped["what"].tolist() == ["subdural"]
-    assert set(found.figures["label"]) == set(LABELS) - {"subdural"}
+    assert set(found.metrics["label"]) == set(LABELS) - {"subdural"}
     page = (world["folder"] / "audit" / leakage_report.REPORT).read_text()
     assert "Left out" in page
-    auc = found.figures.query("metric == 'auc' and label == 'any'").iloc[0]
+    auc = found.metrics.query("metric == 'auc' and label == 'any'").iloc[0]
     assert auc["inflation"] == pytest.approx(auc["by_slice"] - auc["by_patient"])
     pair = tracking.client().search_runs(
         [world["experiment"]], "tags.stage = 'audit pair' and tags.label = 'any'"
     )[0]
     assert pair.data.metrics["inflation/auc"] == pytest.approx(auc["inflation"])
     folder = mlflow.artifacts.download_artifacts(run_id=pair.info.run_id, artifact_path="predictions")
-    assert (
-        len(pd.read_parquet(f"{folder}/by_slice.parquet")) == 2 * 104
-    )  # 24 positive slices of four types, 8 of the fifth
+    assert len(pd.read_parquet(f"{folder}/by_slice.parquet")) == 2 * 104
 
 
 def test_the_audits_page_and_crossings_tell_the_splits_apart(world):
@@ -125,7 +124,7 @@ def test_slices_without_patient_ids_are_said_to_be_unaudited(world, tmp_path):
     store = write_store(tmp_path / "unknown", *bright_blood(6, 4), known=False)
     config = world["config"].model_copy(update={"store": str(store.folder), "name": "unknown"})
     found = leakage_runs.audit(config, ["logreg"], LABELS)
-    assert found.figures.empty
+    assert found.metrics.empty
     assert leakage_report.verdict(found).startswith("Unaudited: slices without patient ids")
     run = tracking.client().search_runs([tracking.experiment_id("unknown")])[0]
     assert run.data.tags["leakage"].startswith("unaudited")

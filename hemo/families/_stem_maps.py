@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._augment import augmentation
-from hemo.families._feature_cache import remembered
+from hemo.families._feature_cache import cached_features
 from hemo.families.base import Images
 
 BATCH = 32
@@ -43,7 +43,7 @@ def stem_maps(
             maps[start : start + BATCH] = run(tf.constant(new[start : start + BATCH], tf.float32))
         return maps.reshape(len(new), int(np.prod(shape)))
 
-    flat = compute(images) if strength else remembered(images, f"maps-{kind}", compute)
+    flat = compute(images) if strength else cached_features(images, f"maps-{kind}", compute)
     return flat.reshape(len(images), *shape)
 
 

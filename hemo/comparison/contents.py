@@ -1,0 +1,142 @@
+"""What a comparison's page is made of: runs, predictions, store and split, gathered once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hemo import tracking
+from hemo.comparison import runs
+from hemo.comparison.leaderboard import Comparison
+from hemo.config import Experiment
+from hemo.display.page import fact_table
+from hemo.errors import HemoError
+from hemo.labels import LABELS
+from hemo.slices.store import SliceStore
+from hemo.tracking import Run, trained_on
+
+GALLERY = "plots/failures.png"
+"""Where a training run keeps its failure gallery."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of the data that the runs were trained on.
+
+    Attributes
+    ----------
+    facts
+        `fact` and `value`, a row each.
+    labels
+        A row a label: positive, negative and unlabelled slices, and positive patients.
+    exclusions
+        A row a reason: `reason` and `files`. Names of files stay out: they can hold identifiers.
+    index
+        `patient` and the six labels of every slice; None where the store is not at hand.
+    """
+
+    facts: pd.DataFrame
+    labels: pd.DataFrame
+    exclusions: pd.DataFrame
+    index: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All that a section of the page may look at.
+
+    Attributes
+    ----------
+    found, config
+        The comparison, and the experiment's file.
+    runs, predicted
+        Id of a run to the run, and to its prediction table.
+    source
+        The data.
+    dealt
+        Where each patient was dealt; None where nobody was (under `paper`).
+    galleries
+        Failure gallery (PNG) of each label's best run.
+    """
+
+    found: Comparison
+    config: Experiment
+    runs: Mapping[str, Run]
+    predicted: Mapping[str, pd.DataFrame]
+    source: Source
+    dealt: pd.DataFrame | None
+    galleries: Mapping[str, bytes]
+
+
+def gather(found: Comparison, config: Experiment, store: SliceStore | None = None) -> Contents:
+    """Collect what the page of a comparison of runs is made of.
+
+    A store of other data, or none, is not looked at: it is looked for where the runs say that it lay.
+    """
+    board = found.leaderboard
+    known = {run_id: tracking.get_run(run_id) for run_id in board["run_id"]}
+    newest = known[board["run_id"].iloc[0]]
+    return Contents(
+        found=found,
+        config=config,
+        runs=known,
+        predicted=runs.predictions(board),
+        source=_source(newest, store if store and store.digest == found.data_digest else _store(newest)),
+        dealt=tracking.artifact(newest.run_id, "split/split.csv", pd.read_csv),
+        galleries=_galleries(board[board["best"]]),
+    )
+
+
+def _store(run: Run) -> SliceStore | None:
+    """Return the store that a run was trained on, where it is at hand."""
+    try:
+        return trained_on.find(run)
+    except HemoError:
+        return None
+
+
+def _source(run: Run, store: SliceStore | None) -> Source:
+    """Describe the data from the store itself where it is at hand, else from the run that made it."""
+    if store is None:
+        return _from_run(run)
+    facts = {
+        "slices": len(store),
+        "patients": store.facts["patients"],
+        "studies": store.facts["studies"],
+        "every slice names its patient": store.patients_known,
+        **{f"reduction: {word}": value for word, value in store.reduction.to_json().items()},
+    }
+    return Source(
+        fact_table(facts), store.counts(), store.exclusion_counts(), store.index[["patient", *LABELS]]
+    )
+
+
+def _from_run(trained: Run) -> Source:
+    """Describe the data of a training as the newest run that preprocessed it did."""
+    digest = trained.tags["data_digest"]
+    preprocessed = tracking.find_runs(trained.experiment, stage="preprocess", data_digest=digest, most=1)
+    nothing = pd.DataFrame(columns=["label"]), pd.DataFrame(columns=["reason", "files"])
+    if not preprocessed:
+        return Source(fact_table({"the store": "not at hand, nor the run that made it"}), *nothing, None)
+    run = preprocessed[0]
+    facts = {name: f"{value:.0f}" for name, value in run.metrics.items() if name.startswith("store/")}
+    facts |= {name: value for name, value in run.params.items() if name.startswith("reduction.")}
+    labels = tracking.artifact(run.run_id, "store/labels.csv", pd.read_csv)
+    exclusions = tracking.artifact(run.run_id, "store/exclusions.csv", pd.read_csv)
+    return Source(
+        fact_table(facts),
+        nothing[0] if labels is None else labels,
+        nothing[1] if exclusions is None else exclusions,
+        None,
+    )
+
+
+def _galleries(best: pd.DataFrame) -> dict[str, bytes]:
+    """Return the failure gallery (PNG) of each label's best run, by label."""
+    galleries = {}
+    for row in best.to_dict("records"):
+        gallery = tracking.artifact(row["run_id"], GALLERY, Path.read_bytes)
+        if gallery is not None:
+            galleries[str(row["label"])] = gallery
+    return galleries

@@ -1,0 +1,170 @@
+"""What a DICOM header says, and which headers are no head-CT slice's."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from hemo.imaging.raw import Excluded
+
+SMALLEST: Final = 64
+LARGEST: Final = 4096
+"""Rows or columns outside these are no CT slice."""
+
+LARGEST_DECODED: Final = 1 << 29
+"""Bytes that a file may take once inflated and decoded: a thousand slices. More is a decompression bomb."""
+
+CT_CLASSES: Final = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.{end}"
+    for end in ("2", "2.1", "2.2")  # CT Image, Enhanced CT Image, Legacy Converted Enhanced CT Image
+)
+SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+"""SOP classes (DICOM PS3.4 B.5); the secondary captures of several frames begin like this one."""
+
+CAPTURED: Final = frozenset({"DV", "DI", "DF", "WSD", "SD", "SI", "DRW"})
+"""Values of ConversionType (PS3.3 C.8.6.1) that say a picture was taken of something."""
+
+SCOUTS: Final = frozenset(["LOCALIZER", "SCOUT", "SURVIEW", "TOPOGRAM", "TOPO", "SCANOGRAM", "SCANOSCOPE"])
+CAPTURES: Final = frozenset({"SCREEN", "SCREENSAVE", "CAPTURE", "DOSE", "DOSEREPORT", "PROT"})
+PROJECTIONS: Final = frozenset(["MIP", "MIPS", "MINIP", "MAXIP", "MAX_IP", "MIN_IP", "PROJECTION"])
+RENDERINGS: Final = frozenset(
+    ["VRT", "SSD", "VOLREN", "VOLUME_RENDER", "SURFACE_RENDER", "RENDERING", "RENDERED"]
+)
+MAPS: Final = frozenset(["CBF", "CBV", "MTT", "TTP", "TMAX", "RCBF", "RCBV"])
+PLANES: Final = {"CORONAL": "coronal", "SAGITTAL": "sagittal"}
+"""Words in ImageType, as vendors write them."""
+
+DESCRIBED: Final = (
+    (r"scouts?|topo(gram)?|surview|locali[sz]ers?|scanogram", "localizer image"),
+    (r"dose (report|info|summary)|screen ?(save|shot)s?|patient protocol", "secondary capture"),
+    (
+        r"(?<!for )(?<!source )(mips?|m(in|ax)[ -]?ips?|(maximum|minimum) intensity)",
+        "intensity projection",
+    ),
+    (r"vrt|volume rendering|3d rendering", "rendering"),
+)
+"""Words in SeriesDescription, and what an image is by them."""
+
+PLANE_WORDS: Final = ((r"cor(onal)?s?", "coronal"), (r"sag(ittal)?s?", "sagittal"))
+"""Words for planes there: they count only where the image's own orientation is unknown."""
+
+AXIAL: Final = r"ax(ial)?|tra(ns(verse)?)?"
+"""Words for an axial series, whatever else its description names."""
+
+IN_HU: Final = frozenset({"", "HU", "US", "UNSPECIFIED"})
+"""Values of RescaleType under which numbers may be HU; others name another quantity."""
+
+Values = Mapping[str, Any]
+"""Elements of a header by keyword: texts, numbers, or lists of them."""
+
+
+def floats(value: Any) -> list[float]:
+    """Return the numbers of an element, none where it is absent or no number."""
+    if value is None:
+        return []
+    try:
+        if isinstance(value, str):
+            return [float(v) for v in value.split("\\")]
+        return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
+    except (TypeError, ValueError):
+        return []
+
+
+def number(values: Values, name: str) -> float:
+    """Return the one number of an element, NaN where it has none or several."""
+    value = values.get(name)
+    if value is None:
+        return math.nan
+    numbers = floats(value)
+    return numbers[0] if len(numbers) == 1 else math.nan
+
+
+def text(values: Values, name: str) -> str:
+    """Return an element as text, several values joined as they lie in the file."""
+    value = values.get(name)
+    if value is None:
+        return ""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = "\\".join(str(part) for part in value)
+    return str(value).strip()
+
+
+def seconds(values: Values) -> float:
+    """Return the acquisition time in seconds of the day, NaN where unknown."""
+    time = (
+        text(values, "AcquisitionTime") or text(values, "AcquisitionDateTime")[8:].split("+")[0].split("-")[0]
+    )
+    match = re.fullmatch(r"(\d\d):?(\d\d):?(\d\d(?:\.\d*)?)", time)
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else math.nan
+
+
+def refuse_by_header(values: Values) -> None:
+    """Raise Excluded where a header is not of a CT image that may be a slice."""
+    if reason := _reason(
+        *(text(values, name) for name in ("Modality", "SOPClassUID", "ConversionType", "ImageType")),
+        text(values, "SeriesDescription"),
+        text(values, "PhotometricInterpretation"),
+        text(values, "RescaleType"),
+    ):
+        raise Excluded(reason)
+    if int(values.get("SamplesPerPixel") or 1) != 1:
+        raise Excluded("color image")
+    rows, columns = int(values.get("Rows") or 0), int(values.get("Columns") or 0)
+    if not (SMALLEST <= rows <= LARGEST and SMALLEST <= columns <= LARGEST):
+        raise Excluded(f"{rows}x{columns} pixels is no CT slice")
+    frames = int(values.get("NumberOfFrames") or 1)
+    if not 1 <= frames <= LARGEST_DECODED // (rows * columns * 2):
+        raise Excluded(f"{frames} frames of {rows}x{columns} pixels are too many for a head")
+
+
+@lru_cache(maxsize=256)  # the slices of a series say the same
+def _reason(
+    modality: str, sop_class: str, conversion: str, image_type: str, description: str, colors: str, unit: str
+) -> str:
+    """Return why an image with these elements is no head-CT slice, "" where it may be one."""
+    if modality not in ("CT", "OT", ""):
+        return f"modality {modality}, not CT"
+    words = frozenset(re.split(r"[^A-Z0-9_]+", image_type.upper()))
+    words |= frozenset(part for word in words for part in word.split("_"))
+    if words & SCOUTS:
+        return "localizer image"
+    if (
+        sop_class == SECONDARY_CAPTURE
+        or sop_class.startswith(f"{SECONDARY_CAPTURE}.")
+        or conversion in CAPTURED
+    ):
+        return "secondary capture" if not colors.startswith(("RGB", "YBR", "PALETTE")) else "color image"
+    if sop_class.startswith("1.2.840.10008.") and sop_class not in CT_CLASSES:
+        from pydicom.uid import UID
+
+        return f"{UID(sop_class).name}, not a CT image"
+    if not colors.startswith("MONOCHROME") and colors:
+        return "color image"
+    if unit.upper() not in IN_HU:
+        return f"its numbers are {unit}, not HU"
+    for known, what in (
+        (CAPTURES, "secondary capture"),
+        (PROJECTIONS, "intensity projection"),
+        (RENDERINGS, "rendering"),
+        (MAPS, "perfusion map"),
+    ):
+        if words & known:
+            return what
+    for word in sorted(words & PLANES.keys()):
+        return f"a {PLANES[word]} slice, not an axial one"
+    return next((what for pattern, what in DESCRIBED if _says(description, pattern)), "")
+
+
+def refuse_by_plane(values: Values) -> None:
+    """Raise Excluded where an image of unknown orientation is described as of another plane."""
+    description = text(values, "SeriesDescription")
+    for pattern, plane in PLANE_WORDS:
+        if _says(description, pattern) and not _says(description, AXIAL):
+            raise Excluded(f"a {plane} slice by its description, not an axial one")
+
+
+@lru_cache(maxsize=256)
+def _says(description: str, pattern: str) -> bool:
+    """Tell whether a description has a word; `_` and digits do not belong to words."""
+    return bool(re.search(rf"(?<![a-z])(?:{pattern})(?![a-z])", description.lower().replace("_", " ")))

@@ -1,0 +1,122 @@
+"""From a label table's bytes to columns of texts: encodings, separators and line ends of all kinds."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from hemo.errors import HemoError
+from hemo.slices.label_tables.columns import columns_of, twice
+
+SEPARATORS: Final = ",;\t|"
+
+_HEAD: Final = 1 << 16
+"""Bytes in which the header lies, and by which encoding and line ends are told."""
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a table; every column is text, but the numbers of RSNA's second column.
+
+    Raises
+    ------
+    HemoError
+        If it is no table, or has a column twice.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+        if plain := _is_plain(head):
+            try:
+                return _parsed(path, path, head.decode("utf-8-sig", "ignore"))
+            except (pa.ArrowInvalid, UnicodeDecodeError):
+                plain = b"\r" not in head and _decodes(path)
+                if plain:
+                    raise
+        text = _decoded(path.read_bytes())
+        return _parsed(path, pa.BufferReader(text.encode()), text[:_HEAD])
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise HemoError(f"{path}: not a readable CSV table ({reason}): check its rows") from error
+    except OSError as error:
+        raise HemoError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
+
+
+def _is_plain(head: bytes) -> bool:
+    """Tell whether a file may be read as it is: UTF-8 with line ends that Arrow knows, and no quirks."""
+    odd = head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head or head[:8].lower().find(b"sep=") >= 0
+    return not odd and (b"\n" in head or b"\r" not in head) and b'="' not in head
+
+
+def _decodes(path: Path) -> bool:
+    try:
+        path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(data: bytes) -> str:
+    """Return a file's text with line feeds at its ends of line, without a line that names the separator."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = data.decode("utf-16")
+    elif b"\0" in data[:_HEAD]:
+        # Without a mark, the letters of a header are every other byte.
+        text = data.decode("utf-16-be" if data[0] == 0 else "utf-16-le")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", "replace")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if text[:8].lower().lstrip('"').startswith("sep="):
+        text = text.partition("\n")[2]
+    return text.replace('="', '"')  # how Excel is made to keep the zeros of ="007"
+
+
+def _parsed(path: Path, source: object, head: str) -> pa.Table:
+    line, separator = _header(head)
+    if not line:
+        raise pa.ArrowInvalid("empty file")
+    names = [name.strip() for name in next(csv.reader(io.StringIO(line), delimiter=separator), [])]
+    if double := twice(names):
+        raise HemoError(f"{path}: column {double[0]} is there twice ({double[1]}): keep the right one")
+    # Columns without a name, such as Excel leaves behind the last one, need one here.
+    unique = [name or f"\0{place}" for place, name in enumerate(names)]
+    # Everything as text, since an id such as 007 must keep its zeros; but the long form has millions of
+    # rows, and its second column is numbers.
+    types = dict.fromkeys(unique, pa.string())
+    columns = columns_of(names)
+    if {"id", "label"} <= set(columns):
+        types[columns["label"]] = pa.float32()
+    skipped = head[: head.find(line)].count("\n") + 1
+    if not head.partition(line)[2].strip():
+        return pa.table({name: pa.array([], types[name]) for name in unique if name in names})
+    table = arrow_csv.read_csv(
+        source,
+        read_options=arrow_csv.ReadOptions(column_names=unique, skip_rows=skipped),
+        parse_options=arrow_csv.ParseOptions(delimiter=separator),
+        convert_options=arrow_csv.ConvertOptions(column_types=types),
+    )
+    return _without_empty_rows(table.select([name for name in unique if not name.startswith("\0")]))
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Return the first line that is not empty, and the separator that it has most of outside quotes."""
+    line = next((line for line in text.replace("\r\n", "\n").split("\n") if line.strip()), "")
+    bare = "".join(line.split('"')[::2])
+    return line, max(SEPARATORS, key=bare.count)
+
+
+def _without_empty_rows(table: pa.Table) -> pa.Table:
+    """Leave out rows of nothing but separators, as spreadsheets write them."""
+    empty = None
+    for column in table.columns:
+        none = pc.is_null(column)
+        if pa.types.is_string(column.type):
+            none = pc.or_(none, pc.equal(pc.fill_null(column, ""), ""))
+        empty = none if empty is None else pc.and_(empty, none)
+    return table if empty is None or not pc.any(empty).as_py() else table.filter(pc.invert(empty))

@@ -1,0 +1,72 @@
+"""Prediction tables and trainings at hand are compared without a tracking server."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hemo.comparison import differences, leaderboard, results
+from hemo.display import heatmaps, style
+from hemo.errors import HemoError
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.protocols import Protocol
+from hemo.slices.split import make_split
+from hemo.training import Plan, Training, train
+from tests.helpers.registry_world import table
+from tests.helpers.stores import bright_blood, write_store
+
+
+@pytest.fixture
+def tables():
+    return {"good/any": table(4.0), "poor/any": table(0.5)}
+
+
+def test_prediction_tables_are_compared_without_runs(tables):
+    given = [results.of_table("any", name.split("/")[0], rows, draws=100) for name, rows in tables.items()]
+    found = leaderboard.compare(given)
+    board = {row["family"]: row for row in found.leaderboard.to_dict("records")}
+    good = board["good"]
+    assert (good["best"], board["poor"]["best"]) == (True, False)
+    assert good["recall_low"] < good["recall"] <= good["recall_high"]
+    assert good["patients"] == 40
+    pairs = differences.differences(found.leaderboard, tables, draws=100, seed=0)
+    assert (pairs.loc[pairs["metric"] == "auc", "low"] > 0).all()
+    assert style.png(heatmaps.recall_heatmap(found.leaderboard, "by hand"))
+
+
+def test_under_holdout_the_best_is_chosen_by_validation_patients():
+    def both(tested, validated):
+        rows = table(validated, seed=3).assign(part="validation")
+        rows["slice_id"], rows["patient"] = "v" + rows["slice_id"], "v" + rows["patient"]
+        return type(rows)({name: [*rows[name], *table(tested)[name]] for name in rows})
+
+    given = [
+        results.of_table("any", "lucky", both(5.0, 0.2), Protocol.HOLDOUT, draws=100),
+        results.of_table("any", "chosen", both(1.0, 5.0), Protocol.HOLDOUT, draws=100),
+    ]
+    lucky, chosen = (
+        leaderboard.compare(given).leaderboard.sort_values("family", ascending=False).to_dict("records")
+    )
+    assert (lucky["best"], chosen["best"]) == (False, True)
+    assert lucky["recall"] > chosen["recall"]
+
+
+def test_trainings_at_hand_are_compared_without_runs(tmp_path):
+    store = write_store(tmp_path / "store", *bright_blood(20, 4, size=8))
+    split = make_split(store.index, Protocol.CV, 0, folds=2)
+    plan = Plan(split, "balanced", OperatingPointRule("youden"), 10, 0, draws=100)
+    trainings = [Training(store, plan, word, "any", {}) for word in ("logreg", "sgd")]
+    found = leaderboard.compare([results.of_training(one, train(one)) for one in trainings])
+    assert set(found.leaderboard["family"]) == {"logreg", "sgd"}
+    assert (found.data_digest, found.split_digest) == (store.digest, split.digest)
+    assert found.leaderboard["best"].sum() == 1
+
+
+def test_nothing_to_compare_is_one_line_with_the_remedy():
+    with pytest.raises(HemoError, match="train first"):
+        leaderboard.compare([])
+
+
+def test_leaderboard_and_differences_need_no_mlflow():
+    code = "import hemo.comparison.differences, sys; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
