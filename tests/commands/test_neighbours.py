@@ -17,7 +17,6 @@ from hemo import commands, tracking
 from hemo.cli import main
 from tests.helpers.folders import dicom_folder, write_rsna
 from tests.helpers.mlflow_default import forget_stores
-from tests.helpers.present import present
 from tests.helpers.stores import bright_blood, write_store
 from tests.helpers.wrong_servers import closed_port, serving
 
@@ -39,11 +38,6 @@ WORDS = {
 """What is typed after each command that needs MLflow."""
 
 WITHOUT_MLFLOW = {"phantom", "preprocess", "store", "study"}
-
-
-def made_up():
-    """Return the identifier of the experiment in the store."""
-    return present(mlflow.get_experiment_by_name("made up")).experiment_id
 
 
 def run(name, *words):
@@ -121,7 +115,7 @@ def test_a_server_that_refuses_or_is_another_is_said_by_commands(folder, address
 
 @pytest.mark.parametrize("name", ["main", "logreg", "tune", "compare", "audit", "promote", "ui"])
 def test_a_deleted_experiment_is_said_with_the_way_to_bring_it_back(store, folder, name):
-    found = made_up()
+    found = tracking.find_experiment("made up")
     tracking.client().delete_experiment(found)
     words = [*WORDS[name], *([] if "--experiment" in WORDS[name] else ["--experiment", "made-up.yaml"])]
     line = f"is deleted: bring it back with `mlflow experiments restore --experiment-id {found}`"
@@ -144,7 +138,7 @@ def test_a_run_gone_below_a_registered_version_is_named(promoted, folder):
 
 def test_a_version_whose_files_are_gone_is_not_said_to_be_missing(promoted, folder):
     client = tracking.client()
-    source = present(client.get_model_version_by_alias("hemo-panel", "production").source)
+    source = str(client.get_model_version_by_alias("hemo-panel", "production").source)
     model = client.get_logged_model(source.rpartition("/")[2])
     place = Path(model.artifact_location.removeprefix("file://"))
     shutil.move(place, folder / "moved")
@@ -178,12 +172,12 @@ def test_a_locked_database_is_said(store, folder, name):
 
 
 def test_a_disk_that_fills_up_while_training_is_said_and_loses_nothing(store, folder):
-    before = len(tracking.training_runs(made_up()))
+    before = len(tracking.training_runs(tracking.find_experiment("made up")))
     words = [*WORDS["logreg"], "--experiment", "made-up.yaml"]
     with no_file_larger_than(20_000):
         assert is_one_line(run("logreg", *words), "what was finished is kept")
     assert run("logreg", *words).exit_code == 0
-    after = tracking.training_runs(made_up())
+    after = tracking.training_runs(tracking.find_experiment("made up"))
     assert len(after) == before + 1
 
 
