@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint docs ui bench clean lock mlproject
+.PHONY: help demo test mutants lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -18,8 +18,12 @@ help:            ## what can be made
 demo: .venv/done ## the environment, then the whole way on the phantom through mlflow run
 	$(BIN)/mlflow run . --env-manager local
 
-test: .venv/done ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: .venv/done ## all tests, with what of the code's branches they go through
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov
+
+mutants: .venv/done ## is what is judged by tested? Changed copies of it that no test notices
+	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run
+	$(BIN)/python -m tests.helpers.mutants
 
 lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .
@@ -45,4 +49,4 @@ lock:            ## lock the newest versions that pyproject.toml allows
 	(sed '/^  - pip:/q' conda.yaml; sed 's/.*/      - "&"/' requirements.txt) > conda.yaml.new && mv conda.yaml.new conda.yaml
 
 clean:           ## remove runs, models, phantom and stores (not the environment)
-	rm -rf data out mlflow.db mlruns/*/ optuna.db
+	rm -rf data out mlflow.db mlruns/*/ optuna.db mutants .coverage .coverage.*

@@ -20,9 +20,10 @@ from hemo.console import out
 from hemo.display.terminal import table
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS
-from hemo.slices.assemble import label_counts, replace_text, write_index
+from hemo.slices.assemble import label_counts
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.writing import replace_text, write_index
 
 RSNA = 752_803
 """Slices of the RSNA 2019 training set."""

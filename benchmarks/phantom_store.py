@@ -16,11 +16,13 @@ from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import LABELS, SUBTYPES, LabelTable
 from hemo.phantom import PhantomStudy, make_study, patient_seed, profile, studies_of
-from hemo.slices.assemble import assemble, label_counts, write_assembled
-from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key, pseudonym
-from hemo.slices.records import RECORD
+from hemo.slices.assemble import assemble, label_counts
+from hemo.slices.pseudonyms import fingerprint, key_path, load_or_make_key
+from hemo.slices.records import Identity, Row, records
 from hemo.slices.shards import npy_header, shard_path
+from hemo.slices.sources import Source
 from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.writing import write_assembled
 
 ROUND = 48
 """Patients drawn before it is counted again what is still wanted."""
@@ -132,25 +134,13 @@ def _one_thread() -> None:
 def _write_shard(
     folder: Path, number: int, studies: list[tuple], images: NDArray[np.uint8], key: bytes
 ) -> None:
-    records: list[dict[str, object]] = []
+    rows: list[Row] = []
     for patient, study, names, _, positions in studies:
-        code = pseudonym(key, "patient", patient)
-        for name, position in zip(names, positions, strict=True):
-            digest = xxhash.xxh3_128_hexdigest(images[len(records)].tobytes())
-            records.append(
-                {
-                    "source": keyed_hash(key, name),
-                    "slice_id": name,
-                    "names": [keyed_hash(key, name)],
-                    "patient": code,
-                    "study": pseudonym(key, "study", study),
-                    "known": True,
-                    "position": float(position),
-                    "digest": digest,
-                    "image": digest,
-                    "row": len(records),
-                }
-            )
+        for place, (name, position) in enumerate(zip(names, positions, strict=True)):
+            digest = xxhash.xxh3_128_hexdigest(images[len(rows)].tobytes())
+            source = Source("/phantom", study, ("",), f"{name}.dcm", "")
+            identity = Identity(name, patient, study, float(position), name, place + 1, series=study)
+            rows.append(Row(source, name.encode(), identity, digest, digest, len(rows)))
     path = shard_path(folder, number)
-    pq.write_table(pa.Table.from_pylist(records, schema=RECORD), path.with_suffix(".parquet"))
+    pq.write_table(pa.Table.from_batches([records(rows, key)]), path.with_suffix(".parquet"))
     path.write_bytes(npy_header(len(images), images.shape[1:]) + images.tobytes())

@@ -18,6 +18,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from hemo.version import __version__
+
 if TYPE_CHECKING:
     from hemo.api import (
         LABELS,
@@ -51,8 +53,6 @@ __all__ = [
     "preprocess",
     "train",
 ]
-
-__version__ = "0.1.0"
 
 # TensorFlow reports its build options on every start, and every retracing: each fold is one, and meant to be.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

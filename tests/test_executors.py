@@ -57,9 +57,12 @@ def test_a_script_that_does_not_guard_its_main_part_runs_in_several_processes_to
 
 def test_processes_that_were_started_before_do_the_tasks(tmp_path):
     with processes(2, partial(note, str(tmp_path / "pids"))) as pool:
-        outcomes = dict(run_all(halve, [1, 2, 3, 4], 2, pool))
+        outcomes: dict[int, Any] = dict(run_all(halve_here, [1, 2, 3, 4], 2, pool))
     assert isinstance(outcomes.pop(3), ValueError)
-    assert outcomes == {1: 0.5, 2: 1.0, 4: 2.0}
+    assert {number: half for number, (half, _) in outcomes.items()} == {1: 0.5, 2: 1.0, 4: 2.0}
+    started = (tmp_path / "pids").read_text().split()
+    assert len(started) == 2
+    assert {pid for _, pid in outcomes.values()} <= {int(pid) for pid in started}
 
 
 def test_at_ctrl_c_workers_that_wait_end_without_a_word(tmp_path):
@@ -88,6 +91,11 @@ def note(file: str) -> None:
     """Say that this process has started."""
     with Path(file).open("a") as lines:
         lines.write(f"{os.getpid()}\n")
+
+
+def halve_here(number: int) -> tuple[float, int]:
+    """Return the half, and the process that halved."""
+    return halve(number), os.getpid()
 
 
 def sleep_long(file: str) -> None:

@@ -1,8 +1,10 @@
 """The whole way on a small store, and what its runs hold."""
 
+import io
 import json
 from pathlib import Path
 
+import cv2
 import mlflow
 import numpy as np
 import pandas as pd
@@ -12,6 +14,8 @@ from click.testing import CliRunner
 from hemo import config, families, pipeline, tracking
 from hemo.cli import main
 from hemo.labels import LABELS
+from hemo.registry import aliases
+from hemo.registry.panel import model_name
 from tests.helpers.stores import bright_blood, write_store
 
 
@@ -164,29 +168,44 @@ def test_the_comparison_run_holds_the_leaderboard_and_one_page(world, runs, tmp_
     assert all(families.get(family).title in page for family in ("logreg", "ann"))
 
 
+def decisions(runs):
+    """Return what the gate decided, by label."""
+    text = mlflow.artifacts.load_text(f"runs:/{runs['promotion'].info.run_id}/gate/decisions.csv")
+    return pd.read_csv(io.StringIO(text)).set_index("label")
+
+
 def test_promotion_decides_on_every_label(runs):
-    run = runs["promotion"].info.run_id
-    files = [file.path for file in tracking.client().list_artifacts(run)]
-    assert files
     assert runs["promotion"].data.tags["stage"] == "promotion"
+    decided = decisions(runs)
+    assert decided.index.tolist() == list(LABELS)
+    print(decided.to_string())
+    assert set(decided["decision"]) == {"promoted", "refused"}
+    for label, row in decided.iterrows():
+        there = aliases.current(model_name(label))
+        assert there == ({"production": "1"} if row["decision"] == "promoted" else {}), label
+        verdict = json.loads(mlflow.artifacts.load_text(f"runs:/{row['run_id']}/gate/{label}.json"))
+        assert verdict["passed"] == (row["decision"] == "promoted")
 
 
-def test_what_is_in_production_predicts_a_file(world, tmp_path):
-    if not any("production" in model.aliases for model in tracking.client().search_registered_models()):
-        pytest.skip("the gate promoted nothing on this store")
-    import cv2
-
+def test_what_is_in_production_predicts_a_file(world, runs, tmp_path):
     picture = tmp_path / "slice.png"
     cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 255, (32, 32), np.uint8))
     out = tmp_path / "out.json"
     outcome = CliRunner().invoke(main, ["predict", str(picture), "--out", str(out)], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
-    assert json.loads(out.read_text())
+    (predicted,) = json.loads(out.read_text())["predictions"]
+    decided = decisions(runs)["decision"]
+    known = [label for label in LABELS if f"{label}_probability" in predicted]
+    assert known == decided[decided == "promoted"].index.tolist()
+    assert all(0 <= predicted[f"{label}_probability"] <= 1 for label in known)
 
 
-def test_compare_again_on_its_own_finds_the_same_leaderboard(world):
-    outcome = CliRunner().invoke(main, ["compare", "--experiment", "small.yaml"], catch_exceptions=False)
+def test_compare_again_on_its_own_finds_the_same_leaderboard(world, runs, tmp_path):
+    words = ["compare", "--experiment", "small.yaml", "--out", str(tmp_path)]
+    outcome = CliRunner().invoke(main, words, catch_exceptions=False)
     assert outcome.exit_code == 0
+    text = mlflow.artifacts.load_text(f"runs:/{runs['comparison'].info.run_id}/tables/leaderboard.csv")
+    assert (tmp_path / "tables" / "leaderboard.csv").read_text() == text
     assert "Leaderboard" in outcome.output
 
 

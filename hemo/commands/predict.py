@@ -50,12 +50,12 @@ def _show(result: "Prediction") -> None:
     from hemo import console
     from hemo.display.terminal import table
     from hemo.labels import LABELS
-    from hemo.serving import predict_files
+    from hemo.serving import prediction
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
     shown = table("Probabilities", ("slice", *labels))
     rows = result.table.to_dict("records")
-    for row, name in zip(rows, predict_files.names(result.table), strict=True):
+    for row, name in zip(rows, prediction.names(result.table), strict=True):
         cells = [Text(name)]
         for label in labels:
             positive = row[f"{label}_decision"]

@@ -200,7 +200,7 @@ def _fitter(
     truth: NDArray, probability: NDArray, patient: NDArray[np.int64], rule: OperatingPointRule
 ) -> Callable[[NDArray[np.int32]], NDArray[np.float64]]:
     """Return the function from weights (draws, patients) to thresholds (draws,), NaN where undefined."""
-    order = np.argsort(-probability, kind="stable")
+    order = np.argsort(-probability)
     probability, positive, patient = probability[order], truth[order] == 1, patient[order]
     # Candidates: call the first k slices, for k = 0 and each k that parts no equal probabilities.
     cuts = np.append(0, np.flatnonzero(np.append(probability[:-1] != probability[1:], True)) + 1)
@@ -212,7 +212,7 @@ def _fitter(
         if rule.rule == "fixed":
             return np.full(len(counts), target)
         weight = counts[:, patient]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(invalid="ignore"):
             sensitivity = _share(weight * positive, cuts)
             specificity = 1 - _share(weight * ~positive, cuts)
         if rule.rule == "sensitivity_at_least":
@@ -226,7 +226,7 @@ def _fitter(
             best = both >= both.max(axis=1, keepdims=True) - 1e-9
             chosen = len(cuts) - 1 - best[:, ::-1].argmax(axis=1)
             undefined = np.isnan(both[:, 0])
-        return np.where(undefined, np.nan, candidates[np.where(undefined, 0, chosen)])
+        return np.where(undefined, np.nan, candidates[chosen])
 
     return thresholds
 
@@ -244,6 +244,6 @@ def _between(probability: NDArray, cuts: NDArray[np.int64]) -> NDArray[np.float6
     left = np.append(probability, -np.inf)[cuts]
     result = (called + left) / 2
     result[0] = np.nextafter(probability[0], np.inf)
-    result[-1] = probability[-1]
-    # The middle of two neighbouring floats rounds to one of them; it must not be the lower one.
+    # The last has nothing on its left; the middle of two neighbouring floats rounds to one of them, and must
+    # not be the lower one.
     return np.where(result > left, result, called)

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hemo.imaging.formats import SHORT_KINDS
+from hemo.imaging.signatures import SHORT_KINDS
 
 EXPLICIT: Final = b"1.2.840.10008.1.2.1"
 IMPLICIT: Final = b"1.2.840.10008.1.2"

@@ -4,13 +4,11 @@ A new format is one more object in `FORMATS`: files with its suffixes are then f
 and in refusals. Its decoder is imported where the first file of it is read, so that help costs nothing.
 """
 
-import gzip
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Final
+
+from hemo.imaging.signatures import JPEG_START, PNG_START, TIFF_STARTS, is_dicom, is_nifti
 
 if TYPE_CHECKING:
     from hemo.imaging.raw import Part
@@ -56,79 +54,6 @@ class Format:
     suffixes: tuple[str, ...]
     recognizes: Callable[[bytes], bool]
     read: Callable[[bytes, str, Options], "list[Part]"]
-
-
-PNG_START: Final = b"\x89PNG\r\n\x1a\n"
-JPEG_START: Final = b"\xff\xd8\xff"
-TIFF_STARTS: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-GZIP_START: Final = b"\x1f\x8b"
-
-EARLY_GROUPS: Final = frozenset({0x0002, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028})
-"""Groups that a DICOM file without preamble may begin with."""
-
-SHORT_KINDS: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-"""Value representations with a length of two bytes; all others have four (DICOM PS3.5, 7.1.2)."""
-
-VALUE_KINDS: Final = SHORT_KINDS | frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
-
-
-def is_dicom(data: bytes) -> bool:
-    """Tell whether bytes look like a DICOM file, with its preamble or without.
-
-    Examples
-    --------
-    >>> is_dicom(bytes(128) + b"DICM"), is_dicom(b"GIF89a")
-    (True, False)
-    """
-    return data[128:132] == b"DICM" or _begins_without_preamble(data)
-
-
-def _begins_without_preamble(data: bytes) -> bool:
-    """Tell whether bytes begin with two early elements, in order, in one of the three encodings."""
-    little, big = (int.from_bytes(data[:2], order) for order in ("little", "big"))
-    if little in EARLY_GROUPS:
-        return _two_elements(data, "<", explicit=True) or _two_elements(data, "<", explicit=False)
-    return big in EARLY_GROUPS and _two_elements(data, ">", explicit=True)
-
-
-def _two_elements(data: bytes, order: str, explicit: bool) -> bool:
-    place, last = 0, -1
-    try:
-        for _ in range(2):
-            group, element = struct.unpack_from(f"{order}HH", data, place)
-            if group not in EARLY_GROUPS or (group << 16 | element) <= last:
-                return False
-            last = group << 16 | element
-            kind = data[place + 4 : place + 6]
-            if explicit and kind not in VALUE_KINDS:
-                return False
-            if explicit and kind in SHORT_KINDS:
-                (length,) = struct.unpack_from(f"{order}H", data, place + 6)
-                place += 8 + length
-            else:
-                (length,) = struct.unpack_from(f"{order}I", data, place + (8 if explicit else 4))
-                if length == 0xFFFFFFFF:  # a sequence: what lies in it is a reader's matter
-                    return True
-                place += (12 if explicit else 8) + length
-    except struct.error:
-        return False
-    return place <= len(data)
-
-
-def is_nifti(data: bytes) -> bool:
-    """Tell whether bytes are a NIfTI-1 or NIfTI-2 file, plain or gzipped.
-
-    Examples
-    --------
-    >>> is_nifti(bytes(344) + b"n+1" + bytes(5))
-    True
-    """
-    if data.startswith(GZIP_START):
-        try:
-            data = gzip.GzipFile(fileobj=BytesIO(data)).read(352)
-        except (OSError, EOFError, zlib.error):
-            return False
-    return data[344:348] == b"n+1\x00" or data[4:8] == b"n+2\x00"
 
 
 def _read_dicom(data: bytes, name: str, options: Options) -> "list[Part]":

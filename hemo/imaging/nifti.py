@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.formats import GZIP_START
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.orientation import refuse_steep, unit
 from hemo.imaging.plausible import check_spacing
 from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.signatures import GZIP_START
 
 LARGEST: Final = 2 << 30
 """Bytes of a volume beyond which reading stops: a head is far below."""

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from hemo.imaging.decoding import decode
 from hemo.imaging.exif import jpeg_orientation, png_orientation, upright
-from hemo.imaging.formats import JPEG_START, PNG_START
 from hemo.imaging.hu import Scale, check_hu, reaches_air, to_hu
 from hemo.imaging.plausible import check_gray, has_white, refuse_color
 from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.signatures import JPEG_START, PNG_START
 
 SMALLEST: Final = 16
 LARGEST: Final = 4096

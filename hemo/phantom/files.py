@@ -9,10 +9,10 @@ import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from hemo import __version__
 from hemo.executors import run_all
 from hemo.labels import LABELS, SUBTYPES
 from hemo.phantom.study import PhantomStudy, make_study, patient_seed, profile, studies_of
+from hemo.version import __version__
 
 MARK = "SYNTHETIC: drawn by a program, no scan of a person. Not for diagnosis."
 INTERCEPT = -1024

@@ -13,7 +13,6 @@ from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from packaging.version import Version
 
-import hemo
 from hemo import tracking
 from hemo.errors import HemoError
 from hemo.labels import LABELS
@@ -163,7 +162,7 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
             requirements[name] = max(requirements.get(name, ""), number, key=_release)
     missing = [label for label in LABELS if label not in members]
     (folder / "panel.json").write_text(json.dumps({"members": facts, "missing": missing}, indent=2))
-    package = Path(hemo.__file__).parent
+    package = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(
         name="panel",
         python_model=str(package / "serving" / "panel_code.py"),

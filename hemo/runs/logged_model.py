@@ -12,7 +12,6 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema
 
-import hemo
 from hemo import families, tracking
 from hemo.errors import HemoError
 from hemo.families import FeatureClassifier
@@ -56,7 +55,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "thickness": store.thickness,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
-    package = Path(hemo.__file__).parent
+    package = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(
         name=family,
         python_model=str(package / "serving" / "classifier_code.py"),

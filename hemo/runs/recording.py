@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 
-import hemo
 from hemo import families, tracking
 from hemo.display import failures, numbers, run_plots, style
 from hemo.evaluation import predictions
@@ -24,6 +23,7 @@ from hemo.slices.store import SliceStore
 from hemo.tracking import views
 from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
+from hemo.version import __version__
 
 
 def run_tags(training: Training) -> dict[str, str]:
@@ -43,7 +43,7 @@ def run_tags(training: Training) -> dict[str, str]:
         "patients_known": str(store.patients_known).lower(),
         "seed": str(plan.seed),
         "git_commit": tracking.git_commit(),
-        "hemo": hemo.__version__,
+        "hemo": __version__,
         "mlflow.runColor": views.color(training.family),
     }
 

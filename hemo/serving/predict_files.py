@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,32 +15,11 @@ from hemo.imaging.formats import format_names
 from hemo.imaging.reader import read_parts
 from hemo.serving.inputs import in_study_order, study_word, which_answer
 from hemo.serving.models import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.serving.prediction import Prediction
 from hemo.slices.files import files_below, slice_name
 from hemo.slices.names import natural, readable
 
 FORMATS = (".csv", ".json", ".html")
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the panel says of files.
-
-    Attributes
-    ----------
-    table
-        A row a slice: `file`, `slice`, then the panel's columns (see `hemo.serving.tabulate`).
-    slices
-        The slices themselves, in the order of the table.
-    skipped
-        A row a file (or slice of one) that could not be used: `file`, `reason`.
-    missing
-        Labels without a production version.
-    """
-
-    table: pd.DataFrame
-    slices: list[RawSlice]
-    skipped: pd.DataFrame
-    missing: list[str]
 
 
 def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
@@ -91,14 +70,6 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     table.insert(0, "file", [name for name, _ in found])
     table.insert(1, "slice", [one.slice_id for one in slices])
     return Prediction(table, slices, lost, panel.missing)
-
-
-def names(table: pd.DataFrame) -> list[str]:
-    """Return what to call each slice: its own name, with the folder where several have the same."""
-    own = [str(name) for name in table["slice"]]
-    if len(set(own)) == len(own):
-        return own
-    return [f"{Path(str(file)).parent}/{name}" for file, name in zip(table["file"], own, strict=True)]
 
 
 def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:

@@ -1,7 +1,6 @@
 """Predictions of the panel as a page: every slice with the answers and where the classifier looked."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,12 +8,10 @@ from numpy.typing import NDArray
 
 from hemo.display.page import Section, Table, render
 from hemo.serving.models import ANY_RULE, STUDY_RULE, ServedPanel
-
-if TYPE_CHECKING:
-    from hemo.serving.predict_files import Prediction
+from hemo.serving.prediction import Prediction, names
 
 
-def as_html(prediction: "Prediction", panel: ServedPanel) -> str:
+def as_html(prediction: Prediction, panel: ServedPanel) -> str:
     """Return what the panel says of files, as a page."""
     versions = pd.DataFrame(
         [(one.label, one.version, one.family, one.threshold) for one in panel.members],
@@ -30,10 +27,8 @@ def as_html(prediction: "Prediction", panel: ServedPanel) -> str:
     return render("Predictions of the panel", sections)
 
 
-def _slices(prediction: "Prediction", panel: ServedPanel) -> list[Section]:
+def _slices(prediction: Prediction, panel: ServedPanel) -> list[Section]:
     """Return a part a slice, in their order; attributions are made for all slices of a label at once."""
-    from hemo.serving.predict_files import names
-
     labels = [member.label for member in panel.members]
     strongest = _strongest(prediction.table, labels, panel)
     titles = names(prediction.table)

@@ -1,19 +1,14 @@
 """From the shards' records and a label table to a store's index, exclusions and digest."""
 
-import json
-import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
@@ -21,30 +16,28 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, UNLABELLED, LabelTable
 from hemo.slices.arrange import (
     GEOMETRY,
+    NORMAL,
     in_order,
     once_more,
     one_patient_a_study,
-    places_in,
     stacks_of,
     which_answer,
 )
-from hemo.slices.changes import Changes, Present, inherited, outdated
-from hemo.slices.matching import Records, match_images
-from hemo.slices.numbering import Numbered, match_volumes
-from hemo.slices.ordering import IMAGE, ROWS, content_digest, hashes, order_of
-from hemo.slices.pseudonyms import pseudonym
-from hemo.slices.shards import durable, sync_folder
+from hemo.slices.changes import Present, outdated
+from hemo.slices.labelling import label_rows, labels_of
+from hemo.slices.matching import Records
+from hemo.slices.ordering import IMAGE, content_digest, hashes, order_of
 
 Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""
 
 KEPT = [
-    "slice_id", "patient", "study", "study_uid", "known", "file_number", "many", "thickness", "digest",
-    "image", "row", "path", *GEOMETRY,
+    "slice_id", "patient", "study", "study_uid", "known", "thickness", "digest", "image", "row", *GEOMETRY,
 ]  # fmt: skip
 """Columns of the records that an index is made of."""
 
-_FOLDERS = re.compile(r"[/\\]")
+ROUGH = ["thickness", "time", *NORMAL]
+"""Columns that need no more than four bytes."""
 
 JUDGED = ["kernel", "derived", "body"]
 """Further ones by which one of a study's stacks is chosen."""
@@ -120,6 +113,9 @@ def _read(
         shard = np.full(len(table), int(path.stem), np.int32)
         added = {"shard": shard, **dict(zip(IMAGE, hashes(table["image"]).T, strict=True))}
         table = table.select([name for name in (*KEPT, *further) if name != "image"])
+        for name in ROUGH:
+            column = table.column_names.index(name)
+            table = table.set_column(column, name, table[name].cast(pa.float32()))
         for name, values in added.items():
             table = table.append_column(name, pa.array(values))
         slices.append(table.combine_chunks())
@@ -170,34 +166,6 @@ def _without(
     return frame[keep], list(zip(names, reasons, strict=True))
 
 
-def _label_rows(
-    frame: pd.DataFrame, paths: Sequence[Path], current: NDArray[np.bool_], labels: LabelTable, key: bytes
-) -> tuple[NDArray[np.int32], dict[int, str]]:
-    """Return the row of the label table of each slice, and why the slices of refused volumes have none."""
-    usable = np.concatenate(
-        [pq.read_table(path, columns=["row"], use_threads=False)["row"].to_numpy() >= 0 for path in paths]
-    )
-    records = Records(paths, current & usable)
-    slices = frame.index.to_numpy()
-    if labels.volumes is None:
-        return match_images(records, labels, key)[slices], {}
-    stack = frame["stack"].to_numpy().copy()
-    # Pictures that name no patient count as patients of their own, but a folder of them may be a volume.
-    alone = ~frame["known"].to_numpy(bool)
-    stack[alone] = stack.max() + 1 + pd.factorize(frame["series"].to_numpy()[alone])[0]
-    order, _ = in_order(frame.assign(stack=stack))
-    facts = Numbered(
-        stack=stack,
-        place=places_in(stack, order),
-        position=frame["position"].to_numpy(),
-        number=frame["number"].to_numpy(),
-        file_number=frame["file_number"].to_numpy(),
-        many=frame["many"].to_numpy(bool),
-    )
-    fitted = match_volumes(records, Records(paths, current & ~usable), slices, facts, labels, key)
-    return fitted.rows, fitted.refused
-
-
 def assemble(
     paths: Sequence[Path],
     labels: LabelTable | None,
@@ -226,11 +194,17 @@ def assemble(
     """
     old, changes = outdated(paths, present, previous)
     current = ~old
-    further = JUDGED if answering.best else []
+    by_number = labels is not None and labels.volumes is not None
+    further = [
+        *(JUDGED if answering.best else []),
+        *(["path"] if previous is not None else []),
+        *(["file_number", "many"] if by_number else []),
+    ]
     frame, excluded, notes = _read(paths, Records(paths, current), further)
     pa.default_memory_pool().release_unused()
     one_patient_a_study(frame)
     frame["stack"] = stacks_of(frame)
+    frame = frame.drop(columns=["study_uid", "acquisition", *NORMAL[:2]])
     reasons: Reasons = []
     if len(twice := once_more(frame)):
         frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
@@ -257,10 +231,11 @@ def assemble(
     )
     rows, refused = np.full(len(frame), -1, np.int32), dict[int, str]()
     if labels is not None and len(frame):
-        rows, refused = _label_rows(frame, paths, current, labels, key)
+        rows, refused = label_rows(frame, paths, current, labels, key)
     frame["label_row"] = rows
-    frame = frame.drop(columns=[*(name for name in GEOMETRY if name not in ("position", "number")), *further])
-    values = _labels_of(frame, labels, previous, changes, present, key)
+    done = {*GEOMETRY, *further, "thickness"} - {"position", "number", "path"}
+    frame = frame.drop(columns=[name for name in frame if name in done])
+    values = labels_of(frame, labels, previous, changes, present, key)
     notes.update(changes.sentences())
     unmatched: list[str] = []
     if labels is not None:
@@ -306,56 +281,6 @@ def _several(frame: pd.DataFrame) -> int:
     return int((stacks[study] > 1).sum()) if len(study) else 0
 
 
-def _labels_of(
-    frame: pd.DataFrame,
-    labels: LabelTable | None,
-    previous: pd.DataFrame | None,
-    changes: Changes,
-    present: Present | None,
-    key: bytes,
-) -> NDArray[np.int8]:
-    """Return the slices' labels, (n, labels), and name slices and patients as the table and index before."""
-    values = np.full((len(frame), len(LABELS)), UNLABELLED, np.int8)
-    if previous is not None:
-        previous = previous.assign(**{label: UNLABELLED for label in LABELS if label not in previous})
-        before = previous.set_index(["shard", "row"]).reindex(
-            pd.MultiIndex.from_frame(frame[["shard", "row"]])
-        )
-        old = before["slice_id"].notna().to_numpy()
-        values[old] = before.loc[old, list(LABELS)].to_numpy(np.int8)
-        named = before["patient"].to_numpy() != frame["patient"].to_numpy()
-        frame.loc[old & named, "known"] = True  # by the table of that time
-        for column in ("slice_id", "patient"):
-            frame.loc[old, column] = before.loc[old, column].to_numpy()
-        fresh = ~old if present is None else frame["shard"].to_numpy() >= present.new
-        taken = inherited(frame, previous, changes, fresh & ~old)
-        if len(taken):
-            rows = frame.index.get_indexer(taken.index)
-            values[rows] = taken[list(LABELS)].to_numpy(np.int8)
-            by_table = taken[taken["patient"] != taken["own_patient"]]
-            frame.loc[by_table.index, "patient"] = by_table["patient"]
-            frame.loc[by_table.index, "known"] = True
-            same = taken[~taken["renamed"].astype(bool)]
-            frame.loc[same.index, "slice_id"] = same["slice_id"]
-    if labels is not None:
-        matched = frame["label_row"].to_numpy()
-        found = matched >= 0
-        values[found] = labels.values[matched[found]]
-        if labels.patients is not None:
-            codes = [pseudonym(key, "patient", name) for name in labels.patients[matched[found]]]
-            frame.loc[found, "patient"] = codes
-            frame.loc[found, "known"] = True
-        if labels.volumes is None:
-            # The folders of a path may be named by patients: such a slice keeps the name it has.
-            bare = found.copy()
-            bare[found] = [not _FOLDERS.search(name) for name in labels.ids[matched[found]]]
-            frame.loc[bare, "slice_id"] = labels.ids[matched[bare]]
-        elif found.any():  # the table's own name holds the patient's: keep the number behind it
-            numbers = [name.rpartition("/")[2] for name in labels.ids[matched[found]]]
-            frame.loc[found, "slice_id"] = frame.loc[found, "patient"] + "/" + numbers
-    return values
-
-
 def label_counts(index: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Return positive, negative and unlabelled slices and positive patients of each label."""
     counts = {}
@@ -368,38 +293,3 @@ def label_counts(index: pd.DataFrame) -> dict[str, dict[str, int]]:
             "patients": int(index["patient"][values == 1].nunique()),
         }
     return counts
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file by a temporary one beside it, so that it is never seen half written."""
-    partial = path.with_name(f"{path.name}.tmp")
-    with partial.open("w") as stream:
-        stream.write(text)
-        durable(stream)
-    os.replace(partial, path)
-    sync_folder(path.parent)
-
-
-def write_index(folder: Path, index: pd.DataFrame) -> None:
-    """Write a store's index."""
-    partial = folder / "index.parquet.tmp"
-    with partial.open("wb") as stream:
-        schema = pa.Schema.from_pandas(index, preserve_index=False)
-        # Dictionaries of values that hardly repeat take several times the memory of the rows.
-        with pq.ParquetWriter(stream, schema, use_dictionary=False) as writer:
-            for start in range(0, len(index), ROWS):
-                writer.write_table(pa.Table.from_pandas(index.iloc[start : start + ROWS], schema))
-        durable(stream)
-    os.replace(partial, folder / "index.parquet")
-
-
-def write_assembled(folder: Path, assembled: Assembled, facts: dict[str, Any]) -> None:
-    """Write index, exclusions and, last, `store.json`, which makes the store count as finished."""
-    write_index(folder, assembled.index)
-    replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
-    unmatched = folder / "unmatched.csv"
-    if assembled.unmatched:
-        replace_text(unmatched, pd.Series(assembled.unmatched, name="label_row").to_csv(index=False))
-    else:
-        unmatched.unlink(missing_ok=True)
-    replace_text(folder / "store.json", json.dumps(facts, indent=2) + "\n")

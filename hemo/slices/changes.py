@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.labels import LABELS
-from hemo.slices.records import matrix
+from hemo.slices.arrays import matrix
 
 
 @dataclass(frozen=True)

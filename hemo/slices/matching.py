@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.labels import LabelTable
+from hemo.slices.arrays import matrix
 from hemo.slices.files import slice_name
 from hemo.slices.names import normalized, without_zeros
 from hemo.slices.pseudonyms import keyed_hash
-from hemo.slices.records import DEPTH, NAMES, matrix
+from hemo.slices.records import DEPTH, NAMES
 
 Rows = NDArray[np.int32]
 """The row of the label table that each slice answers to, -1 for none."""
@@ -99,6 +100,8 @@ class _Ids:
         names = [normalized(name) for name in ids]
         if not zeros:
             names = [without_zeros(name) for name in names]
+        if not any("/" in name for name in names):
+            return cls([[]] * len(names), names, 0)
         parts = [[part for part in name.split("/") if part not in ("", ".")] or [""] for name in names]
         folders = [one[:-1] for one in parts]
         low, high = min(folders), max(folders)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.labels import LabelTable
+from hemo.slices.arrays import matrix
 from hemo.slices.files import slice_name
 from hemo.slices.matching import Lookup, Records, Rows
 from hemo.slices.names import normalized, without_zeros
 from hemo.slices.pseudonyms import keyed_hash
-from hemo.slices.records import VOLUMES, matrix
+from hemo.slices.records import VOLUMES
 
 INSTANCE, FILE, FROM_0, FROM_1 = "InstanceNumber", "file number", "position from 0", "position from 1"
 IN_FILE_0, IN_FILE_1 = "place in the file from 0", "place in the file from 1"

@@ -21,8 +21,6 @@ from hemo.slices.assemble import (
     Assembled,
     assemble,
     label_counts,
-    replace_text,
-    write_assembled,
 )
 from hemo.slices.changes import Present
 from hemo.slices.label_tables import read_labels
@@ -34,6 +32,7 @@ from hemo.slices.shards import ShardTask, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
 from hemo.slices.workers import locked, started, write_shards
+from hemo.slices.writing import replace_text, write_assembled
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128

@@ -37,6 +37,7 @@ def test_store_info_says_the_same_again_and_show_writes_a_sheet(scans, tmp_path)
     made = run("preprocess", "--images", images, "--labels", labels, "--store", tmp_path / "s")
     info = run("store", "info", tmp_path / "s")
     assert info.exit_code == 0
+    assert "15 slices of 3 patients" in info.stdout
     assert info.stdout in made.stdout
     shown = run("store", "show", tmp_path / "s", "--columns", 3)
     assert shown.stdout.strip() == str(tmp_path / "s.png")

@@ -7,8 +7,14 @@ import pytest
 from hemo import config
 from hemo.errors import HemoError
 
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml"))
 
-@pytest.mark.parametrize("file", sorted(Path("experiments").glob("*.yaml")), ids=lambda file: file.stem)
+
+def test_the_experiments_of_the_project_are_found():
+    assert {"quickstart", "paper"} <= {file.stem for file in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
 def test_every_experiment_in_the_project_is_valid(file):
     assert config.load(file).name == file.stem
 

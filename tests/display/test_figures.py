@@ -139,12 +139,14 @@ def test_the_worst_errors_come_first_and_each_patient_once_before_twice(simulate
     missed, alarms = worst_errors(table, 8)
     for rows, truth, sign in ((missed, 1, -1), (alarms, 0, 1)):
         chosen = table.iloc[rows]
+        assert len(chosen) == 8
         margin = sign * (chosen["probability"] - chosen["threshold"])
         assert (chosen["truth"] == truth).all()
         assert (margin >= 0).all()
         patients = chosen["patient"].nunique()
         assert chosen["patient"][:patients].is_unique
         assert margin[:patients].is_monotonic_decreasing
+    assert table.iloc[missed]["patient"].nunique() < 8, "some patient is there twice"
 
 
 def test_a_gallery_shows_slices_and_figures_but_no_patients(simulate):

@@ -51,6 +51,7 @@ def test_a_sigmoid_changes_no_decision(folds, holdout, protocol):
         table = decide(raw, protocol, RULE, method).table
         calls.append(table["probability"] >= table["threshold"])
     assert (calls[0] == calls[1]).all()
+    assert 0 < calls[0].mean() < 1
 
 
 def test_under_holdout_a_sigmoid_leaves_the_auc_and_mends_the_probabilities(holdout):

@@ -66,6 +66,7 @@ def test_no_tested_slice_or_patient_is_ever_given_to_a_fit(protocol, family, tmp
     tested = trained.predictions.query("part == 'test'")
     assert len(tested) == {"paper": 40, "cv": 400}.get(protocol, len(tested))
     patient = np.array(patients)
+    assert len(Recorder.seen) == {"paper": 1, "cv": 3, "holdout": 2}[protocol]
     for learned, stopped, predicted in Recorder.seen:
         assert len(learned) >= 20
         assert bool(stopped) == (family == "cnn")

@@ -88,8 +88,7 @@ def test_a_slices_rows_are_its_labels(files, study):
 
 
 def test_bytes_repeat_whatever_the_workers_and_the_number_of_patients(tmp_path):
-    options = {"slices": 4, "size": 64, "seed": 3}
-    groups = write(tmp_path / "three", patients=3, workers=2, **options)
+    groups = write(tmp_path / "three", patients=3, slices=4, size=64, seed=3, workers=2)
     write_patient(3, 1, 64, 4, tmp_path / "alone")
     both = [file.relative_to(tmp_path / "alone") for file in (tmp_path / "alone").rglob("*.dcm")]
     assert both

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from hemo.slices.records import _array
+from hemo.slices.arrays import array
 from tests.helpers.folders import dicom_folder
 
 VALUES: dict[pa.DataType, list[Any]] = {
@@ -29,7 +29,7 @@ def test_arrays_made_of_buffers_equal_arrows_own(kind):
         [],
         VALUES[kind] * 9,
     ):
-        made = _array(values, kind)
+        made = array(values, kind)
         made.validate(full=True)
         assert made.equals(pa.array(values, kind))
 

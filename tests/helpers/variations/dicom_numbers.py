@@ -61,6 +61,8 @@ def _padding(
     hu = numbers * float(elements["RescaleSlope"]) + float(elements["RescaleIntercept"])
     variation.slices = [np.where(numbers == value, -1024, hu) if "PixelPaddingValue" in elements else hu]
     variation.words.append(f"padding {value}")
+    if "PixelPaddingValue" in elements and hu[outside].max() > -1024:
+        variation.honest = False  # other readers take it for a measurement
     if stored.dtype == np.uint16:
         variation.honest = False
     if value < -2048 and elements["BitsStored"] == 12:
