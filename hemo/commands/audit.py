@@ -1,4 +1,4 @@
-"""`audit`: what a split by slice would add to the figures, and what crosses a split that should not."""
+"""`audit`: what a split by slice would add to the metrics, and what crosses a split that should not."""
 
 from pathlib import Path
 from typing import Any

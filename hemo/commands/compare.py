@@ -32,7 +32,7 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     are left out; among runs that you name they are refused.
 
     With --paper the same runs are set beside the seed paper's tables, with the differences, the averages
-    recomputed, what its figures imply of specificity, and times to convergence, as the run `paper`.
+    recomputed, what its metrics imply of specificity, and times to convergence, as the run `paper`.
     """
     from hemo import config, tracking
     from hemo.comparison import page as report

@@ -27,7 +27,7 @@ def evaluate(
     """Evaluate MODEL on data that it was not made of; without MODEL, the panel in production.
 
     A label table that has only some of the six labels is enough. Everything is logged as a run
-    (`stage=external`) with one below it for each label, beside the figures of the training run.
+    (`stage=external`) with one below it for each label, beside the metrics of the training run.
     """
     from hemo import console
     from hemo.display import terminal

@@ -40,7 +40,7 @@ def main(**words: Any) -> None:
 
 HELP = """Train {title} on one label, or on all.
 
-Slices come from a slice store. Each label is a run in MLflow with its figures, curves, predictions and the
+Slices come from a slice store. Each label is a run in MLflow with its metrics, curves, predictions and the
 model. Parameters are the family's defaults, those of the experiment file above them, and those of --params
 above both.
 """
