@@ -82,6 +82,10 @@ def read(folder, text, word=None):
         ("image,any\na,1\n ,0", None, "image is empty in row 3: fill it or remove the row"),
         ("volume,slice,any\na,1,1\n,1,0", None, "volume is empty in row 3: fill it or remove the row"),
         ("volume,slice,any\na,1,1\nb,,0", None, "slice is empty in row 3: fill it or remove the row"),
+        ("volume,image,any\nv,a,1\n,a,0", None, "volume is empty in row 3: fill it or remove the row"),
+        ("volume,slice,patient,any\na,x,,1", None, "patient is empty in row 2: fill it or remove the row"),
+        ("volume,slice,patient,any\na,1,,1", None, "patient is empty in row 2: fill it or remove the row"),
+        ("volume,slice,any,epidurall\na,x,1,0", None, "column epidurall: call it epidural, or leave it out"),
         ("image,patient,any\na,p,1\nb,,0", None, "patient is empty in row 3: fill it or remove the row"),
         (
             "image,any\na,1\n1.5e+12,0", None,
@@ -231,11 +235,12 @@ U = [-1] * 6
 def test_a_table_says_value_by_value(tmp_path, text, form, ids, values, more):
     table = read(tmp_path, text)
     assert (table.format, table.ids.tolist(), table.values.tolist()) == (form, ids, values)
-    assert table.values.dtype == np.int8
+    assert (table.values.dtype, table.ids.dtype) == (np.int8, object)
     assert table.duplicates == more.get("duplicates", 0)
     for name in ("patients", "volumes", "numbers"):
         found = getattr(table, name)
         assert (None if found is None else found.tolist()) == more.get(name), name
+        assert found is None or found.dtype == (np.int64 if name == "numbers" else object)
 
 
 LINES = [f"slice-{number:06}.dcm,{number % 2}" for number in range(5000)]
