@@ -127,6 +127,19 @@ def test_a_classifier_that_tells_nothing_apart_is_degenerate(low, called, passed
     )
 
 
+@pytest.mark.filterwarnings("error")
+def test_where_a_class_is_absent_nothing_is_told_apart():
+    auc = {"auc": (0.8, 0.7, 0.9)}
+    assert not conditions.discriminates(evidence(auc, called=(1, 0), truth=(1, 1))).passed
+    assert not conditions.discriminates(evidence(auc, called=(1, 0), truth=(0, 0))).passed
+
+
+def test_an_auc_that_is_barely_enough_shows_that_it_is():
+    finding = conditions.discriminates(evidence({"auc": (0.8, 0.5004, 0.9)}))
+    words = "positive and negative slices are told apart: AUC is 0.80, at worst 0.5004"
+    assert (finding.passed, finding.words) == (True, words)
+
+
 @pytest.mark.parametrize("calls", [0, 1])
 def test_nearly_all_is_more_than_95_in_100_of_either_kind(calls):
     truth = [0] * 200 + [1] * 200
@@ -187,6 +200,8 @@ def test_without_a_slope_separated_classes_are_judged_by_the_brier_score_and_oth
         (0.0, "", "0", True, "loaded back, its probabilities differ by 0 at most"),
         (1e-6, "", "1e-06", True, "loaded back, its probabilities differ by 1e-06 at most"),
         (2e-6, "", "2e-06", False, "loaded back, its probabilities differ by 2e-06 at most"),
+        (1.23e-07, "", "1e-07", True, "loaded back, its probabilities differ by 1e-07 at most"),
+        (1.0004e-6, "", "1.0004e-06", False, "loaded back, its probabilities differ by 1.0004e-06 at most"),
         (NAN, "", "nan", False, "the model was never loaded back and compared"),
         (0.0, "no file", "no file", False, "the model cannot be loaded: no file"),
     ],
@@ -241,31 +256,26 @@ def test_an_incumbent_without_predictions_cannot_be_compared_with(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "passed", "words"),
+    ("first", "second", "gained", "verdict"),
     [
-        (
-            (0.02, 0.001, 0.04), (0.0, -0.1, 0.1), True,
-            f"better than {WHO} in AUC by +0.020 (+0.001 to +0.040)",
-        ),
-        (
-            (0.02, 0.0, 0.04), (0.1, 0.05, 0.2), True,
-            f"not inferior to {WHO} in AUC (+0.020 (+0.000 to +0.040)), "
-            "better in recall at specificity 0.80 by +0.100 (+0.050 to +0.200)",
-        ),
-        (
-            (0.0, -0.01, 0.04), (0.1, 0.05, 0.2), False,
-            f"not shown to be better than {WHO}, the same split: AUC +0.000 (−0.010 to +0.040), "
-            "recall at specificity 0.80 +0.100 (+0.050 to +0.200)",
-        ),
-        (
-            (0.0, -0.009, 0.04), (0.1, 0.0, 0.2), False,
-            f"not shown to be better than {WHO}, the same split: AUC +0.000 (−0.009 to +0.040), "
-            "recall at specificity 0.80 +0.100 (+0.000 to +0.200)",
-        ),
+        ((0.02, 0.001, 0.04), (0.0, -0.1, 0.1),
+         ("+0.020 (+0.001 to +0.040)", "+0.000 (−0.100 to +0.100)"), "better"),
+        ((0.02, 0.0004, 0.04), (0.0, -0.0003, 0.1),
+         ("+0.0200 (+0.0004 to +0.0400)", "+0.0000 (−0.0003 to +0.1000)"), "better"),
+        ((0.02, 0.0, 0.04), (0.1, 0.05, 0.2),
+         ("+0.020 (+0.000 to +0.040)", "+0.100 (+0.050 to +0.200)"), "not inferior"),
+        ((0.0, -0.0096, 0.04), (0.1, 0.0003, 0.2),
+         ("+0.0000 (−0.0096 to +0.0400)", "+0.1000 (+0.0003 to +0.2000)"), "not inferior"),
+        ((0.0, -0.01, 0.04), (0.1, 0.05, 0.2),
+         ("+0.000 (−0.010 to +0.040)", "+0.100 (+0.050 to +0.200)"), "no"),
+        ((0.0, -0.0104, 0.04), (0.1, 0.05, 0.2),
+         ("+0.0000 (−0.0104 to +0.0400)", "+0.100 (+0.050 to +0.200)"), "no"),
+        ((0.0, -0.009, 0.04), (0.1, 0.0, 0.2),
+         ("+0.000 (−0.009 to +0.040)", "+0.100 (+0.000 to +0.200)"), "no"),
     ],
 )  # fmt: skip
 def test_a_candidate_is_better_or_not_inferior_and_better_in_the_second_metric(
-    monkeypatch, first, second, passed, words
+    monkeypatch, first, second, gained, verdict
 ):
     asked: list[Any] = []
 
@@ -280,11 +290,26 @@ def test_a_candidate_is_better_or_not_inferior_and_better_in_the_second_metric(
     finding = against(Incumbent("7", "sgd", table, "the same split"))
     sizes = {"candidate": 4, "incumbent": 1}
     assert asked == [(sizes, 100, 3, ("auc", "recall_at_specificity_80"), "incumbent")]
-    assert (finding.name, finding.required, finding.passed, finding.words) == (
-        "incumbent", REQUIRED, passed, words,
-    )  # fmt: skip
-    assert finding.found.startswith("AUC ")
-    assert ", recall at specificity 0.80 +" in finding.found
-    assert finding.found.endswith("; the same split")
-    assert finding.against
-    assert finding.override
+    title = "recall at specificity 0.80"
+    both = f"AUC {gained[0]}, {title} {gained[1]}"
+    words = {
+        "better": f"better than {WHO} in AUC by {gained[0]}",
+        "not inferior": f"not inferior to {WHO} in AUC ({gained[0]}), better in {title} by {gained[1]}",
+        "no": f"not shown to be better than {WHO}, the same split: {both}",
+    }[verdict]
+    check(finding, "incumbent", f"{both}; the same split", REQUIRED, verdict != "no", words, against=True)
+
+
+@pytest.mark.parametrize(
+    ("metric", "title"),
+    [
+        ("auc", "AUC"), ("average_precision", "average precision"), ("specificity_at_recall_90",
+         "specificity at recall 0.90"), ("recall", "recall"),
+    ],
+)  # fmt: skip
+def test_metrics_are_called_in_words_for_people(metric, title):
+    finding = conditions.better_than_incumbent(
+        evidence(incumbent=Incumbent("7", "sgd", None, "gone"), figure=metric, second_figure="recall")
+    )
+    assert finding is not None
+    assert finding.required.startswith(f"better in {title}, or not worse")

@@ -70,7 +70,7 @@ def read_wide(path: Path, table: pa.Table) -> LabelTable:
     folder = find(columns, VOLUME_COLUMNS) or patient
     if folder is not None and len(set(ids)) < len(ids):
         # Images of the same name in the folders of several volumes.
-        ids = [f"{name}/{one}" for name, one in zip(texts(path, table, folder), ids, strict=True)]
+        ids = _within(texts(path, table, folder), ids)
     return _rows(path, table, ids, _patients(path, table, patient))
 
 
@@ -88,10 +88,8 @@ def read_volume(path: Path, table: pa.Table) -> LabelTable:
     written = [_without_fraction(text) for text in texts(path, table, number)]
     if not all(text.isascii() and text.isdecimal() for text in written):
         # What is called a slice's number is the name of its image, in the volume's folder.
-        ids = [f"{name}/{one}" for name, one in zip(volumes, written, strict=True)]
-        return _rows(path, table, ids, _patients(path, table, patient))
-    numbers = [int(text) for text in written]
-    ids = [f"{name}/{one}" for name, one in zip(volumes, numbers, strict=True)]
+        return _rows(path, table, _within(volumes, written), _patients(path, table, patient))
+    ids = _within(volumes, [str(int(text)) for text in written])
     result = _rows(path, table, ids, _patients(path, table, patient))
     split = [name.rpartition("/") for name in result.ids]
     return replace(
@@ -99,6 +97,11 @@ def read_volume(path: Path, table: pa.Table) -> LabelTable:
         volumes=np.array([name for name, _, _ in split], object),
         numbers=np.array([int(one) for _, _, one in split], np.int64),
     )
+
+
+def _within(folders: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return what slices are called that have a folder each, or a volume."""
+    return [f"{folder}/{name}" for folder, name in zip(folders, names, strict=True)]
 
 
 def _without_fraction(number: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,13 +30,9 @@ def read_table(path: Path) -> pa.Table:
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
-        if plain := _is_plain(head):
-            try:
+        if _is_plain(head):
+            with suppress(pa.ArrowInvalid, UnicodeDecodeError):  # further on it may not be so plain
                 return _parsed(path, path, head.decode("utf-8-sig", "ignore"))
-            except (pa.ArrowInvalid, UnicodeDecodeError):
-                plain = b"\r" not in head and _decodes(path)
-                if plain:
-                    raise
         text = _decoded(path.read_bytes())
         return _parsed(path, pa.BufferReader(text.encode()), text[:_HEAD])
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:
@@ -51,14 +48,6 @@ def _is_plain(head: bytes) -> bool:
     return not odd and (b"\n" in head or b"\r" not in head) and b'="' not in head
 
 
-def _decodes(path: Path) -> bool:
-    try:
-        path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _decoded(data: bytes) -> str:
     """Return a file's text with line feeds at its ends of line, without a line that names the separator."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -72,7 +61,7 @@ def _decoded(data: bytes) -> str:
         except UnicodeDecodeError:
             text = data.decode("cp1252", "replace")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if text[:8].lower().lstrip('"').startswith("sep="):
+    if text.lstrip('"')[:4].lower() == "sep=":
         text = text.partition("\n")[2]
     return text.replace('="', '"')  # how Excel is made to keep the zeros of ="007"
 
