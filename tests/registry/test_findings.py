@@ -88,12 +88,12 @@ def test_a_lower_bound_is_asked_of_recall_and_specificity(name):
     check(finding(NAN, NAN, NAN), name, undefined, least, False, undefined)
 
 
-@pytest.mark.parametrize("least", [0.125, 1e-05])
+@pytest.mark.parametrize("least", [0.125, 1.5e-05])
 def test_what_is_asked_is_written_in_full(least):
     finding = conditions.recall(evidence({"recall": (0.8, 0.7, 0.9)}, min_recall_low=least))
-    written = {0.125: "0.125", 1e-05: "0.00"}[least]
+    written = {0.125: "0.125", 1.5e-05: "0.00"}[least]
     assert finding.required == f"lower bound at least {written}"
-    low = {0.125: "0.700", 1e-05: "0.70"}[least]
+    low = {0.125: "0.700", 1.5e-05: "0.70"}[least]
     assert finding.words == f"recall is 0.80, and may be as low as {low}"
 
 
@@ -138,6 +138,7 @@ def test_an_auc_that_is_barely_enough_shows_that_it_is():
     finding = conditions.discriminates(evidence({"auc": (0.8, 0.5004, 0.9)}))
     words = "positive and negative slices are told apart: AUC is 0.80, at worst 0.5004"
     assert (finding.passed, finding.words) == (True, words)
+    assert finding.found == "calls 50% positive, AUC 0.8000 (0.5004 to 0.9000)"
 
 
 @pytest.mark.parametrize("calls", [0, 1])
@@ -176,6 +177,12 @@ def test_a_calibration_slope_lies_within_bounds(slope, passed, text, lean):
     words = f"probabilities are {lean}" if passed else f"calibration slope {text}, {BETWEEN} asked"
     finding = conditions.calibration(evidence({"calibration_slope": slope}))
     check(finding, "calibration", f"slope {text}", f"slope {BETWEEN}", passed, words)
+
+
+def test_a_slope_that_is_barely_too_flat_shows_that_it_is():
+    finding = conditions.calibration(evidence({"calibration_slope": (0.0996, 0.05, 0.2)}))
+    found, asked = "slope 0.0996 (0.0500 to 0.2000)", "between 0.1000 and 10.0000"
+    check(finding, "calibration", found, f"slope {asked}", False, f"calibration {found}, {asked} asked")
 
 
 def test_without_a_slope_separated_classes_are_judged_by_the_brier_score_and_others_are_refused():

@@ -1,5 +1,6 @@
 """What label tables give, value by value, and every refusal of one, word for word."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.slices.label_tables import forms, read_labels, recognize
 from hemo.slices.label_tables.columns import columns_of, find, label_columns, of_scans, spelled, twice
+from hemo.slices.label_tables.values import binary
 
 MANY = ",".join(f"c{number}" for number in range(12))
 OTHERS = f"{MANY}\n" + "x," * 11 + "x"
@@ -364,3 +366,11 @@ def test_numbers_of_rsna_s_second_column_are_read_as_numbers(tmp_path):
     (tmp_path / "t.csv").write_text("id,label,\n")
     table = read_table(tmp_path / "t.csv")
     assert (table.schema.types, table.column_names) == ([pa.string(), pa.float32()], ["id", "label"])
+
+
+def test_what_is_null_in_a_column_of_texts_or_of_numbers_is_missing():
+    texts = pa.chunked_array([["1", None, "0"]])
+    numbers = pa.chunked_array([pa.array([1, None, 0], pa.float32())])
+    for column in (texts, numbers):
+        found = binary(Path("t.csv"), column, "any")
+        assert (found.tolist(), found.dtype) == ([1, -1, 0], np.int8)

@@ -83,7 +83,7 @@ def with_any(path: Path, table: LabelTable) -> LabelTable:
             f"{path}: any contradicts its subtypes for {int(wrong.sum())} slices, the first "
             f"{table.ids[row]}: any is 1 exactly where one of them is"
         )
-    derived = np.where(some, 1, np.where(none, 0, UNLABELLED)).astype(np.int8)
+    derived = np.where(some, 1, np.where(none, 0, UNLABELLED))
     values = table.values.copy()
     values[:, 0] = np.where(given == UNLABELLED, derived, given)
     return replace(table, values=values)
