@@ -35,7 +35,9 @@ def test_conda_installs_exactly_the_lock():
 
 
 def test_the_development_lock_holds_the_lock():
-    assert set(LOCK) <= set(Path("requirements-dev.txt").read_text().splitlines())
+    development = Path("requirements-dev.txt").read_text().splitlines()
+    # What the lock asks for on some systems only, a tool of development may ask for on all.
+    assert all(line in development or line.partition(" ;")[0] in development for line in LOCK)
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt", "conda.yaml"])
