@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from hemo import commands
+from hemo.commands import options
 from hemo.commands.given import given
 from hemo.errors import HemoError
 
@@ -62,7 +63,14 @@ class Commands(click.Group):
 
 
 @click.command(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    epilog=options.examples(
+        "hemo phantom --out data/phantom",
+        "hemo preprocess --images data/phantom --labels data/phantom/labels.csv",
+        "hemo logreg --label any",
+        "hemo ui",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="hemo")
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`audit`: what a split by slice would add to the figures, and what crosses a split that should not."""
+"""`audit`: what a split by slice would add to the metrics, and what crosses a split that should not."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,9 @@ import click
 from hemo.commands import options
 
 
-@click.command()
+@click.command(
+    epilog=options.examples("hemo audit --experiment experiments/ct-ich.yaml --store data/ct-ich/store")
+)
 @options.together(
     options.experiment,
     options.store,
@@ -22,16 +24,12 @@ from hemo.commands import options
 )
 @options.tracked
 def audit(experiment: str, family: str, label: str, out: str, **words: Any) -> None:
-    r"""Audit a slice store for leakage between training and test.
+    """Audit a slice store for leakage between training and test.
 
     Trains each family twice with the same parameters, split by slice and split by patient, and reports both
     with intervals and the inflation. Searches the store for slices that are the same picture again (equal,
     moved by a pixel or two, in another window, noisier), for such pairs across a split, and for patients
     on both sides. Slices without patient ids cannot be audited: it is said so, and runs on them are tagged.
-
-    \b
-    Example:
-      hemo audit --experiment experiments/ct-ich.yaml --store data/ct-ich/store
     """
     from hemo import config
     from hemo.console import next_commands

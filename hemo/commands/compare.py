@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from hemo.pipeline import Outcome
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "hemo compare --experiment experiments/quickstart.yaml --open",
+        "hemo compare --experiment experiments/paper.yaml --paper",
+    )
+)
 @options.experiment
 @click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
@@ -27,7 +32,7 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     are left out; among runs that you name they are refused.
 
     With --paper the same runs are set beside the seed paper's tables, with the differences, the averages
-    recomputed, what its figures imply of specificity, and times to convergence, as the run `paper`.
+    recomputed, what its metrics imply of specificity, and times to convergence, as the run `paper`.
     """
     from hemo import config, tracking
     from hemo.comparison import page as report

@@ -32,11 +32,25 @@ do not share it.
 """
 
 
-@click.command(help=HELP)
-@click.option("--images", required=True, help=f"Folder of scans: {format_names()}, in any nesting.")
-@click.option("--labels", default="", help="Label table (CSV). Without one, slices are stored unlabelled.")
+@click.command(
+    help=HELP,
+    epilog=options.examples(
+        "hemo preprocess --images scans --labels labels.csv --store data/store",
+        "hemo preprocess --images scans --labels labels.csv --windows brain,subdural,40/380 --size 256",
+    ),
+)
+@click.option(
+    "--images", metavar="DIR", required=True, help=f"Folder of scans: {format_names()}, in any nesting."
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    default="",
+    help="Label table (CSV). Without one, slices are stored unlabelled.",
+)
 @click.option(
     "--store",
+    metavar="DIR",
     default=options.STORE,
     show_default=True,
     help="Folder of the slice store to make, finish or add to.",
@@ -169,12 +183,12 @@ def _print_store(store: "SliceStore") -> None:
         )
 
 
-@click.group("store")
+@click.group("store", epilog=options.examples("hemo store info data/store", "hemo store show data/store"))
 def store() -> None:
     """Look into a slice store."""
 
 
-@store.command("info")
+@store.command("info", epilog=options.examples("hemo store info data/store"))
 @click.argument("store", default=options.STORE)
 def store_info(store: str) -> None:
     """Print counts per label and patient, windows, digest and exclusions of STORE."""
@@ -183,7 +197,7 @@ def store_info(store: str) -> None:
     _print_store(SliceStore.open(store))
 
 
-@store.command("show")
+@store.command("show", epilog=options.examples("hemo store show data/store --out sheet.png"))
 @click.argument("store", default=options.STORE)
 @click.option("--out", "target", default="", help="PNG to write; STORE.png by default.")
 @click.option("--columns", default=10, show_default=True, help="Slices per label.")

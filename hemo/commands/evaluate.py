@@ -7,7 +7,12 @@ import click
 from hemo.commands import options
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "hemo evaluate --images scans --labels labels.csv",
+        "hemo evaluate models:/hemo-epidural/3 --images scans --labels labels.csv --dataset elsewhere",
+    )
+)
 @click.argument("model", default="models:/hemo-panel@production")
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
@@ -19,10 +24,10 @@ from hemo.commands import options
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int
 ) -> None:
-    """Evaluate MODEL (such as models:/hemo-panel@production) on data that it was not made of.
+    """Evaluate MODEL on data that it was not made of; without MODEL, the panel in production.
 
     A label table that has only some of the six labels is enough. Everything is logged as a run
-    (`stage=external`) with one below it for each label, beside the figures of the training run.
+    (`stage=external`) with one below it for each label, beside the metrics of the training run.
     """
     from hemo import console
     from hemo.display import terminal

@@ -78,6 +78,11 @@ def settings(experiment: str, **words: Any) -> "Experiment":
     return config.load(experiment, **words)
 
 
+def examples(*lines: str) -> str:
+    """Return command lines as the end of a command's help, each on a line of its own."""
+    return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
+
+
 def tracked(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command begin only where the tracking store answers: see `hemo.tracking.reachable`."""
 

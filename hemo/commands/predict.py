@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from hemo.serving.predict_files import Prediction
 
 
-@click.command()
+@click.command(
+    epilog=options.examples("hemo predict scans/study-1 --out predictions.html", "hemo predict a.dcm b.dcm")
+)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="URI", default="", help="Panel; default: models:/hemo-panel@production.")
 @click.option(

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from hemo.registry.ledger import Record
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "hemo promote --experiment experiments/quickstart.yaml --dry-run",
+        "hemo promote --experiment experiments/quickstart.yaml --label any --override 'a demonstration'",
+    )
+)
 @options.experiment
 @options.label
 @click.option("--dry-run", is_flag=True, help="Judge and show every condition; write and move nothing.")
@@ -49,7 +54,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     )
 
 
-@click.command()
+@click.command(epilog=options.examples("hemo rollback epidural --reason 'too many calls at night'"))
 @click.argument("label")
 @click.option("--reason", metavar="WORDS", default="", help="Why; recorded.")
 @options.tracked
@@ -77,10 +82,13 @@ def rollback(label: str, reason: str) -> None:
     console.next_commands("hemo registry", f"hemo history {one}")
 
 
-@click.command()
+@click.command(epilog=options.examples("hemo registry"))
 @options.tracked
 def registry() -> None:
-    """Show what is in production, since when, why, and what it replaced."""
+    """Show what is in production, since when, why, and what it replaced.
+
+    What a killed process left open is completed first, and what was done by hand in MLflow is recorded.
+    """
     from hemo import console
     from hemo.registry import in_production
 
@@ -93,7 +101,7 @@ def registry() -> None:
     console.next_commands("hemo history LABEL", "hemo rollback LABEL", "hemo promote --experiment FILE")
 
 
-@click.command()
+@click.command(epilog=options.examples("hemo history epidural", "hemo history panel"))
 @click.argument("label")
 @options.tracked
 def history(label: str) -> None:

@@ -7,7 +7,7 @@ import click
 from hemo.commands import options
 
 
-@click.command()
+@click.command(epilog=options.examples("hemo reproduce 0a1b2c3d4e5f60718293a4b5c6d7e8f9"))
 @click.argument("run")
 @click.option(
     "--store", metavar="DIR", default="", help="The run's slice store, where it lies elsewhere now."
@@ -16,7 +16,7 @@ from hemo.commands import options
 def reproduce(run: str, store: str) -> None:
     """Train RUN (an MLflow run id) again from its commit, data, parameters and seed; compare predictions.
 
-    Exit status 1 if they differ.
+    Exit status 1 if they differ. The run's id is in its address in the MLflow UI.
     """
     from hemo import console
     from hemo.runs import reproduce as actions

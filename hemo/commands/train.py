@@ -6,10 +6,15 @@ import click
 
 from hemo import families
 from hemo.commands import options
+from hemo.commands.given import given
 from hemo.errors import HemoError
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "hemo main", "hemo main --experiment experiments/best.yaml --images scans --labels labels.csv"
+    )
+)
 @options.together(
     options.experiment_file(options.QUICKSTART),
     options.images,
@@ -33,12 +38,21 @@ def main(**words: Any) -> None:
     after_experiment(experiment, file, pipeline.run_experiment(experiment, file))
 
 
+HELP = """Train {title} on one label, or on all.
+
+Slices come from a slice store. Each label is a run in MLflow with its metrics, curves, predictions and the
+model. Parameters are the family's defaults, those of the experiment file above them, and those of --params
+above both.
+"""
+
+
 class PluginCommand(click.Command):
     """The command of another package's family, which is imported only when the command is named."""
 
     def make_context(self, info_name: str | None, args: list[str], *more: Any, **extra: Any) -> click.Context:
         """Read the words as the family's command does."""
-        return _training_command(str(self.name)).make_context(info_name, args, *more, **extra)
+        command = _training_command(str(self.name))
+        return command.make_context(info_name, given(command, args), *more, **extra)
 
 
 def family_command(name: str) -> click.Command:
@@ -70,17 +84,20 @@ def _training_command(name: str) -> click.Command:
 
         labels = config.label_names(label)
         settings = options.settings(experiment, **words)
-        given = {**settings.families.get(name, {}), **parse_params(params)}
-        families.check_params(name, given)
-        settings = settings.model_copy(update={"families": {name: given}})
+        own = {**settings.families.get(name, {}), **parse_params(params)}
+        families.check_params(name, own)
+        settings = settings.model_copy(update={"families": {name: own}})
         failed = steps.train_family(settings, name, labels)
         where = f" --experiment {experiment}" if experiment else ""
         next_commands(f"hemo compare{where}", "hemo ui")
         if len(failed) == len(labels):
             raise HemoError(f"{name}: no label could be trained: {failed[0][1]}")
 
-    command.__doc__ = f"Train {family.title} on one label, or on all, from a slice store."
-    return click.command(name)(command)
+    lines = (
+        f"hemo {name} --store data/store --label epidural",
+        f"hemo {name} --experiment {options.QUICKSTART}",
+    )
+    return click.command(name, help=HELP.format(title=family.title), epilog=options.examples(*lines))(command)
 
 
 def parse_params(text: str) -> dict[str, Any]:

@@ -41,7 +41,12 @@ label_ = click.option(
 )
 
 
-@click.command()
+@click.command(
+    epilog=options.examples(
+        "hemo tune --store data/store --family logreg,sgd --label any --trials 50",
+        "hemo tune --experiment experiments/tune.yaml",
+    )
+)
 @options.together(
     options.store,
     families_,
@@ -108,7 +113,7 @@ def tune(
         raise HemoError(f"no study could be run; the first fault: {failed[0][0]}: {failed[0][1]}")
 
 
-@click.command()
+@click.command(epilog=options.examples("hemo study", "hemo study tune/logreg/any"))
 @click.argument("study", default="")
 @storage
 def study(study: str, storage: str) -> None:

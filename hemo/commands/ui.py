@@ -5,7 +5,9 @@ import click
 from hemo.commands import options
 
 
-@click.command()
+@click.command(
+    epilog=options.examples("hemo ui", "hemo ui --experiment experiments/quickstart.yaml --port 8080")
+)
 @options.experiment
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port on this machine."

@@ -76,7 +76,7 @@ class Protocol(StrEnum):
 
 _SENTENCES = {
     Protocol.CV: Sentences(
-        caveat="Figures are of out-of-fold predictions: every patient is predicted by a model that never "
+        caveat="Metrics are of out-of-fold predictions: every patient is predicted by a model that never "
         "saw it.",
         chosen="by out-of-fold recall at specificity 0.80, then AUC",
         dealt="Patients were dealt to folds; positive slices of each label, their patients in brackets.",
@@ -86,7 +86,7 @@ _SENTENCES = {
         "classifier itself was fitted again on all patients.",
     ),
     Protocol.HOLDOUT: Sentences(
-        caveat="Figures are of test patients that neither training nor the choice of threshold saw.",
+        caveat="Metrics are of test patients that neither training nor the choice of threshold saw.",
         chosen="by recall at specificity 0.80, then AUC, on validation patients",
         dealt="Patients were dealt to parts; positive slices of each label, their patients in brackets.",
         tested="Test patients that training never saw",
@@ -94,13 +94,13 @@ _SENTENCES = {
         card="Patients were dealt to train, validation and test; no test patient was learned from.",
     ),
     Protocol.PAPER: Sentences(
-        caveat="Split by slice as in the seed paper: slices of a patient are on both sides, so these figures "
+        caveat="Split by slice as in the seed paper: slices of a patient are on both sides, so these metrics "
         "do not hold for new patients and nothing here can be promoted.",
         chosen="by recall at specificity 0.80, then AUC, on the paper's test slices",
         dealt="Slices, not patients, were dealt: for each label a balanced sample of its own.",
         tested="**Split by slice as in the seed paper, not valid for new patients**",
         short="tested on slices of patients that it knows",
-        card="Split by slice: the figures do not hold for new patients.",
+        card="Split by slice: the metrics do not hold for new patients.",
     ),
 }
 

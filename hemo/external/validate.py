@@ -1,7 +1,7 @@
 """External validation: a registered version, or the panel, on data that it was not made of."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -136,16 +136,13 @@ def evaluate(
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
             about = f"{uri} on {dataset}: {len(store)} slices."
-            _log_rsna_loss([tables[member.label] for member, _ in judgeable])
+            judged = [tables[member.label] for member, _ in judgeable]
+            if len(judged) == len(LABELS) and len({len(table) for table in judged}) == 1:
+                truth, probability = (np.stack([t[c] for t in judged], 1) for c in ("truth", "probability"))
+                loss = metrics.rsna_weighted_log_loss(truth, probability)
+                mlflow.log_metric("test/rsna_weighted_log_loss", loss)
             page.record(parent, found, store, dataset, about, warnings)
     return External(found, unlabelled, warnings, excluded, parent)
-
-
-def _log_rsna_loss(tables: Sequence[pd.DataFrame]) -> None:
-    """Log the RSNA competition's loss to the active run, where every slice is known for all labels."""
-    if len(tables) == len(LABELS) and len({len(table) for table in tables}) == 1:
-        truth, probability = (np.stack([t[c] for t in tables], axis=1) for c in ("truth", "probability"))
-        mlflow.log_metric("test/rsna_weighted_log_loss", metrics.rsna_weighted_log_loss(truth, probability))
 
 
 def load_members(uri: str) -> list[tuple[Member, str]]:

@@ -97,15 +97,16 @@ def get(name: str) -> Family:
     >>> get("logreg@saga").title
     'Logistic regression'
     """
-    return _get(name if name in _plugins.claims() else variant(name)[0])
+    family = name if name in _plugins.claims() else variant(name)[0]
+    if family not in _plugins.claims() and family not in built_in():
+        raise HemoError(f"unknown family '{name}': choose one of {', '.join(names())}")
+    return _get(family)
 
 
 @cache
 def _get(name: str) -> Family:
     if name in _plugins.claims():
         return _plugins.load(name, built_in())
-    if name not in built_in():
-        raise HemoError(f"unknown family '{name}': choose one of {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name}").FAMILY
 
 

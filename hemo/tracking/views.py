@@ -50,7 +50,7 @@ RUNS, FAMILIES = "hemo-runs", "hemo-families"
 
 NOTE = (
     "Intracranial hemorrhage on head CT: six labels, several model families. Runs are named `family/label`; "
-    "their figures `test/...` are of patients whom the classifier never saw, with the bounds of their 95% "
+    "their metrics `test/...` are of patients whom the classifier never saw, with the bounds of their 95% "
     "intervals as `_low` and `_high`. The menu **Views** has the table of training runs, recall by family "
     "and the families side by side on each label. Research use only."
 )

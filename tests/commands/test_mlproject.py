@@ -2,7 +2,6 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -14,6 +13,7 @@ from hemo.cli import main
 from hemo.commands import mlproject
 from hemo.config import Experiment
 from hemo.runs import steps
+from tests.helpers.command_lines import parsed
 
 PROJECT = load_project(".")
 REQUIRED = {
@@ -37,19 +37,6 @@ def command_of(name: str) -> click.Command:
     found = commands.load(name)
     assert found is not None
     return found
-
-
-def parsed(words: list[str]) -> tuple[click.Command, dict[str, Any]]:
-    """Return the command that a command line reaches and the values it would be called with."""
-    context = click.Context(main)
-    name, command, rest = main.resolve_command(context, list(words))
-    assert command is not None
-    inner = command.make_context(name, rest, parent=context)
-    if isinstance(command, click.Group):
-        name, command, rest = command.resolve_command(inner, [*inner._protected_args, *inner.args])
-        assert command is not None
-        inner = command.make_context(name, rest, parent=inner)
-    return command, inner.params
 
 
 def word_of(parameter: click.Parameter) -> str:
