@@ -39,7 +39,7 @@ class LabelTable:
 
     ids: "NDArray[np.object_]"
     values: "NDArray[np.int8]"
-    format: str
+    format: str = ""
     patients: "NDArray[np.object_] | None" = None
     duplicates: int = 0
     volumes: "NDArray[np.object_] | None" = None

@@ -34,7 +34,7 @@ def read_rsna(path: Path, table: pa.Table) -> LabelTable:
     cells = np.full(len(names), -1, np.int64)
     ids = pa.array([], pa.string())
     for code, label in enumerate(LABELS):
-        ends = pc.fill_null(pc.ends_with(names, pattern=f"_{label}"), False)
+        ends = pc.ends_with(names, pattern=f"_{label}")
         stems = pc.utf8_slice_codeunits(names.filter(ends), 0, -(len(label) + 1)).combine_chunks()
         found = pc.index_in(stems, value_set=ids)
         if found.null_count:
@@ -52,7 +52,6 @@ def read_rsna(path: Path, table: pa.Table) -> LabelTable:
     return LabelTable(
         ids=ids.to_numpy(zero_copy_only=False),
         values=values.reshape(-1, len(LABELS)),
-        format="rsna",
         duplicates=repeated,
     )
 
@@ -144,7 +143,6 @@ def _rows(path: Path, table: pa.Table, ids: Sequence[str], patients: list[str] |
     return LabelTable(
         ids=unique,
         values=values.reshape(-1, len(LABELS)),
-        format="",
         patients=None if patients is None else _one_patient(path, codes, unique, patients),
         duplicates=repeated // len(LABELS),
     )
@@ -171,6 +169,6 @@ def _check_no_other_spelling(path: Path, columns: Columns) -> None:
     present = label_columns(columns)
     others = [name for name in columns if name not in LABELS and name not in ANY]
     for label in LABELS:
-        near = difflib.get_close_matches(label, others, n=1, cutoff=0.8) if label not in present else []
+        near = difflib.get_close_matches(label, others, cutoff=0.8) if label not in present else []
         if near:
             raise HemoError(f"{path}: column {columns[near[0]]}: call it {label}, or leave it out")

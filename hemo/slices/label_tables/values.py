@@ -28,8 +28,8 @@ def binary(path: Path, column: pa.ChunkedArray, name: str) -> NDArray[np.int8]:
     else:
         text = column.to_pandas().fillna("").astype(object).str.strip().str.lower()
         text = text.where(~text.isin(MISSING), "").replace({"true": "1", "false": "0"})
-        text = text.str.replace(",", ".", regex=False)  # a decimal comma, where semicolons part the columns
-        numbers = pd.to_numeric(text.where(text != ""), errors="coerce").to_numpy(np.float32, na_value=np.nan)
+        text = text.str.replace(",", ".")  # a decimal comma, where semicolons part the columns
+        numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float32)
         numbers = np.where(np.isnan(numbers) & (text != "").to_numpy(), np.inf, numbers)
     missing = np.isnan(numbers)
     wrong = np.flatnonzero(~missing & (numbers != 0) & (numbers != 1))
