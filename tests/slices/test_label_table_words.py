@@ -78,6 +78,22 @@ def read(folder, text, word=None):
         ("image,ICH,Sub-Dral\na,1,0", None, "column Sub-Dral: call it subdural, or leave it out"),
         ("image,any\na,1\nb,2\nc,3", None, "any is 2 in row 3: use 0 or 1, or leave it empty"),
         ("image,any\na,1\nb,-1", None, "any is -1 in row 3: use 0 or 1, or leave it empty"),
+        ("image,any\na,1\nimage,any\nb,0", None, "any is any in row 3: use 0 or 1, or leave it empty"),
+        ("image,any\na,1\nimage,any", None, "any is any in row 3: use 0 or 1, or leave it empty"),
+        (
+            "ID,Label\na_any,1\n,1", None,
+            "row 3 names no label (): an ID ends in one of _any, _epidural, _intraparenchymal, "
+            "_intraventricular, _subarachnoid, _subdural",
+        ),
+        (
+            "image,any,Any\na,1,1".encode("utf-16"), None,
+            "column any is there twice (Any): keep the right one",
+        ),
+        (
+            b"\xff\xfei\0m", None,
+            "not a readable CSV table ('utf-16-le' codec can't decode byte 0x6d in position 4: truncated "
+            "data): check its rows",
+        ),
         ("image,any\na,Perhaps", None, "any is Perhaps in row 2: use 0 or 1, or leave it empty"),
         ("image;any\na;1,0\nb;0,5", None, "any is 0,5 in row 3: use 0 or 1, or leave it empty"),
         ("ID,Label\na_any,1\nb_any,2", None, "Label is 2 in row 3: use 0 or 1, or leave it empty"),
@@ -230,6 +246,7 @@ U = [-1] * 6
             [[1, 0, 0, 0, 0, 1], [0] * 6, [0] * 6, [1, 1, -1, -1, -1, -1], A, [-1, 0, -1, -1, -1, -1]], {},
         ),
         ('image|any\n"a,b"|1', "wide", ["a,b"], [A], {}),
+        ('"a;b",any,"c;d;e",image\n0,1,0,x', "wide", ["x"], [A], {}),
         ("\n \nimage,any\na,1\n,\nb,0\n", "wide", ["a", "b"], [A, N], {}),
         ("ID,Label\na_any,1\n,\nb_any,0\n", "rsna", ["a", "b"], [A, N], {}),
         ("image,any,,x\na,1,,\n", "wide", ["a"], [A], {}),
@@ -375,3 +392,29 @@ def test_what_is_null_in_a_column_of_texts_or_of_numbers_is_missing():
     for column in (texts, numbers):
         found = binary(Path("t.csv"), column, "any")
         assert (found.tolist(), found.dtype) == ([1, -1, 0], np.int8)
+
+
+def test_a_letter_of_two_bytes_may_lie_across_the_first_64_kilobytes(tmp_path):
+    begin = "image,any\n"
+    ids = ["a" * 1000 + str(number) for number in range(10, 74)]
+    rows = "".join(f"{name},0\n" for name in ids)
+    last = "b" * ((1 << 16) - 1 - len(begin + rows)) + "é"
+    assert (begin + rows + last).encode()[(1 << 16) - 1 :] == "é".encode()
+    assert read(tmp_path, f"{begin}{rows}{last},1\n").ids.tolist() == [*ids, last]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_plain_table_is_not_read_into_memory_and_any_other_is(tmp_path, monkeypatch, end):
+    def decoded(_):
+        raise AssertionError("read into memory")
+
+    monkeypatch.setattr("hemo.slices.label_tables.text._decoded", decoded)
+    assert read(tmp_path, end.join(["image,any", "a,1", ""])).ids.tolist() == ["a"]
+    for other in (
+        "image,any\ra,1",
+        "sep=,\nimage,any\na,1",
+        'image,any\n="a",1',
+        '\ufeff"SEP=,"\nimage,any\na,1',
+    ):
+        with pytest.raises(AssertionError):
+            read(tmp_path, other)

@@ -31,7 +31,7 @@ def read_table(path: Path) -> pa.Table:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
         if _is_plain(head):
-            with suppress(pa.ArrowInvalid, UnicodeDecodeError):  # further on it may not be so plain
+            with suppress(pa.ArrowInvalid):  # further on it may not be so plain
                 return _parsed(path, path, head.decode("utf-8-sig", "ignore"))
         text = _decoded(path.read_bytes())
         return _parsed(path, pa.BufferReader(text.encode()), text[:_HEAD])
@@ -44,7 +44,8 @@ def read_table(path: Path) -> pa.Table:
 
 def _is_plain(head: bytes) -> bool:
     """Tell whether a file may be read as it is: UTF-8 with line ends that Arrow knows, and no quirks."""
-    odd = b"\0" in head or b"sep=" in head[:8].lower()  # UTF-16 has zeros between the letters of a header
+    names_separator = head.lstrip(b'\xef\xbb\xbf"')[:4].lower() == b"sep="
+    odd = names_separator or b"\0" in head  # UTF-16 has zeros between the letters of a header
     return not odd and (b"\n" in head or b"\r" not in head) and b'="' not in head
 
 
@@ -70,7 +71,7 @@ def _parsed(path: Path, source: object, head: str) -> pa.Table:
     line, separator = _header(head)
     if not line:
         raise pa.ArrowInvalid("empty file")
-    names = [name.strip() for name in next(csv.reader(io.StringIO(line), delimiter=separator), [])]
+    names = [name.strip() for name in next(csv.reader(io.StringIO(line), delimiter=separator))]
     if double := twice(names):
         raise HemoError(f"{path}: column {double[0]} is there twice ({double[1]}): keep the right one")
     # Columns without a name, such as Excel leaves behind the last one, need one here.
@@ -95,7 +96,7 @@ def _parsed(path: Path, source: object, head: str) -> pa.Table:
 
 def _header(text: str) -> tuple[str, str]:
     """Return the first line that is not empty, and the separator that it has most of outside quotes."""
-    line = next((line for line in text.replace("\r\n", "\n").split("\n") if line.strip()), "")
+    line = next((line for line in text.split("\n") if line.strip()), "")
     bare = "".join(line.split('"')[::2])
     return line, max(SEPARATORS, key=bare.count)
 
