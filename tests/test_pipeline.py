@@ -19,6 +19,10 @@ from hemo.registry.panel import model_name
 from tests.helpers.stores import bright_blood, write_store
 
 
+pytestmark = pytest.mark.timeout(1200)
+"""Six labels of every family are trained before the first test: what hangs ends, what is slow does not."""
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder in which `hemo main` went the whole way with two families; its outcome."""
