@@ -18,7 +18,6 @@ from hemo.registry import aliases
 from hemo.registry.panel import model_name
 from tests.helpers.stores import bright_blood, write_store
 
-
 pytestmark = pytest.mark.timeout(1200)
 """Six labels of every family are trained before the first test: what hangs ends, what is slow does not."""
 
