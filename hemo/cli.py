@@ -47,7 +47,7 @@ class Commands(click.Group):
             ctx.exit(2)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception as fault:
+        except Exception as fault:  # of a neighbour (a store, a disk): a line; else a traceback
             from hemo.tracking import faults  # imports MLflow: only where something went wrong
 
             line = faults.said(fault)

@@ -50,7 +50,7 @@ def run_all(
         for task in tasks:
             try:
                 yield task, function(task)
-            except Exception as fault:
+            except Exception as fault:  # one failure stops no other task: the caller has it to judge
                 yield task, fault
         return
     with nullcontext(pool) if pool else processes(min(workers, len(tasks))) as pool:

@@ -121,14 +121,16 @@ def decode(kind: str, data: bytes) -> list[NDArray[Any]]:
             atexit.register(_worker.end)
         try:
             return _worker.ask(kind, data)
-        except (_DiedError, json.JSONDecodeError) as error:
+        except Excluded:  # an answer like any other
+            raise
+        except (
+            BaseException
+        ) as error:  # dead, or interrupted within an answer (Ctrl-C too): the next would be read amiss
             _worker.end()
             atexit.unregister(_worker.end)
             _worker = None
-            raise Excluded(str(error) if isinstance(error, _DiedError) else "its decoder crashed") from error
-        except BaseException as error:
-            if not isinstance(error, Excluded):  # interrupted within an answer: the next would be read amiss
-                _worker.end()
-                atexit.unregister(_worker.end)
-                _worker = None
+            if isinstance(error, _DiedError | json.JSONDecodeError):
+                raise Excluded(
+                    str(error) if isinstance(error, _DiedError) else "its decoder crashed"
+                ) from error
             raise

@@ -81,7 +81,7 @@ def _decode_png(data: bytes) -> NDArray[Any]:
         return upright(decode("png", data)[0], orientation)
     try:
         return upright(imagecodecs.png_decode(data), orientation)
-    except Exception:
+    except Exception:  # decoders raise whatever they like; counted here, and excluded by `read`
         _failures += 1
         raise
 

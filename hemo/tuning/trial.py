@@ -126,7 +126,7 @@ def run_trial(
     except TrialPruned as pruned:
         result.reason = str(pruned)
         raise
-    except Exception as fault:
+    except Exception as fault:  # the trial says why it failed, whatever it was; Optuna sees it too
         trial.set_user_attr(FAULT, f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:500])
         raise
     finally:

@@ -53,7 +53,7 @@ def work(spec: StudySpec, number: int) -> None:
     try:
         with suppress(HemoError):  # the parent comes upon it too, and says it
             run_trials(spec, number)
-    except Exception as fault:
+    except Exception as fault:  # sorted just below: of a neighbour, or of this program
         if faults.lasts(fault):  # the parent comes upon that too
             sys.exit(1)
         raise
