@@ -3,6 +3,7 @@
 import functools
 import io
 from collections.abc import Callable
+from textwrap import fill
 from typing import Final, ParamSpec, TypeVar
 
 import matplotlib
@@ -45,6 +46,9 @@ _STYLE: Final = {
     "figure.constrained_layout.use": True,
 }
 
+MARGIN, BOLD_PER_INCH, GRAY_PER_INCH = 0.8, 8.2, 12.5
+"""Inches beside a heading, and letters of a heading in an inch, measured on titles of runs."""
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -71,8 +75,11 @@ def png(figure: Figure) -> bytes:
 
 
 def heading(axes: Axes, title: str, detail: str) -> None:
-    """Set a bold title and a gray line below it, both at the left edge of the axes."""
-    axes.set_title(title, loc="left", weight="bold", size=13, pad=24)
+    """Set a bold title, gray words below it, at the left edge of the axes, in as many lines as it takes."""
+    figure = axes.get_figure(root=True)
+    width = (figure.get_size_inches()[0] if figure else 6.4) - MARGIN
+    title, detail = fill(title, int(width * BOLD_PER_INCH)), fill(detail, int(width * GRAY_PER_INCH))
+    axes.set_title(title, loc="left", weight="bold", size=13, pad=24 + 13 * detail.count("\n"))
     axes.annotate(detail, (0, 1), (0, 7), "axes fraction", "offset points", size=10, color=GRAY)
 
 

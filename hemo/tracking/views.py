@@ -154,14 +154,14 @@ def _view(search: str, order_by: str, group_by: str = "", card_height: int = 360
             "columns": 3,
             "cardHeight": card_height,
         }
-        for name in ("figures", *CLOSED)
+        for name in ("metrics", *CLOSED)
     ]
     charts = [
         {
             "uuid": f"hemo-{metric}",
             "type": "BAR",
             "metricKey": f"test/{metric}",
-            "metricSectionId": "hemo-figures",
+            "metricSectionId": "hemo-metrics",
             "runsCountToCompare": 100,
             "deleted": False,
             "isGenerated": False,

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
+from hemo import families
 from hemo.display import failures, heatmaps, numbers, run_plots, style
 from hemo.errors import HemoError
 from hemo.evaluation.predictions import worst_errors
@@ -47,6 +48,18 @@ def test_a_figure_of_a_run_states_its_data(simulate, draw):
     width, height = imread(io.BytesIO(style.png(figure))).shape[1::-1]
     assert 600 < width <= 1300
     assert height > 400
+
+
+@pytest.mark.parametrize("draw", OF_A_RUN)
+def test_no_word_of_a_figure_runs_over_its_edge(simulate, draw):
+    table = simulate(0, patients=30, positive=10)
+    table["threshold"] = 0.1 + 0.01 * (np.arange(len(table)) % 3)
+    name = max(map(families.title, families.names()), key=len) + ": intraparenchymal, another hospital"
+    figure = draw(summarize(table, 100), name)
+    style.png(figure)  # lays it out
+    words = [one for one in figure.findobj(matplotlib.text.Text) if " " in one.get_text().strip()]
+    over = [one.get_text() for one in words if one.get_window_extent().x1 > figure.bbox.x1]
+    assert over == []
 
 
 @pytest.mark.parametrize("draw", OF_A_RUN)
