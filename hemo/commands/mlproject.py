@@ -72,11 +72,11 @@ def _parameters(command: click.Command) -> dict[str, click.Parameter]:
         found["action"] = click.Argument(["action"], required=False)
     for one in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
         for parameter in one.params:
-            found.setdefault(_word(parameter), parameter)
+            found.setdefault(_key(parameter), parameter)
     return found
 
 
-def _word(parameter: click.Parameter) -> str:
+def _key(parameter: click.Parameter) -> str:
     """Return the name of an argument, or the first long word of an option, without its dashes."""
     return next((word for word in parameter.opts if word.startswith("--")), parameter.opts[0]).lstrip("-")
 

@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from hemo.families._lite0 import lite0, published_weights, set_weights
 from hemo.families._saved import load_arrays
 from hemo.families._torch_file import read_torch_file
 from hemo.families.base import Images
+
+if TYPE_CHECKING:
+    import keras
 
 ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 """Where Keras fetches the weights of its networks from."""
@@ -98,7 +101,7 @@ class Backbone:
     """
 
     name: str
-    network: Any
+    network: "keras.Model"
     digest: str
     run: Any
 
@@ -188,7 +191,7 @@ def load_backbone(name: str, path: Path) -> Backbone:
 _loaded: dict[str, Backbone] = {}
 
 
-def first_of_last_blocks(name: str, network: Any, blocks: int) -> Any:
+def first_of_last_blocks(name: str, network: "keras.Model", blocks: int) -> Any:
     """Return the first layer of the last so many blocks of a backbone's network.
 
     Raises
@@ -206,7 +209,7 @@ def first_of_last_blocks(name: str, network: Any, blocks: int) -> Any:
     return list(first.values())[-blocks]
 
 
-def split(name: str, network: Any, blocks: int) -> tuple[Any, Any]:
+def split(name: str, network: "keras.Model", blocks: int) -> "tuple[keras.Model, keras.Model]":
     """Return the frozen part of a backbone's network, and a copy of its last blocks, to be trained.
 
     Batch normalisation goes on with its statistics of photographs: few slices have poor ones. It must be
@@ -241,7 +244,7 @@ def _imagenet(name: str) -> Any:
         ) from None
 
 
-def _load(name: str, network: Any, path: Path) -> None:
+def _load(name: str, network: "keras.Model", path: Path) -> None:
     """Give the network the weights of a file."""
     try:
         if path.suffix == ".npz":
@@ -257,7 +260,7 @@ def _load(name: str, network: Any, path: Path) -> None:
         raise HemoError(f"{path}: not the weights of {title} without its classes ({reason})") from None
 
 
-def as_backbone(name: str, network: Any) -> Backbone:
+def as_backbone(name: str, network: "keras.Model") -> Backbone:
     """Return a network as a frozen backbone, compiled."""
     import tensorflow as tf
 

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families.base import Images
+
+if TYPE_CHECKING:
+    import keras
 
 BATCH = 64
 """Slices at a time in prediction: the paper's convolutional network needs 2 MB of maps for each."""
@@ -30,7 +33,7 @@ class Graph:
         Of the classifier: with the weights they say what a trunk is.
     """
 
-    def __init__(self, network: Any, output: Any, params: Mapping[str, Any]) -> None:
+    def __init__(self, network: "keras.Model", output: Any, params: Mapping[str, Any]) -> None:
         import keras
         import tensorflow as tf
 

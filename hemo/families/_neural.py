@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from hemo.families._losses import masked_cross_entropy
 from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
 from hemo.families.base import Images, OnEpoch, Truth
+
+if TYPE_CHECKING:
+    import keras
 
 # Read when Keras and TensorFlow are first imported, which happens inside the methods below.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -45,7 +48,7 @@ class NeuralClassifier(ABC):
         `converged` (1 if stopped early), `iterations` (epochs run) and `best_epoch` (from 0).
     """
 
-    network_: Any
+    network_: "keras.Model"
     _graph: Graph | None = None
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:

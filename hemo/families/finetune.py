@@ -23,6 +23,7 @@ from hemo.families._stem_maps import augmented_copies, stem_maps
 from hemo.families.base import Family, Images, OnEpoch
 
 if TYPE_CHECKING:
+    import keras
     import optuna
 
 
@@ -58,7 +59,7 @@ class FineTuned(NeuralClassifier):
         self._assemble(start.network)
         self._digest = start.digest
 
-    def _assemble(self, network: Any) -> None:
+    def _assemble(self, network: "keras.Model") -> None:
         """Make the network from a backbone, whose last blocks are copied before they are trained."""
         import keras
 
