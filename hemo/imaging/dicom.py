@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hemo.imaging.dicom_header import Values, floats, number, refuse_by_plane, seconds, text
 from hemo.imaging.dicom_pixels import GROUPS, stored_pixels
 from hemo.imaging.hu import Scale, check_hu, reaches_air, refuse_without_air, scaled
-from hemo.imaging.orientation import Turn, turn_of, unit
+from hemo.imaging.orientation import Orientation, orientation_of, unit
 from hemo.imaging.plausible import check_gray, check_spacing
 from hemo.imaging.raw import Excluded, Part, RawSlice
 
@@ -33,26 +33,26 @@ def _numbers(groups: list[Any], values: Values, sequence: str, name: str) -> lis
 
 def _place(
     groups: list[Any], values: Values
-) -> tuple[Turn | None, float, tuple[float, float] | None, tuple[str, ...]]:
+) -> tuple[Orientation | None, float, tuple[float, float] | None, tuple[str, ...]]:
     """Return how a slice is turned, its position towards the head, its spacing once turned, and notes."""
     origin = _numbers(groups, values, "PlanePositionSequence", "ImagePositionPatient")
     axes = _numbers(groups, values, "PlaneOrientationSequence", "ImageOrientationPatient")
-    turn = turn_of(tuple(axes))
+    orientation = orientation_of(tuple(axes))
     notes: tuple[str, ...] = ()
-    if turn is None:
+    if orientation is None:
         refuse_by_plane(values)
         notes = (UNUSABLE if axes else UNORIENTED,)
     if len(origin) != 3 or not all(map(math.isfinite, origin)):
         position = number(values, "SliceLocation")
     else:
-        position = turn.along(origin) if turn else origin[2]
+        position = orientation.along(origin) if orientation else origin[2]
     measures = _numbers(groups, values, "PixelMeasuresSequence", "PixelSpacing")
     spacing = None
     if len(measures) == 2 and min(measures) > 0:
-        down, across = measures[::-1] if turn and turn.transposed else measures
+        down, across = measures[::-1] if orientation and orientation.transposed else measures
         spacing = (down, across)
         check_spacing(spacing)
-    return turn, position, spacing, notes
+    return orientation, position, spacing, notes
 
 
 def _acquisition(values: Values, groups: list[Any]) -> str:
@@ -166,7 +166,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
         place = index + 1 if many else int(instance) if math.isfinite(instance) else 0
         slice_id = f"{name}_{place}" if many else name
         try:
-            turn, position, spacing, notes = _place(groups, values)
+            orientation, position, spacing, notes = _place(groups, values)
             pixels, hu, offset = _pixels(frame, values, groups, reduced)
         except Excluded as excluded:
             parts.append(Excluded(str(excluded), slice_id))
@@ -175,14 +175,14 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
             position = float(place) if place else math.nan  # the order is all there is
         parts.append(
             RawSlice(
-                pixels=turn.apply(pixels) if turn else pixels,
+                pixels=orientation.apply(pixels) if orientation else pixels,
                 hu=hu,
                 slice_id=slice_id,
                 position=position,
                 spacing=spacing,
                 number=place,
                 offset=offset,
-                normal=unit(turn.normal) if turn else None,
+                normal=unit(orientation.normal) if orientation else None,
                 notes=notes,
                 patient=patient,
                 study=study,

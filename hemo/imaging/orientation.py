@@ -24,7 +24,7 @@ Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Turn:
+class Orientation:
     """How stored pixels become a picture with the patient's right on the left and the face up.
 
     Attributes
@@ -63,7 +63,7 @@ class Turn:
 
 
 @lru_cache(maxsize=256)  # a series has one orientation
-def turn_of(axes: tuple[float, ...]) -> Turn | None:
+def orientation_of(axes: tuple[float, ...]) -> Orientation | None:
     """Return how a slice is to be turned, None where the axes say nothing.
 
     Rotations within the plane stay but for the nearest quarter of a turn, as tilts do.
@@ -80,9 +80,9 @@ def turn_of(axes: tuple[float, ...]) -> Turn | None:
 
     Examples
     --------
-    >>> turn_of((1.0, 0.0, 0.0, 0.0, 1.0, 0.0)).nothing
+    >>> orientation_of((1.0, 0.0, 0.0, 0.0, 1.0, 0.0)).nothing
     True
-    >>> turn_of((-1.0, 0.0, 0.0, 0.0, 1.0, 0.0)).mirrored
+    >>> orientation_of((-1.0, 0.0, 0.0, 0.0, 1.0, 0.0)).mirrored
     True
     """
     if len(axes) != 6 or not all(map(math.isfinite, axes)):
@@ -96,7 +96,9 @@ def turn_of(axes: tuple[float, ...]) -> Turn | None:
     transposed = abs(b) > abs(a)
     to_left, to_back = (d, b) if transposed else (a, e)
     sign = math.copysign(1.0, normal[2])
-    return Turn(transposed, to_back < 0, to_left < 0, (normal[0] * sign, normal[1] * sign, normal[2] * sign))
+    return Orientation(
+        transposed, to_back < 0, to_left < 0, (normal[0] * sign, normal[1] * sign, normal[2] * sign)
+    )
 
 
 def refuse_steep(normal: Vector) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hemo.imaging import Excluded, read, read_one
-from hemo.imaging.orientation import STEEPEST, turn_of
+from hemo.imaging.orientation import STEEPEST, orientation_of
 from tests.helpers.scans import make_dicom
 from tests.helpers.variations.dicom import TURNS
 from tests.helpers.variations.kinds import Seeded, head
@@ -120,7 +120,7 @@ def test_tilts_of_gantries_and_small_turns_stay(tilt, turn):
     a, b = np.radians([tilt, turn])
     across = np.array([np.cos(b), np.sin(b), 0])
     down = np.array([-np.sin(b) * np.cos(a), np.cos(b) * np.cos(a), np.sin(a)])
-    found = turn_of((*map(float, across), *map(float, down)))
+    found = orientation_of((*map(float, across), *map(float, down)))
     assert found is not None
     assert found.nothing
 
