@@ -1,6 +1,7 @@
 """DICOM files to slices in HU."""
 
 import math
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -149,6 +150,11 @@ def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Pa
         raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
 
 
+@lru_cache(maxsize=256)  # the slices of a series say the same
+def _image_type(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split("\\"))
+
+
 def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> list[Part]:
     uid = text(values, "SOPInstanceUID")
     name = name or uid
@@ -159,7 +165,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
     patient, study, series = (
         text(values, name) for name in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
     )
-    image_type = tuple(part.strip() for part in text(values, "ImageType").split("\\"))
+    image_type = _image_type(text(values, "ImageType"))
     parts: list[Part] = []
     for index, frame in enumerate(frames):
         groups = ([each[index]] if index < len(each) else []) + shared

@@ -55,6 +55,9 @@ AXIAL: Final = r"ax(ial)?|tra(ns(verse)?)?"
 IN_HU: Final = frozenset({"", "HU", "US", "UNSPECIFIED"})
 """Values of RescaleType under which numbers may be HU; others name another quantity."""
 
+TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d(?:\.\d*)?)")
+"""DICOM's TM, and as old files write it."""
+
 Values = Mapping[str, Any]
 """Elements of a header by keyword: texts, numbers, or lists of them."""
 
@@ -65,7 +68,7 @@ def floats(value: Any) -> list[float]:
         return []
     try:
         if isinstance(value, str):
-            return [float(v) for v in value.split("\\")]
+            return list(map(float, value.split("\\")))
         return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
     except (TypeError, ValueError):
         return []
@@ -85,6 +88,8 @@ def text(values: Values, name: str) -> str:
     value = values.get(name)
     if value is None:
         return ""
+    if type(value) is str:  # as most are: to ask what else it may be takes longer than the rest
+        return value.strip()
     if isinstance(value, Sequence) and not isinstance(value, str):
         value = "\\".join(str(part) for part in value)
     return str(value).strip()
@@ -95,7 +100,7 @@ def seconds(values: Values) -> float:
     time = (
         text(values, "AcquisitionTime") or text(values, "AcquisitionDateTime")[8:].split("+")[0].split("-")[0]
     )
-    match = re.fullmatch(r"(\d\d):?(\d\d):?(\d\d(?:\.\d*)?)", time)
+    match = TIME.fullmatch(time)
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else math.nan
 
 

@@ -56,6 +56,9 @@ NUMBERS: Final = {
 WORDS_ONLY: Final = frozenset({"SeriesDescription", "ConvolutionKernel", "BodyPartExamined"})
 """Texts in which only plain words are looked for: letters of any alphabet do not matter."""
 
+_TEXTS: Final = {tag: (name, "latin-1" if name in WORDS_ONLY else "ascii") for tag, name in TEXTS.items()}
+"""Texts with their coding."""
+
 OVERLAYS: Final = range(0x6000, 0x6020, 2)
 """Groups of overlays; element 0102 of each is the bit that it lies in."""
 
@@ -177,14 +180,13 @@ def scan(data: bytes) -> NativeHeader | None:
                 place = _after_sequence(data, start, explicit)
                 continue
             place = start + length
-            if tag in TEXTS:
-                name = TEXTS[tag]
-                coding = "latin-1" if name in WORDS_ONLY else "ascii"
+            if tag in _TEXTS:
+                name, coding = _TEXTS[tag]
                 values[name] = data[start:place].decode(coding).strip("\x00 ")
-            elif tag in NUMBERS and length == 2:
-                values[NUMBERS[tag]] = int.from_bytes(data[start:place], "little")
             elif tag in NUMBERS:
-                return None
+                if length != 2:
+                    return None
+                values[NUMBERS[tag]] = int.from_bytes(data[start:place], "little")
             elif tag & 0xFFFF == 0x0102 and tag >> 16 in OVERLAYS:
                 values.setdefault("OverlayBitPosition", []).append(
                     int.from_bytes(data[start:place], "little")

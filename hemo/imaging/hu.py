@@ -159,7 +159,7 @@ def _ends(pixels: NDArray[Any], offset: int) -> tuple[float, float]:
 
 def check_hu(pixels: NDArray[Any], offset: int = 0) -> None:
     """Raise `Excluded` where `pixels + offset` cannot be the HU of a head."""
-    sample = pixels[4::8, 4::8]
+    sample = np.ascontiguousarray(pixels[4::8, 4::8])
     if pixels.dtype.kind == "f" or not sample.size:
         sample = pixels
     low, high = _ends(sample, offset)

@@ -112,6 +112,7 @@ def refuse_steep(normal: Vector) -> None:
     raise Excluded(f"an oblique slice, {tilt:.0f} degrees from axial")
 
 
+@lru_cache(maxsize=256)
 def unit(normal: Vector) -> Vector:
     """Return a normal of length 1, to three decimals: as normals are compared."""
     length = math.hypot(*normal)

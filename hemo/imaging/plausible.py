@@ -50,6 +50,8 @@ def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
     sample
         Some thousand of them, in which the highest value is alone, or nearly so, unless it is a mask's.
     """
+    if len(set(sample.ravel()[:: sample.size // 64 + 1].tolist())) > 2:
+        return
     high = sample.max()
     if np.count_nonzero(sample == high) * 100 > sample.size:
         rest = pixels[pixels != high]
@@ -57,7 +59,15 @@ def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
             raise Excluded("a mask: no more than two different values")
 
 
-def check_gray(pixels: NDArray[np.uint8], name: str = "") -> None:
+def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return how often each level of gray, (256,), is met in some thousand pixels of a picture."""
+    step = max(1, min(pixels.shape) // 80)
+    return np.bincount(
+        np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel(), minlength=256
+    )
+
+
+def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.intp] | None = None) -> None:
     """Raise `Excluded` where a gray picture, (height, width), is constant or a mask.
 
     Parameters
@@ -66,11 +76,10 @@ def check_gray(pixels: NDArray[np.uint8], name: str = "") -> None:
         The picture.
     name
         Its file's name without suffix: where that says it is a mask, a few levels are enough to believe it.
+    sample
+        Its `gray_sample`, where that is known.
     """
-    step = max(1, min(pixels.shape) // 80)
-    sample = np.bincount(
-        np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel(), minlength=256
-    )
+    sample = gray_sample(pixels) if sample is None else sample
     if np.count_nonzero(sample) > FEW and not _two_valued(sample):
         return
     counts = np.bincount(pixels.ravel(), minlength=256)
@@ -85,7 +94,8 @@ def check_gray(pixels: NDArray[np.uint8], name: str = "") -> None:
 
 
 def _two_valued(counts: NDArray[np.intp]) -> bool:
-    return bool(counts[DARK:BRIGHT].sum() < SHADES * counts[DARK:].sum())
+    _, between, bright = np.add.reduceat(counts, (0, DARK, BRIGHT))
+    return bool(between < SHADES * (between + bright))
 
 
 def check_spacing(spacing: tuple[float, float]) -> None:
@@ -94,11 +104,9 @@ def check_spacing(spacing: tuple[float, float]) -> None:
         raise Excluded(f"pixels of {spacing[0]:g} x {spacing[1]:g} mm are no axial slice's")
 
 
-def has_white(pixels: NDArray[np.uint8]) -> bool:
-    """Tell whether a gray picture has as much white as a skull under a brain's window."""
-    step = max(1, min(pixels.shape) // 80)
-    sample = pixels[step // 2 :: step, step // 2 :: step]
-    return bool(np.count_nonzero(sample >= WHITE) > SKULL * sample.size)
+def has_white(sample: NDArray[np.intp]) -> bool:
+    """Tell by a gray picture's `gray_sample` whether it is as white as a skull under a brain's window."""
+    return bool(sample[WHITE:].sum() > SKULL * sample.sum())
 
 
 def refuse_color(pixels: NDArray[Any]) -> None:
@@ -106,11 +114,15 @@ def refuse_color(pixels: NDArray[Any]) -> None:
 
     A few colored pixels, such as a mark or a caption's, do not count.
     """
-    step = 4 if min(pixels.shape[:2]) > 100 else 1
-    sample = pixels[step // 2 :: step, step // 2 :: step, :3]
+    step = max(1, min(pixels.shape[:2]) // 80)
+    red, green, blue = (
+        np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step, channel]) for channel in range(3)
+    )
+    if red.tobytes() == green.tobytes() == blue.tobytes():  # as gray in three channels is
+        return
     top = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "iu" else 1.0
-    spread = np.maximum(sample[..., 0], sample[..., 2]).astype(np.float32) - sample[..., 1]
-    low = np.minimum(sample[..., 0], sample[..., 2]).astype(np.float32) - sample[..., 1]
+    spread = np.maximum(red, blue).astype(np.float32) - green
+    low = np.minimum(red, blue).astype(np.float32) - green
     colored = np.maximum(spread, -low) > COLORFUL * top
     if np.count_nonzero(colored) > COLORED * colored.size:
         raise Excluded("color image")

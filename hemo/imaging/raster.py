@@ -1,7 +1,6 @@
 """JPEG, PNG and TIFF pictures to gray slices, as a viewer shows them."""
 
 import math
-import zlib
 from typing import Any, Final
 
 import cv2
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from hemo.imaging.decoding import decode
 from hemo.imaging.exif import jpeg_orientation, png_orientation, upright
 from hemo.imaging.hu import Scale, check_hu, reaches_air, to_hu
-from hemo.imaging.plausible import check_gray, has_white, refuse_color
+from hemo.imaging.plausible import check_gray, gray_sample, has_white, refuse_color
 from hemo.imaging.raw import Excluded, Part, RawSlice
 from hemo.imaging.signatures import JPEG_START, PNG_START
 
@@ -56,7 +55,7 @@ def decode_jpeg(data: bytes, least: int) -> NDArray[np.uint8]:
     return upright(gray, jpeg_orientation(data))
 
 
-def _refuse_color_jpeg(data: bytes, gray: NDArray[np.uint8]) -> None:
+def _refuse_color_jpeg(data: bytes, sample: NDArray[np.intp]) -> None:
     """Raise `Excluded` where a JPEG in colors shows some, which its luma alone does not tell.
 
     To decode the colors too takes a tenth more. Bone is white under the window of a brain, what is drawn in
@@ -64,7 +63,7 @@ def _refuse_color_jpeg(data: bytes, gray: NDArray[np.uint8]) -> None:
     """
     import simplejpeg
 
-    if simplejpeg.decode_jpeg_header(data)[2] not in ("Gray", "GRAY") and not has_white(gray):
+    if simplejpeg.decode_jpeg_header(data)[2] not in ("Gray", "GRAY") and not has_white(sample):
         refuse_color(simplejpeg.decode_jpeg(data, "RGB", min_height=SMALLEST, min_width=SMALLEST))
 
 
@@ -75,7 +74,7 @@ def _decode_png(data: bytes) -> NDArray[Any]:
     global _failures
     check_size(int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big"))
     if not _whole_png(data):
-        raise Excluded("damaged: its checksums do not fit")
+        raise Excluded("damaged: cut off before its end")
     orientation = png_orientation(data)
     if _failures > MOST_FAILURES:
         return upright(decode("png", data)[0], orientation)
@@ -87,15 +86,12 @@ def _decode_png(data: bytes) -> NDArray[Any]:
 
 
 def _whole_png(data: bytes) -> bool:
-    """Tell whether the chunks of a PNG are whole, up to its end."""
+    """Tell whether the chunks of a PNG follow each other up to its end; libpng looks at their checksums."""
     place = 8
     while place + 12 <= len(data):
-        end = place + 8 + int.from_bytes(data[place : place + 4], "big")
-        if zlib.crc32(data[place + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            return False
         if data[place + 4 : place + 8] == b"IEND":
             return True
-        place = end + 4
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
     return False
 
 
@@ -133,18 +129,17 @@ def read_raster(data: bytes, name: str = "", least: int = 0, hu_offset: int | No
     Excluded
         Where it cannot be decoded, or no page of it is a slice.
     """
-    jpeg = data.startswith(JPEG_START)
     try:
-        if jpeg:
+        if data.startswith(JPEG_START):
             gray = decode_jpeg(data, least)
-            _refuse_color_jpeg(data, gray)
-            pages: list[NDArray[Any]] = [gray]
-        else:
-            pages = [_decode_png(data)] if data.startswith(PNG_START) else decode("tiff", data)
+            sample = gray_sample(gray)
+            _refuse_color_jpeg(data, sample)
+            check_gray(gray, name, sample)
+            return [RawSlice(pixels=gray, hu=False, slice_id=name, jpeg=b"" if least else data)]
+        pages = [_decode_png(data)] if data.startswith(PNG_START) else decode("tiff", data)
         if len(pages) == 1:
             pixels, hu = _slice(pages[0], name, hu_offset)
-            kept = data if jpeg and not least else b""
-            return [RawSlice(pixels=pixels, hu=hu, slice_id=name, jpeg=kept)]
+            return [RawSlice(pixels=pixels, hu=hu, slice_id=name)]
         return [_page(page, number, name, hu_offset) for number, page in enumerate(pages, 1)]
     except Excluded:
         raise

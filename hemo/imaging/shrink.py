@@ -32,7 +32,7 @@ def shrink(values: NDArray[Any], size: int) -> NDArray[Any]:
         side //= 2
         values = cv2.resize(values, (side, side), interpolation=cv2.INTER_AREA)
     if side > size and side % size:
-        return _means(values.astype(np.float32), size)
+        return _means(values, size)
     return cv2.resize(values, (size, size), interpolation=cv2.INTER_AREA)
 
 
@@ -46,11 +46,10 @@ def _means(values: NDArray[Any], size: int) -> NDArray[np.float32]:
     step, shares, turned = _shares(side, size)
     blocks, _, count = shares.shape
     whole, full = blocks * BLOCK, step * (blocks - 1) + count
-    values = values.astype(np.float32, order="C")
-    if full > side:
-        values = np.pad(values, (0, full - side))
-    line, one = full * values.itemsize, values.itemsize
-    bands = np.ndarray((blocks, count, full), np.float32, values, 0, (step * line, line, one))
+    padded = np.zeros((full, full), np.float32)
+    padded[:side, :side] = values
+    line, one = full * padded.itemsize, padded.itemsize
+    bands = np.ndarray((blocks, count, full), np.float32, padded, 0, (step * line, line, one))
     rows = shares @ bands
     bands = np.ndarray((blocks, whole, count), np.float32, rows, 0, (step * one, line, one))
     result = np.empty((whole, blocks, BLOCK), np.float32)

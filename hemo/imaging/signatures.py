@@ -14,6 +14,9 @@ GZIP_START: Final = b"\x1f\x8b"
 EARLY_GROUPS: Final = frozenset({0x0002, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028})
 """Groups that a DICOM file without preamble may begin with."""
 
+_LITTLE_STARTS: Final = frozenset(group.to_bytes(2, "little") for group in EARLY_GROUPS)
+_BIG_STARTS: Final = frozenset(group.to_bytes(2, "big") for group in EARLY_GROUPS)
+
 SHORT_KINDS: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 """Value representations with a length of two bytes; all others have four (DICOM PS3.5, 7.1.2)."""
 
@@ -33,10 +36,10 @@ def is_dicom(data: bytes) -> bool:
 
 def _begins_without_preamble(data: bytes) -> bool:
     """Tell whether bytes begin with two early elements, in order, in one of the three encodings."""
-    little, big = (int.from_bytes(data[:2], order) for order in ("little", "big"))
-    if little in EARLY_GROUPS:
+    start = data[:2]
+    if start in _LITTLE_STARTS:
         return _two_elements(data, "<", explicit=True) or _two_elements(data, "<", explicit=False)
-    return big in EARLY_GROUPS and _two_elements(data, ">", explicit=True)
+    return start in _BIG_STARTS and _two_elements(data, ">", explicit=True)
 
 
 def _two_elements(data: bytes, order: str, explicit: bool) -> bool:

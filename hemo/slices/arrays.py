@@ -1,6 +1,7 @@
 """Arrow arrays of Python values and back, without what takes long to import."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,10 @@ def array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
     Made of buffers, since `pa.array` imports pandas, which takes as long as a worker's whole start.
     """
-    given = np.array([value is not None for value in values], bool)
-    valid = None if given.all() else _bits(given)
+    valid = None if None not in values else _bits(np.array([value is not None for value in values], bool))
     if pa.types.is_list(kind):
         lists = [value or [] for value in values]
-        items = array([item for value in lists for item in value], kind.value_type)
+        items = array(list(chain.from_iterable(lists)), kind.value_type)
         return pa.Array.from_buffers(kind, len(values), [valid, _ends(lists)], children=[items])
     if pa.types.is_string(kind):
         texts = [(value or "").encode() for value in values]
@@ -25,7 +25,7 @@ def array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     elif pa.types.is_boolean(kind):
         buffers = [valid, _bits(np.array(values, bool))]
     else:
-        numbers = np.array([value or 0 for value in values], str(kind))
+        numbers = np.array(values if valid is None else [value or 0 for value in values], str(kind))
         buffers = [valid, pa.py_buffer(numbers)]
     return pa.Array.from_buffers(kind, len(values), buffers)
 

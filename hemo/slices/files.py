@@ -21,7 +21,7 @@ def may_be_scan(name: str) -> bool:
     return not name.startswith(".") and (suffix in SUFFIXES or not suffix or suffix[1:].isdecimal())
 
 
-@lru_cache(maxsize=16)  # a file's name is asked for several times before the next comes
+@lru_cache(maxsize=1024)  # asked for when a file is read, and when its record is written
 def slice_name(name: str) -> str:
     """Return a file's name without its suffix; what ends in a number, as UIDs do, has none.
 
@@ -30,7 +30,7 @@ def slice_name(name: str) -> str:
     >>> slice_name("case-7.nii.gz"), slice_name("1.2.840.10008")
     ('case-7', '1.2.840.10008')
     """
-    return stem(name) if os.path.splitext(name)[1].lower() in SUFFIXES else name
+    return stem(name) if name[name.rfind(".") :].lower() in SUFFIXES else name
 
 
 def files_below(paths: Sequence[str | Path]) -> Iterator[tuple[str, str]]:

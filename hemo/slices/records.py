@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import pyarrow as pa
@@ -100,7 +101,10 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, raw: "RawSlice") -> Self:
         """Return what a slice says of itself, without its pixels."""
-        return cls(*(getattr(raw, name) for name in cls._fields))
+        return cls(*_facts_of(raw))
+
+
+_facts_of = attrgetter(*Identity._fields)
 
 
 @dataclass(slots=True)
@@ -150,7 +154,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
     series = raw.series or (readable(source.name) if not one else f"{raw.study}\0{readable(source.below)}")
     if volume and not raw.series:
         series = readable(source.name)
-    code = pseudonym(key, "patient", plain(patient))
+    code, study_code = _pseudonyms(key, patient, study)
     name = source.name if one else f"{source.name}/{raw.number}"
     counted = raw.number or number
     known = raw.position == raw.position
@@ -163,7 +167,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
         tails(key, source),
         volumes,
         code,
-        pseudonym(key, "study", f"{plain(patient)}\0{study}"),
+        study_code,
         folder_hash(key, raw.study) if raw.study and not volume else 0,
         not nameless,
         folder_hash(key, series),
@@ -189,6 +193,13 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
 
 NOTHING: Final = Identity("", "", "", math.nan, "", 0)
 """What a file that is excluded says of itself."""
+
+
+@lru_cache(maxsize=1024)  # a study's slices come one after another
+def _pseudonyms(key: bytes, patient: str, study: str) -> tuple[str, str]:
+    """Return the pseudonyms of a patient and of a study of theirs."""
+    known = plain(patient)
+    return pseudonym(key, "patient", known), pseudonym(key, "study", f"{known}\0{study}")
 
 
 def _twice(key: bytes, name: str) -> tuple[int, int]:

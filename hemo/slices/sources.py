@@ -128,6 +128,8 @@ class Source:
     def is_mask(self) -> bool:
         """Tell whether its name is that of a segmentation mask beside the picture it belongs to."""
         own = self.slice_name
+        if own[-1:].isdecimal():  # as most names end
+            return False
         base = _MASK.sub("", own)
         if base == own:
             return False

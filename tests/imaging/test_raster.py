@@ -25,6 +25,10 @@ def encoded(pixels, kind, **options):
     return stream.getvalue()
 
 
+def flipped(content, place):
+    return bytes(byte ^ (number == place % len(content)) for number, byte in enumerate(content))
+
+
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_gray_pictures_come_as_they_are(kind):
     raw = read_one(encoded(GRAY, kind), "a")
@@ -88,7 +92,8 @@ def bomb(width, height):
         (bomb(30_000, 30_000), "30000x30000 pixels is no slice"),
         (encoded(np.zeros((8, 8), np.uint8), "PNG"), "8x8 pixels is no slice"),
         (encoded(np.full((64, 64), 7, np.uint8), "PNG"), "constant image: every pixel is 7"),
-        (encoded(GRAY, "PNG")[:2000], "damaged: its checksums do not fit"),
+        (encoded(GRAY, "PNG")[:2000], "damaged: cut off before its end"),
+        (flipped(encoded(GRAY, "PNG"), -20), "cannot be decoded"),
         (encoded(GRAY, "JPEG")[:400], "cannot be decoded|constant"),
         (encoded(GRAY.astype(np.int32) * 9, "TIFF"), "no known scale"),
     ],
