@@ -16,6 +16,7 @@ from hemo.imaging.raw import Excluded, Part, RawSlice
 
 UNORIENTED: Final = "no orientation in its header: sides as they lie in the file"
 UNUSABLE: Final = "its orientation is none: sides as they lie in the file"
+UNPLACED: Final = "no position in its header: apart from slices that have one, in the order of its numbers"
 
 
 def _group_value(groups: list[Any], sequence: str, name: str) -> Any:
@@ -45,6 +46,7 @@ def _place(
         notes = (UNUSABLE if axes else UNORIENTED,)
     if len(origin) != 3 or not all(map(math.isfinite, origin)):
         position = number(values, "SliceLocation")
+        notes += (UNPLACED,)
     else:
         position = orientation.along(origin) if orientation else origin[2]
     measures = _numbers(groups, values, "PixelMeasuresSequence", "PixelSpacing")
@@ -188,7 +190,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
                 spacing=spacing,
                 number=place,
                 offset=offset,
-                normal=unit(orientation.normal) if orientation else None,
+                normal=unit(orientation.normal) if orientation and UNPLACED not in notes else None,
                 notes=notes,
                 patient=patient,
                 study=study,

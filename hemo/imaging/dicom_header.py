@@ -43,6 +43,11 @@ DESCRIBED: Final = (
         "intensity projection",
     ),
     (r"vrt|volume rendering|3d rendering", "rendering"),
+    (
+        r"r?cb[fv]|mtt|ttp|tmax|time to (peak|maximum)|mean transit time|cerebral blood (flow|volume)"
+        r"|iodine map",
+        "perfusion map",
+    ),
 )
 """Words in SeriesDescription, and what an image is by them."""
 

@@ -14,8 +14,11 @@ from hemo.imaging.raw import AIR, Excluded
 WRAP: Final = 4096
 """One turn of 12-bit numbers."""
 
-WRAPPED: Final = 3096
-"""Where -1000 HU lands when 12-bit numbers wrap."""
+WRAPPED: Final = 3072
+"""Where -1024 HU lands when 12-bit numbers wrap: they hold -1024 to 3071."""
+
+BRAIN: Final = 500
+"""Between where brain lies in 12-bit numbers that are HU (about 35) and in those that are HU + 1024."""
 
 BELOW_AIR: Final = -1100
 """HU below any air: what is there was not measured."""
@@ -45,12 +48,23 @@ def _wrapped(stored: NDArray[Any], scale: Scale) -> bool:
     """Tell whether negative HU wrapped round to the top of the 12 bits.
 
     Seen in the RSNA data with intercepts of 0 and about -1024. With the first, nothing but wrapped air
-    reaches 3,096; with the second metal may, but never in a twentieth of a slice.
+    reaches 3,072. With the second metal may, and what lies outside a round field of view: there the middle
+    of the slice decides, where brain is 35 if numbers wrapped, and 1,059 if they did not. Padding says
+    nothing. Numbers that a slope multiplies are no HU, and never wrapped.
     """
+    if scale.slope != 1:
+        return False
     coarse = stored[::4, ::4]
+    high = coarse >= WRAPPED
+    if scale.padding is not None:
+        high &= (coarse < scale.padding[0]) | (coarse > scale.padding[1])
     if scale.intercept > -100:
-        return bool(coarse.max() >= WRAPPED)
-    return bool(np.mean(coarse >= WRAPPED) > 0.05)
+        return bool(high.any())
+    if high.mean() <= 0.05:
+        return False
+    rows, columns = coarse.shape
+    middle = coarse[rows // 4 : -(rows // 4) or None, columns // 4 : -(columns // 4) or None]
+    return bool(np.median(middle) < BRAIN)
 
 
 def _in_16_bits(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
@@ -124,9 +138,9 @@ def to_hu(stored: NDArray[Any], scale: Scale) -> NDArray[Any]:
         padded = (stored >= scale.padding[0]) & (stored <= scale.padding[1])
     if scale.unsigned12 and _wrapped(stored, scale):
         negative = stored.view(np.int16) < 0  # padding, of which nothing wrapped
-        stored = (stored.astype(np.int16) + np.int16(1000)) % np.int16(WRAP)
+        stored = (stored.astype(np.int16) - np.int16(AIR)) % np.int16(WRAP)
         stored[negative] = 0
-        slope, intercept = 1.0, -1000.0
+        slope, intercept = 1.0, float(AIR)
     whole = slope == 1 and float(intercept).is_integer() and abs(intercept) < 30_000
     if whole and stored.dtype in (np.int16, np.uint16) and intercept <= 0:
         # Clipping before the sum keeps both in 16 bits; np.clip is five times faster than np.maximum there.

@@ -40,6 +40,8 @@ def read_parts(
     else:
         path = Path(source)
         name = name or stem(path.name)
+        if path.exists() and not path.is_file():
+            raise Excluded("a folder" if path.is_dir() else "no file, but a pipe, a socket or a device")
         try:
             data = path.read_bytes()
         except OSError as error:

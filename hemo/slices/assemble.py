@@ -204,7 +204,7 @@ def assemble(
     pa.default_memory_pool().release_unused()
     one_patient_a_study(frame)
     frame["stack"] = stacks_of(frame)
-    frame = frame.drop(columns=["study_uid", "acquisition", *NORMAL[:2]])
+    frame = frame.drop(columns=["acquisition", *NORMAL[:2]])
     reasons: Reasons = []
     if len(twice := once_more(frame)):
         frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
@@ -236,6 +236,13 @@ def assemble(
     done = {*GEOMETRY, *further, "thickness"} - {"position", "number", "path"}
     frame = frame.drop(columns=[name for name in frame if name in done])
     values = labels_of(frame, labels, previous, changes, present, key)
+    if labels is not None and labels.patients is not None:
+        named = frame["patient"].to_numpy(object)
+        one_patient_a_study(frame)
+        if parted := int((frame["patient"].to_numpy(object) != named).sum()):
+            notes["slices are of studies that the label table gives to several patients: taken as one's"] = (
+                parted
+            )
     notes.update(changes.sentences())
     unmatched: list[str] = []
     if labels is not None:

@@ -116,6 +116,8 @@ def preprocess(
     images, store = Path(images), Path(store)
     table = None if labels is None else read_labels(labels, labels_format)
     facts = read_facts(store) if store.exists() else None
+    if store.exists() and not store.is_dir():
+        raise HemoError(f"{store}: a file, where the store's folder is to be: give another with --store")
     begun = {"shards", "store.json.tmp"}  # what a build leaves that was killed before it said so
     if facts is None and store.is_dir() and {path.name for path in store.iterdir()} - begun:
         raise HemoError(f"{store}: holds something else than a slice store: give another folder with --store")
@@ -159,8 +161,8 @@ def preprocess(
             except HemoError as fault:
                 raise HemoError(f"{labels}: {fault}") from None
             if len(result.index) == 0:
-                number, reason = len(result.exclusions), result.exclusions["reason"].iloc[0]
-                raise HemoError(f"{images}: no usable slice ({number} excluded, first: {reason})")
+                replace_text(store / "exclusions.csv", result.exclusions.to_csv(index=False))
+                raise HemoError(_nothing_usable(images, store, result.exclusions["reason"]))
             if table is not None and result.matched == 0:
                 raise HemoError(_nothing_matches(str(labels), images, table.ids.tolist(), examples, result))
             facts = {**basis, **_facts(result)}
@@ -175,6 +177,15 @@ def preprocess(
         duplicates=0 if table is None else table.duplicates,
         notes=result.notes,
     )
+
+
+def _nothing_usable(images: Path, store: Path, reasons: "pd.Series[str]") -> str:
+    """Return what to say where every slice is excluded: the commonest reasons, and where the others are."""
+    counts = reasons.value_counts()
+    common = "; ".join(f"{number:,} {reason}" for reason, number in counts.head(3).items())
+    more = f"; {len(counts) - 3:,} more reasons" if len(counts) > 3 else ""
+    listed = f"each is listed in {store / 'exclusions.csv'}"
+    return f"{images}: no usable slice of {len(reasons):,}: {common}{more}: {listed}"
 
 
 def _nothing_matches(

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,9 +69,11 @@ def sync_folder(folder: Path) -> None:
 
 def _file(path: str) -> tuple[bytes, os.stat_result]:
     """Return a file's bytes and what the system says of it, with the fewest calls to it."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody fills opens at once
     try:
         facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Excluded("no file, but a pipe, a socket or a device")
         content = os.read(descriptor, facts.st_size)
         while 0 < len(content) < facts.st_size and (
             more := os.read(descriptor, facts.st_size - len(content))
@@ -88,6 +91,8 @@ def _contents(source: Source) -> tuple[list[bytes] | Excluded, bytes]:
         files = [_file(path) for path in paths]
     except OSError as error:
         return Excluded(f"cannot be opened ({error.strerror})"), source.state()
+    except Excluded as excluded:
+        return excluded, source.state()
     return [content for content, _ in files], state_of(paths, [facts for _, facts in files])
 
 

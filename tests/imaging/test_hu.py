@@ -40,7 +40,8 @@ def test_a_fractional_slope_gives_floats(stored):
 
 @pytest.mark.parametrize("intercept", [0.0, -1024.0])
 def test_negative_hu_that_wrapped_in_12_bits_come_back(intercept):
-    hu = head().clip(-1000, 2000)
+    hu = head().clip(-1024, 2000)
+    hu[:2] = -1010  # air below -1000
     wrapped = (hu % 4096).astype(np.uint16)
     np.testing.assert_array_equal(to_hu(wrapped, Scale(1, intercept, unsigned12=True)), hu)
 
@@ -50,6 +51,24 @@ def test_bright_metal_in_an_ordinary_12_bit_image_is_not_taken_for_wrapped_air()
     hu[60:64, 60:64] = 3000
     stored = (hu + 1024).astype(np.uint16)
     np.testing.assert_array_equal(to_hu(stored, Scale(1, -1024.0, unsigned12=True)), hu)
+
+
+@pytest.mark.parametrize("padding", [(4095.0, 4095.0), None])
+def test_what_lies_outside_a_round_field_of_view_is_not_taken_for_wrapped_air(padding):
+    hu = head()
+    stored = (hu + 1024).astype(np.uint16)
+    corners = np.hypot(*np.indices(hu.shape) - len(hu) / 2) > 0.55 * len(hu)
+    stored[corners] = 4095
+    assert corners.mean() > 0.05
+    found = to_hu(stored, Scale(1, -1024.0, padding, unsigned12=True))
+    np.testing.assert_array_equal(found[~corners], hu[~corners])
+
+
+def test_numbers_that_a_slope_multiplies_never_wrapped():
+    stored = np.full((64, 64), 4000, np.uint16)
+    stored[8:56, 8:56] = 2118  # 35 HU
+    found = to_hu(stored, Scale(0.5, -1024.0, unsigned12=True))
+    assert (found[32, 32], found[0, 0]) == (35, 976)
 
 
 def test_padding_above_air_becomes_air_and_a_range_of_it_too():
