@@ -48,7 +48,7 @@ class Result:
 def of_training(training: Training, trained: Trained) -> Result:
     """Return the result of a training: what its run in MLflow would say."""
     plan = training.plan
-    tested = summarize(trained.predictions, plan.draws, plan.seed)
+    tested = trained.summary(plan)
     metrics = final_metrics.finals(trained, plan, tested)
     return Result(
         training.label, training.word, metrics, plan.protocol, training.store.digest, plan.split_digest,

@@ -121,8 +121,9 @@ class Experiment(Part):
         `paper` (split by slice, threshold 0.5: for comparison with the seed paper only).
     sampling
         Slices learned from: `balanced` (half positive) or `natural` prevalence.
-    operating_point
-        Rule that fits the threshold off-test (see `hemo.evaluation.operating_point`).
+    operating_point, study_operating_point
+        Rules that fit the thresholds of slices and of whole studies off-test (see
+        `hemo.evaluation.operating_point`).
     calibration
         `none`, `sigmoid` or `isotonic`: whether probabilities are calibrated, off-test, as part of the
         classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking
@@ -147,6 +148,7 @@ class Experiment(Part):
     sampling: Literal["balanced", "natural"] = "balanced"
     positives: int = Field(3145, ge=2)
     operating_point: Rule = OperatingPointRule("sensitivity_at_least", 0.85)
+    study_operating_point: Rule = OperatingPointRule("sensitivity_at_least", 0.9)
     calibration: Literal["none", "sigmoid", "isotonic"] = "none"
     families: dict[FamilyWord, dict[str, Any]] = Field(
         default_factory=lambda: {name: dict[str, Any]() for name in PAPER_FAMILIES}

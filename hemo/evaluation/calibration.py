@@ -38,7 +38,8 @@ def logit(probability: ArrayLike, clip: float = _CLIP) -> NDArray[np.float64]:
     return np.log(clipped) - np.log1p(-clipped)
 
 
-def _expit(value: NDArray[np.float64]) -> NDArray[np.float64]:
+def expit(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities of log odds, exact in both tails."""
     small = np.exp(-np.abs(value))  # exact in both tails
     return np.where(value < 0, small, 1.0) / (1 + small)
 
@@ -58,7 +59,7 @@ def _fit_logistic(
     coefficients = np.zeros(design.shape[1])
     current = loss(coefficients)
     for _ in range(_STEPS):
-        mean = _expit(offset + design @ coefficients)
+        mean = expit(offset + design @ coefficients)
         gradient = design.T @ (target - mean)
         hessian = (design * (mean * (1 - mean))[:, None]).T @ design
         try:
@@ -130,7 +131,7 @@ def _fit_and_sum(
     width = design.shape[1]
     one_class = truth.all() or not truth.any()
     fit = np.full(width, np.nan) if one_class else _fit_logistic(design, truth.astype(np.float64), offset)
-    mean = _expit(offset + design @ fit)
+    mean = expit(offset + design @ fit)
     gradients = design * (truth - mean)[:, None]
     hessians = design[:, :, None] * design[:, None, :] * (mean * (1 - mean))[:, None, None]
     rows = np.concatenate([gradients, hessians.reshape(len(truth), width * width)], axis=1)
@@ -180,7 +181,7 @@ class Calibrator:
     def __call__(self, probability: ArrayLike) -> NDArray[np.float64]:
         """Return calibrated probabilities, float64 of the shape given."""
         if self.method == "sigmoid":
-            return _expit(self.slope * logit(probability, _TINY) + self.intercept)
+            return expit(self.slope * logit(probability, _TINY) + self.intercept)
         before, after = np.array(self.knots).T
         return np.interp(np.asarray(probability, np.float64), before, after)
 

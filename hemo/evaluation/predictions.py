@@ -121,7 +121,10 @@ def sort(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
-    """Return the prediction table of studies: one row a study, `slice_id` being the study's id.
+    """Return the prediction table of studies: one row a study, called by the first of its slices' ids.
+
+    By a slice's, since studies are pseudonyms: nothing that follows from the order of rows, as the draws of
+    an interval do, shall depend on a key.
 
     Parameters
     ----------
@@ -155,14 +158,15 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     ...     "probability": [0.2, 0.9, 0.3],
     ...     "threshold": 0.5,
     ... })
-    >>> study_table(slices)[["slice_id", "truth", "probability"]]
-      slice_id  truth  probability
-    0        s      1          0.9
-    1        t      0          0.3
+    >>> study_table(slices)[["slice_id", "study", "truth", "probability"]]
+      slice_id study  truth  probability
+    0        a     s      1          0.9
+    1        c     t      0          0.3
     """
     if how not in ("max", "mean"):
         raise HemoError(f"{how}: unknown aggregation of slices to studies: max or mean")
     studies = table.groupby("study", sort=True).agg(
+        slice_id=("slice_id", "min"),
         patient=("patient", "first"),
         part=("part", "first"),
         fold=("fold", "first"),
@@ -170,7 +174,7 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
         probability=("probability", how),
         threshold=("threshold", "max"),
     )
-    return validate(studies.reset_index().assign(slice_id=lambda studies: studies["study"]), "study table")
+    return validate(studies.reset_index(), "study table")
 
 
 def worst_errors(table: pd.DataFrame, count: int = 6) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

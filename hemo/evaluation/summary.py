@@ -67,11 +67,14 @@ class Summary:
         Predictions of the tested slices.
     draws, seed
         Of the bootstrap over patients: of every interval and band.
+    by_study
+        Predictions of their studies (see `hemo.evaluation.study_decisions`); None where none were learned.
     """
 
     table: pd.DataFrame
     draws: int
     seed: int
+    by_study: pd.DataFrame | None = None
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
@@ -80,8 +83,9 @@ class Summary:
 
     @cached_property
     def studies(self) -> "Summary":
-        """The same of studies, called positive as soon as any slice is, at the slices' threshold."""
-        return Summary(predictions.study_table(self.table), self.draws, self.seed)
+        """The same of studies, by their own score; without one, by the largest slice's and its threshold."""
+        own = self.by_study
+        return Summary(predictions.study_table(self.table) if own is None else own, self.draws, self.seed)
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return a metric of slices with its interval."""
@@ -176,7 +180,13 @@ class Summary:
         return pd.DataFrame(rows, columns=["subgroup", "metric", "value", "low", "high", "patients"])
 
 
-def summarize(table: pd.DataFrame, draws: int = 2000, seed: int = 0, part: str = "test") -> Summary:
+def summarize(
+    table: pd.DataFrame,
+    draws: int = 2000,
+    seed: int = 0,
+    part: str = "test",
+    by_study: pd.DataFrame | None = None,
+) -> Summary:
     """Return the summary of a prediction table.
 
     Parameters
@@ -187,8 +197,11 @@ def summarize(table: pd.DataFrame, draws: int = 2000, seed: int = 0, part: str =
         Of the bootstrap over patients; the same seed gives the same intervals.
     part
         The rows that are summarized: `test`, or `validation`.
+    by_study
+        Predictions of the studies, where there are some.
     """
-    return Summary(table[table["part"] == part], draws, seed)
+    studies = None if by_study is None else by_study[by_study["part"] == part]
+    return Summary(table[table["part"] == part], draws, seed, studies)
 
 
 def estimate(metrics: pd.DataFrame, name: str) -> Estimate:

@@ -77,7 +77,8 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
 def _summarized(run: Run, config: Experiment, table: pd.DataFrame) -> Summary:
     """Summarize with the draws and seed that the run's own metrics were made with, where it says so."""
     draws, seed = (run.params.get(f"train.{name}") for name in ("draws", "seed"))
-    return summarize(table, int(draws or config.draws), int(seed or config.seed))
+    by_study = tracking.load_studies(run.run_id)
+    return summarize(table, int(draws or config.draws), int(seed or config.seed), by_study=by_study)
 
 
 def _store(run: Run, folder: Path) -> SliceStore | HemoError:

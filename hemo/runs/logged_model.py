@@ -53,6 +53,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
         "thickness": store.thickness,
+        "study": trained.studies.served() if trained.studies else None,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
     package = Path(__file__).parents[1]

@@ -27,5 +27,5 @@ def make_plan(config: Experiment, store: SliceStore, protocol: Protocol | None =
     split = make_split(store.index, protocol, config.seed, folds=config.folds)
     return Plan(
         split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration,
-        config.draws,
+        config.draws, config.study_operating_point,
     )  # fmt: skip

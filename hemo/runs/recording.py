@@ -15,7 +15,7 @@ from mlflow.entities import Metric, Param
 from hemo import families, tracking
 from hemo.display import failures, numbers, run_plots, style
 from hemo.evaluation import predictions
-from hemo.evaluation.summary import Summary, summarize
+from hemo.evaluation.summary import Summary
 from hemo.labels import LABELS
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
@@ -57,7 +57,7 @@ def record(trained: Trained, training: Training, run_id: str) -> str:
         If the logged model, loaded back, does not give the classifier's own probabilities.
     """
     plan = training.plan
-    tested = summarize(trained.predictions, plan.draws, plan.seed)
+    tested = trained.summary(plan)
     finals = final_metrics.finals(trained, plan, tested)
     _log_numbers(run_id, training, finals, trained.epochs)
     _log_dataset(training)
@@ -120,6 +120,7 @@ def _params(training: Training) -> dict[str, Any]:
         "train.protocol": plan.protocol,
         "train.sampling": plan.sampled(training.family),
         "train.operating_point": plan.rule,
+        "train.study_operating_point": plan.study_rule,
         "train.calibration": plan.calibration,
         "train.seed": plan.seed,
         "train.draws": plan.draws,
@@ -158,6 +159,9 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
     title = f"{training.title}: {training.label}"
     (scratch / "predictions").mkdir()
     predictions.write(trained.predictions, scratch / tracking.PREDICTIONS)
+    if trained.studies:
+        predictions.write(trained.studies.table, scratch / tracking.STUDIES)
+        (scratch / "predictions" / "study_score.json").write_text(json.dumps(_study_score(trained), indent=2))
     drawn = {"failures": _gallery(trained, training.store, tested.table, title)}
     drawn |= run_plots.draw_all(tested, title)
     if len(trained.epochs):
@@ -172,6 +176,14 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
         training.plan.split.save(scratch / "split")
     (scratch / "environment").mkdir()
     (scratch / "environment" / "versions.json").write_text(json.dumps(tracking.versions(), indent=2))
+
+
+def _study_score(trained: Trained) -> dict[str, Any]:
+    """Return how a study is scored, and what each way that was tried came to, as plain values."""
+    studies = trained.studies
+    assert studies is not None
+    score = {**studies.score.to_json(), "words": studies.score.words, "threshold": studies.threshold}
+    return {**score, "log_loss": dict(studies.losses)}
 
 
 def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str) -> Figure:
@@ -193,7 +205,9 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
         for level in ("test", "study")
     )
     if "study/studies" in finals:
-        whole = f"{finals['study/studies']:.0f} studies, positive where any slice is: {studies}.\n\n"
+        whole = (
+            f"{finals['study/studies']:.0f} studies, by a score and a threshold of their own: {studies}.\n\n"
+        )
     else:
         whole = ""
     threshold = f"{finals['threshold']:.3f}"

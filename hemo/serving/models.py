@@ -20,6 +20,7 @@ from hemo.serving.inputs import in_study_order, read_inputs, reduced, which_answ
 
 if TYPE_CHECKING:
     from hemo.evaluation.calibration import Calibrator
+    from hemo.evaluation.study_score import StudyScore
     from hemo.families.base import Classifier, Images, Studies
     from hemo.imaging import RawSlice, Reduction
 
@@ -32,8 +33,9 @@ ANY_RULE = (
 OWN_RULE = "What the classifier of `any` says itself is in `any_own_probability`."
 
 STUDY_RULE = (
-    "A study's probability is the largest of its slices'; it is positive where any of its slices is. Of "
-    "several stacks one answers; `why_not` says of the others' slices why theirs does not."
+    "A study's probability comes from its slices' by the way that was chosen off-test for the classifier (the "
+    "largest of them, unless another told more); it is positive at or above the classifier's operating point "
+    "for studies. Of several stacks one answers; `why_not` says of the others' slices why theirs does not."
 )
 """How slices are summed up to studies."""
 
@@ -60,6 +62,9 @@ class Member:
         The reason with which a person let it pass although the gate refused it; empty where it passed.
     thickness
         Slice thickness in millimetres that it learned from; None where unknown.
+    study
+        How it scores and judges whole studies; None of classifiers that were made before there was a way:
+        theirs is the largest slice's probability, and the slices' operating point.
     """
 
     label: str
@@ -71,16 +76,18 @@ class Member:
     calibrator: "Calibrator | None" = None
     override: str = ""
     thickness: float | None = None
+    study: "tuple[StudyScore, float] | None" = None
 
     @classmethod
     def load(cls, folder: Path, version: str = "", override: str = "") -> "Member":
         """Read what a training run logged: `served.json` and the fitted classifier."""
         from hemo import families
         from hemo.evaluation.calibration import Calibrator
+        from hemo.evaluation.study_score import StudyScore
         from hemo.imaging import Reduction
 
         facts = json.loads((folder / "served.json").read_text())
-        calibrator = facts.get("calibrator")
+        calibrator, study = facts.get("calibrator"), facts.get("study")
         return cls(
             label=facts["label"],
             family=facts["family"],
@@ -91,6 +98,7 @@ class Member:
             calibrator=Calibrator.from_json(calibrator) if calibrator else None,
             override=override,
             thickness=facts.get("thickness"),
+            study=(StudyScore.from_json(study["score"]), float(study["threshold"])) if study else None,
         )
 
     @property
@@ -100,15 +108,43 @@ class Member:
             return ""
         return f"{self.label} version {self.version} is in production against the gate: {self.override}"
 
-    def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
-        """Return the probability of the label for slices as stored, float64 (n,).
+    def raw(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+        """Return what the classifier gives for slices as stored, before calibration, float64 (n,).
 
         `study` is the study of each, where known: its slices follow each other in the order of position.
         """
         from hemo import families
 
-        raw = families.positive(self.classifier, self.family, images, study)
+        return families.positive(self.classifier, self.family, images, study)
+
+    def calibrated(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of the label, given what `raw` gave."""
         return self.calibrator(raw) if self.calibrator else raw
+
+    def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+        """Return the probability of the label for slices as stored, float64 (n,) (see `raw`)."""
+        return self.calibrated(self.raw(images, study))
+
+    @property
+    def study_threshold(self) -> float:
+        """Operating point for studies."""
+        return self.study[1] if self.study else self.threshold
+
+    def study_probability(self, raw: NDArray[np.float64], study: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of each study, (studies,), in the order in which they appear.
+
+        Parameters
+        ----------
+        raw, study
+            What `raw` gave for slices, and the study of each, (n,): a study's slices follow each other in the
+            order of position.
+        """
+        if self.study:
+            return self.study[0](raw, study)
+        code, names = pd.factorize(np.asarray(study, object))
+        largest = np.zeros(len(names))
+        np.maximum.at(largest, code, self.calibrated(raw))
+        return largest
 
 
 class ServedClassifier(PythonModel):
@@ -173,7 +209,7 @@ class ServedPanel(PythonModel):
 
     def predict_slices(self, slices: Sequence["RawSlice"]) -> pd.DataFrame:
         """Return a row a slice; what `predict` does after reading."""
-        probabilities = {}
+        raw = {}
         images: dict[Any, Images] = {}
         order, study = in_study_order(slices)
         ordered = [slices[row] for row in order]
@@ -181,9 +217,10 @@ class ServedPanel(PythonModel):
         for member in self.members:
             if member.reduction not in images:
                 images[member.reduction] = reduced(ordered, member.reduction)
-            probabilities[member.label] = member.probability(images[member.reduction], study)[back]
+            raw[member.label] = member.raw(images[member.reduction], study)
         why_not = which_answer(slices, self.thickness)
-        return tabulate(probabilities, self.members, [one.study for one in slices], why_not)
+        table = tabulate(raw, self.members, [one.study for one in ordered], [why_not[row] for row in order])
+        return table.iloc[back].reset_index(drop=True)
 
     def attribution(
         self, label: str, slices: Sequence["RawSlice"], rows: NDArray[np.intp]
@@ -195,7 +232,7 @@ class ServedPanel(PythonModel):
 
 
 def tabulate(
-    probabilities: dict[str, NDArray[np.float64]],
+    raw: dict[str, NDArray[np.float64]],
     members: Sequence[Member],
     studies: Sequence[str],
     why_not: Sequence[str] | None = None,
@@ -204,12 +241,12 @@ def tabulate(
 
     Parameters
     ----------
-    probabilities : dict
-        Label to probability of each slice, (n,).
+    raw : dict
+        Label to what its member gave for each slice, before calibration, (n,).
     members : sequence of Member
-        For operating points and versions.
+        For calibrations, operating points, scores of studies, and versions.
     studies : sequence of str
-        The study of each slice; empty where unknown.
+        The study of each slice; empty where unknown. A study's slices come in the order of position.
     why_not : sequence of str, optional
         Why a slice's stack does not answer for its study; empty where it does, as all do by default.
 
@@ -220,35 +257,44 @@ def tabulate(
         slice has a study also `study` (a short digest of the identifier, or the word given),
         `why_not`, `study_LABEL_probability` and `study_LABEL_decision` (see `STUDY_RULE`).
     """
-    threshold = {member.label: member.threshold for member in members}
-    decisions = {label: p >= threshold[label] for label, p in probabilities.items()}
-    shown = dict(probabilities)
-    subtypes = [label for label in SUBTYPES if label in probabilities]
-    if "any" in shown and subtypes:
-        shown["any"] = np.max([shown["any"], *(shown[label] for label in subtypes)], axis=0)
-        decisions["any"] = np.any([decisions["any"], *(decisions[label] for label in subtypes)], axis=0)
+    own = {member.label: member.calibrated(raw[member.label]) for member in members}
+    shown, decisions = _consistent(own, {member.label: member.threshold for member in members})
     columns: dict[str, Any] = {}
     for member in members:
         label = member.label
         columns[f"{label}_probability"] = shown[label]
         columns[f"{label}_decision"] = decisions[label]
         columns[f"{label}_version"] = member.version
-    if "any" in probabilities:
-        columns["any_own_probability"] = probabilities["any"]
+    if "any" in own:
+        columns["any_own_probability"] = own["any"]
     if any(studies):
         columns["study"] = list(studies)
         columns["why_not"] = list(why_not or [""] * len(studies))
         answers = np.array([not reason for reason in columns["why_not"]])
-        # A slice that names no study is one of its own.
-        one = pd.factorize(np.array([study or row for row, study in enumerate(studies)], object))[0]
-        for label in probabilities:
-            columns[f"study_{label}_probability"] = _largest(shown[label], one, answers)
-            columns[f"study_{label}_decision"] = _largest(decisions[label], one, answers)
+        named = np.array([bool(study) for study in studies])
+        code, names = pd.factorize(np.array(studies, object))
+        speaks = np.flatnonzero(answers & named)
+        whole = {}
+        for member in members:
+            whole[member.label] = np.zeros(len(names))  # where no slice answers
+            spoken = member.study_probability(raw[member.label][speaks], code[speaks])
+            whole[member.label][pd.unique(code[speaks])] = spoken
+        judged = _consistent(whole, {member.label: member.study_threshold for member in members})
+        for label in own:  # a slice that names no study is one of its own, judged as a slice
+            probability, decision = (each[label][code] for each in judged)
+            columns[f"study_{label}_probability"] = np.where(named, probability, shown[label])
+            columns[f"study_{label}_decision"] = np.where(named, decision, decisions[label])
     return pd.DataFrame(columns)
 
 
-def _largest(values: NDArray[Any], group: NDArray[np.intp], answers: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return for each value the largest of its group among those that answer."""
-    largest = np.zeros(group.max() + 1, values.dtype)  # neither probabilities nor decisions are below 0
-    np.maximum.at(largest, group[answers], values[answers])
-    return largest[group]
+def _consistent(
+    probability: dict[str, NDArray[np.float64]], threshold: dict[str, float]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.bool_]]]:
+    """Return probabilities and decisions of which `any` is never below its subtypes (see `ANY_RULE`)."""
+    shown = dict(probability)
+    decisions = {label: p >= threshold[label] for label, p in probability.items()}
+    subtypes = [label for label in SUBTYPES if label in shown]
+    if "any" in shown and subtypes:
+        shown["any"] = np.max([shown["any"], *(shown[label] for label in subtypes)], axis=0)
+        decisions["any"] = np.any([decisions["any"], *(decisions[label] for label in subtypes)], axis=0)
+    return shown, decisions

@@ -1,6 +1,15 @@
 """Runs in MLflow: where they are kept, how they nest, how they are found again, how people see them."""
 
-from hemo.tracking.artifacts import PREDICTIONS, artifact, load_predictions, log_file, log_folder, set_note
+from hemo.tracking.artifacts import (
+    PREDICTIONS,
+    STUDIES,
+    artifact,
+    load_predictions,
+    load_studies,
+    log_file,
+    log_folder,
+    set_note,
+)
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
     DEFAULT_EXPERIMENT,
@@ -23,6 +32,7 @@ from hemo.tracking.runs import (
 __all__ = [
     "DEFAULT_EXPERIMENT",
     "PREDICTIONS",
+    "STUDIES",
     "Run",
     "artifact",
     "client",
@@ -34,6 +44,7 @@ __all__ = [
     "get_run",
     "git_commit",
     "load_predictions",
+    "load_studies",
     "log_file",
     "log_folder",
     "newest_experiment",

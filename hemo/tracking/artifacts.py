@@ -15,6 +15,9 @@ from hemo.evaluation import predictions
 PREDICTIONS = "predictions/predictions.parquet"
 """Where a training run keeps its prediction table."""
 
+STUDIES = "predictions/studies.parquet"
+"""Where it keeps that of whole studies, where it has one."""
+
 T = TypeVar("T")
 
 
@@ -41,6 +44,11 @@ def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:
         except (OSError, MlflowException):
             return None
         return read(Path(file))
+
+
+def load_studies(run_id: str) -> pd.DataFrame | None:
+    """Return a run's prediction table of studies; None where it has none, as runs before it was known."""
+    return artifact(run_id, STUDIES, predictions.read)
 
 
 def load_predictions(run_id: str) -> pd.DataFrame:

@@ -45,12 +45,10 @@ def finals(trained: Trained, plan: Plan, tested: Summary) -> dict[str, float]:
 
 
 def study_metrics(tested: Summary, plan: Plan) -> dict[str, float]:
-    """Return the metrics of the tested studies, which are called positive as soon as any slice is.
+    """Return the metrics of the tested studies, by their own score and operating point.
 
-    A study's probability is the largest of its slices', and its threshold is the slices' own: this is how the
-    panel answers for a study. The threshold was fitted for slices, so that recall is higher and specificity
-    lower than a threshold fitted for studies would give; AUC and recall at a fixed specificity do not depend
-    on it.
+    Both were fitted without the study's patient (see `hemo.evaluation.study_decisions`); it is how the panel
+    answers for a study.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,14 @@ from hemo import families
 from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.study_decisions import StudyDecided
+from hemo.evaluation.summary import Summary, summarize
 from hemo.families.base import Classifier, Images, Studies
 from hemo.slices.split import Rows, Split
 from hemo.slices.store import SliceStore
+
+STUDY_RULE: Final = OperatingPointRule("sensitivity_at_least", 0.9)
+"""Of the operating point of studies, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Plan:
         `none`, `sigmoid` or `isotonic` (see `hemo.evaluation.decisions`).
     draws
         Bootstrap draws of the intervals.
+    study_rule
+        Of the operating point of studies.
     """
 
     split: Split | None
@@ -46,6 +53,7 @@ class Plan:
     seed: int
     calibration: str = "none"
     draws: int = 2000
+    study_rule: OperatingPointRule = STUDY_RULE
 
     @property
     def protocol(self) -> Protocol:
@@ -144,6 +152,8 @@ class Trained:
         Numbers of the training: `time/fit_s`, `fit/converged`, `fit/iterations`, `fit/slices`, ...
     family
         The classifier's.
+    studies
+        What it says of whole studies; None under `paper`, and where each slice is a study of its own.
     """
 
     classifier: Classifier
@@ -154,6 +164,12 @@ class Trained:
     epochs: pd.DataFrame
     facts: dict[str, float]
     family: str
+    studies: StudyDecided | None = None
+
+    def summary(self, plan: Plan, part: str = "test") -> Summary:
+        """Return the summary of its predictions of slices and studies, with the plan's draws and seed."""
+        by_study = None if self.studies is None else self.studies.table
+        return summarize(self.predictions, plan.draws, plan.seed, part, by_study)
 
     def probability(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the calibrated probability of the label for slices as stored, float64 (n,)."""

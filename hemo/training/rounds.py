@@ -10,7 +10,7 @@ import pandas as pd
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.evaluation import decisions, predictions
+from hemo.evaluation import decisions, predictions, study_decisions
 from hemo.families.base import Classifier, Images, OnEpoch, Truth
 from hemo.labels import LABELS
 from hemo.slices.context import label_table
@@ -136,9 +136,10 @@ def everything(store: SliceStore, plan: Plan) -> Round:
 
 
 def predict(training: Training, classifier: Classifier, one: Round) -> list[pd.DataFrame]:
-    """Return the predictions of a round: a table each part, of the labelled rows.
+    """Return the predictions of a round: a table each part.
 
-    The others are shown to families that judge whole studies, where they are a study's.
+    Where patients are kept apart, of unlabelled rows too, whose truth is -1: a study is judged by all of its
+    slices.
     """
     return [
         _predict_part(training, classifier, rows, part, one.fold)
@@ -155,13 +156,22 @@ def conclude(
 ) -> Trained:
     """Fit operating point and calibration to the predictions of all rounds; put together what was trained."""
     plan = training.plan
-    raw = pd.concat(tables, ignore_index=True)
+    predicted = pd.concat(tables, ignore_index=True)
+    raw = predicted[predicted["truth"] >= 0].reset_index(drop=True)
     decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
+    studies = None
+    if plan.protocol.by_patient and predicted["study"].nunique() < len(predicted):
+        truth = study_decisions.truth_of(predicted)
+        studies = study_decisions.decide(
+            predicted, truth, plan.protocol, plan.study_rule, decided.threshold, plan.calibration
+        )
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
     facts |= {"time/fit_s": fit_seconds, "threshold": decided.threshold}
+    if studies:
+        facts["study_threshold"] = studies.threshold
     return Trained(
         classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
-        decided.fitted_on, pd.DataFrame(epochs), facts, training.family,
+        decided.fitted_on, pd.DataFrame(epochs), facts, training.family, studies,
     )  # fmt: skip
 
 
@@ -170,16 +180,15 @@ def _predict_part(
 ) -> pd.DataFrame:
     store, family = training.store, training.family
     truth = training.truth()[rows]
-    if not families.get(family).study:
+    if not training.plan.protocol.by_patient:
         rows, truth = rows[truth >= 0], truth[truth >= 0]
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    table = table.assign(
+    return table.assign(
         part=part,
         fold=np.int16(fold),
         truth=truth.astype(np.int8),
         probability=families.positive(classifier, family, store.images(rows), training.study(rows)),
     )
-    return table[truth >= 0]
 
 
 def _sampled(training: Training, rows: Rows, rng: np.random.Generator) -> Rows:

@@ -1,0 +1,150 @@
+"""From slices' predictions to studies': a score and an operating point of their own, both off-test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from hemo.errors import HemoError
+from hemo.evaluation import operating_point, study_score
+from hemo.evaluation.calibration import Calibrator
+from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.predictions import validate
+from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.study_score import StudyScore
+
+GROUPS: Final = 64
+"""Groups of patients that are left out in turn, where each is scored by what the others teach."""
+
+
+@dataclass(frozen=True)
+class StudyDecided:
+    """Predictions of studies with the decisions they lead to, and what the kept classifier decides by.
+
+    Attributes
+    ----------
+    table
+        The prediction table of studies, each called by the first of its slices' ids. Neither score nor
+        threshold of a row was fitted with its patient, but for the validation rows of a holdout.
+    score
+        From slices to a study's probability: the kept classifier's.
+    threshold
+        Its operating point for studies.
+    losses
+        Log loss of each pooling that was tried, off-test; empty where too few studies have the label to
+        learn a score from, and the largest slice's stands in for it.
+    """
+
+    table: pd.DataFrame
+    score: StudyScore
+    threshold: float
+    losses: Mapping[str, float] = field(default_factory=dict)
+
+    def served(self) -> dict[str, Any]:
+        """Return what the kept classifier decides by, as what JSON holds."""
+        return {"score": self.score.to_json(), "threshold": self.threshold}
+
+
+def truth_of(slices: pd.DataFrame) -> pd.Series:
+    """Return the truth of each study that follows from its slices, by study: 1, 0, or -1 where unknown.
+
+    Positive where any slice is, negative where all are; where some are unknown and none is positive, unknown.
+
+    Examples
+    --------
+    >>> slices = pd.DataFrame({"study": ["s", "s", "t", "t"], "truth": [-1, 1, 0, -1]})
+    >>> truth_of(slices).to_dict()
+    {'s': 1, 't': -1}
+    """
+    studies = slices.groupby("study", sort=False)["truth"]
+    highest, lowest = studies.max(), studies.min()
+    return highest.where((highest == 1) | (lowest == 0), -1).astype(np.int8)
+
+
+def decide(
+    slices: pd.DataFrame,
+    truth: pd.Series,
+    protocol: Protocol,
+    rule: OperatingPointRule,
+    threshold: float,
+    method: str = "none",
+) -> StudyDecided:
+    """Learn a study's score and operating point, for each study without its patient.
+
+    Parameters
+    ----------
+    slices
+        Predictions of all slices of studies, those of unknown truth too: `slice_id`, `study`, `patient`,
+        `part`, `fold` and `probability`; the slices of a study in the order of their positions.
+    truth
+        Of each study, by study: 0, 1, or -1; studies of unknown truth are left out.
+    protocol
+        `cv`: for each of `GROUPS` groups of patients all is fitted on the others. `holdout`: on the
+        validation studies.
+    rule
+        Of the study's operating point.
+    threshold
+        The slices' operating point: the study's where too few studies have the label to fit one.
+    method
+        Of the calibration: `none`, `sigmoid` or `isotonic`. As for slices (see `hemo.evaluation.decisions`)
+        it lowers pooled ranking metrics under `cv`: on CT-ICH the AUC of `any` from 0.855 to 0.824 by fold,
+        and to 0.840 by single patients.
+
+    Notes
+    -----
+    By small groups and not by fold, as scores and calibrations that were fitted where there is less blood
+    give lower probabilities, the more so the more patients are left out. Either way slices were predicted by
+    classifiers that had not seen the patient, and no score by which a patient is judged was fitted with the
+    patient's truth.
+    """
+    known = slices[slices["study"].map(truth).isin([0, 1])]
+    studies = known.groupby("study", sort=False).agg(
+        slice_id=("slice_id", "min"),
+        patient=("patient", "first"),
+        part=("part", "first"),
+        fold=("fold", "first"),
+    )
+    studies = studies.assign(truth=truth.loc[studies.index])
+    off_test = studies["part"] == "validation" if protocol.has_validation else studies["fold"] >= 0
+    highest = known.groupby("study", sort=False)["probability"].max().to_numpy()
+    if protocol.has_validation:  # they come without folds of their own
+        studies["fold"] = study_score.folds_of(studies["patient"].tolist(), highest)
+    kept = _fit(known, studies[off_test], rule, threshold, method)
+    rounds = [(studies.index, kept)]
+    if not protocol.has_validation:
+        group = study_score.folds_of(studies["patient"].tolist(), highest, GROUPS)
+        apart = (group == number for number in range(group.max(initial=-1) + 1))
+        rounds = [
+            (studies.index[here], _fit(known, studies[~here], rule, threshold, method)) for here in apart
+        ]
+    parts = []
+    for names, (score, judged_by, _) in rounds:
+        own = known[known["study"].isin(names)]
+        probability = score(own["probability"].to_numpy(), own["study"].to_numpy())
+        found = studies.loc[own["study"].unique()]
+        parts.append(found.assign(probability=probability, threshold=judged_by))
+    table = pd.concat(parts).loc[studies.index].rename_axis("study").reset_index()
+    if protocol.has_validation:
+        table["fold"] = -1
+    return StudyDecided(validate(table, "study table"), *kept)
+
+
+def _fit(
+    slices: pd.DataFrame, studies: pd.DataFrame, rule: OperatingPointRule, threshold: float, method: str
+) -> tuple[StudyScore, float, Mapping[str, float]]:
+    """Return score, operating point and losses as some studies teach them."""
+    own = slices[slices["study"].isin(studies.index)]
+    truth = studies["truth"].to_numpy()
+    try:
+        fitted = study_score.fit(
+            own["probability"].to_numpy(), own["study"].to_numpy(), truth, studies["fold"].to_numpy(), method
+        )
+        return fitted.score, operating_point.fit(truth, fitted.probability, rule), fitted.losses
+    except HemoError:  # too few have the label
+        return LARGEST, threshold, {}
+
+
+LARGEST = StudyScore("max", Calibrator("sigmoid"))
+"""The largest of a study's slices, as it is."""

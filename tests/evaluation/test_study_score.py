@@ -1,0 +1,108 @@
+"""A study's score: what poolings give, which one is chosen, and that read back it is what was fitted."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hemo.errors import HemoError
+from hemo.evaluation import study_score
+from hemo.evaluation.calibration import expit, logit
+from hemo.evaluation.study_score import POOLINGS, StudyScore, fit
+
+PROBABILITIES = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=40)
+
+
+def pooling(name):
+    return next(one for one in POOLINGS if one.name == name)
+
+
+def studies(count=120, slices=20, seed=0, signal=3.0, blood=6):
+    """Return probability and study of slices, and truth and fold of studies: blood lies on `blood` slices."""
+    rng = np.random.default_rng(seed)
+    truth = np.arange(count) % 2
+    scores = rng.normal(-2, 1, (count, slices))
+    for number in np.flatnonzero(truth):
+        start = rng.integers(slices - blood)
+        scores[number, start : start + blood] += signal
+    study = np.repeat(np.arange(count), slices)
+    return expit(scores.ravel()), study, truth, rng.permutation(np.arange(count) % 5)
+
+
+@given(PROBABILITIES)
+def test_simple_poolings_are_what_their_names_say(probability):
+    p = np.array(probability)
+    scores = logit(p)
+    assert expit(pooling("max").describe(scores))[0] == pytest.approx(p.max())
+    three = np.sort(scores)[-3:].mean()
+    assert pooling("top 3").describe(scores)[0] == pytest.approx(three)
+    assert expit(pooling("noisy or").describe(scores))[0] == pytest.approx(1 - np.prod(1 - p), abs=1e-9)
+
+
+@given(PROBABILITIES, st.randoms(use_true_random=False))
+def test_what_needs_no_order_does_not_depend_on_it(probability, random):
+    shuffled = list(probability)
+    random.shuffle(shuffled)
+    for one in POOLINGS:
+        if not one.learned:
+            np.testing.assert_allclose(
+                one.describe(logit(probability)), one.describe(logit(shuffled)), rtol=1e-9
+            )
+
+
+@pytest.mark.parametrize("one", POOLINGS, ids=lambda one: one.name)
+def test_a_study_of_one_slice_and_certain_slices_have_finite_numbers(one):
+    for probability in ([0.3], [0.0], [1.0], [1.0] * 60, [0.0] * 60):
+        assert np.isfinite(one.describe(logit(probability))).all()
+
+
+def test_of_equally_good_poolings_the_simplest_is_taken():
+    probability, study, truth, fold = studies(signal=9.0, blood=1)
+    assert fit(probability, study, truth, fold).score.pooling == "max"
+
+
+def test_blood_on_many_slices_is_told_by_more_than_the_largest():
+    probability, study, truth, fold = studies(count=400, signal=1.2, blood=10)
+    found = fit(probability, study, truth, fold)
+    assert found.score.pooling != "max"
+    assert found.losses[found.score.pooling] < found.losses["max"]
+
+
+def test_held_out_probabilities_do_not_follow_the_study_s_own_truth():
+    """With scores of chance the largest score, fitted out of fold, tells nothing either."""
+    rng = np.random.default_rng(1)
+    probability, study, _, fold = studies(signal=0.0)
+    truth = rng.integers(0, 2, 120)
+    held = fit(probability, study, truth, fold).probability
+    gap = held[truth == 1].mean() - held[truth == 0].mean()
+    assert abs(gap) < 0.1
+
+
+@pytest.mark.parametrize("method", ["none", "sigmoid", "isotonic"])
+def test_a_score_read_back_gives_the_same_probabilities(method):
+    probability, study, truth, fold = studies(count=400, signal=1.2, blood=10)
+    score = fit(probability, study, truth, fold, method).score
+    again = StudyScore.from_json(json.loads(json.dumps(score.to_json())))
+    np.testing.assert_array_equal(again(probability, study), score(probability, study))
+    with pytest.raises(HemoError, match="should be what a run wrote"):
+        StudyScore.from_json({"pooling": "max"})
+    with pytest.raises(HemoError, match="unknown way to a study's score"):
+        StudyScore.from_json({**score.to_json(), "pooling": "median"})(probability, study)
+
+
+@pytest.mark.parametrize("positive", [0, 4, 116, 120])
+def test_too_few_studies_of_a_class_teach_no_score(positive):
+    probability, study, _, fold = studies()
+    with pytest.raises(HemoError, match="learned from 5 positive and as many negative studies"):
+        fit(probability, study, (np.arange(120) < positive).astype(int), fold)
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1)), min_size=1, max_size=60))
+def test_patients_are_dealt_whole_and_whatever_they_are_called(rows):
+    patient, score = zip(*rows, strict=True)
+    fold = study_score.folds_of(patient, np.array(score), 4)
+    assert len({(name, number) for name, number in zip(patient, fold, strict=True)}) == len(set(patient))
+    renamed = [f"x{1000 - name}" for name in patient]
+    np.testing.assert_array_equal(study_score.folds_of(renamed, np.array(score), 4), fold)
