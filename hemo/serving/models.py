@@ -33,7 +33,7 @@ ANY_RULE = (
 OWN_RULE = "What the classifier of `any` says itself is in `any_own_probability`."
 
 STUDY_RULE = (
-    "A study's probability comes from its slices' by the way that was chosen off-test for the classifier (the "
+    "A study's probability comes from its slices' by the way that was chosen for it off-test (the "
     "largest of them, unless another told more); it is positive at or above the classifier's operating point "
     "for studies. Of several stacks one answers; `why_not` says of the others' slices why theirs does not."
 )
