@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 SUBTYPES: Final = ("epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
 LABELS: Final = ("any", *SUBTYPES)
 
+STUDY_LABELS: Final = tuple(f"study_{label}" for label in LABELS)
+"""Columns of what is known of whole studies, in the order of `LABELS`."""
+
 UNLABELLED: Final = -1
 """Stands in a label's column where the table says nothing."""
 
