@@ -1,6 +1,6 @@
 """Which row of a table of studies each slice answers to, and what studies' labels say of their slices."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,7 +26,7 @@ OF_SEVERAL: Final = "positive label rows fit several studies: which of them is m
 CLEAR_BUT_POSITIVE: Final = "studies are labelled 0 and have a slice that is labelled 1: each label stays"
 POSITIVE_BUT_CLEAR: Final = "studies are labelled 1 and every slice of theirs 0: each label stays"
 
-SPELLINGS: Final = (str, without_zeros, bare)
+SPELLINGS: Final[tuple[Callable[[str], str], ...]] = (normalized, without_zeros, bare)
 """How names are compared: as they are, without zeros, or bare, all rows of a table in one way.
 
 The order is that of `hemo.slices.records.VOLUMES`' hashes, and of preference.
@@ -47,9 +47,8 @@ def match_studies(records: Records, labels: LabelTable, key: bytes) -> tuple[Row
     """
     named = [normalized(name).rstrip("/").rpartition("/")[2] for name in labels.ids]
     names = [slice_name(name) for name in named]
-    hashes = np.concatenate(
-        [np.empty((0, len(SPELLINGS), len(VOLUMES)), np.int64), *_hashes(records)]
-    )  # of each slice
+    none = np.empty((0, len(SPELLINGS), len(VOLUMES)), np.int64)
+    hashes = np.concatenate([none, *_hashes(records)])  # of each slice
     best: tuple[int, int] = (0, 0)
     found: list[tuple[str, Rows, int]] = []
     for spelling, spelled in enumerate(SPELLINGS):
@@ -68,14 +67,14 @@ def match_studies(records: Records, labels: LabelTable, key: bytes) -> tuple[Row
     if not found:
         return np.full(len(hashes), -1, np.int32), 0
     found.sort(key=lambda one: -int((one[1] >= 0).sum()))
-    place, rows, doubtful_count = found[0]
+    place, rows, ambiguous = found[0]
     for other, others, _ in found[1:]:
         if ((rows >= 0) & (others >= 0) & (rows != others)).any():
             raise HemoError(
                 f"its studies are named as in {place} and as in {other}, differently: name them by "
                 "StudyInstanceUID"
             )
-    return rows, doubtful_count
+    return rows, ambiguous
 
 
 def _hashes(records: Records) -> Iterator[NDArray[np.int64]]:

@@ -125,6 +125,6 @@ def _with_any(reads: Reads) -> tuple[Reads, int]:
     asked = (stated != UNLABELLED).any(axis=0)  # who has a column of their own for it
     derived = np.where(some, 1, np.where(none, 0, UNLABELLED))
     votes = np.where(wrong, UNLABELLED, np.where(asked, stated, derived)).astype(np.int8)
-    both = {"any": votes, **{label: one for label, one in reads.votes.items() if label != "any"}}
-    names = {"any": tuple(everyone), **{k: tuple(v) for k, v in reads.readers.items() if k != "any"}}
-    return Reads(names, both), int(wrong.sum())
+    both, who = dict(reads.votes), dict(reads.readers)
+    both["any"], who["any"] = votes, tuple(everyone)
+    return Reads({label: who[label] for label in LABELS if label in who}, both), int(wrong.sum())
