@@ -177,7 +177,7 @@ def test_studies_are_judged_where_the_table_has_a_row_a_study(promoted, reads):
 
 def test_a_study_s_probability_is_the_largest_of_its_slices(promoted, reads, tmp_path):
     (member, _), *_ = validate.load_members("models:/hemo-any/1")
-    store = preprocess(*reads, tmp_path / "own", member.reduction).store
+    store = preprocess(reads[0], reads[1], tmp_path / "own", member.reduction).store
     slices = member.probability(store.images(), store.stack)
     table = validate.predict_studies(member, store)
     for row in table.itertuples():

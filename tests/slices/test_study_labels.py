@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from hemo.api import make_phantom
 from hemo.commands.data import preprocess as command
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
@@ -25,6 +26,7 @@ from hemo.slices.study_labels import (
     given_to_slices,
     joined,
 )
+from tests.helpers.cq500 import as_cq500
 from tests.helpers.present import present
 from tests.helpers.scans import head, make_dicom
 
@@ -319,3 +321,19 @@ def test_a_row_says_1_of_a_study_only_where_it_is_of_no_other(pairs, data):
             wanted[wanted == 1] = -1
         assert found[place].tolist() == wanted.tolist()
     assert several == sum(len(of_row[row]) > 1 and (values[row] == 1).any() for row in range(4))
+
+
+def test_a_phantom_in_cq500_s_shape_goes_from_files_to_studies_with_their_truth(tmp_path):
+    made = make_phantom(tmp_path / "phantom", 6, slices=5, size=96)
+    reads, real = as_cq500(tmp_path / "phantom", made, wrong=0)
+    for word in ("all", "best"):
+        words = ["--images", str(tmp_path / "phantom"), "--labels", str(reads), "--series", word]
+        found = CliRunner().invoke(
+            command, [*words, "--store", str(tmp_path / word), "--size", "32"], catch_exceptions=False
+        )
+        assert found.exit_code == 0
+        store = SliceStore.open(tmp_path / word)
+        assert sorted(map(tuple, store.studies[list(LABELS)].to_numpy().tolist())) == sorted(
+            map(tuple, real.to_numpy().tolist())
+        )
+        assert set(present(store.agreement)["value"].dropna()) == {1.0}
