@@ -212,7 +212,7 @@ def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
     wanted = store.index["study"].isin(studies["study"]).to_numpy()
     largest = pd.Series(_probability(member, store, wanted)).groupby(store.index["study"]).max()
     table = studies[["patient", "study"]].assign(slice_id=studies["study"])
-    probability = largest[studies["study"]].to_numpy(np.float64)
+    probability = np.asarray(largest[studies["study"]], np.float64)
     return _table(table, studies[member.label].to_numpy(), probability, member.threshold)
 
 

@@ -57,7 +57,7 @@ def as_cq500(phantom: Path, table: Path, wrong: float = 0.1, seed: int = 0) -> t
 
 def _reads(own: dict[str, int], wrong: float, rng: np.random.Generator) -> dict[str, int]:
     """Return what three readers say of a study, by CQ500's names of columns."""
-    said = {}
+    said: dict[str, int] = {}
     for reader in ("R1", "R2", "R3"):
         called = {label: int(own[label]) ^ int(rng.random() < wrong) for label in SUBTYPES}
         called["any"] = max(called.values())
