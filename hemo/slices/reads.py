@@ -27,10 +27,10 @@ def readers_facts(table: LabelTable | None, row_patients: NDArray[np.object_]) -
         `rule`, `readers` (by label), `studies` and `agreement`: the rows of
         `hemo.evaluation.agreement.agreement`.
     """
-    if table is None or table.reads is None:
+    reads = None if table is None else table.reads
+    if reads is None or max(map(len, reads.readers.values())) < 2:
         return None
     rows = np.flatnonzero(row_patients != "")
-    reads = table.reads
     votes = {label: given[rows] for label, given in reads.votes.items()}
     found = agreement(votes, reads.readers, row_patients[rows].tolist())
     records = found.astype(object).where(found.notna(), None).to_dict("records")

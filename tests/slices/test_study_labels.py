@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from hemo.imaging import Reduction
 from hemo.labels import LABELS, STUDY_LABELS
 from hemo.slices.names import bare
 from hemo.slices.preprocess import preprocess
+from hemo.slices.records import VOLUMES
 from hemo.slices.store import SliceStore
 from hemo.slices.study_labels import (
     AMBIGUOUS,
@@ -250,6 +253,34 @@ def test_a_store_without_a_table_of_studies_has_no_columns_of_it_and_answers_by_
     assert "study_labels" not in store.facts
     assert store.agreement is None
     assert truth(store) == [-1, -1, 0, 1]
+
+
+def test_a_single_reader_agrees_with_nobody(cq500, tmp_path):
+    labels = table(tmp_path, "name,R1:ICH\nCQ500-CT-0,1\nCQ500-CT-1,0")
+    store = preprocess(cq500, labels, tmp_path / "store", SMALL).store
+    assert store.agreement is None
+    assert truth(store) == [-1, -1, 0, 1]
+
+
+def without_the_third_spelling(store):
+    """Make a store's records those of a hemo that knew no tables of studies."""
+    for path in (store / "shards").glob("*.parquet"):
+        records = pq.read_table(path)
+        volumes = [row[: 2 * len(VOLUMES)] for row in records["volumes"].to_pylist()]
+        place = records.column_names.index("volumes")
+        field = records.schema.field("volumes")
+        pq.write_table(records.set_column(place, field, pa.array([*volumes], field.type)), path)
+
+
+def test_a_store_made_before_takes_a_table_of_studies_whose_names_are_those_of_its_scans(cq500, tmp_path):
+    before = preprocess(cq500, table(tmp_path, slice_table()), tmp_path / "store", SMALL).store
+    without_the_third_spelling(tmp_path / "store")
+    assert truth(SliceStore.open(tmp_path / "store")) == truth(before) == [-1, -1, 0, 0]
+    with pytest.raises(HemoError, match="not one row names a study"):
+        preprocess(cq500, table(tmp_path, READS), tmp_path / "store")
+    store = preprocess(cq500, table(tmp_path, STUDIES), tmp_path / "store").store
+    assert truth(store) == [0, 0, 1, 1]
+    assert store.index["any"].tolist().count(-1) == SLICES
 
 
 def test_moved_and_renamed_folders_keep_their_studies_labels(cq500, tmp_path):
