@@ -213,6 +213,7 @@ def assemble(
     if len(twice := once_more(frame)):
         frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
     several = _several(frame)
+    studies = frame["study"] if answering.best and several else None
     if answering.best and several:
         why = which_answer(frame, answering.thickness)
         stack = frame["stack"].to_numpy()
@@ -235,7 +236,7 @@ def assemble(
     )
     rows, refused = np.full(len(frame), -1, np.int32), dict[int, str]()
     if labels is not None and len(frame):
-        rows, refused, ambiguous = label_rows(frame, paths, current, labels, key)
+        rows, refused, ambiguous = label_rows(frame, paths, current, labels, key, studies)
         notes[AMBIGUOUS] = ambiguous
     frame["label_row"] = rows
     done = {*GEOMETRY, *further, "thickness"} - {"position", "number", "path"}

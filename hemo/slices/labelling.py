@@ -15,15 +15,22 @@ from hemo.slices.changes import Changes, Present, inherited
 from hemo.slices.matching import Records, match_images
 from hemo.slices.numbering import Numbered, match_volumes
 from hemo.slices.pseudonyms import pseudonym
-from hemo.slices.study_labels import given_to_slices, joined, match_studies
+from hemo.slices.study_labels import answered_by_another, given_to_slices, joined, match_studies
 
 _FOLDERS = re.compile(r"[/\\]")
 
 
 def label_rows(
-    frame: pd.DataFrame, paths: Sequence[Path], current: NDArray[np.bool_], labels: LabelTable, key: bytes
+    frame: pd.DataFrame,
+    paths: Sequence[Path],
+    current: NDArray[np.bool_],
+    labels: LabelTable,
+    key: bytes,
+    studies: pd.Series | None = None,
 ) -> tuple[NDArray[np.int32], dict[int, str], int]:
     """Return the row of the label table of each slice, and what had to be left out.
+
+    `studies` is the study of each slice, stacks that do not answer among them, where one answers for each.
 
     Returns
     -------
@@ -41,7 +48,11 @@ def label_rows(
     slices = frame.index.to_numpy()
     if labels.of_studies:
         rows, ambiguous = match_studies(records, labels, key)
-        return rows[slices], {}, ambiguous
+        return (
+            rows[slices] if studies is None else answered_by_another(rows, studies, slices),
+            {},
+            ambiguous,
+        )
     if labels.volumes is None:
         return match_images(records, labels, key)[slices], {}, 0
     stack = frame["stack"].to_numpy().copy()

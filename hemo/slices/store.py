@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
-from hemo.labels import LABELS, UNLABELLED
+from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
 from hemo.slices.context import neighbour_rows
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
@@ -106,7 +106,10 @@ class SliceStore:
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one column of the index, without reading the others."""
-        if name in LABELS and name not in pq.read_schema(self.folder / "index.parquet").names:
+        if (
+            name in (*LABELS, *STUDY_LABELS)
+            and name not in pq.read_schema(self.folder / "index.parquet").names
+        ):
             return np.full(len(self), UNLABELLED, np.int8)
         return pq.read_table(self.folder / "index.parquet", columns=[name])[name].to_numpy()
 

@@ -102,6 +102,40 @@ def _ambiguous(rows: Rows, own: NDArray[np.int64]) -> NDArray[np.int32]:
     return row[count > 1].astype(np.int32)
 
 
+def answered_by_another(rows: Rows, studies: pd.Series, kept: NDArray[np.intp]) -> Rows:
+    """Return the rows of slices whose stack answers for its study, where the table may name another stack.
+
+    Parameters
+    ----------
+    rows
+        The table's row of each record.
+    studies
+        The study of each slice, by its record, those of stacks that do not answer among them.
+    kept
+        The records of the slices that are kept.
+
+    Returns
+    -------
+    array
+        The row of each kept slice; of a study whose kept slices no row names, that of its other stacks, if
+        it is but one.
+
+    Examples
+    --------
+    >>> studies = pd.Series(["a", "a", "b"])
+    >>> answered_by_another(np.array([7, -1, -1], np.int32), studies, np.array([1, 2])).tolist()
+    [7, -1]
+    """
+    result = rows[kept]
+    own = studies.loc[kept].to_numpy()
+    unnamed = ~np.isin(own, own[result >= 0])
+    found = pd.Series(rows[studies.index], index=studies.to_numpy())
+    by_study = found[found >= 0].groupby(level=0).agg(["min", "max"])
+    single = by_study.loc[by_study["min"] == by_study["max"], "min"]
+    result[unnamed] = pd.Series(own[unnamed]).map(single).fillna(-1).astype(np.int32)
+    return result
+
+
 def given_to_slices(rows: Rows, study: NDArray[np.integer], values: Labels) -> tuple[Labels, int]:
     """Return what a table says of each slice's study, and how many of its rows are of several.
 

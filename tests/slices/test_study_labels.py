@@ -17,6 +17,7 @@ from hemo.commands.data import preprocess as command
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
 from hemo.labels import LABELS, STUDY_LABELS
+from hemo.slices.assemble import Answering
 from hemo.slices.names import bare
 from hemo.slices.preprocess import preprocess
 from hemo.slices.records import VOLUMES
@@ -224,6 +225,20 @@ def test_series_of_a_study_are_of_one_study(tmp_path):
     store = preprocess(images, labels, tmp_path / "store", SMALL).store
     assert truth(store) == [1]
     assert sorted(store.index["any"]) == [-1] * SLICES + [0] * SLICES
+
+
+def test_a_row_of_a_series_is_its_study_s_where_another_series_answers(tmp_path):
+    images = tmp_path / "images"
+    for patient in (0, 1):
+        scan(images / f"p{patient}", patient, series=0, slices=SLICES)
+        scan(images / f"p{patient}", patient, series=1, slices=9)
+    labels = table(tmp_path, "series,any\n1.2.5.0.0.0,0\n1.2.5.1.0.0,1")
+    summary = preprocess(images, labels, tmp_path / "best", SMALL, answering=Answering(best=True))
+    assert len(summary.store) == 18
+    assert summary.unmatched == 0
+    assert truth(summary.store) == [0, 1]
+    every = preprocess(images, labels, tmp_path / "all", SMALL).store
+    assert (every.index["any"] == 0).sum() == SLICES  # of the series that was read, and no other's
 
 
 def test_names_that_only_gaps_tell_apart_are_never_mixed(tmp_path):
