@@ -127,7 +127,7 @@ def answered_by_another(rows: Rows, studies: pd.Series, kept: NDArray[np.intp]) 
     [7, -1]
     """
     result = rows[kept]
-    own = studies.loc[kept].to_numpy()
+    own = studies.reindex(kept).to_numpy()
     unnamed = ~np.isin(own, own[result >= 0])
     found = pd.Series(rows[studies.index], index=studies.to_numpy())
     by_study = found[found >= 0].groupby(level=0).agg(["min", "max"])
