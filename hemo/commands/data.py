@@ -173,6 +173,14 @@ def _print_store(store: "SliceStore") -> None:
         for label, n in store.label_facts.items()
     ]
     out.print(table("Labels", ["label", "positive", "negative", "unlabelled", "positive patients"], rows))
+    if "study_labels" in facts:
+        known = [
+            (label, f"{n['positive']:,}", f"{n['negative']:,}", f"{n['unknown']:,}")
+            for label, n in facts["study_labels"].items()
+        ]
+        out.print(table("Labels of studies", ["label", "positive", "negative", "unknown"], known))
+    if "readers" in facts:
+        _print_readers(store)
     if facts["excluded"]:
         excluded = [(reason, f"{count:,}") for reason, count in facts["excluded"].items()]
         out.print(table(f"Excluded ({store.folder}/exclusions.csv)", ["reason", "files"], excluded[:12]))
@@ -181,6 +189,23 @@ def _print_store(store: "SliceStore") -> None:
             "[yellow]Some slices name no patient: each of them counts as a patient of its own, so a split by "
             "patient cannot vouch for itself. A patient column in the label table would.[/yellow]"
         )
+
+
+def _print_readers(store: "SliceStore") -> None:
+    """Print the rule by which readers come to one truth, and how far they agree."""
+    from hemo.display.numbers import ranged
+
+    readers = store.facts["readers"]
+    out.print(f"Several readers of {readers['studies']:,} studies: {readers['rule']}.", markup=False)
+    agreed = store.agreement
+    if agreed is not None:
+        kappas = agreed[agreed["measure"] == "fleiss_kappa"]
+        rows = [
+            (row["label"], row["readers"], ranged(row["value"], row["low"], row["high"]))
+            for row in kappas.to_dict("records")
+        ]
+        title = f"Agreement ({store.folder}/agreement.csv)"
+        out.print(table(title, ["label", "readers", "Fleiss' kappa"], rows))
 
 
 @click.group("store", epilog=options.examples("hemo store info data/store", "hemo store show data/store"))

@@ -26,7 +26,8 @@ def evaluate(
 ) -> None:
     """Evaluate MODEL on data that it was not made of; without MODEL, the panel in production.
 
-    A label table that has only some of the six labels is enough. Everything is logged as a run
+    A label table that has only some of the six labels is enough. Where it has a row a study, studies are
+    judged; of several readers, the majority. Everything is logged as a run
     (`stage=external`) with one below it for each label, beside the metrics of the training run.
     """
     from hemo import console
@@ -46,5 +47,6 @@ def evaluate(
     for sentence in found.warnings:
         console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
     if found.unlabelled:
-        console.err.print(f"[yellow]no negative slices known of:[/yellow] {', '.join(found.unlabelled)}")
+        noun = "studies" if (found.metrics["level"] == "study").any() else "slices"
+        console.err.print(f"[yellow]no negative {noun} known of:[/yellow] {', '.join(found.unlabelled)}")
     console.next_commands("hemo ui", "hemo registry")

@@ -1,5 +1,7 @@
 """What an external validation says of all labels: a page, tables, and the run's note."""
 
+from typing import Final
+
 import mlflow
 import pandas as pd
 
@@ -8,6 +10,14 @@ from hemo.display.page import Section, render
 from hemo.registry import card, gate_page
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
+
+MEASURES: Final = {
+    "fleiss_kappa": "Fleiss' kappa",
+    "cohen_kappa": "Cohen's kappa",
+    "sensitivity": "sensitivity against the majority of the others",
+    "specificity": "specificity against the majority of the others",
+}
+"""What readers' agreement is measured by, for people."""
 
 
 def record(
@@ -27,14 +37,47 @@ def record(
     sections = [
         Section("What was evaluated", text=about + unaudited, warning="\n".join(warnings)),
         Section("Outside and inside", tables={"Metrics with 95% intervals by patient": table}),
+        *_readers(store),
         _excluded(store),
     ]
+    if store.agreement is not None:
+        mlflow.log_text(store.agreement.to_csv(index=False), "tables/agreement.csv")
     mlflow.log_text(found.to_csv(index=False), "tables/external.csv")
     mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
     rows = table.itertuples(index=False)
     red = f"{gate_page.leave_red_mark(run_id, 'report')} **{' '.join(warnings)}**\n\n" if warnings else ""
     mlflow.set_tag("mlflow.note.content", red + views.markdown_table(tuple(table.columns), rows))
+
+
+def _readers(store: SliceStore) -> list[Section]:
+    """Return how far the readers agree whose studies these are, and by which rule they come to one truth."""
+    if store.agreement is None:
+        return []
+    readers = store.facts["readers"]
+    shown = readable_agreement(store.agreement)
+    text = f"{readers['studies']:,} studies with several readers: {readers['rule']}."
+    return [Section("Readers", text, {"Agreement with 95% intervals by patient": shown})]
+
+
+def readable_agreement(found: pd.DataFrame) -> pd.DataFrame:
+    """Return readers' agreement for people: a row a label, measure and readers, intervals in one cell.
+
+    Parameters
+    ----------
+    found
+        See `hemo.evaluation.agreement.agreement`.
+    """
+    rows = found.to_dict("records")
+    return pd.DataFrame(
+        {
+            "label": found["label"],
+            "measure": found["measure"].map(MEASURES),
+            "readers": found["readers"],
+            "value": [ranged(row["value"], row["low"], row["high"]) for row in rows],
+            "studies": found["studies"],
+        }
+    )
 
 
 def _excluded(store: SliceStore) -> Section:

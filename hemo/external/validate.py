@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.store.artifact.utils.models import get_model_name_and_version
+from numpy.typing import NDArray
 
 from hemo import families, tracking
 from hemo.display import run_plots, style
@@ -17,7 +18,7 @@ from hemo.errors import HemoError
 from hemo.evaluation import metrics, predictions
 from hemo.evaluation.summary import summarize
 from hemo.external import page
-from hemo.labels import LABELS
+from hemo.labels import LABELS, STUDY_LABELS
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel
 from hemo.slices.assemble import Answering
@@ -36,6 +37,13 @@ METRICS = ("recall", "specificity", "precision", "auc", "brier", "calibration_sl
 _AT_ONCE = 2048
 """Slices predicted at once, or a whole study: bounds memory."""
 
+_MANY = {"slice": "slices", "study": "studies"}
+
+_BY_STUDY = (
+    " Judged by study, as the labels are: a study has the largest probability of its slices, and is called "
+    "positive at the slices' threshold."
+)
+
 
 @dataclass(frozen=True)
 class External:
@@ -45,10 +53,11 @@ class External:
     ----------
     metrics
         A row a label and metric: `label`, `family`, `version`, `figure` (the metric's name), `value`, `low`,
-        `high`, `internal`, `internal_low`, `internal_high`, `slices`, `positive_patients`.
+        `high`, `internal`, `internal_low`, `internal_high`, `level`, `slices` (studies, where the level is
+        `study`), `positive_patients`.
     unlabelled
-        Labels of the model without a slice that is known to be negative: what a table says of some subtypes
-        makes slices of `any` positive, but none negative.
+        Labels of the model without a slice (or study) that is known to be negative: what a table says of
+        some subtypes makes slices of `any` positive, but none negative.
     warnings
         What a reader must not miss: classifiers that are registered against the gate, or were made of these
         very slices.
@@ -79,7 +88,9 @@ def evaluate(
     """Evaluate a model on images with labels, and log it as a run with one below it for each label.
 
     Members of a panel are judged by their own probabilities and operating points; a label table that has
-    only some of the six is enough.
+    only some of the six is enough. Where the table has a row a study, studies are judged: the largest
+    probability of a study's slices, at the slices' threshold, as the panel answers for it, beside the
+    `study/...` metrics of the training run.
 
     Parameters
     ----------
@@ -116,18 +127,22 @@ def evaluate(
             )  # fmt: skip
             stores[reduction], excluded = summary.store, summary.excluded
             lost = f" ({summary.unmatched:,} of its rows name no image)" if summary.unmatched else ""
-        tables = {member.label: predict(member, stores[member.reduction]) for member, _ in members}
+        store = next(iter(stores.values()))
+        level = "study" if STUDY_LABELS[0] in store.index else "slice"
+        judge = predict_studies if level == "study" else predict
+        tables = {member.label: judge(member, stores[member.reduction]) for member, _ in members}
         unlabelled = [label for label, table in tables.items() if not (table["truth"] == 0).any()]
         judgeable = [(member, run_id) for member, run_id in members if member.label not in unlabelled]
         if not judgeable:
             raise HemoError(
-                f"{labels}: no negative slices of {', '.join(tables)}{lost}: give a table that has some"
+                f"{labels}: no negative {_MANY[level]} of {', '.join(tables)}{lost}: give a table that has "
+                "some"
             )
         warnings = [f"{member.warning}." for member, _ in judgeable if member.warning]
         warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in judgeable})
-        store = next(iter(stores.values()))
         tags = {
-            "stage": "external", "dataset": dataset, "model": uri, "data_digest": store.digest,
+            "stage": "external", "level": level, "dataset": dataset, "model": uri,
+            "data_digest": store.digest,
             "patients_known": str(store.patients_known).lower(), "git_commit": tracking.git_commit(),
         }  # fmt: skip
         with tracking.root_run(experiment, f"external {dataset}", tags) as parent:
@@ -135,9 +150,9 @@ def evaluate(
             for member, run_id in judgeable:
                 rows += _record(member, tables[member.label], run_id, parent, tags, draws, seed)
             found = pd.DataFrame(rows)
-            about = f"{uri} on {dataset}: {len(store)} slices."
+            about = f"{uri} on {dataset}: {len(store)} slices." + _BY_STUDY * (level == "study")
             judged = [tables[member.label] for member, _ in judgeable]
-            if len(judged) == len(LABELS) and len({len(table) for table in judged}) == 1:
+            if level == "slice" and len(judged) == len(LABELS) and len({len(table) for table in judged}) == 1:
                 truth, probability = (np.stack([t[c] for t in judged], 1) for c in ("truth", "probability"))
                 loss = metrics.rsna_weighted_log_loss(truth, probability)
                 mlflow.log_metric("test/rsna_weighted_log_loss", loss)
@@ -182,19 +197,41 @@ def _as_registered(uri: str, member: Member) -> Member:
 def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the slices of a store that have its label."""
     truth = store.index[member.label].to_numpy()
-    probability = np.full(len(store), np.nan)
-    for rows in whole_stacks(store.stack, _AT_ONCE):
-        if (truth[rows] >= 0).any():
-            probability[rows] = member.probability(store.images(rows), store.stack[rows])
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
+    return _table(table, truth[rows], _probability(member, store, truth >= 0)[rows], member.threshold)
+
+
+def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
+    """Return the prediction table of a member on the studies of a store that have its label.
+
+    A row a study, `slice_id` being the study's id; its probability is the largest of its slices', its
+    threshold the slices' own, its truth that of `SliceStore.studies`.
+    """
+    studies = store.studies[store.studies[member.label] >= 0].reset_index(drop=True)
+    wanted = store.index["study"].isin(studies["study"]).to_numpy()
+    largest = pd.Series(_probability(member, store, wanted)).groupby(store.index["study"]).max()
+    table = studies[["patient", "study"]].assign(slice_id=studies["study"])
+    probability = np.asarray(largest[studies["study"]], np.float64)
+    return _table(table, studies[member.label].to_numpy(), probability, member.threshold)
+
+
+def _probability(member: Member, store: SliceStore, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return a member's probability of slices, NaN where a stack has none that is wanted."""
+    probability = np.full(len(store), np.nan)
+    for rows in whole_stacks(store.stack, _AT_ONCE):
+        if wanted[rows].any():
+            probability[rows] = member.probability(store.images(rows), store.stack[rows])
+    return probability
+
+
+def _table(
+    table: pd.DataFrame, truth: NDArray[np.int8], probability: NDArray[np.float64], threshold: float
+) -> pd.DataFrame:
+    """Return a prediction table of what was tested."""
     return predictions.validate(
         table.assign(
-            part="test",
-            fold=np.int16(-1),
-            truth=truth[rows],
-            probability=probability[rows],
-            threshold=member.threshold,
+            part="test", fold=np.int16(-1), truth=truth, probability=probability, threshold=threshold
         )
     )
 
@@ -222,14 +259,19 @@ def _record(
     tested = summarize(table, draws, seed)
     inside = tracking.get_run(run_id).metrics if run_id else {}
     outside = final_metrics.with_bounds("test", tested)
-    internal = {name.replace("test", "internal", 1): inside.get(name, np.nan) for name in outside}
+    own_prefix = {"slice": "test", "study": "study"}[tags["level"]]
+    internal = {
+        name.replace("test", "internal", 1): inside.get(name.replace("test", own_prefix, 1), np.nan)
+        for name in outside
+    }
     logged: dict[str, float] = {
-        **final_metrics.counts("test", "slices", tested),
+        **final_metrics.counts("test", _MANY[tags["level"]], tested),
         "threshold": member.threshold,
         **outside,
         **internal,
     }
-    title = f"{families.title(member.family)}: {member.label}, {tags['dataset']}"
+    how = ", by study" if tags["level"] == "study" else ""
+    title = f"{families.title(member.family)}: {member.label}, {tags['dataset']}{how}"
     own = {**tags, "family": member.family, "label": member.label, "version": member.version, "run": run_id}
     experiment = tracking.get_run(parent).experiment
     with (
@@ -249,7 +291,8 @@ def _record(
             "value": logged[f"test/{name}"], "low": logged[f"test/{name}_low"],
             "high": logged[f"test/{name}_high"], "internal": logged[f"internal/{name}"],
             "internal_low": logged[f"internal/{name}_low"], "internal_high": logged[f"internal/{name}_high"],
-            "slices": tested.counts.slices, "positive_patients": tested.counts.positive_patients,
+            "level": tags["level"], "slices": tested.counts.slices,
+            "positive_patients": tested.counts.positive_patients,
         }
         for name in METRICS
     ]  # fmt: skip

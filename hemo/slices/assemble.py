@@ -13,7 +13,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
-from hemo.labels import LABELS, UNLABELLED, LabelTable
+from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED, LabelTable
 from hemo.slices.arrange import (
     GEOMETRY,
     NORMAL,
@@ -27,6 +27,7 @@ from hemo.slices.changes import Present, outdated
 from hemo.slices.labelling import label_rows, labels_of
 from hemo.slices.matching import Records
 from hemo.slices.ordering import IMAGE, content_digest, hashes, order_of
+from hemo.slices.study_labels import AMBIGUOUS, OF_SEVERAL, contradictions
 
 Reasons = list[tuple[str, str]]
 """Excluded files with their reasons."""
@@ -65,6 +66,8 @@ class Assembled:
         What was assumed and what changed, a sentence each, with the number of slices or files it is of.
     thickness
         Median slice thickness in millimetres; NaN where unknown.
+    row_patients
+        Of a table of studies, the patient of each row; "" where no slice answers to it.
     """
 
     index: pd.DataFrame
@@ -75,6 +78,7 @@ class Assembled:
     patients_known: bool
     notes: dict[str, int]
     thickness: float
+    row_patients: NDArray[np.object_]
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,7 @@ def assemble(
     if len(twice := once_more(frame)):
         frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
     several = _several(frame)
+    studies = frame["study"] if answering.best and several else None
     if answering.best and several:
         why = which_answer(frame, answering.thickness)
         stack = frame["stack"].to_numpy()
@@ -231,11 +236,12 @@ def assemble(
     )
     rows, refused = np.full(len(frame), -1, np.int32), dict[int, str]()
     if labels is not None and len(frame):
-        rows, refused = label_rows(frame, paths, current, labels, key)
+        rows, refused, ambiguous = label_rows(frame, paths, current, labels, key, studies)
+        notes[AMBIGUOUS] = ambiguous
     frame["label_row"] = rows
     done = {*GEOMETRY, *further, "thickness"} - {"position", "number", "path"}
     frame = frame.drop(columns=[name for name in frame if name in done])
-    values = labels_of(frame, labels, previous, changes, present, key)
+    values, of_study, several_studies = labels_of(frame, labels, previous, changes, present, key)
     if labels is not None and labels.patients is not None:
         named = frame["patient"].to_numpy(object)
         one_patient_a_study(frame)
@@ -243,24 +249,33 @@ def assemble(
             notes["slices are of studies that the label table gives to several patients: taken as one's"] = (
                 parted
             )
-    notes.update(changes.sentences())
+    notes.update({**changes.sentences(), OF_SEVERAL: several_studies})
+    if of_study is not None:
+        notes.update(contradictions(pd.factorize(frame["study"])[0], values, of_study))
     unmatched: list[str] = []
     if labels is not None:
         lost = np.setdiff1d(np.arange(len(labels.ids)), frame["label_row"].to_numpy())
         unmatched = labels.ids[lost].tolist()
     for number, label in enumerate(LABELS):
         frame[label] = values[:, number].copy()
+    if of_study is not None and (of_study != UNLABELLED).any():
+        for number, name in enumerate(STUDY_LABELS):
+            frame[name] = of_study[:, number].copy()
     matched = int((frame["label_row"] >= 0).sum())
+    row_patients = _row_patients(frame, labels)
     if refused:
         frame, others = _without(frame, np.array(list(refused), np.intp), list(refused.values()))
         reasons += others
+    if labels is not None and labels.of_studies:
+        frame["label_row"] = np.int32(-1)  # one row is for many slices
     frame, doubles = _drop_doubles(frame)
     reasons += doubles
     patients_known = bool(frame["known"].all())
     images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
     order = order_of(frame, images)
     exclusions = pd.concat([excluded, pd.DataFrame(reasons, columns=["file", "reason"])])
-    names = ["slice_id", "patient", "study", "stack", "position", "digest", *LABELS, "shard", "row"]
+    names = ["slice_id", "patient", "study", "stack", "position", "digest", *LABELS]
+    names += [*(name for name in STUDY_LABELS if name in frame), "shard", "row"]
     columns = {}
     for name in names:
         columns[name] = frame.pop(name).take(order).reset_index(drop=True)
@@ -275,9 +290,19 @@ def assemble(
         matched=matched,
         digest=content_digest(index, images, reduction),
         patients_known=patients_known,
-        notes=dict(notes),
+        notes=dict(+notes),
         thickness=thickness,
+        row_patients=row_patients,
     )
+
+
+def _row_patients(frame: pd.DataFrame, labels: LabelTable | None) -> NDArray[np.object_]:
+    """Return the patient of each row of a table of studies, "" where it has no slice."""
+    result = np.full(len(labels.ids) if labels is not None and labels.of_studies else 0, "", object)
+    if len(result):
+        found = frame[frame["label_row"] >= 0]
+        result[found["label_row"].to_numpy()] = found["patient"].to_numpy()
+    return result
 
 
 def _several(frame: pd.DataFrame) -> int:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hemo.labels import LABELS
 from hemo.slices.arrays import matrix
 
 
@@ -101,7 +100,11 @@ def outdated(
 
 
 def inherited(
-    frame: pd.DataFrame, previous: pd.DataFrame, changes: Changes, fresh: NDArray[np.bool_]
+    frame: pd.DataFrame,
+    previous: pd.DataFrame,
+    changes: Changes,
+    fresh: NDArray[np.bool_],
+    labels: Sequence[str],
 ) -> pd.DataFrame:
     """Return, for slices read anew, what the index before said of the slice in their place.
 
@@ -115,6 +118,8 @@ def inherited(
         Counts of renamed files are set right.
     fresh
         Which slices were read now.
+    labels
+        The columns of labels.
 
     Returns
     -------
@@ -122,7 +127,7 @@ def inherited(
         Rows of `frame`'s index, with the labels, `slice_id` and `patient` of before; `own_patient`, what
         the outdated record itself said; and `renamed`, whether the file has another name now.
     """
-    columns = [*LABELS, "slice_id", "patient"]
+    columns = [*labels, "slice_id", "patient"]
     if not changes.outdated or not fresh.any():
         return pd.DataFrame(columns=[*columns, "own_patient", "renamed"])
     lost = pd.concat(changes.outdated).rename(columns={"patient": "own_patient"}).drop(columns="slice_id")

@@ -7,6 +7,7 @@ from typing import Final
 
 _PADDED: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _NUMBERS: Final = re.compile(r"([0-9]+)")
+_GAPS: Final = re.compile(r"[\s_-]+")
 
 
 def readable(name: str) -> str:
@@ -42,6 +43,28 @@ def without_zeros(name: str) -> str:
     'p7/0.png'
     """
     return _PADDED.sub("", name) if "0" in name else name
+
+
+def bare(name: str) -> str:
+    """Return a name without what often differs between a table and folders: gaps, case, zeros, repetition.
+
+    Spaces, hyphens and underscores are left out, zeros before numbers too, and of a name that is there twice
+    one is: CQ500 calls `CQ500-CT-7` in its table what lies in `CQ500CT7 CQ500CT7`.
+
+    Examples
+    --------
+    >>> bare("CQ500-CT-7"), bare("CQ500CT7 CQ500CT7"), bare("7-7")
+    ('cq500ct7', 'cq500ct7', '77')
+    """
+    parts = [part for part in _GAPS.split(without_zeros(normalized(name)).casefold()) if part]
+    half = len(parts) // 2
+    if len(parts) == 2 * half and parts[:half] == parts[half:] and any(map(_has_letter, parts)):
+        parts = parts[:half]
+    return "".join(parts)
+
+
+def _has_letter(text: str) -> bool:
+    return any(letter.isalpha() for letter in text)
 
 
 def plain(name: str) -> str:

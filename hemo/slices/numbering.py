@@ -264,7 +264,8 @@ def _codes(records: Records, lookup: Lookup, zeros: bool) -> NDArray[np.int32]:
     for table in records.read(["volumes"]):
         if len(table):
             names = matrix(table["volumes"])
-            names = names[:, : len(VOLUMES)] if zeros else names[:, len(VOLUMES) :]
+            start = 0 if zeros else len(VOLUMES)
+            names = names[:, start : start + len(VOLUMES)]
             found.append(lookup.find(names).astype(np.int32))
     return np.concatenate(found)
 

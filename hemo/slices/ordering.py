@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
-from hemo.labels import LABELS
+from hemo.labels import LABELS, STUDY_LABELS
 
 Hashes = NDArray[np.uint64]
 """Hashes of images, (slices, 2)."""
@@ -89,6 +89,8 @@ def content_digest(index: pd.DataFrame, images: Hashes, reduction: Reduction) ->
     for start in range(0, len(images), ROWS):
         hasher.update(_texts(images[start : start + ROWS]))
     hasher.update(np.stack([index[label].to_numpy(np.int8) for label in LABELS], axis=1).data)
+    if known := [name for name in STUDY_LABELS if name in index]:
+        hasher.update(np.stack([index[name].to_numpy(np.int8) for name in known], axis=1).data)
     for group in ("patient", "study", "stack"):
         hasher.update(_codes(index[group]).astype("<i4").tobytes())
     return hasher.hexdigest()

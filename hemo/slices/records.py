@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 import pyarrow as pa
 
 from hemo.slices.arrays import array
-from hemo.slices.names import normalized, plain, readable, without_zeros
+from hemo.slices.names import bare, normalized, plain, readable, without_zeros
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
 from hemo.slices.sources import WINDOW_FOLDERS, Source
 
@@ -66,7 +66,11 @@ Their hashes come twice: of the names as they are, then of the names without the
 
 VOLUMES: Final = ("file", "folder", "second folder", "third folder", "fourth folder", "top folder",
                   "PatientID", "StudyInstanceUID", "SeriesInstanceUID")  # fmt: skip
-"""What a table of volumes may call a slice's volume; twice, as `NAMES`. 0 for what there is not."""
+"""What a table of volumes or studies may call a slice's; 0 for what there is not.
+
+Their hashes come three times: of the names as they are, without zeros as those of `NAMES`, and bare (see
+`names.bare`). Records written before tables of studies could be read lack the last.
+"""
 
 DEPTH: Final = 4
 """How many of the folders above a file may be a part of what a table calls it."""
@@ -230,19 +234,27 @@ def _names(source: Source, raw: Identity, one: bool, key: bytes) -> list[int]:
 @lru_cache(maxsize=256)
 def _shared_volumes(
     key: bytes, folder: str, below: str, *identifiers: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the hashes of `VOLUMES` but the file's, as they are and without zeros."""
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return the hashes of `VOLUMES` but the file's: as they are, without zeros, and bare."""
     parts = [part for part in folder.split(os.sep) if part and part not in WINDOW_FOLDERS][::-1]
     parts = [*[*parts, "", "", "", ""][:DEPTH], below.split(os.sep)[0], *identifiers]
     own, without = zip(*(_twice(key, part) for part in parts), strict=True)
-    return own, without
+    return own, without, tuple(_bare(key, part) for part in parts)
+
+
+def _bare(key: bytes, name: str) -> int:
+    """Return the hash of a name without what often differs; 0 of no name."""
+    shortest = bare(name)
+    return keyed_hash(key, shortest) if shortest else 0
 
 
 def _volumes(source: Source, raw: Identity, key: bytes) -> list[int]:
-    """Return the hashes of `VOLUMES`, as they are and without zeros."""
-    own, without = _shared_volumes(key, source.folder, source.below, raw.patient, raw.study, raw.series)
+    """Return the hashes of `VOLUMES`: as they are, without zeros, and bare."""
+    folders = _shared_volumes(key, source.folder, source.below, raw.patient, raw.study, raw.series)
+    own, without, shortest = folders
     file = _shared(key, source.slice_name)
-    return [file[0], *own, file[1], *without]
+    alone = _bare(key, source.slice_name) if source.volume else 0  # other files are slices, not studies
+    return [file[0], *own, file[1], *without, alone, *shortest]
 
 
 @lru_cache(maxsize=64)

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
-from hemo.labels import LABELS, UNLABELLED
+from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
 from hemo.slices.context import neighbour_rows
+from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
+from hemo.slices.study_labels import studies_of
 
 SCHEMA: Final = 2
 """Version of the store's layout. 1 knew no stacks: its slices may be interleaved, so it is refused."""
@@ -93,6 +95,8 @@ class SliceStore:
         Columns: `slice_id`, `patient` and `study` (pseudonyms), `stack` (a number, rising), `position` (mm
         along the normal or slice number), `digest` (of the source's bytes), the labels (int8: 0, 1, or -1
         unlabelled), `shard` and `row`. A label that is younger than the store is unlabelled throughout.
+        Where a table of studies was given, `study_any` and so on before `shard`: what it says of the slice's
+        study (see `studies`).
         """
         index = pd.read_parquet(self.folder / "index.parquet")
         for label in LABELS:
@@ -102,9 +106,31 @@ class SliceStore:
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one column of the index, without reading the others."""
-        if name in LABELS and name not in pq.read_schema(self.folder / "index.parquet").names:
+        if (
+            name in (*LABELS, *STUDY_LABELS)
+            and name not in pq.read_schema(self.folder / "index.parquet").names
+        ):
             return np.full(len(self), UNLABELLED, np.int8)
         return pq.read_table(self.folder / "index.parquet", columns=[name])[name].to_numpy()
+
+    @cached_property
+    def studies(self) -> pd.DataFrame:
+        """A row a study in the order of the index: `study`, `patient`, and each label, int8.
+
+        A label is what a table of studies says; where none says anything, 1 if a slice has it, 0 if all
+        slices are known to lack it, else -1 (unknown). Stores made before such tables could be read answer
+        by their slices.
+        """
+        return studies_of(self.index)
+
+    @cached_property
+    def agreement(self) -> pd.DataFrame | None:
+        """How far the readers of the store's studies agree, None where no table had several readers.
+
+        See `hemo.evaluation.agreement.agreement`; `facts["readers"]` has the rule by which they came to one
+        truth.
+        """
+        return agreement_table(self.facts)
 
     @cached_property
     def exclusions(self) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hemo.slices.ordering import ROWS
+from hemo.slices.reads import agreement_table
 from hemo.slices.shards import durable, sync_folder
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_index(folder: Path, index: pd.DataFrame) -> None:
 
 
 def write_assembled(folder: Path, assembled: "Assembled", facts: dict[str, Any]) -> None:
-    """Write index, exclusions and, last, `store.json`, which makes the store count as finished."""
+    """Write index, exclusions, agreement and, last, `store.json`, which makes the store count as finished."""
     write_index(folder, assembled.index)
     replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
     unmatched = folder / "unmatched.csv"
@@ -48,4 +49,6 @@ def write_assembled(folder: Path, assembled: "Assembled", facts: dict[str, Any])
         replace_text(unmatched, pd.Series(assembled.unmatched, name="label_row").to_csv(index=False))
     else:
         unmatched.unlink(missing_ok=True)
+    if (agreed := agreement_table(facts)) is not None:
+        replace_text(folder / "agreement.csv", agreed.to_csv(index=False))
     replace_text(folder / "store.json", json.dumps(facts, indent=2) + "\n")

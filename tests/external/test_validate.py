@@ -13,6 +13,7 @@ from hemo.registry.names import PANEL_URI
 from hemo.slices.preprocess import preprocess
 from tests.helpers.present import present
 from tests.helpers.registry_world import REDUCTION
+from tests.helpers.scans import make_dicom
 
 
 @pytest.fixture
@@ -124,3 +125,86 @@ def test_the_command_prints_outside_beside_inside(promoted, data):
     assert found.exit_code == 0
     assert "outside" in found.output
     assert "inside" in found.output
+
+
+@pytest.fixture
+def reads(tmp_path):
+    """Studies of CQ500's shape, a folder each, read by three of whom one misses a hemorrhage."""
+    images = tmp_path / "cq500"
+    rng = np.random.default_rng(0)
+    rows = ["name,Category,R1:ICH,R1:EDH,R2:ICH,R2:EDH,R3:ICH,R3:EDH"]
+    for patient in range(8):
+        folder = images / f"CQ500CT{patient} CQ500CT{patient}" / "Unknown Study" / "CT 5mm"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            pixels = rng.integers(40, 90, (32, 32), np.uint8)
+            pixels[4:12, 4:12] += np.uint8(100 * (patient % 2 == 0 and number == 1))
+            write_dicom(folder / f"CT{number:06d}.dcm", pixels, patient, number)
+        one, two, three = (int(patient % 2 == 0 and patient != miss) for miss in (0, -1, -1))
+        rows.append(f"CQ500-CT-{patient},B1,{one},{one},{two},{two},{three},{three}")
+    (tmp_path / "reads.csv").write_text("\n".join(rows))
+    return images, tmp_path / "reads.csv"
+
+
+def write_dicom(path, pixels, patient, number):
+    """Write a picture as a slice whose brain window shows it."""
+    hu = (pixels.astype(np.int16) - 128) * 80 // 255 + 40
+    hu = np.kron(hu, np.ones((4, 4), np.int16))
+    hu[:4] = -1000
+    data = make_dicom(
+        hu, PatientID=f"P{patient}", StudyInstanceUID=f"1.2.{patient}", SeriesInstanceUID=f"1.2.{patient}.1",
+        SOPInstanceUID=f"1.2.{patient}.1.{number}", ImagePositionPatient=[0, 0, 5 * number],
+        ImageOrientationPatient=[1, 0, 0, 0, 1, 0], InstanceNumber=number + 1,
+    )  # fmt: skip
+    path.write_bytes(data)
+
+
+def test_studies_are_judged_where_the_table_has_a_row_a_study(promoted, reads):
+    found = validate.evaluate(PANEL_URI, *reads, draws=100)
+    assert set(found.metrics["level"]) == {"study"}
+    assert set(found.metrics["slices"]) == {8}
+    assert set(found.metrics["positive_patients"]) == {4}
+    (run,) = tracking.client().search_runs(
+        [tracking.find_experiment(validate.EXPERIMENT)], "tags.label = 'any'"
+    )
+    assert run.data.tags["level"] == "study"
+    assert run.data.metrics["test/studies"] == 8
+    table = tracking.load_predictions(run.info.run_id)
+    assert table["study"].is_unique
+    assert table["truth"].sum() == 4
+    assert "test/rsna_weighted_log_loss" not in tracking.get_run(found.run_id).metrics
+
+
+def test_a_study_s_probability_is_the_largest_of_its_slices(promoted, reads, tmp_path):
+    (member, _), *_ = validate.load_members("models:/hemo-any/1")
+    store = preprocess(reads[0], reads[1], tmp_path / "own", member.reduction).store
+    slices = member.probability(store.images(), store.stack)
+    table = validate.predict_studies(member, store)
+    for row in table.itertuples():
+        own = slices[(store.index["study"] == row.study).to_numpy()]
+        assert row.probability == pytest.approx(own.max())
+    assert (table["threshold"] == member.threshold).all()
+
+
+def test_the_readers_agreement_is_on_the_page_and_beside_it(promoted, reads):
+    found = validate.evaluate("models:/hemo-any/1", *reads, draws=100)
+    page = mlflow.artifacts.load_text(f"runs:/{found.run_id}/report/external.html")
+    assert "what more than half of its readers say" in page
+    assert "Fleiss" in page
+    assert "sensitivity against the majority of the others" in page
+    assert "Judged by study" in page
+    agreed = mlflow.artifacts.load_text(f"runs:/{found.run_id}/tables/agreement.csv")
+    assert agreed.startswith("label,measure,readers,value,low,high,studies,patients")
+
+
+def test_the_command_evaluates_a_table_of_reads(promoted, reads):
+    words = [PANEL_URI, "--images", str(reads[0]), "--labels", str(reads[1]), "--draws", "100"]
+    found = CliRunner().invoke(evaluate, words, catch_exceptions=False)
+    assert found.exit_code == 0
+    assert "outside" in found.output
+
+
+def test_a_table_of_studies_without_a_negative_one_is_refused(promoted, reads):
+    reads[1].write_text("patient,any\nP0,1\nP2,1")
+    with pytest.raises(HemoError, match="no negative studies of any"):
+        validate.evaluate("models:/hemo-any/1", *reads)

@@ -10,7 +10,7 @@ import pytest
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.slices.label_tables import forms, read_labels, recognize
-from hemo.slices.label_tables.columns import columns_of, find, label_columns, of_scans, spelled, twice
+from hemo.slices.label_tables.columns import columns_of, find, label_columns, spelled, twice
 from hemo.slices.label_tables.values import binary
 
 MANY = ",".join(f"c{number}" for number in range(12))
@@ -30,14 +30,9 @@ def read(folder, text, word=None):
     ("text", "word", "fault"),
     [
         (
-            f"study,any,{MANY}\na,1" + ",x" * 12, None,
-            "a row a scan, with columns study, any, c0, c1, c2, c3, c4, c5: labels are needed a slice; give "
-            "a table with a column image, or with columns volume and slice_number",
-        ),
-        (
             OTHERS, None,
             "unknown form, with columns c0, c1, c2, c3, c4, c5, c6, c7: use ID,Label (RSNA) or a column "
-            f"image and columns {NAMES}; say which with --labels-format",
+            f"image (or study) and columns {NAMES}; say which with --labels-format",
         ),
         ("image,any\n", None, "no rows: give a label table that has some"),
         (
@@ -158,7 +153,7 @@ def test_a_missing_table_and_a_form_that_there_is_not_are_refused_word_for_word(
     assert str(caught.value) == f"{tmp_path / 'absent.csv'}: {words}"
     with pytest.raises(HemoError) as caught:
         read(tmp_path, "image,any\na,1", "other")
-    assert str(caught.value) == "other: unknown form of label table: use rsna, ct-ich, volume, wide"
+    assert str(caught.value) == "other: unknown form of label table: use rsna, ct-ich, volume, study, wide"
 
 
 def test_a_table_that_may_not_be_read_is_refused_with_the_system_s_word(tmp_path, monkeypatch):
@@ -307,6 +302,7 @@ def test_help_shows_each_form_with_its_header_and_a_row():
         "  rsna     ID,Label                       ID_0123_epidural,1",
         "  ct-ich   PatientNumber,SliceNumber,...  49,1,0,...",
         "  volume   volume,slice_number,any,...    patient-3.nii.gz,12,0,...",
+        "  study    study,any,epidural,...         patient-3,1,0,...",
         "  wide     image,any,epidural,...         scan-17.png,1,1,...",
     ]
 
@@ -323,7 +319,7 @@ def test_help_shows_each_form_with_its_header_and_a_row():
         ("patient,slicenumber,image,any", "wide"),
         ("volume,instance_number,sopinstanceuid,any", "wide"),
         ("volume,instance_number", None),
-        ("volume,any", None),
+        ("volume,any", "study"),
         ("slice,any", "wide"),
         ("slicenumber,any", None),
         ("image,volume", None),
@@ -358,17 +354,6 @@ def test_of_several_names_the_first_that_there_is_is_found():
 )  # fmt: skip
 def test_a_column_is_there_twice_where_two_mean_the_same(header, both):
     assert twice(header) == both
-
-
-@pytest.mark.parametrize(
-    ("header", "scans"),
-    [
-        ("name,R1:ICH", True), ("name,r12:ich", True), ("name,r:ich,R1:", False), ("study,any", True),
-        ("patient,epidural", True), ("study,x", False), ("x,any", False),
-    ],
-)  # fmt: skip
-def test_a_table_of_scans_names_readers_or_studies_and_labels(header, scans):
-    assert of_scans(header.split(",")) is scans
 
 
 def test_numbers_of_rsna_s_second_column_are_read_as_numbers(tmp_path):

@@ -13,6 +13,7 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS, LabelTable
 from hemo.slices.label_tables.columns import (
     IMAGE_COLUMNS,
+    LOOSE,
     NUMBER_COLUMNS,
     PATIENT_COLUMNS,
     VOLUME_COLUMNS,
@@ -20,7 +21,8 @@ from hemo.slices.label_tables.columns import (
     columns_of,
     find,
     label_columns,
-    of_scans,
+    reader_columns,
+    study_column,
 )
 
 if TYPE_CHECKING:
@@ -90,12 +92,26 @@ def _read_wide(path: Path, table: "pa.Table") -> LabelTable:
     return readers.read_wide(path, table)
 
 
+def _is_study(columns: Columns) -> bool:
+    readers = reader_columns(columns)
+    images = [name for name in IMAGE_COLUMNS if not (readers and name in LOOSE)]
+    sliced = find(columns, (*NUMBER_COLUMNS, *images))
+    return bool(label_columns(columns) or readers) and study_column(columns) is not None and sliced is None
+
+
+def _read_studies(path: Path, table: "pa.Table") -> LabelTable:
+    from hemo.slices.label_tables import studies
+
+    return studies.read_studies(path, table)
+
+
 FORMATS: Final[tuple[LabelFormat, ...]] = (
     LabelFormat("rsna", "ID,Label", "ID_0123_epidural,1", _is_rsna, _read_rsna),
     LabelFormat("ct-ich", "PatientNumber,SliceNumber,...", "49,1,0,...", _is_ct_ich, _read_volume),
     LabelFormat(
         "volume", "volume,slice_number,any,...", "patient-3.nii.gz,12,0,...", _is_volume, _read_volume
     ),
+    LabelFormat("study", "study,any,epidural,...", "patient-3,1,0,...", _is_study, _read_studies),
     LabelFormat("wide", "image,any,epidural,...", "scan-17.png,1,1,...", _is_wide, _read_wide),
 )
 """The forms of label tables, in the order in which a header is compared with them."""
@@ -123,7 +139,8 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
 
     Separated by commas, semicolons or tabs, in UTF-8, UTF-16 or Windows' Western European, with any line
     ends. `any` is filled in from its subtypes where the table leaves it out, and checked against them where
-    not.
+    not. Where several readers have columns of their own, a study has what more than half of them say (see
+    `hemo.evaluation.agreement.majority`).
 
     Parameters
     ----------
@@ -147,15 +164,10 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
     table = read_table(path)
     header = ", ".join(table.column_names[:8])
     word = labels_format or recognize(table.column_names)
-    if word is None and of_scans(table.column_names):
-        raise HemoError(
-            f"{path}: a row a scan, with columns {header}: labels are needed a slice; give a table with a "
-            "column image, or with columns volume and slice_number"
-        )
     if word is None:
         raise HemoError(
             f"{path}: unknown form, with columns {header}: use {FORMATS[0].header} (RSNA) or a column image "
-            f"and columns {', '.join(LABELS)}; say which with --labels-format"
+            f"(or study) and columns {', '.join(LABELS)}; say which with --labels-format"
         )
     chosen = next((one for one in FORMATS if one.name == word), None)
     if chosen is None:
@@ -163,4 +175,6 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
     result = chosen.read(path, table)
     if len(result.ids) == 0:
         raise HemoError(f"{path}: no rows: give a label table that has some")
-    return replace(with_any(path, result), format=chosen.name)
+    # Readers may agree on blood, and not on its type: what they come to is checked where it is made.
+    checked = with_any(path, result) if result.reads is None else result
+    return replace(checked, format=chosen.name)

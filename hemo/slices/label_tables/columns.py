@@ -31,8 +31,29 @@ ANY: Final = (
 )  # fmt: skip
 """What tables call the label `any`."""
 
-_READER: Final = re.compile(r"r[0-9]+:.")
-"""How CQ500's reads name a reader's column."""
+SHORT: Final = {
+    "epidural": ("edh",),
+    "intraparenchymal": ("iph",),
+    "intraventricular": ("ivh",),
+    "subarachnoid": ("sah",),
+    "subdural": ("sdh",),
+}
+"""What readers' tables, such as CQ500's, call subtypes."""
+
+WORDS: Final = {label: ANY if label == "any" else (label, *SHORT.get(label, ())) for label in LABELS}
+"""All that tables call a label."""
+
+_LABEL_OF: Final = {word: label for label, words in WORDS.items() for word in words}
+
+LOOSE: Final = ("name", "id", "uid")
+"""Columns that name a slice where nothing else does, or a study where readers have columns of their own."""
+
+_READER: Final = re.compile(
+    r"\s*(?P<reader>[^:]*[^:\s])\s*:\s*(?P<word>[^:]+)|"
+    r"\s*(?P<numbered>(?:r|reader|rater|radiologist)[\s_-]?[0-9]+)[\s_.-]+(?P<numbered_word>.+)",
+    re.IGNORECASE,
+)
+"""How tables name the column of a reader and a label: `R1:ICH` (CQ500), `reader 2_epidural`."""
 
 
 def spelled(name: str) -> str:
@@ -59,26 +80,50 @@ def find(columns: Columns, names: Sequence[str]) -> str | None:
 
 def label_columns(columns: Columns) -> dict[str, str]:
     """Return the columns of labels that a table has, by label."""
-    called = {label: ANY if label == "any" else (label,) for label in LABELS}
-    found = {label: find(columns, names) for label, names in called.items()}
+    found = {label: find(columns, names) for label, names in WORDS.items()}
     return {label: name for label, name in found.items() if name is not None}
+
+
+def of_reader(name: str) -> tuple[str, str] | None:
+    """Return the reader and the label that a column is of, None where it is none of a reader.
+
+    Examples
+    --------
+    >>> of_reader("R1:ICH"), of_reader("Reader 2 epidural"), of_reader("R1:Fracture")
+    (('R1', 'any'), ('Reader 2', 'epidural'), None)
+    """
+    found = _READER.fullmatch(name)
+    if found is None:
+        return None
+    label = _LABEL_OF.get(spelled(found["word"] or found["numbered_word"]))
+    return None if label is None else (found["reader"] or found["numbered"], label)
+
+
+def reader_columns(columns: Columns) -> dict[str, dict[str, str]]:
+    """Return the columns of readers that a table has, by label and reader."""
+    called: dict[str, str] = {}
+    result: dict[str, dict[str, str]] = {label: {} for label in LABELS}
+    for name in columns.values():
+        if (found := of_reader(name)) is not None:
+            reader = called.setdefault(spelled(found[0]), found[0])
+            result[found[1]][reader] = name
+    return {label: readers for label, readers in result.items() if readers}
+
+
+def study_column(columns: Columns) -> str | None:
+    """Return the column that names the study (or patient, or series) that a row is of, if there is one."""
+    names = VOLUME_COLUMNS + PATIENT_COLUMNS
+    return find(columns, names + LOOSE if reader_columns(columns) else names)
 
 
 def twice(header: Sequence[str]) -> tuple[str, str] | None:
     """Return two columns that are the same one in different spellings, if there are."""
     seen: dict[str, str] = {}
     for name in header:
-        key = spelled(name)
-        key = "any" if key in ANY else key
+        reader = of_reader(name)
+        key = f"{spelled(reader[0])}:{reader[1]}" if reader else spelled(name)
+        key = _LABEL_OF.get(key, key)
         if key and key in seen:
             return seen[key], name
         seen[key] = name
     return None
-
-
-def of_scans(header: Sequence[str]) -> bool:
-    """Tell whether a table has a row a scan, such as CQ500's reads: labels, but no slices."""
-    columns = columns_of(header)
-    if any(_READER.match(name) for name in columns):
-        return True
-    return bool(label_columns(columns)) and find(columns, VOLUME_COLUMNS + PATIENT_COLUMNS) is not None

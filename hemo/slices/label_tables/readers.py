@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.labels import LABELS, UNLABELLED, LabelTable
@@ -70,7 +71,7 @@ def read_wide(path: Path, table: pa.Table) -> LabelTable:
     if folder is not None and len(set(ids)) < len(ids):
         # Images of the same name in the folders of several volumes.
         ids = _within(texts(path, table, folder), ids)
-    return _rows(path, table, ids, _patients(path, table, patient))
+    return _rows(path, table, ids, patients_of(path, table, patient))
 
 
 def read_volume(path: Path, table: pa.Table) -> LabelTable:
@@ -87,9 +88,9 @@ def read_volume(path: Path, table: pa.Table) -> LabelTable:
     written = [_without_fraction(text) for text in texts(path, table, number)]
     if not all(text.isascii() and text.isdecimal() for text in written):
         # What is called a slice's number is the name of its image, in the volume's folder.
-        return _rows(path, table, _within(volumes, written), _patients(path, table, patient))
+        return _rows(path, table, _within(volumes, written), patients_of(path, table, patient))
     ids = _within(volumes, [str(int(text)) for text in written])
-    result = _rows(path, table, ids, _patients(path, table, patient))
+    result = _rows(path, table, ids, patients_of(path, table, patient))
     split = [name.rpartition("/") for name in result.ids]
     return replace(
         result,
@@ -118,37 +119,69 @@ def _column(path: Path, table: pa.Table, name: str) -> pa.ChunkedArray:
     return table.column(columns[name])
 
 
-def _patients(path: Path, table: pa.Table, column: str | None) -> list[str] | None:
+def patients_of(path: Path, table: pa.Table, column: str | None) -> list[str] | None:
+    """Return the patient of each row in one spelling, None where the table has no column of them."""
     return None if column is None else [plain(name) for name in texts(path, table, column)]
 
 
 def _rows(path: Path, table: pa.Table, ids: Sequence[str], patients: list[str] | None) -> LabelTable:
     """Return the table of a row a slice whose ids are known."""
     columns = columns_of(table.column_names)
-    _check_no_other_spelling(path, columns)
+    check_no_other_spelling(path, columns)
     present = label_columns(columns)
     if not present:
         raise HemoError(
             f"{path}: none of the labels {', '.join(LABELS)} among its columns "
             f"{', '.join(table.column_names[:10])}: rename the columns"
         )
-    given = np.full((len(ids), len(LABELS)), UNLABELLED, np.int8)
-    for label, name in present.items():
-        given[:, LABELS.index(label)] = binary(path, table.column(name), name)
-    codes, unique = pd.factorize(np.asarray(ids, object))
-    cells = (codes[:, None].astype(np.int64) * len(LABELS) + np.arange(len(LABELS))).ravel()
-    values, repeated = merged(
-        path, cells, given.ravel(), len(unique) * len(LABELS), lambda cell: ids[cell // len(LABELS)]
-    )
+    unique, codes, values, repeated = by_id(path, table, ids, [present.get(label) for label in LABELS])
     return LabelTable(
         ids=unique,
-        values=values.reshape(-1, len(LABELS)),
-        patients=None if patients is None else _one_patient(path, codes, unique, patients),
-        duplicates=repeated // len(LABELS),
+        values=values,
+        patients=None if patients is None else one_patient(path, codes, unique, patients),
+        duplicates=repeated,
     )
 
 
-def _one_patient(path: Path, codes: np.ndarray, ids: np.ndarray, patients: Sequence[str]) -> "np.ndarray":
+def by_id(
+    path: Path, table: pa.Table, ids: Sequence[str], columns: Sequence[str | None]
+) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int8], int]:
+    """Return some columns' values with one row for each id; refuse rows in conflict.
+
+    Parameters
+    ----------
+    path, table
+        The label table.
+    ids
+        What each of its rows is of.
+    columns
+        Names of its columns; None for one that is not there.
+
+    Returns
+    -------
+    unique, codes
+        The different ids, and which of them each row has.
+    values
+        int8 (ids, columns): 0, 1 or -1.
+    repeated
+        How many rows were dropped since they said the same again.
+    """
+    given = np.full((len(ids), len(columns)), UNLABELLED, np.int8)
+    for place, name in enumerate(columns):
+        if name is not None:
+            given[:, place] = binary(path, table.column(name), name)
+    codes, unique = pd.factorize(np.asarray(ids, object))
+    width = len(columns)
+    cells = (codes[:, None].astype(np.int64) * width + np.arange(width)).ravel()
+    values, repeated = merged(
+        path, cells, given.ravel(), len(unique) * width, lambda cell: ids[cell // width]
+    )
+    return unique, codes, values.reshape(-1, width), repeated // width
+
+
+def one_patient(
+    path: Path, codes: NDArray[np.int64], ids: NDArray[np.object_], patients: Sequence[str]
+) -> NDArray[np.object_]:
     """Return the patient of each slice; refuse a slice of two."""
     every = np.asarray(patients, object)
     result = every[np.unique(codes, return_index=True)[1]]
@@ -161,7 +194,7 @@ def _one_patient(path: Path, codes: np.ndarray, ids: np.ndarray, patients: Seque
     return result
 
 
-def _check_no_other_spelling(path: Path, columns: Columns) -> None:
+def check_no_other_spelling(path: Path, columns: Columns) -> None:
     """Refuse a column that looks like a label's, but is called otherwise: its labels would be lost unseen.
 
     A table may leave a label out; 0.8 is a letter or two wrong in a label's name.

@@ -79,8 +79,9 @@ def with_any(path: Path, table: LabelTable) -> LabelTable:
     wrong = ((given == 0) & some) | ((given == 1) & none)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
+        rows = "studies" if table.of_studies else "slices"
         raise HemoError(
-            f"{path}: any contradicts its subtypes for {int(wrong.sum())} slices, the first "
+            f"{path}: any contradicts its subtypes for {int(wrong.sum())} {rows}, the first "
             f"{table.ids[row]}: any is 1 exactly where one of them is"
         )
     derived = np.where(some, 1, np.where(none, 0, UNLABELLED))
