@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from hemo.errors import HemoError
@@ -47,22 +46,6 @@ class StudyDecided:
         return {"score": self.score.to_json(), "threshold": self.threshold}
 
 
-def truth_of(slices: pd.DataFrame) -> pd.Series:
-    """Return the truth of each study that follows from its slices, by study: 1, 0, or -1 where unknown.
-
-    Positive where any slice is, negative where all are; where some are unknown and none is positive, unknown.
-
-    Examples
-    --------
-    >>> slices = pd.DataFrame({"study": ["s", "s", "t", "t"], "truth": [-1, 1, 0, -1]})
-    >>> truth_of(slices).to_dict()
-    {'s': 1, 't': -1}
-    """
-    studies = slices.groupby("study", sort=False)["truth"]
-    highest, lowest = studies.max(), studies.min()
-    return highest.where((highest == 1) | (lowest == 0), -1).astype(np.int8)
-
-
 def decide(
     slices: pd.DataFrame,
     truth: pd.Series,
@@ -79,7 +62,8 @@ def decide(
         Predictions of all slices of studies, those of unknown truth too: `slice_id`, `study`, `patient`,
         `part`, `fold` and `probability`; the slices of a study in the order of their positions.
     truth
-        Of each study, by study: 0, 1, or -1; studies of unknown truth are left out.
+        Of each study, by study (see `hemo.slices.store.SliceStore.studies`): 0, 1, or -1; studies of unknown
+        truth are left out.
     protocol
         `cv`: for each of `GROUPS` groups of patients all is fitted on the others. `holdout`: on the
         validation studies.

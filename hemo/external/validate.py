@@ -199,30 +199,34 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     truth = store.index[member.label].to_numpy()
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    return _table(table, truth[rows], _probability(member, store, truth >= 0)[rows], member.threshold)
+    probability = member.calibrated(_raw(member, store, truth >= 0)[rows])
+    return _table(table, truth[rows], probability, member.threshold)
 
 
 def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
     """Return the prediction table of a member on the studies of a store that have its label.
 
-    A row a study, `slice_id` being the study's id; its probability is the largest of its slices', its
-    threshold the slices' own, its truth that of `SliceStore.studies`.
+    A row a study, called by the first of its slices' ids, with the member's score and operating point for
+    studies; its truth is that of `SliceStore.studies`.
     """
-    studies = store.studies[store.studies[member.label] >= 0].reset_index(drop=True)
-    wanted = store.index["study"].isin(studies["study"]).to_numpy()
-    largest = pd.Series(_probability(member, store, wanted)).groupby(store.index["study"]).max()
-    table = studies[["patient", "study"]].assign(slice_id=studies["study"])
-    probability = np.asarray(largest[studies["study"]], np.float64)
-    return _table(table, studies[member.label].to_numpy(), probability, member.threshold)
+    truth = store.studies.set_index("study")[member.label]
+    wanted = store.index["study"].map(truth).to_numpy() >= 0
+    slices = store.index[wanted]
+    probability = member.study_probability(_raw(member, store, wanted)[wanted], slices["study"].to_numpy())
+    table = slices.groupby("study", sort=False).agg(
+        slice_id=("slice_id", "min"), patient=("patient", "first")
+    )
+    known = truth.loc[table.index].to_numpy(np.int8)
+    return _table(table.reset_index(), known, probability, member.study_threshold)
 
 
-def _probability(member: Member, store: SliceStore, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a member's probability of slices, NaN where a stack has none that is wanted."""
-    probability = np.full(len(store), np.nan)
+def _raw(member: Member, store: SliceStore, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what a member gives for slices before calibration, NaN where a stack has none that is wanted."""
+    raw = np.full(len(store), np.nan)
     for rows in whole_stacks(store.stack, _AT_ONCE):
         if wanted[rows].any():
-            probability[rows] = member.probability(store.images(rows), store.stack[rows])
-    return probability
+            raw[rows] = member.raw(store.images(rows), store.stack[rows])
+    return raw
 
 
 def _table(

@@ -161,7 +161,7 @@ def conclude(
     decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
     studies = None
     if plan.protocol.by_patient and predicted["study"].nunique() < len(predicted):
-        truth = study_decisions.truth_of(predicted)
+        truth = training.store.studies.set_index("study")[training.label]
         studies = study_decisions.decide(
             predicted, truth, plan.protocol, plan.study_rule, decided.threshold, plan.calibration
         )
