@@ -33,6 +33,7 @@ FAMILIES: Final = {
     "finetune": SKY,
     "linear_svc": VERMILION,
     "logreg": YELLOW,
+    "mil": "#888888",
     "multilabel": INK,
     "sequence": BROWN,
     "sgd": NAVY,
