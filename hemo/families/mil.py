@@ -383,5 +383,5 @@ FAMILY = Family(
     together=True,
     tensorflow=True,
     study=True,
-    tiny={"epochs": 30, "learning_rate": 0.01, "dropout": 0.0},
+    tiny={"epochs": 30, "learning_rate": 0.005, "dropout": 0.3},
 )
