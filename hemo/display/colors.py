@@ -23,8 +23,8 @@ BROWN: Final = "#873C2D"
 NAVY: Final = "#1E3C87"
 CYAN: Final = "#4BF0FF"
 VIOLET: Final = "#9600FF"
-"""With BROWN, NAVY and CYAN the four that keep farthest from each other and from `PALETTE`, as people with normal
-vision and dichromats see them (see `tests/display/test_colors.py`)."""
+"""With BROWN, NAVY and CYAN the four that keep farthest from each other and from `PALETTE`, as people with
+normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
 
 FAMILIES: Final = {
     "ann": BLUE,

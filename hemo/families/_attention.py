@@ -54,9 +54,9 @@ class Bags:
 def slice_network(k: int, labels: int, hidden: int, dropout: float) -> "keras.Model":
     """Return the network of single slices, untrained.
 
-    It takes in standardised features (studies, slices, k), and gives each slice's logits and its scores, whose
-    softmax over a study is the attention, both (studies, slices, labels). No slice sees another in it. The
-    last four weights are kernel and bias of logits, then of scores.
+    It takes in standardised features (studies, slices, k), and gives each slice's logits and its scores,
+    whose softmax over a study is the attention, both (studies, slices, labels). No slice sees another in it.
+    The last four weights are kernel and bias of logits, then of scores.
     """
     import keras
     from keras import layers
@@ -127,8 +127,9 @@ def study_truth(slices: NDArray[np.int8], study: NDArray[np.intp]) -> NDArray[np
 
     Examples
     --------
-    >>> study_truth(np.array([[0], [1], [-1], [0], [-1]], np.int8), np.array([0, 0, 0, 1, 2])).ravel().tolist()
-    [1, 0, -1]
+    >>> slices = np.array([[0], [1], [-1], [0], [-1]], np.int8)
+    >>> study_truth(slices, np.array([0, 0, 0, 1, 2])).tolist()
+    [[1], [0], [-1]]
     """
     result = np.full((study.max(initial=-1) + 1, slices.shape[1]), -1, np.int8)
     np.maximum.at(result, study, slices)

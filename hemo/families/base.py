@@ -31,8 +31,8 @@ class Classifier(Protocol):
     """A binary classifier of slices, in the style of scikit-learn; scaling and flattening are inside.
 
     Where its family asks for them, `fit` and `predict_proba` take `study`, and `fit` takes `labels`, by name
-    (see `Family.study`, `Family.labels`); None: slices stand alone, their other labels are not known. A neural
-    family that asks for `study` takes that of the slices of `validation` as `validation_study`.
+    (see `Family.study`, `Family.labels`); None: slices stand alone, their other labels are not known. A
+    neural family that asks for `study` takes that of the slices of `validation` as `validation_study`.
 
     Attributes
     ----------

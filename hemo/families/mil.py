@@ -1,4 +1,4 @@
-"""Attention over a study's slices: all labels by one small network, from the labels of studies, slices or both.
+"""Attention over a study's slices: one small network for all labels, from labels of studies, slices or both.
 
 It works on features of slices that are computed once; see `hemo.families._attention` for the model.
 """
@@ -14,7 +14,14 @@ from hemo.errors import HemoError
 from hemo.families import _attention, _study
 from hemo.families._attention import Bags
 from hemo.families._backbones import ARCHITECTURES, Backbone, backbone, load_backbone, save_backbone
-from hemo.families._checks import check_choices, check_counts, check_images, check_positive, check_truth, check_truths
+from hemo.families._checks import (
+    check_choices,
+    check_counts,
+    check_images,
+    check_positive,
+    check_truth,
+    check_truths,
+)
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes, standardisation
 from hemo.families._occlusion import occlusion_map
@@ -71,7 +78,7 @@ class Mil:
     backbone_: Backbone | None = None
 
     _on_disk = False
-    """Whether frozen features are kept in files, as `transfer` does: where it was fitted, not where loaded."""
+    """Whether frozen features are kept in files, as by `transfer`: where it was fitted, not where loaded."""
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
@@ -256,7 +263,7 @@ class Mil:
     def _judged(
         self, images: Images, study: Studies | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
-        """Return logits and attention of slices for the first label, and their studies as 0, 1, ..., (n,) each."""
+        """Return logits and attention of slices for the first label, and their studies from 0, (n,) each."""
         check_images(images, self.image_shape_)
         numbers = _study.numbers(study, len(images))
         rows = np.unique(numbers, return_inverse=True)[1]
@@ -334,8 +341,7 @@ def _merged(from_slices: NDArray[np.int8], given: LabelTable, names: Studies) ->
 def _told(logs: Mapping[str, float], how: str) -> dict[str, float]:
     """Return an epoch's metrics with the accuracy of what is learned from as `accuracy`."""
     own = "slices" if how == "slices" else "studies"
-    told = {name.replace(f"{own}_accuracy", "accuracy"): float(value) for name, value in logs.items()}
-    return told
+    return {name.replace(f"{own}_accuracy", "accuracy"): float(value) for name, value in logs.items()}
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

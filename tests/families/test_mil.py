@@ -1,4 +1,4 @@
-"""Attention over a study's slices: what it promises of studies, and what it learns from their labels alone."""
+"""Attention over a study's slices: what it promises of studies, and what their labels alone teach it."""
 
 from pathlib import Path
 from typing import Any
@@ -227,9 +227,9 @@ def test_impossible_parameters_are_refused(params: dict[str, Any], fault: str) -
 def test_frozen_features_are_learned_from_and_saved_with_their_network(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = np.arange(24) % 2
-    images = rng.normal(90, 20, (24, 24, 24, 1))
-    images[truth == 1, 6:14, 6:14] += 70
-    images = images.clip(0, 255).astype(np.uint8)
+    gray = rng.normal(90, 20, (24, 24, 24, 1))
+    gray[truth == 1, 6:14, 6:14] += 70
+    images = gray.clip(0, 255).astype(np.uint8)
     words = {"features": "frozen", "weights": "none", "size": 32, "epochs": 20, "learning_rate": 0.005}
     classifier: Any = families.build("mil", words).fit(images, truth)
     families.save(classifier, "mil", tmp_path / "model")
