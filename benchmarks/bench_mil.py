@@ -88,7 +88,7 @@ def attentive(how: str, data: Slices) -> list[Any]:
 
 
 def aucs(models: list[Any], data: Slices) -> dict[str, list[float]]:
-    """Return the AUC of each label by slice, and by study: of its highest slice where a model has no other."""
+    """Return the AUC of each label by slice, and by study: where none is judged, of its highest slice."""
     from sklearn.metrics import roc_auc_score
 
     rows = np.unique(data.study, return_inverse=True)[1]

@@ -26,6 +26,9 @@ BATCH = 4096
 NOWHERE = -1e9
 """Score of what pads a study: after the softmax, exactly no attention."""
 
+HIDDEN = -1e4
+"""What is added to the score of a slice that is hidden in training: where all of a study are, none is."""
+
 Values = NDArray[np.float64]
 
 
@@ -71,12 +74,15 @@ def slice_network(k: int, labels: int, hidden: int, dropout: float) -> "keras.Mo
     return keras.Model(inputs, [logit, score])
 
 
-def study_network(network: "keras.Model", *, apart: bool) -> "keras.Model":
+def study_network(network: "keras.Model", hidden: float, *, apart: bool) -> "keras.Model":
     """Return the network that is trained: probabilities of slices and of studies, from a slice network.
 
     It takes in features of padded studies, (studies, slices, k), and which of them are slices, 1 or 0,
     (studies, slices); its weights are those of the slice network. With `apart`, a study's loss teaches the
     attention, but no slice's logit.
+
+    In training the share `hidden` of the slices is hidden from the attention, others each time: it would
+    else go to the most telling slices alone, and what the others show would never be learned as positive.
     """
     import keras
     from keras import layers, ops
@@ -84,7 +90,9 @@ def study_network(network: "keras.Model", *, apart: bool) -> "keras.Model":
     features = keras.Input(network.input_shape[1:])
     real = keras.Input((None,))
     logit, score = network(features)
-    attention = ops.softmax(score + NOWHERE * (1 - ops.expand_dims(real, -1)), axis=1)
+    seen = ops.cast(layers.Dropout(hidden)(real) > 0, "float32")
+    score = score + ops.expand_dims(NOWHERE * (1 - real) + HIDDEN * (1 - seen), -1)
+    attention = ops.softmax(score, axis=1)
     pooled = ops.sum(attention * (ops.stop_gradient(logit) if apart else logit), axis=1)
     slices = layers.Activation("sigmoid", name="slices")(logit)
     studies = layers.Activation("sigmoid", name="studies")(pooled)

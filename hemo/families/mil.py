@@ -88,7 +88,7 @@ class Mil:
         check_choices(params, {**choices, "backbone": tuple(ARCHITECTURES), "mirrored": (False, True)})
         check_positive(params, ("hidden", "size", "learning_rate", "batch_size", "epochs", "patience"))
         check_counts(params, ("hidden", "batch_size", "epochs", "patience"))
-        for name, most in (("dropout", 0.9), ("weight_decay", np.inf), ("slice_weight", 1.0)):
+        for name, most in (("dropout", 0.9), ("slice_dropout", 0.9), ("weight_decay", np.inf), ("slice_weight", 1.0)):
             value = params[name]
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
                 raise HemoError(f"parameter {name}: '{value}' is out of range: give 0 to {most}")
@@ -210,7 +210,7 @@ class Mil:
 
         p = self.params
         how, weight = p["learn_from"], p["slice_weight"]
-        trainer = _attention.study_network(self.network_, apart=how == "slices")
+        trainer = _attention.study_network(self.network_, p["slice_dropout"], apart=how == "slices")
         balanced = p["class_weight"] == "balanced"
         trainer.compile(
             keras.optimizers.AdamW(p["learning_rate"], p["weight_decay"]),
@@ -363,9 +363,10 @@ DEFAULTS: Mapping[str, Any] = {
     "size": 256,
     "mirrored": False,
     "learn_from": "both",
-    "slice_weight": 0.5,
+    "slice_weight": 0.2,
     "hidden": 32,
-    "dropout": 0.2,
+    "dropout": 0.3,
+    "slice_dropout": 0.5,
     "weight_decay": 0.01,
     "learning_rate": 2e-3,
     "batch_size": 16,
