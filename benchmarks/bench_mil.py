@@ -1,6 +1,6 @@
 """`mil` from study labels alone against the same features learned from slices, on studies of the phantom.
 
-`python -m benchmarks.bench_mil [STUDIES]`: 500 by default, and 150 more, of other patients, held out; MINUTES
+`python -m benchmarks.bench_mil [STUDIES]`: 500 by default, and 150 more, of other patients, held out; six
 minutes of processor time, nearly all of them the phantom's. Each way to learn has the radiological features
 of the same studies, the same network and seed; what differs is the truth that it is shown. A linear model of
 the same features, learned from slices, stands beside. Slice AUC of each label on the held-out studies; wanted

@@ -79,7 +79,7 @@ def study_network(network: "keras.Model", hidden: float, *, apart: bool) -> "ker
 
     It takes in features of padded studies, (studies, slices, k), and which of them are slices, 1 or 0,
     (studies, slices); its weights are those of the slice network. With `apart`, a study's loss teaches the
-    attention, but no slice's logit.
+    attention and what it shares with the logits, but not by way of these.
 
     In training the share `hidden` of the slices is hidden from the attention, others each time: it would
     else go to the most telling slices alone, and what the others show would never be learned as positive.

@@ -215,7 +215,7 @@ class Mil:
 
         p = self.params
         how = p["learn_from"]
-        # Apart, the two losses teach different layers, and none needs to give way.
+        # Where only slices teach the logits, the study's loss does not compete with theirs.
         weight = 0.5 if how == "slices" else p["slice_weight"]
         trainer = _attention.study_network(self.network_, p["slice_dropout"], apart=how == "slices")
         balanced = p["class_weight"] == "balanced"
