@@ -59,8 +59,9 @@ def auc(classifier: Any, images: np.ndarray, labels: np.ndarray, study: np.ndarr
     )
 
 
-def fitted(learn_from: str, images: Any, labels: Any, study: Any, **more: Any) -> Any:
-    classifier: Any = families.build("mil", {"learn_from": learn_from, "epochs": 15}, seed=1)
+def fitted(learn_from: str, images: Any, labels: Any, study: Any, epochs: int = 15, **more: Any) -> Any:
+    words = {"learn_from": learn_from, "epochs": epochs, "learning_rate": 0.005}
+    classifier: Any = families.build("mil", words, seed=1)
     return classifier.fit(images, labels, study=study, **more)
 
 
@@ -88,10 +89,10 @@ def test_study_labels_alone_teach_nearly_what_slice_labels_teach() -> None:
 
 @pytest.mark.usefixtures("_made_features")
 def test_what_is_known_of_a_study_is_the_largest_of_its_slices_or_what_is_given() -> None:
-    images, labels, study = made(60, seed=0)
+    images, labels, study = made(20, seed=0)
     truth = labels.reshape(-1, SLICES, 2).max(axis=1)
-    given = fitted("studies", images, np.full_like(labels, -1), study, study_truth=truth)
-    followed = fitted("studies", images, labels, study)
+    given = fitted("studies", images, np.full_like(labels, -1), study, epochs=2, study_truth=truth)
+    followed = fitted("studies", images, labels, study, epochs=2)
     np.testing.assert_array_equal(given.predict_proba(images, study), followed.predict_proba(images, study))
 
 
@@ -136,7 +137,7 @@ def classifier() -> Any:
             "cached_radiological_features",
             lambda images: images.reshape(len(images), -1).astype(np.float32),
         )
-        yield fitted("both", *made(60, seed=0)).for_label(0)
+        yield fitted("both", *made(40, seed=0), epochs=5).for_label(0)
 
 
 @given(order=st.permutations(range(6)))
@@ -182,10 +183,11 @@ def test_what_is_saved_judges_studies_the_same(classifier: Any, tmp_path: Path) 
         np.testing.assert_array_equal(given, wanted)
 
 
+@pytest.mark.usefixtures("_made_features")
 def test_each_label_learned_together_has_its_own_logit_and_attention() -> None:
     images, labels, study = made(20, seed=0)
     together: Any = families.build("mil", {"epochs": 2, "hidden": 8})
-    together.fit(images.reshape(-1, 1, K, 1), labels, study=study)
+    together.fit(images, labels, study=study)
     other: Any = together.for_label(1)
     features = together._standard(together._features(images, study))
     logit, score = _attention.run(together.network_, features)
