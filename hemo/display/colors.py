@@ -22,8 +22,9 @@ PALETTE: Final = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, INK)
 BROWN: Final = "#873C2D"
 NAVY: Final = "#1E3C87"
 CYAN: Final = "#4BF0FF"
-"""With BROWN and NAVY the three that keep farthest from each other and from `PALETTE`, as people with normal
-vision and dichromats see them (see `tests/display/test_colors.py`)."""
+VIOLET: Final = "#9600FF"
+"""With BROWN, NAVY and CYAN the four that keep farthest from each other and from `PALETTE`, as people with
+normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
 
 FAMILIES: Final = {
     "ann": BLUE,
@@ -33,6 +34,7 @@ FAMILIES: Final = {
     "finetune": SKY,
     "linear_svc": VERMILION,
     "logreg": YELLOW,
+    "mil": VIOLET,
     "multilabel": INK,
     "sequence": BROWN,
     "sgd": NAVY,

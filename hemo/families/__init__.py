@@ -28,6 +28,7 @@ from hemo.families.base import (
     CountsParameters,
     Family,
     Images,
+    JudgesStudies,
     LabelTable,
     LearnsTogether,
     SharesFits,
@@ -40,6 +41,7 @@ __all__ = [
     "EstimatorClassifier",
     "Family",
     "FeatureClassifier",
+    "JudgesStudies",
     "LearnsTogether",
     "SharesFits",
     "build",
@@ -186,8 +188,15 @@ def build(name: str, params: Mapping[str, Any] | None = None, seed: int = 0) -> 
     return family.build({**family.defaults, **(params or {})}, seed)
 
 
-def fit_context(name: str, study: Studies | None, labels: LabelTable | None) -> dict[str, Any]:
+def fit_context(
+    name: str,
+    study: Studies | None,
+    labels: LabelTable | None,
+    validation_study: Studies | None = None,
+) -> dict[str, Any]:
     """Return what `fit` of a family is told of slices, beside images and truth: what it asks for.
+
+    `validation_study` is for families that stop early on slices of whole studies.
 
     Examples
     --------
@@ -201,6 +210,8 @@ def fit_context(name: str, study: Studies | None, labels: LabelTable | None) -> 
     facts: dict[str, Any] = {}
     if family.study:
         facts["study"] = study
+    if family.study and family.neural:
+        facts["validation_study"] = validation_study
     if family.labels:
         facts["labels"] = labels
     return facts

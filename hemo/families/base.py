@@ -31,7 +31,8 @@ class Classifier(Protocol):
     """A binary classifier of slices, in the style of scikit-learn; scaling and flattening are inside.
 
     Where its family asks for them, `fit` and `predict_proba` take `study`, and `fit` takes `labels`, by name
-    (see `Family.study`, `Family.labels`); None: slices stand alone, their other labels are not known.
+    (see `Family.study`, `Family.labels`); None: slices stand alone, their other labels are not known. A
+    neural family that asks for `study` takes that of the slices of `validation` as `validation_study`.
 
     Attributes
     ----------
@@ -109,6 +110,22 @@ class LearnsTogether(Protocol):
 
     def for_label(self, index: int) -> Classifier:
         """Return a classifier of one of the labels that were learnt together, number `index`."""
+        ...
+
+
+@runtime_checkable
+class JudgesStudies(Protocol):
+    """A classifier that judges whole studies, and says what each slice counted in that."""
+
+    def study_probability(self, images: Images, study: Studies) -> NDArray[np.float64]:
+        """Return the probability that a study is positive, float64 (studies,), by rising study numbers."""
+        ...
+
+    def attention(self, images: Images, study: Studies) -> NDArray[np.float64]:
+        """Return each slice's share in the judgement of its study, float64 (n,): sums to 1 in each study.
+
+        It is a weight and no probability: what speaks against blood can have it too.
+        """
         ...
 
 

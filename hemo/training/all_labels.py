@@ -12,6 +12,7 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
+from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, rounds
 from hemo.training.one_label import train
@@ -101,18 +102,24 @@ def _fit(
         raise HemoError(f"family '{training.family}' learns one label at a time: it has no for_label")
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
+    context = families.fit_context(
+        training.family, training.study(rows), label_table(store.index, rows), training.study(held)
+    )
     network.fit(
         store.images(rows),
         truths[rows],
         validation=(store.images(held), truths[held]) if len(held) else None,
         on_epoch=noted(epochs, one, kept=kept),
+        **context,
     )
     seconds = time.perf_counter() - start
     return {label: network.for_label(number) for number, label in enumerate(labels)}, seconds
 
 
 def _sampled(training: Training, labels: Sequence[str], rows: Rows, rng: np.random.Generator) -> Rows:
-    """Return the rows that the sample of any label holds."""
+    """Return the rows that the sample of any label holds; whole studies where the family learns from them."""
+    if families.get(training.family).study:
+        return rows
     index, draw = training.store.index, SAMPLINGS[training.plan.sampling]
     any_hemorrhage: NDArray[np.int8] = index["any"].to_numpy()
     samples = [draw(rows, index[label].to_numpy(), any_hemorrhage, rng) for label in labels]

@@ -80,7 +80,9 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
         x=x,
         y=y,
         validation=_slices(training, held) if len(held) else None,
-        context=families.fit_context(family, training.study(rows), label_table(store.index, rows)),
+        context=families.fit_context(
+            family, training.study(rows), label_table(store.index, rows), training.study(held)
+        ),
         seed=int(rng.integers(2**31)),
     )
 

@@ -46,12 +46,24 @@ class Spy:
         return np.stack([1 - share, share], axis=1)
 
 
-def trained(store, monkeypatch, sampling="natural", protocol="cv"):
+class StudySpy(Spy):
+    """A network that learns from whole studies."""
+
+    def fit(self, images, y, validation=None, on_epoch=None, study=None, validation_study=None):
+        super().fit(images, (y, study), validation and (*validation, validation_study), on_epoch)
+        return self
+
+    def predict_proba(self, images, study=None):
+        assert len(study) == len(images)
+        return super().predict_proba(images)
+
+
+def trained(store, monkeypatch, sampling="natural", protocol="cv", word="multilabel", spy=Spy):
     shown: list[Any] = []
-    monkeypatch.setattr(families, "build", lambda *_: Spy(shown))
+    monkeypatch.setattr(families, "build", lambda *_: spy(shown))
     split = make_split(store.index, Protocol(protocol), seed=3, folds=FOLDS)
     plan = Plan(split, sampling, OperatingPointRule("sensitivity_at_least", 0.85), positives=3145, seed=3)
-    return train_together(Training(store, plan, "multilabel", "any", {})), shown
+    return train_together(Training(store, plan, word, "any", {})), shown
 
 
 def test_one_fit_a_round_gives_every_label_predictions_of_all_its_known_slices(store, monkeypatch):
@@ -70,6 +82,16 @@ def test_one_fit_a_round_gives_every_label_predictions_of_all_its_known_slices(s
     assert y.shape == (len(images), 5)
     assert set(np.unique(y)) == {-1, 0, 1}
     assert validation[1].shape[1] == 5
+
+
+def test_a_family_of_studies_is_shown_whole_studies_and_told_which_slices_are_one(store, monkeypatch):
+    results, shown = trained(store, monkeypatch, sampling="balanced", word="mil", spy=StudySpy)
+    assert isinstance(results["any"], Trained)
+    for images, (y, study), (held, _, held_study) in shown:
+        assert len(images) == len(y) == len(study)
+        assert len(held) == len(held_study)
+        assert set(np.unique(study, return_counts=True)[1]) == {8}
+        assert not set(study) & set(held_study)
 
 
 def test_under_holdout_the_tested_network_is_kept(tmp_path, monkeypatch):
