@@ -153,7 +153,10 @@ def test_notes_tell_the_figures(runs):
         note = runs[name].data.tags["mlflow.note.content"]
         assert "best family" in note
         assert all(label in note for label in LABELS)
-    assert "studies, positive where any slice is" in runs["logreg/any"].data.tags["mlflow.note.content"]
+    assert (
+        "studies, by a score and a threshold of their own"
+        in runs["logreg/any"].data.tags["mlflow.note.content"]
+    )
 
 
 def test_the_comparison_run_holds_the_leaderboard_and_one_page(world, runs, tmp_path):

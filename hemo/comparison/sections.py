@@ -86,7 +86,7 @@ def leaderboard(contents: Contents) -> Section:
     return Section(
         "Leaderboard",
         "Metrics of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
-        "Metrics of studies: a study is called positive as soon as any slice is, at the slices' threshold. "
+        "Metrics of studies: a study has a score and a threshold of its own, both learned off-test. "
         "Beside its name stands what speaks against a family: that it calls nearly everything or nothing "
         "positive, or is not told from chance. tables/leaderboard.csv has all metrics.",
         tables.boards(found),

@@ -40,7 +40,7 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 32, 32, 1), dtype=np.uint8)
     classifier = families.build("sequence").fit(images, np.arange(40) % 2)
-    fitted: Any = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5)
+    fitted: Any = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5, studies=None)
     plan = Plan(None, "natural", OperatingPointRule("fixed", 0.5), 0, 0)
     store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1", thickness=5.0)
     with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
