@@ -119,7 +119,7 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
         Section("Split", text=protocol.words.card, tables={"": fact_table(split)} if split else {}),
         Section(
             "Metrics with 95% intervals by patient",
-            text="Slices and studies are judged at operating points of their own, fitted without their patient.",
+            text="Slices and studies are judged at operating points of their own, fitted off-test.",
             tables={
                 "By slice": _metrics(tested),
                 "By study": _metrics(tested.studies),
