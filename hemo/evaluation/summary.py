@@ -6,13 +6,17 @@ interval wherever it is read.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.evaluation import curves, intervals, predictions
+
+
+DRAWS: Final = 2000
+"""Of the bootstrap, where nothing else is asked for."""
 
 
 class Estimate(NamedTuple):
@@ -182,7 +186,7 @@ class Summary:
 
 def summarize(
     table: pd.DataFrame,
-    draws: int = 2000,
+    draws: int = DRAWS,
     seed: int = 0,
     part: str = "test",
     by_study: pd.DataFrame | None = None,

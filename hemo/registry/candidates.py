@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from hemo import tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.evaluation.summary import Summary, summarize
+from hemo.evaluation.summary import DRAWS, Summary, summarize
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
@@ -68,17 +68,16 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         patients_known=tags.get("patients_known", "true") == "true",
     )
     store = _store(run, config.store_folder)
-    tested = _summarized(run, config, table)
+    tested = _summarized(run, table)
     incumbent = _incumbent(store, label, run, table)
     verdict = gate.judge(tested, candidate, config.gate, incumbent)
     return Judgement(label, run, tested, verdict, incumbent, _data(store))
 
 
-def _summarized(run: Run, config: Experiment, table: pd.DataFrame) -> Summary:
-    """Summarize with the draws and seed that the run's own metrics were made with, where it says so."""
+def _summarized(run: Run, table: pd.DataFrame) -> Summary:
+    """Summarize with the draws and seed of the run's own metrics, where it says them, as new runs do."""
     draws, seed = (run.params.get(f"train.{name}") for name in ("draws", "seed"))
-    by_study = tracking.load_studies(run.run_id)
-    return summarize(table, int(draws or config.draws), int(seed or config.seed), by_study=by_study)
+    return summarize(table, int(draws or DRAWS), int(seed or 0), by_study=tracking.load_studies(run.run_id))
 
 
 def _store(run: Run, folder: Path) -> SliceStore | HemoError:
