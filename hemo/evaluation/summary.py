@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from hemo.evaluation import curves, intervals, predictions
 
-
 DRAWS: Final = 2000
 """Of the bootstrap, where nothing else is asked for."""
 
