@@ -77,6 +77,9 @@ class Gate(Part):
 
     Attributes
     ----------
+    level
+        What is judged, and compared with what is in production: `study`, whole studies by their own score and
+        operating point (slices, where studies are not whole), `slice`, or `both`.
     min_positive_patients
         Fewer patients with the label among those tested say too little.
     min_recall_low, min_specificity_low
@@ -94,6 +97,7 @@ class Gate(Part):
         Largest loss in the first metric that counts as not inferior.
     """
 
+    level: Literal["study", "slice", "both"] = "study"
     min_positive_patients: int = Field(10, ge=1)
     min_recall_low: float = Field(0.5, ge=0, le=1)
     min_specificity_low: float = Field(0.5, ge=0, le=1)

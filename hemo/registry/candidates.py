@@ -1,23 +1,28 @@
 """From a training run to a judged candidate: what the gate needs is gathered from MLflow and the store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
 from hemo import tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
+from hemo.evaluation import predictions
 from hemo.evaluation.summary import DRAWS, Summary, summarize
 from hemo.registry import aliases, gate
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, family_word, trained_on
+
+PHANTOM = "phantom"
+"""Name of the data set of what is made of synthetic studies."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,11 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         loaded_back_gap=run.metrics.get("model/loaded_back_gap", float("nan")),
         fault=_load_fault(run),
         patients_known=tags.get("patients_known", "true") == "true",
+        synthetic=tags.get("dataset") == PHANTOM,
     )
     store = _store(run, config.store_folder)
     tested = _summarized(run, table)
-    incumbent = _incumbent(store, label, run, table)
+    incumbent = _incumbent(store, label, run, tested)
     verdict = gate.judge(tested, candidate, config.gate, incumbent)
     return Judgement(label, run, tested, verdict, incumbent, _data(store))
 
@@ -125,38 +131,51 @@ def model_uri(run: Run) -> str:
     return run.model_uri
 
 
-def _incumbent(store: SliceStore | HemoError, label: str, run: Run, table: pd.DataFrame) -> Incumbent | None:
-    """Return what is in production, with its predictions for the candidate's test slices."""
+def _incumbent(store: SliceStore | HemoError, label: str, run: Run, tested: Summary) -> Incumbent | None:
+    """Return what is in production, with its predictions for the candidate's tested slices and studies."""
     number = aliases.current(model_name(label)).get("production")
     if number is None:
         return None
     version = tracking.client().get_model_version(model_name(label), number)
-    family = family_word(version.tags)
+    there = Incumbent(
+        number, family_word(version.tags), None, "", synthetic=version.tags.get("dataset") == PHANTOM
+    )
     if version.run_id == run.run_id:
-        return Incumbent(number, family, None, "", same_run=True)
+        return replace(there, same_run=True)
     try:
         other = tracking.get_run(version.run_id) if version.run_id else None
         if other is not None and other.digests == run.digests:
-            tested = tracking.load_predictions(other.run_id)
-            return Incumbent(number, family, tested, "tested on the same split")
-        return Incumbent(number, family, *_evaluate_again(store, version, table))
+            table = tracking.load_predictions(other.run_id)
+            studies = tracking.load_studies(other.run_id)
+            studies = predictions.study_table(table) if studies is None else studies
+            return replace(there, table=table, studies=studies, how="tested on the same split")
+        table, studies = _evaluate_again(store, version, tested)
+        how = "evaluated again on what the candidate was tested on, some of which it may have learned from"
+        return replace(there, table=table, studies=studies, how=how)
     except (HemoError, mlflow.MlflowException, OSError) as fault:
-        return Incumbent(number, family, None, " ".join(str(fault).split())[:200])
+        return replace(there, how=" ".join(str(fault).split())[:200])
 
 
 def _evaluate_again(
-    store: SliceStore | HemoError, version: ModelVersion, table: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
-    """Predict the candidate's test slices with the incumbent, where the candidate's store is at hand."""
+    store: SliceStore | HemoError, version: ModelVersion, tested: Summary
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Predict the candidate's tested slices and studies with the incumbent, where the store is at hand."""
     if isinstance(store, HemoError):
         raise store
     uri = f"models:/{version.name}/{version.version}"
     member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
     if member.reduction != store.reduction:
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
-    test = table[table["part"] == "test"]
+    test, whole = tested.table, tested.by_study
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
     probability = member.probability(store.images(rows), store.stack[rows])
     again = test.assign(probability=probability, threshold=member.threshold)
-    how = "evaluated again on the candidate's test slices, some of which it may have learned from"
-    return again, how
+    if whole is None:
+        return again, None
+    rows = np.flatnonzero(store.index["study"].isin(whole["study"]))
+    study = store.index["study"].to_numpy()[rows]
+    score = pd.Series(
+        member.study_probability(member.raw(store.images(rows), store.stack[rows]), study), pd.unique(study)
+    )
+    scored = score.loc[whole["study"]].to_numpy()
+    return again, whole.assign(probability=scored, threshold=member.study_threshold)

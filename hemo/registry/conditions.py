@@ -56,7 +56,7 @@ def specificity(seen: Evidence) -> Finding:
 
 
 def discriminates(seen: Evidence) -> Finding:
-    """Ask that positive and negative slices are told apart, better than by chance."""
+    """Ask that positive and negative slices (or studies) are told apart, better than by chance."""
     tested, least = seen.tested, seen.gate.min_auc_low
     called, truth = tested.called, tested.table["truth"].to_numpy() == 1
     shares = [part.mean() if len(part) else np.nan for part in (called[truth], called[~truth])]
@@ -64,16 +64,16 @@ def discriminates(seen: Evidence) -> Finding:
     form = _form(auc.low, least)
     asked = number(least, form)
     if min(shares) > _NEARLY_ALL:
-        passed, words = False, f"degenerate: calls {called.mean():.0%} of all slices positive"
+        passed, words = False, f"degenerate: calls {called.mean():.0%} of all {seen.units} positive"
     elif max(shares) < 1 - _NEARLY_ALL:
-        passed, words = False, f"degenerate: calls {called.mean():.1%} of all slices positive"
+        passed, words = False, f"degenerate: calls {called.mean():.1%} of all {seen.units} positive"
     elif np.isnan(auc.low):
         passed, words = False, "AUC is undefined"
     elif not auc.low > least:
         passed, words = False, f"AUC may be as low as {number(auc.low, form)}, over {asked} asked"
     else:
         passed = not any(np.isnan(shares))
-        words = f"positive and negative slices are told apart: AUC is {number(auc.value)}, "
+        words = f"positive and negative {seen.units} are told apart: AUC is {number(auc.value)}, "
         words += f"at worst {number(auc.low, form)}"
     return Finding(
         "not degenerate",
@@ -130,7 +130,7 @@ def loaded_back(seen: Evidence) -> Finding:
 
 
 def better_than_incumbent(seen: Evidence) -> Finding | None:
-    """Ask for more than what is in production gives on the same slices."""
+    """Ask for more than what is in production gives on the same slices or studies."""
     incumbent, gate, tested = seen.incumbent, seen.gate, seen.tested
     if incumbent is None:
         return None
@@ -148,9 +148,13 @@ def better_than_incumbent(seen: Evidence) -> Finding | None:
     if incumbent.same_run:
         already = "in production already: nothing to compare with"
         return finding(already, True, f"it is {who} already", "nothing: it would replace itself")
-    if incumbent.table is None:
+    if incumbent.synthetic and not seen.candidate.synthetic:
+        words = f"{who} was made of synthetic data, and gives way to what was tested on patients"
+        return finding("made of synthetic data", True, words, "nothing: it was never tested on a patient")
+    theirs = incumbent.studies if seen.level == "study" else incumbent.table
+    if theirs is None:
         return finding("not comparable", False, f"{who} cannot be compared with: {incumbent.how}")
-    other = incumbent.table[incumbent.table["part"] == "test"]
+    other = theirs[theirs["part"] == "test"]
     try:
         both = {"candidate": tested.table, "incumbent": other}
         found = paired.compare(both, tested.draws, tested.seed, metrics, reference="incumbent")

@@ -53,12 +53,15 @@ class Candidate:
         Why the model cannot be loaded now; empty where it can.
     patients_known
         Whether every slice named its patient: where not, no split by patient can vouch for itself.
+    synthetic
+        Whether it was made of the phantom.
     """
 
     protocol: Protocol
     loaded_back_gap: float
     fault: str = ""
     patients_known: bool = True
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class Incumbent:
         Where they come from, in words; or why there are none.
     same_run
         Whether it is the candidate itself.
+    studies
+        Its predictions for the candidate's tested studies; None where there are none.
+    synthetic
+        Whether it was made of the phantom.
     """
 
     version: str
@@ -82,6 +89,8 @@ class Incumbent:
     table: pd.DataFrame | None
     how: str
     same_run: bool = False
+    studies: pd.DataFrame | None = None
+    synthetic: bool = False
 
     @property
     def title(self) -> str:
@@ -96,16 +105,24 @@ class Evidence:
     Attributes
     ----------
     tested
-        The summary of the candidate's predictions of tested slices.
+        The summary of the candidate's predictions of tested slices, or of studies.
     candidate
         Facts that are not in its predictions.
     gate
         What is asked.
     incumbent
         What is in production; None where nothing is.
+    level
+        Whether `slice` or `study` is judged.
     """
 
     tested: Summary
     candidate: Candidate
     gate: Gate
     incumbent: Incumbent | None = None
+    level: str = "slice"
+
+    @property
+    def units(self) -> str:
+        """What is judged, for people."""
+        return "studies" if self.level == "study" else "slices"

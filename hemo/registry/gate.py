@@ -4,7 +4,8 @@ Fails closed: a metric that is undefined, or an incumbent that cannot be compare
 Knows nothing of MLflow, so that every verdict can be repeated from the files that a run left.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -26,10 +27,13 @@ class Verdict:
         In the order in which they were judged.
     metrics
         A row a metric with its interval (see `hemo.evaluation.intervals.bootstrap`).
+    level
+        Whether they are of each `slice` or of each `study`.
     """
 
     findings: tuple[Finding, ...]
     metrics: pd.DataFrame
+    level: str = "slice"
 
     @property
     def sound(self) -> bool:
@@ -66,8 +70,8 @@ def judge(tested: Summary, candidate: Candidate, gate: Gate, incumbent: Incumben
     Parameters
     ----------
     tested : Summary
-        Of its predictions of tested slices; draws and seed are also those of the comparison with what is in
-        production.
+        Of its predictions of tested slices and studies; draws and seed are also those of the comparison with
+        what is in production.
     candidate : Candidate
         Facts that are not in its predictions.
     gate : Gate
@@ -75,6 +79,29 @@ def judge(tested: Summary, candidate: Candidate, gate: Gate, incumbent: Incumben
     incumbent : Incumbent, optional
         What is in production, if anything.
     """
-    seen = Evidence(tested, candidate, gate, incumbent)
-    findings = (condition(seen) for condition in CONDITIONS)
-    return Verdict(tuple(one for one in findings if one is not None), tested.metrics)
+    asked = ("study", "slice") if gate.level == "both" else (gate.level,)
+    levels = asked if tested.by_study is not None else ("slice",)
+    judged = {level: tested.studies if level == "study" else tested for level in levels}
+    found = {
+        level: [
+            finding
+            for condition in CONDITIONS
+            if (finding := condition(Evidence(summary, candidate, gate, incumbent, level))) is not None
+        ]
+        for level, summary in judged.items()
+    }
+    first = levels[0]
+    return Verdict(tuple(_together(found)), judged[first].metrics, first)
+
+
+def _together(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:
+    """Yield what was found on each level, by its name and level; what does not depend on it once."""
+    if len(found) == 1:
+        yield from next(iter(found.values()))
+        return
+    for findings in zip(*found.values(), strict=True):
+        if len(set(findings)) == 1:
+            yield findings[0]
+            continue
+        for level, one in zip(found, findings, strict=True):
+            yield replace(one, name=f"{one.name} by {level}", words=f"by {level}: {one.words}")

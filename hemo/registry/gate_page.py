@@ -63,6 +63,7 @@ def as_dict(label: str, run_name: str, verdict: Verdict, decision: str, override
         "passed": verdict.passed,
         "override": override if decision == "overridden" else "",
         "reason": verdict.reason,
+        "level": verdict.level,
         "conditions": [_plain(finding) for finding in verdict.findings],
         "figures": {
             str(row["metric"]): [None if pd.isna(row[c]) else row[c] for c in ("value", "low", "high")]
@@ -121,7 +122,9 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
                 "": Table(findings, ["good" if one.passed else "bad" for one in verdict.findings], "verdict")
             },
         ),
-        Section("Metrics on patients kept from training", tables={"": _metrics(verdict)}),
+        Section(
+            f"Metrics on patients kept from training, by {verdict.level}", tables={"": _metrics(verdict)}
+        ),
     ]
     return render(f"Gate: {run_name}", sections)
 
@@ -146,7 +149,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     rows = []
     for name in ("recall", "specificity", "precision", "auc"):
         rows.append((name.replace("auc", "AUC"), ranged(*verdict[name], "z.3f")))
-    metrics = markdown_table(("metric", "value (95% interval)"), rows)
+    metrics = markdown_table((f"metric, by {verdict.level}", "value (95% interval)"), rows)
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
     red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""

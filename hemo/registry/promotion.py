@@ -220,7 +220,7 @@ def _register(judged: Judgement, decision: str, deciding: str, override: str) ->
     client, model, run = tracking.client(), model_name(judged.label), judged.run
     if aliases.registered(model) is None:
         client.create_registered_model(model, description=gate_page.about(judged.label, model))
-    tags = {"gate": decision, "threshold": f"{run.metrics['threshold']:.6g}"}
+    tags = {"gate": decision, "threshold": f"{run.metrics['threshold']:.6g}", "level": judged.verdict.level}
     for name in ("recall", "specificity", "auc"):
         point, low, high = judged.verdict[name]
         bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off

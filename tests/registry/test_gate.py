@@ -183,3 +183,57 @@ def test_the_lower_bound_is_what_counts_not_the_value(name):
     assert failed(verdict(table(quality=2.0), between)) == [name]
     exactly = GATE.model_copy(update={f"min_{name}_low": low})
     assert verdict(table(quality=2.0), exactly).passed
+
+
+def with_studies(good_slices, good_studies):
+    """Return a summary whose slices and studies are judged well or badly, each for itself."""
+    slices, studies = table(quality=3.0 if good_slices else 0.0), table(quality=3.0 if good_studies else 0.0)
+    return summarize(slices, DRAWS, by_study=studies)
+
+
+@pytest.mark.parametrize(
+    ("level", "good_slices", "good_studies", "passes"),
+    [
+        ("study", False, True, True),
+        ("study", True, False, False),
+        ("slice", True, False, True),
+        ("slice", False, True, False),
+        ("both", True, True, True),
+        ("both", True, False, False),
+        ("both", False, True, False),
+    ],
+)
+def test_the_gate_judges_what_it_is_told_to(level, good_slices, good_studies, passes):
+    found = judge(with_studies(good_slices, good_studies), candidate(), Gate(level=level))
+    assert found.passed == passes
+    assert found.level == ("slice" if level == "slice" else "study")
+
+
+def test_judged_by_both_what_depends_on_the_level_is_found_twice_and_the_rest_once():
+    names = [one.name for one in judge(with_studies(True, False), candidate(), Gate(level="both")).findings]
+    assert names.count("protocol") == names.count("loaded back") == 1
+    assert {"recall by study", "recall by slice", "not degenerate by study"} <= set(names)
+    assert "recall" not in names
+
+
+def test_where_studies_are_not_whole_slices_are_judged():
+    found = verdict(table(quality=3.0))
+    assert (found.passed, found.level) == (True, "slice")
+
+
+def test_studies_are_compared_with_the_incumbent_s_studies():
+    new = summarize(table(quality=3.0), DRAWS, by_study=table(quality=3.0))
+    perfect = Incumbent("1", "sgd", table(quality=3.0), "the same split", studies=table(quality=6.0))
+    assert not judge(new, candidate(), Gate(), perfect).passed
+    assert (
+        "cannot be compared"
+        in judge(new, candidate(), Gate(), Incumbent("1", "sgd", table(), "it has no studies")).reason
+    )
+
+
+def test_what_was_made_of_synthetic_data_never_blocks_what_was_tested_on_patients():
+    phantom = Incumbent("1", "sgd", table(quality=6.0), "the same split", synthetic=True)
+    found = verdict(table(quality=3.0), incumbent=phantom)
+    assert found.passed
+    assert "made of synthetic data, and gives way" in found.reason
+    assert not verdict(table(quality=3.0), incumbent=phantom, synthetic=True).passed
