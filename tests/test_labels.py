@@ -15,6 +15,7 @@ import hemo.labels as labels
 
 labels.SUBTYPES = (*labels.SUBTYPES, "chronic")
 labels.LABELS = ("any", *labels.SUBTYPES)
+labels.STUDY_LABELS = tuple(f"study_{label}" for label in labels.LABELS)
 
 from hemo.cli import main
 
