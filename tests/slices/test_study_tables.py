@@ -1,5 +1,7 @@
 """Label tables with a row a study, patient or series, of one reader or several."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -154,3 +156,51 @@ def test_a_form_that_is_said_and_is_not_there_is_one_line(tmp_path):
         read(tmp_path, "x,any\nA,1", "study")
     with pytest.raises(HemoError, match="none of the labels"):
         read(tmp_path, "study,x\nA,1", "study")
+
+
+def written(tmp_path, *lines):
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_column_of_patients_says_whose_study_it_is_and_what_repeats_is_counted(tmp_path):
+    path = written(tmp_path, "study,patient,any", "s1,007,1", "s2,p8,0", "s1,007,1")
+    found = read_labels(path)
+    assert dict(zip(found.ids, found.patients, strict=True)) == {"s1": "7", "s2": "p8"}
+    assert found.duplicates == 1
+    path = written(tmp_path, "study,patient,any", "s1,p7,1", "s1,p8,1")
+    with pytest.raises(HemoError, match=re.escape(f"{path}: s1 is of two patients")):
+        read_labels(path)
+
+
+def test_what_is_wrong_names_the_file_and_its_first_columns(tmp_path):
+    more = ",".join(f"c{number}" for number in range(12))
+    path = written(tmp_path, f"study,{more}", "s1" + ",1" * 12)
+    first = ", ".join(["study", *(f"c{number}" for number in range(9))])
+    with pytest.raises(HemoError) as fault:
+        read_labels(path, "study")
+    assert str(fault.value) == (
+        f"{path}: none of the labels {', '.join(LABELS)} among its columns {first}: rename the columns"
+    )
+    path = written(tmp_path, f"any,{more}", "1" + ",1" * 12)
+    first = ", ".join(["any", *(f"c{number}" for number in range(9))])
+    with pytest.raises(HemoError) as fault:
+        read_labels(path, "study")
+    assert str(fault.value) == (f"{path}: no column that names the study: call it study (it has {first})")
+    for lines in (("study,any,epidurall", "s1,1,1"), ("study,any", "s1,1", "s1,0"), ("study,any", ",1")):
+        path = written(tmp_path, *lines)
+        with pytest.raises(HemoError, match=re.escape(str(path))):
+            read_labels(path, "study")
+
+
+def test_hemorrhage_of_no_type_is_counted_only_where_all_subtypes_are_denied(tmp_path):
+    words = [f"R{reader}:{word}" for reader in (1, 2, 3) for word in CQ500.values()]
+    header = ",".join(["study", *words])
+    bare, of_a_type, clear = ",1" + ",0" * 5, ",1" + ",0" * 4 + ",1", ",0" * 6
+    path = written(
+        tmp_path, header, "s1" + bare * 3, "s2" + of_a_type * 3, "s3" + clear * 3, "s4" + clear * 3
+    )
+    found = read_labels(path)
+    assert found.values[:, 0].tolist() == [1, 1, 0, 0]
+    assert found.notes == {UNTYPED: 1}
