@@ -20,7 +20,7 @@ from hemo.console import out
 from hemo.display.terminal import table
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS
-from hemo.slices.assemble import label_counts
+from hemo.slices.facts import label_counts
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.store import SCHEMA, SliceStore
 from hemo.slices.writing import replace_text, write_index

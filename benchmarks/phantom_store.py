@@ -16,7 +16,8 @@ from hemo.imaging.raw import RawSlice
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.labels import LABELS, SUBTYPES, LabelTable
 from hemo.phantom import PhantomStudy, make_study, patient_seed, profile, studies_of
-from hemo.slices.assemble import assemble, label_counts
+from hemo.slices.assemble import assemble
+from hemo.slices.facts import label_counts
 from hemo.slices.pseudonyms import fingerprint, key_path, load_or_make_key
 from hemo.slices.records import Identity, Row, records
 from hemo.slices.shards import npy_header, shard_path

@@ -84,3 +84,12 @@ def check_positive(params: Mapping[str, Any], names: Sequence[str]) -> None:
         value = params[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise HemoError(f"parameter {name}: '{value}' is not above 0: give a positive number")
+
+
+def check_range(params: Mapping[str, Any], most: Mapping[str, float]) -> None:
+    """Refuse a parameter that is no number from 0 to its most."""
+    for name, limit in most.items():
+        value = params[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
+            asked = f" to {limit:g}" if np.isfinite(limit) else " or more"
+            raise HemoError(f"parameter {name}: '{value}' is out of range: give 0{asked}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hemo import families
 from hemo.errors import HemoError
 from hemo.families import _study
-from hemo.families._checks import check_choices, check_images, check_truth
+from hemo.families._checks import check_choices, check_images, check_range, check_truth
 from hemo.families._estimators import both_classes
 from hemo.families._saved import load_state, save_state
 from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Studies, Truth
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 FOLDS = 4
 """Folds by study in which stacking learns what each member is worth."""
-
-SHARES = ("any", "study")
-"""Parameters that are shares, from 0 to 1."""
 
 
 class Ensemble:
@@ -61,9 +58,7 @@ class Ensemble:
             raise HemoError(f"parameter members: '{members}' names no family: give some, like boosted: {{}}")
         for name, given in members.items():
             families.check_params(name, given or {})
-        for name in SHARES:
-            _check_number(name, params[name], 1)
-        _check_number("neighbours", params["neighbours"], np.inf)
+        check_range(params, {"any": 1, "study": 1, "neighbours": np.inf})
 
     def fit(
         self,
@@ -205,12 +200,6 @@ class Ensemble:
 
 def _part(values: Any, rows: NDArray[np.intp]) -> Any:
     return None if values is None else np.asarray(values)[rows]
-
-
-def _check_number(name: str, value: Any, most: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        limit = f" to {most}" if np.isfinite(most) else " or more"
-        raise HemoError(f"parameter {name}: '{value}' is out of range: give 0{limit}")
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

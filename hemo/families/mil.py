@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.errors import HemoError
 from hemo.families import _attention, _study
-from hemo.families._attention import Bags
+from hemo.families._attention_training import learned_from, train
 from hemo.families._backbones import ARCHITECTURES, Backbone, backbone, load_backbone, save_backbone
 from hemo.families._checks import (
     check_choices,
     check_counts,
     check_images,
     check_positive,
+    check_range,
     check_truth,
     check_truths,
 )
@@ -88,15 +88,7 @@ class Mil:
         check_choices(params, {**choices, "backbone": tuple(ARCHITECTURES), "mirrored": (False, True)})
         check_positive(params, ("hidden", "size", "learning_rate", "batch_size", "epochs", "patience"))
         check_counts(params, ("hidden", "batch_size", "epochs", "patience"))
-        for name, most in (
-            ("dropout", 0.9),
-            ("slice_dropout", 0.9),
-            ("weight_decay", np.inf),
-            ("slice_weight", 1.0),
-        ):
-            value = params[name]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-                raise HemoError(f"parameter {name}: '{value}' is out of range: give 0 to {most}")
+        check_range(params, {"dropout": 0.9, "slice_dropout": 0.9, "weight_decay": np.inf, "slice_weight": 1})
 
     @property
     def n_parameters(self) -> int:
@@ -153,15 +145,16 @@ class Mil:
             self._on_disk = p["weights"] != "none"
         features = self._features(images, study)
         self.scaling_ = standardisation(features)
-        bags = self._bags(features, truth, study, study_truth, least=2)
+        how = p["learn_from"]
+        bags = learned_from(how, self._standard(features), truth, study, study_truth, least=2)
         stops = None
         if validation is not None and held is not None:
-            seen = self._features(validation[0], validation_study)
-            stops = self._bags(seen, held, validation_study, validation_study_truth, least=1)
+            seen = self._standard(self._features(validation[0], validation_study))
+            stops = learned_from(how, seen, held, validation_study, validation_study_truth, least=1)
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.seed)
         self._build(features.shape[1])
-        self._train(bags, stops, on_epoch)
+        self.convergence_ = train(self.network_, p, self.seed, bags, stops, on_epoch)
         return self
 
     def _features(self, images: Images, study: Studies | None) -> NDArray[np.float64]:
@@ -179,80 +172,9 @@ class Mil:
         center, deviation = self.scaling_
         return np.clip((features - center) / deviation, -FARTHEST, FARTHEST).astype(np.float32)
 
-    def _bags(
-        self,
-        features: NDArray[np.float64],
-        truth: NDArray[np.int8],
-        study: Studies | None,
-        given: LabelTable | None,
-        least: int,
-    ) -> Bags:
-        """Return studies with what of the truth is learned from, which must have `least` classes a label."""
-        names, rows = np.unique(_study.numbers(study, len(features)), return_inverse=True)
-        from_slices = _attention.study_truth(truth, rows)
-        studies = from_slices if given is None else _merged(from_slices, given, names)
-        # A study that is negative has only negative slices: its truth is theirs.
-        implied = np.where(studies[rows] == 0, np.int8(0), np.int8(-1))
-        how = self.params["learn_from"]
-        if how == "slices":
-            bags = Bags(self._standard(features), rows, truth, from_slices)
-            learned = truth
-        elif how == "studies":
-            bags = Bags(self._standard(features), rows, implied, studies)
-            learned = studies
-        else:
-            bags = Bags(self._standard(features), rows, np.maximum(truth, implied), studies)
-            learned = np.concatenate((truth, studies))
-        check_truths(learned, len(learned), least)
-        return bags
-
     def _build(self, k: int) -> None:
         p = self.params
         self.network_ = _attention.slice_network(k, self.n_labels, p["hidden"], p["dropout"])
-
-    def _train(self, bags: Bags, stops: Bags | None, on_epoch: OnEpoch | None) -> None:
-        import keras
-
-        p = self.params
-        how = p["learn_from"]
-        # Where only slices teach the logits, the study's loss does not compete with theirs.
-        weight = 0.5 if how == "slices" else p["slice_weight"]
-        trainer = _attention.study_network(self.network_, p["slice_dropout"], apart=how == "slices")
-        balanced = p["class_weight"] == "balanced"
-        trainer.compile(
-            keras.optimizers.AdamW(p["learning_rate"], p["weight_decay"]),
-            {
-                "slices": _attention.slice_loss(bags.slices if balanced and how != "studies" else None),
-                "studies": _attention.masked_cross_entropy(bags.studies if balanced else None),
-            },
-            loss_weights={"slices": weight, "studies": 1 - weight},
-            metrics={"slices": _attention.known_accuracy(), "studies": _attention.known_accuracy()},
-            jit_compile=False,
-        )
-        stopping = keras.callbacks.EarlyStopping(
-            "val_loss", patience=p["patience"], restore_best_weights=True
-        )
-        callbacks: list[Any] = [stopping] if stops else []
-        if on_epoch:
-            callbacks.append(
-                keras.callbacks.LambdaCallback(
-                    on_epoch_end=lambda epoch, logs: on_epoch(epoch, _told(logs, how))
-                )
-            )
-        history = trainer.fit(
-            _attention.batches(bags, p["batch_size"], self.seed),
-            epochs=p["epochs"],
-            validation_data=_attention.batches(stops, p["batch_size"], None) if stops else None,
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
-        )
-        epochs = len(history.epoch)
-        self.convergence_ = {
-            "converged": float(stops is not None and stopping.stopped_epoch > 0),
-            "iterations": float(epochs),
-            "best_epoch": float(stopping.best_epoch if stops else epochs - 1),
-        }
 
     def for_label(self, index: int) -> Self:
         """Return a classifier of one of the labels that were learned together, number `index`."""
@@ -325,28 +247,6 @@ class Mil:
 def _checked(y: Truth | LabelTable, n: int, least: int = 2) -> NDArray[np.int8]:
     """Return the truth as (n, labels); that of one label, (n,), must be known and have `least` classes."""
     return check_truths(y, n, least=0) if np.ndim(y) == 2 else check_truth(y, n, least)[:, None]
-
-
-def _merged(from_slices: NDArray[np.int8], given: LabelTable, names: Studies) -> NDArray[np.int8]:
-    """Return the truth of studies as given, and where nothing is, as it follows from their slices."""
-    truth = np.asarray(given)
-    if truth.shape != from_slices.shape:
-        raise HemoError(
-            f"study truth: expected shape {from_slices.shape}, got {truth.shape}: give one row a study"
-        )
-    truth = check_truths(truth, len(truth), least=0)
-    against = ((truth == 0) & (from_slices == 1)).any(axis=1)
-    if against.any():
-        raise HemoError(
-            f"study truth: study {names[against][0]} is given as 0, but has a slice of 1: correct one of them"
-        )
-    return np.where(truth >= 0, truth, from_slices)
-
-
-def _told(logs: Mapping[str, float], how: str) -> dict[str, float]:
-    """Return an epoch's metrics with the accuracy of what is learned from as `accuracy`."""
-    own = "slices" if how == "slices" else "studies"
-    return {name.replace(f"{own}_accuracy", "accuracy"): float(value) for name, value in logs.items()}
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 from numpy.typing import NDArray
 
 from hemo.imaging.reduction import Reduction
@@ -24,13 +23,11 @@ from hemo.slices.arrange import (
     which_answer,
 )
 from hemo.slices.changes import Present, outdated
+from hemo.slices.doubles import Reasons, drop_doubles, without
 from hemo.slices.labelling import label_rows, labels_of
 from hemo.slices.matching import Records
 from hemo.slices.ordering import IMAGE, content_digest, hashes, order_of
 from hemo.slices.study_labels import AMBIGUOUS, OF_SEVERAL, contradictions
-
-Reasons = list[tuple[str, str]]
-"""Excluded files with their reasons."""
 
 KEPT = [
     "slice_id", "patient", "study", "study_uid", "known", "thickness", "digest", "image", "row", *GEOMETRY,
@@ -128,48 +125,6 @@ def _read(
     return frame, pa.concat_tables(excluded).to_pandas(), +notes
 
 
-def _all_differ(names: pd.Series) -> bool:
-    """Tell whether no name comes twice, in a tenth of the memory that pandas takes to say which does.
-
-    By hashes, so that in one of many million cases it may say no where all differ: slower then, not wrong.
-    """
-    numbers = np.fromiter((xxhash.xxh3_64_intdigest(name.encode()) for name in names), np.uint64, len(names))
-    numbers.sort()
-    return bool((numbers[1:] != numbers[:-1]).all())
-
-
-def _drop_doubles(frame: pd.DataFrame) -> tuple[pd.DataFrame, Reasons]:
-    """Leave out the same slice met twice, and all slices that one label row may mean."""
-    reasons: Reasons = []
-    names_repeat = not _all_differ(frame["slice_id"])
-    if names_repeat:
-        twice = frame.duplicated(["slice_id", "digest", *IMAGE])
-        reasons += [(name, "the same slice once more") for name in frame.loc[twice, "slice_id"]]
-        frame = frame[~twice]
-    labelled = frame["label_row"] >= 0
-    if labelled.any():
-        ambiguous = labelled & frame.duplicated("label_row", keep=False)
-        reasons += [
-            (name, "its label row fits several different images") for name in frame.loc[ambiguous, "slice_id"]
-        ]
-        frame = frame[~ambiguous] if ambiguous.any() else frame
-    if names_repeat:
-        same_name = frame.duplicated("slice_id", keep=False)
-        frame = frame.copy()
-        frame.loc[same_name, "slice_id"] += "~" + frame.loc[same_name, "digest"].str[:8]
-    return frame, reasons
-
-
-def _without(
-    frame: pd.DataFrame, rows: NDArray[np.intp], reasons: Sequence[str]
-) -> tuple[pd.DataFrame, Reasons]:
-    """Leave out some rows, each with its reason."""
-    names = frame["slice_id"].to_numpy(object)[rows]
-    keep = np.ones(len(frame), bool)
-    keep[rows] = False
-    return frame[keep], list(zip(names, reasons, strict=True))
-
-
 def assemble(
     paths: Sequence[Path],
     labels: LabelTable | None,
@@ -211,14 +166,14 @@ def assemble(
     frame = frame.drop(columns=["acquisition", *NORMAL[:2]])
     reasons: Reasons = []
     if len(twice := once_more(frame)):
-        frame, reasons = _without(frame, twice, ["the same slice once more"] * len(twice))
+        frame, reasons = without(frame, twice, ["the same slice once more"] * len(twice))
     several = _several(frame)
     studies = frame["study"] if answering.best and several else None
     if answering.best and several:
         why = which_answer(frame, answering.thickness)
         stack = frame["stack"].to_numpy()
         out = np.flatnonzero(np.isin(stack, list(why)))
-        frame, others = _without(frame, out, [why[int(code)] for code in stack[out]])
+        frame, others = without(frame, out, [why[int(code)] for code in stack[out]])
         reasons += others
     elif several:
         notes["slices are of studies with several stacks, kept apart (one of them with --series best)"] = (
@@ -264,11 +219,11 @@ def assemble(
     matched = int((frame["label_row"] >= 0).sum())
     row_patients = _row_patients(frame, labels)
     if refused:
-        frame, others = _without(frame, np.array(list(refused), np.intp), list(refused.values()))
+        frame, others = without(frame, np.array(list(refused), np.intp), list(refused.values()))
         reasons += others
     if labels is not None and labels.of_studies:
         frame["label_row"] = np.int32(-1)  # one row is for many slices
-    frame, doubles = _drop_doubles(frame)
+    frame, doubles = drop_doubles(frame)
     reasons += doubles
     patients_known = bool(frame["known"].all())
     images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
@@ -311,17 +266,3 @@ def _several(frame: pd.DataFrame) -> int:
     pairs = np.unique(np.stack([study, frame["stack"].to_numpy()], axis=1), axis=0)
     stacks = np.bincount(pairs[:, 0], minlength=int(study.max(initial=-1)) + 1)
     return int((stacks[study] > 1).sum()) if len(study) else 0
-
-
-def label_counts(index: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return positive, negative and unlabelled slices and positive patients of each label."""
-    counts = {}
-    for label in LABELS:
-        values = index[label].to_numpy()
-        counts[label] = {
-            "positive": int((values == 1).sum()),
-            "negative": int((values == 0).sum()),
-            "unlabelled": int((values == UNLABELLED).sum()),
-            "patients": int(index["patient"][values == 1].nunique()),
-        }
-    return counts

@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +16,17 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
-from hemo.labels import STUDY_LABELS, LabelTable
-from hemo.slices.assemble import (
-    Answering,
-    Assembled,
-    assemble,
-    label_counts,
-)
+from hemo.slices.assemble import Answering, assemble
 from hemo.slices.changes import Present
+from hemo.slices.facts import facts_of
 from hemo.slices.label_tables import read_labels
-from hemo.slices.names import readable
-from hemo.slices.ordering import count
 from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_make_key
 from hemo.slices.reads import readers_facts
 from hemo.slices.records import path_hash
+from hemo.slices.refusals import nothing_matches, nothing_usable
 from hemo.slices.shards import ShardTask, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
-from hemo.slices.study_labels import studies_of, study_counts
 from hemo.slices.workers import locked, started, write_shards
 from hemo.slices.writing import replace_text, write_assembled
 
@@ -165,13 +158,13 @@ def preprocess(
                 raise HemoError(f"{labels}: {fault}") from None
             if len(result.index) == 0:
                 replace_text(store / "exclusions.csv", result.exclusions.to_csv(index=False))
-                raise HemoError(_nothing_usable(images, store, result.exclusions["reason"]))
+                raise HemoError(nothing_usable(images, store, result.exclusions["reason"]))
             if table is not None and result.matched == 0:
-                raise HemoError(_nothing_matches(str(labels), images, table, examples, result))
+                raise HemoError(nothing_matches(str(labels), images, table, examples, result))
             readers = readers_facts(table, result.row_patients) or (facts or {}).get("readers")
             if table is not None:
                 result.notes.update(table.notes)
-            facts = {**basis, **_facts(result), **({"readers": readers} if readers else {})}
+            facts = {**basis, **facts_of(result), **({"readers": readers} if readers else {})}
             pa.default_memory_pool().release_unused()
             write_assembled(store, result, facts)
     return Summary(
@@ -182,41 +175,6 @@ def preprocess(
         unmatched=len(result.unmatched),
         duplicates=0 if table is None else table.duplicates,
         notes=result.notes,
-    )
-
-
-def _nothing_usable(images: Path, store: Path, reasons: "pd.Series[str]") -> str:
-    """Return what to say where every slice is excluded: the commonest reasons, and where the others are."""
-    counts = reasons.value_counts()
-    common = "; ".join(f"{number:,} {reason}" for reason, number in counts.head(3).items())
-    more = f"; {len(counts) - 3:,} more reasons" if len(counts) > 3 else ""
-    listed = f"each is listed in {store / 'exclusions.csv'}"
-    return f"{images}: no usable slice of {len(reasons):,}: {common}{more}: {listed}"
-
-
-def _nothing_matches(
-    labels: str, images: Path, table: LabelTable, examples: Sequence[str], result: Assembled
-) -> str:
-    """Return what to say where not one row of a table names an image."""
-    refused = [
-        str(reason) for reason in result.exclusions["reason"] if str(reason).startswith("its volume's label")
-    ]
-    if refused:
-        return (
-            f"{labels}: no row could be given to a slice of {images}: {refused[0]}: name the images by file"
-        )
-    ids = table.ids.tolist()
-    rows = ", ".join(map(str, ids[:: -(-len(ids) // 3)]))
-    files = ", ".join(map(readable, examples))
-    if table.of_studies:
-        return (
-            f"{labels}: not one row names a study of {images}: rows such as {rows}; scans such as {files}: "
-            "name studies by folder, PatientID, StudyInstanceUID or SeriesInstanceUID"
-        )
-    whole = "" if table.volumes is not None else ", or say --labels-format study where a row is a whole study"
-    return (
-        f"{labels}: not one row names an image of {images}: rows such as {rows}; images such as {files}: "
-        f"name them by file, path, SOPInstanceUID, or volume and slice number{whole}"
     )
 
 
@@ -302,21 +260,3 @@ def _chunks(sources: list[Source]) -> Iterator[list[Source]]:
     size = min(max(-(-len(sources) // SHARDS), SMALLEST_SHARD), LARGEST_SHARD)
     for start in range(0, len(sources), size):
         yield sources[start : start + size]
-
-
-def _facts(result: Assembled) -> dict[str, Any]:
-    """Return what `store.json` says of the slices."""
-    said = STUDY_LABELS[0] in result.index
-    return {
-        "slices": len(result.index),
-        "patients": count(result.index["patient"]),
-        "studies": count(result.index["study"]),
-        "patients_known": result.patients_known,
-        "labels": label_counts(result.index),
-        **({"study_labels": study_counts(studies_of(result.index))} if said else {}),
-        "excluded": {str(r): int(n) for r, n in result.exclusions["reason"].value_counts().items()},
-        "unmatched": len(result.unmatched),
-        "notes": result.notes,
-        "thickness": None if np.isnan(result.thickness) else result.thickness,
-        "digest": result.digest,
-    }

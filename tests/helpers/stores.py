@@ -9,7 +9,7 @@ import pandas as pd
 
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, SUBTYPES
-from hemo.slices.assemble import label_counts
+from hemo.slices.facts import label_counts
 from hemo.slices.shards import npy_header
 from hemo.slices.store import SCHEMA, SliceStore
 
