@@ -53,18 +53,23 @@ def _show(result: "Prediction") -> None:
     from hemo.serving import prediction
 
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
-    shown = table("Probabilities", ("slice", *labels))
-    rows = result.table.to_dict("records")
-    for row, name in zip(rows, prediction.names(result.table), strict=True):
-        cells = [Text(name)]
-        for label in labels:
-            positive = row[f"{label}_decision"]
-            text = f"{row[f'{label}_probability']:.3f}{' +' if positive else '  '}"
-            cells.append(Text(text, style="bold red" if positive else ""))
-        shown.add_row(*cells)
-    console.out.print(shown)
+    whole = prediction.studies(result.table)
+    slices = result.table.assign(name=prediction.names(result.table))
+    for title, first, rows in (("Studies", "study", whole), ("Slices", "name", slices)):
+        if rows.empty:
+            continue
+        shown = table(title, ("slice" if first == "name" else first, *labels))
+        for row in rows.to_dict("records"):
+            cells = [Text(row[first])]
+            for label in labels:
+                positive = row[f"{label}_decision"]
+                text = f"{row[f'{label}_probability']:.3f}{' +' if positive else '  '}"
+                cells.append(Text(text, style="bold red" if positive else ""))
+            shown.add_row(*cells)
+        console.out.print(shown)
     console.out.print(
-        "+ positive: at or above its operating point; any is never below its subtypes. Research use only."
+        "+ positive: at or above the operating point (studies have their own); any is never below its "
+        "subtypes. Research use only."
     )
     for row in result.skipped.to_dict("records"):
         console.err.print(f"[yellow]skipped[/yellow] {row['file']}: {row['reason']}", soft_wrap=True)

@@ -56,13 +56,15 @@ class Facts:
     data
         Facts about the store by name (slices, patients, exclusions by reason, ...).
     threshold
-        Its operating point.
+        Its operating point for slices.
     run_id
         The training run.
     versions
         Package to version.
     override
         The reason with which a person let it pass although the gate refused it; empty where it passed.
+    study_threshold
+        Its operating point for studies; None where it judges none.
     """
 
     label: str
@@ -74,6 +76,7 @@ class Facts:
     run_id: str
     versions: Mapping[str, str]
     override: str = ""
+    study_threshold: float | None = None
 
 
 def write(folder: Path, facts: Facts, tested: Summary) -> None:
@@ -98,7 +101,6 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
     """Return the card's sections."""
     tags, params = facts.tags, facts.params
     protocol = protocols.parse(tags["protocol"]) if "protocol" in tags else Protocol.PAPER
-    rule = params.get("train.operating_point", "")
     overridden = (
         f"The gate refused it; a person overrode the gate: {facts.override}" if facts.override else ""
     )
@@ -128,8 +130,7 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
         ),
         Section(
             "Operating point",
-            text=f"A slice is positive at or above {facts.threshold:.4f}. The rule, applied to other "
-            f"patients than those tested: {OperatingPointRule.parse(rule).words if rule else 'not known'}.",
+            text=_operating_points(facts),
         ),
         Section("Failures", text=_failures(tested)),
         Section("Limits", text=LIMITS),
@@ -139,6 +140,19 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
             tables={"Provenance": fact_table(source)},
         ),
     ]
+
+
+def _operating_points(facts: Facts) -> str:
+    """Return from which probability on slices and studies are positive, and the rules that say so."""
+    points = [("A slice", facts.threshold, "train.operating_point")]
+    if facts.study_threshold is not None:
+        points.append(("A study", facts.study_threshold, "train.study_operating_point"))
+    said = []
+    for what, threshold, word in points:
+        rule = facts.params.get(word)
+        chosen = OperatingPointRule.parse(rule).words if rule else "not known"
+        said.append(f"{what} is positive at or above {threshold:.4f}. The rule: {chosen}.")
+    return "\n\n".join([*said, "Rules were applied to other patients than those tested."])
 
 
 def kind(label: str) -> str:

@@ -27,6 +27,12 @@ DECISIONS = {
 }
 """Decisions in words."""
 
+JUDGED = {
+    "study": "Whole studies were judged, by their own score and operating point.",
+    "slice": "Slices were judged.",
+}
+"""What was judged, in words."""
+
 SUMMED_UP = {
     "promoted": "In production now",
     "overridden": "In production against the gate",
@@ -112,7 +118,7 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
     sections = [
         Section(
             "Decision",
-            f"{DECISIONS[decision]}\n\n{_sentence(verdict.reason)}",
+            f"{DECISIONS[decision]} {JUDGED[verdict.level]}\n\n{_sentence(verdict.reason)}",
             warning=f"Gate overridden: {override}" if decision == "overridden" else "",
             mark="good" if verdict.passed else "bad",
         ),

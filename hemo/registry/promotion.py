@@ -206,6 +206,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
         params=run.params,
         data=judged.data,
         threshold=run.metrics["threshold"],
+        study_threshold=run.metrics.get("study_threshold"),
         run_id=run.run_id,
         versions=tracking.versions(),
         override=override,

@@ -30,6 +30,24 @@ class Prediction:
     missing: list[str]
 
 
+def studies(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what is said of each study: a row a study, called by what the panel's table calls it.
+
+    Returns
+    -------
+    DataFrame
+        `study`, `slices` (how many were read), and for each label `LABEL_probability` and `LABEL_decision`;
+        no rows where no slice names its study.
+    """
+    if "study" not in table:
+        return pd.DataFrame({"study": [], "slices": []})
+    named = table[table["study"] != ""].groupby("study", sort=False)
+    answers = [name for name in map(str, table) if name.startswith("study_")]
+    found = named[answers].first().rename(columns=lambda name: name.removeprefix("study_"))
+    found.insert(0, "slices", named.size())
+    return found.reset_index()
+
+
 def names(table: pd.DataFrame) -> list[str]:
     """Return what to call each slice: its own name, with the folder where several have the same."""
     own = [str(name) for name in table["slice"]]

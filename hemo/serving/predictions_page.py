@@ -1,4 +1,4 @@
-"""Predictions of the panel as a page: every slice with the answers and where the classifier looked."""
+"""Predictions of the panel as a page: studies, and every slice with where the classifier looked."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,26 @@ from numpy.typing import NDArray
 
 from hemo.display.page import Section, Table, render
 from hemo.serving.models import ANY_RULE, STUDY_RULE, ServedPanel
-from hemo.serving.prediction import Prediction, names
+from hemo.serving.prediction import Prediction, names, studies
 
 
 def as_html(prediction: Prediction, panel: ServedPanel) -> str:
     """Return what the panel says of files, as a page."""
     versions = pd.DataFrame(
-        [(one.label, one.version, one.family, one.threshold) for one in panel.members],
-        columns=["label", "version", "family", "operating point"],
+        [(one.label, one.version, one.family, one.study_threshold, one.threshold) for one in panel.members],
+        columns=["label", "version", "family", "operating point of studies", "of slices"],
     )
     missing = f"\n\nWithout a production version: {', '.join(prediction.missing)}."
     about = f"{ANY_RULE} {STUDY_RULE}".replace("`", "") + (missing if prediction.missing else "")
     warning = "\n".join(panel.overridden)
     sections = [Section("Panel", about, {"In production": versions}, warning=warning)]
+    labels = [member.label for member in panel.members]
+    whole = [
+        Section(f"{row['study']}, {row['slices']} slices", tables={"": _answers(row, labels)})
+        for _, row in studies(prediction.table).iterrows()
+    ]
+    if whole:
+        sections.append(Section("Studies", parts=whole))
     if len(prediction.skipped):
         sections.append(Section("Skipped", tables={"Files that could not be used": prediction.skipped}))
     sections.append(Section("Slices", parts=_slices(prediction, panel)))

@@ -18,6 +18,7 @@ from hemo.labels import LABELS, SUBTYPES
 from hemo.registry import names
 from hemo.serving import Member, tabulate
 from hemo.serving.inputs import reduced
+from hemo.serving.prediction import studies
 from tests.helpers.registry_world import REDUCTION
 
 
@@ -131,3 +132,13 @@ def test_a_panel_of_linear_members_loads_without_tensorflow(loaded):
     )
     folder = mlflow.artifacts.download_artifacts(names.PANEL_URI)
     subprocess.run([sys.executable, "-c", code, folder], check=True, cwd="/")
+
+
+def test_studies_have_a_row_each_with_the_panel_s_answer():
+    given_ = {"any": np.array([0.9, 0.1, 0.2, 0.3]), "subdural": np.array([0.1, 0.8, 0.1, 0.1])}
+    table = tabulate(given_, members("any", "subdural"), ["a", "a", "b", ""])
+    found = studies(table).set_index("study")
+    assert found["slices"].to_dict() == {"a": 2, "b": 1}
+    assert found.loc["a", "subdural_probability"] == 0.8
+    assert found["any_decision"].tolist() == [True, False]
+    assert studies(tabulate(given_, members("any", "subdural"), [""] * 4)).empty
