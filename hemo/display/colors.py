@@ -23,8 +23,9 @@ BROWN: Final = "#873C2D"
 NAVY: Final = "#1E3C87"
 CYAN: Final = "#4BF0FF"
 VIOLET: Final = "#9600FF"
-"""With BROWN, NAVY and CYAN the four that keep farthest from each other and from `PALETTE`, as people with
-normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
+LAVENDER: Final = "#9678FF"
+"""With BROWN, NAVY, CYAN and VIOLET those that keep farthest from each other and from `PALETTE`, as people
+with normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
 
 FAMILIES: Final = {
     "ann": BLUE,
@@ -32,6 +33,7 @@ FAMILIES: Final = {
     "cnn": GREEN,
     "ensemble": PURPLE,
     "finetune": SKY,
+    "lesions": LAVENDER,
     "linear_svc": VERMILION,
     "logreg": YELLOW,
     "mil": VIOLET,

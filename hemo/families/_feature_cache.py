@@ -6,8 +6,9 @@ So labels, trials and resumed runs share them although their samples differ.
 import os
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,28 @@ def cached_features(
     return features
 
 
+def cached_parts(kind: str, digest: str, compute: Callable[[], list[bytes]]) -> list[bytes]:
+    """Return what `compute` gives, computing it only where no file of the digest holds it.
+
+    Parameters
+    ----------
+    kind
+        Names the folder under `cache_folder`.
+    digest
+        Of all that the parts depend on.
+    compute
+        Gives the parts.
+    """
+    path = cache_folder() / kind / f"{digest}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as arrays:
+            return [arrays[f"arr_{number}"].tobytes() for number in range(len(arrays.files))]
+    parts = compute()
+    named = {f"arr_{number}": np.frombuffer(part, np.uint8) for number, part in enumerate(parts)}
+    _write(path, named)
+    return parts
+
+
 def cache_folder() -> Path:
     """Return the folder of cached features: `HEMO_CACHE`, by default `~/.cache/hemo`."""
     return Path(os.environ.get("HEMO_CACHE") or Path.home() / ".cache" / "hemo") / "features"
@@ -77,16 +100,17 @@ def _read_files(folder: Path) -> None:
 
 def _write_file(folder: Path, prefix: bytes, new: dict[bytes, Features]) -> None:
     """Write features under a name of their own, whole or not at all: processes may share the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.npz"
-    partial = path.with_suffix(".partial")
     digests = np.array([np.frombuffer(key[len(prefix) :], np.uint8) for key in new])
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            prefix=np.frombuffer(prefix, np.uint8),
-            digests=digests,
-            features=np.stack(list(new.values())),
-        )
-    partial.replace(path)
+    features = np.stack(list(new.values()))
+    _write(path, {"prefix": np.frombuffer(prefix, np.uint8), "digests": digests, "features": features})
     _files_read.add(path)
+
+
+def _write(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write arrays whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{uuid.uuid4().hex}.partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)
+    partial.replace(path)

@@ -23,6 +23,12 @@ def around(study: Studies) -> NDArray[np.intp]:
     return neighbour_rows(np.asarray(study), np.arange(len(study)), 1)
 
 
+def with_neighbours(features: Values, study: Studies) -> Values:
+    """Return the features of each slice, (n, k), and beside them the mean of its neighbours', (n, 2 k)."""
+    before, own, after = np.moveaxis(features[around(study)], 1, 0)
+    return np.hstack((own, (before + after) / 2))
+
+
 def smoothed(values: Values, study: Studies, weight: float) -> Values:
     """Return the mean of each slice and its two neighbours, which weigh `weight` against the slice's 1."""
     before, own, after = values[around(study)].T

@@ -31,13 +31,12 @@ class Sequence(FeatureClassifier):
     """
 
     choices: ClassVar = {"class_weight": CLASS_WEIGHTS}
-    above_zero = ("C", "max_iter")
+    above_zero: ClassVar[tuple[str, ...]] = ("C", "max_iter")
 
     def features(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the features of each slice and the mean of its neighbours', float64 (n, 2 k)."""
         each = super().features(images).astype(float)
-        before, own, after = np.moveaxis(each[_study.around(_study.numbers(study, len(images)))], 1, 0)
-        return np.hstack((own, (before + after) / 2))
+        return _study.with_neighbours(each, _study.numbers(study, len(images)))
 
     def learn(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> dict[str, float]:
         """Fit on standardised features."""
