@@ -44,7 +44,8 @@ POSITIVE_PATIENTS = 5
 ALONE: dict[str, Any] = {"any": 0, "neighbours": 0, "study": 0}
 TWO: dict[str, Any] = {"boosted": {}, "transfer": {}}
 THREE: dict[str, Any] = {"boosted": {}, "sequence": {}, "transfer": {}}
-"""The recipe's members, the frozen network seeing slices one way round only."""
+BOTH_WAYS: dict[str, Any] = {**THREE, "transfer": {"mirrored": True}}
+"""The recipe's members but for the markers; in `THREE` the frozen network sees slices one way round only."""
 
 CNN: dict[str, Any] = {
     "filters": (16, 32, 64, 64), "pooling": "average", "batch_norm": True, "optimizer": "adam",
@@ -57,7 +58,9 @@ TUNED: dict[str, Any] = {"size": 128, "epochs": 4, "copies": 1}
 
 IDEAS: dict[str, tuple[str, dict[str, Any]]] = {
     "the recipe": ("ensemble", {}),
-    "the recipe, one way round": ("ensemble", {"members": THREE}),
+    "without marked blood": ("ensemble", {"members": BOTH_WAYS}),
+    "without marked blood, one way round": ("ensemble", {"members": THREE}),
+    "marked blood": ("lesions", {}),
     "frozen features": ("transfer", {}),
     "radiological features": ("boosted", {}),
     "sequence": ("sequence", {}),

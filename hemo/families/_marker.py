@@ -1,6 +1,6 @@
 """What marks blood in a slice, place by place: trees on what surrounds a place, taught by drawn blood."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -74,8 +74,6 @@ class Marker:
         from treelite import gtil
 
         found = np.full((CELLS, CELLS, 1 + len(KINDS)), NOWHERE, np.float32)
-        # Blood is denser than most of the brain: half of the cells need not be asked.
-        inside = inside & (values[..., 0] > 0)
         rows = values[inside].astype(np.float64)
         if not len(rows):
             return found
@@ -91,38 +89,43 @@ class Marker:
         return found
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Cells of slices without blood, some drawn into most of them.
+def learned(triples: Iterable[Images], trees: int, seed: int) -> list[bytes]:
+    """Return the parts of a marker (see `Marker.from_parts`) that learned from slices without blood.
 
-    Attributes
-    ----------
-    cells
-        What surrounds each cell, float32 (n, features).
-    kind
-        The type of blood there as a number in `KINDS`, -1 for none, (n,).
-    row
-        The slice of each, (n,).
-    """
-
-    cells: Gray
-    kind: NDArray[np.int64]
-    row: NDArray[np.int64]
-
-
-def examples(triples: Iterable[Images], seed: int) -> Examples:
-    """Draw blood into slices that have none, and return cells of all to learn from.
+    Into most of them some is drawn.
 
     Parameters
     ----------
     triples
         The slices between their neighbours, each uint8 (height, width, 3).
+    trees
+        Number of trees of the first question (is it blood?); the second (which?) has a quarter as many.
     seed
         Of what is drawn.
     """
+    import treelite
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    cells, kinds = (np.concatenate(parts) for parts in zip(*_examples(triples, seed), strict=True))
+
+    def grown(count: int, truth: NDArray[Any], asked: Mask | slice) -> bytes:
+        model = HistGradientBoostingClassifier(
+            max_iter=count, learning_rate=0.15, max_leaf_nodes=31, min_samples_leaf=60, l2_regularization=5.0,
+            max_features=0.5, early_stopping=False, random_state=seed,
+        )  # fmt: skip
+        with threadpool_limits(1, "openmp"):  # threads of a busy machine spin while they wait: 43 s against 9
+            model.fit(cells[asked], truth[asked])
+        return treelite.sklearn.import_model(model).serialize_bytes()
+
+    blood = kinds >= 0
+    told = len(np.unique(kinds[blood])) == len(KINDS)
+    return [grown(trees, blood, slice(None)), grown(max(trees // 4, 1), kinds, blood) if told else b""]
+
+
+def _examples(triples: Iterable[Images], seed: int) -> Iterator[tuple[Gray, NDArray[np.int64]]]:
+    """Yield surroundings of cells of each slice, (k, features), and the type of blood there, -1 for none."""
     rng = np.random.default_rng(seed)
-    cells: list[Gray] = []
-    kinds: list[NDArray[np.int64]] = []
     for triple in triples:
         seen, kind, covered = canonical(triple), -1, np.zeros((CELLS, CELLS), bool)
         if rng.random() < SHOWN:
@@ -133,43 +136,8 @@ def examples(triples: Iterable[Images], seed: int) -> Examples:
                 covered = _halved(drawn[1][1]) > 0.4
         values, inside = surroundings(seen)
         with_, without = (rng.permutation(np.flatnonzero(inside & part)) for part in (covered, ~covered))
-        taken = np.r_[with_[:WITH_BLOOD], without[:WITHOUT]]
-        cells.append(values.reshape(-1, values.shape[-1])[taken])
-        kinds.append(np.where(covered.ravel()[taken], kind, -1))
-    rows = np.repeat(np.arange(len(cells)), [len(part) for part in cells])
-    return Examples(np.concatenate(cells), np.concatenate(kinds), rows)
-
-
-def learned(given: Examples, rows: NDArray[np.bool_], trees: int) -> list[bytes]:
-    """Return the parts of a marker (see `Marker.from_parts`) that learned from some of the examples.
-
-    Parameters
-    ----------
-    given
-        What `examples` gave.
-    rows
-        For each of its slices whether it is learned from.
-    trees
-        Number of trees of the first question (is it blood?); the second (which?) has a quarter as many.
-    """
-    import treelite
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
-
-    here = rows[given.row]
-    blood = here & (given.kind >= 0)
-
-    def grown(count: int, truth: NDArray[Any], asked: Mask) -> bytes:
-        model = HistGradientBoostingClassifier(
-            max_iter=count, learning_rate=0.15, max_leaf_nodes=31, min_samples_leaf=60, l2_regularization=5.0,
-            max_features=0.5, early_stopping=False, random_state=0,
-        )  # fmt: skip
-        with threadpool_limits(1, "openmp"):  # threads of a busy machine spin while they wait: 43 s against 9
-            model.fit(given.cells[asked], truth[asked])
-        return treelite.sklearn.import_model(model).serialize_bytes()
-
-    told = len(np.unique(given.kind[blood])) == len(KINDS)
-    return [grown(trees, blood, here), grown(max(trees // 4, 1), given.kind, blood) if told else b""]
+        rows = np.r_[with_[:WITH_BLOOD], without[:WITHOUT]]
+        yield values.reshape(-1, values.shape[-1])[rows], np.where(covered.ravel()[rows], kind, -1)
 
 
 def surroundings(seen: Canonical) -> tuple[Gray, Mask]:

@@ -213,7 +213,7 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 DEFAULTS = {
-    "members": {"boosted": {}, "sequence": {}, "transfer": {"mirrored": True}},
+    "members": {"boosted": {}, "lesions": {}, "sequence": {}, "transfer": {"mirrored": True}},
     "how": "mean",
     "any": 0.5,
     # 0.6 against the slice's 1.8, as in a public solution of the RSNA 2019 challenge.

@@ -1,6 +1,7 @@
 """Blood marked place by place, by trees that learned it from blood drawn into slices without any."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -119,7 +120,8 @@ class Lesions(Sequence):
     def read(self, folder: Path, state: Mapping[str, Any]) -> None:
         """Read weights and markers."""
         super().read(folder, state)
-        self.markers_ = _markers([part.tobytes() for part in load_arrays(folder / "markers.npz")])
+        parts = [part.tobytes() for part in load_arrays(folder / "markers.npz")]
+        self.markers_ = [Marker.from_parts(pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
 
 
 def _triples(images: Images, around: NDArray[np.intp]) -> Images:
@@ -144,27 +146,24 @@ def _learned(
     """Return for each part of the studies what has learned to mark blood from the others'."""
     import xxhash
 
-    rows = np.flatnonzero(without)
-    parts = np.arange(part.max() + 1)
-    taught = [(part[rows] != number) | (len(parts) == 1) for number in parts]
-    if not all(each.any() for each in taught):
-        raise HemoError(
-            "lesions: it learns from blood drawn into slices that have none: add studies with such slices"
-        )
-    content = xxhash.xxh3_128(f"{trees}/{images.shape[1:]}/{part[rows].tolist()}".encode())
-    for row in rows:
-        content.update(np.ascontiguousarray(_triples(images, around[row : row + 1])).data)
-
-    def learn() -> list[bytes]:
-        triples = (_triples(images, around[row : row + 1])[0] for row in rows)
-        given = _marker.examples(triples, seed=content.intdigest() % 2**32)
-        return [part for each in taught for part in _marker.learned(given, each, trees)]
-
-    return _markers(cached_parts("lesions", content.hexdigest(), learn))
+    markers = []
+    for number in range(part.max() + 1):
+        rows = np.flatnonzero(without & ((part != number) | (part.max() == 0)))
+        if not len(rows):
+            raise HemoError(
+                "lesions: it learns from blood drawn into slices that have none: add studies with such slices"
+            )
+        content = xxhash.xxh3_128(f"{trees}/{images.shape[1:]}".encode())
+        for row in rows:
+            content.update(np.ascontiguousarray(_triples(images, around[row : row + 1])).data)
+        learn = partial(_learn, images, around[rows], trees, content.intdigest() % 2**32)
+        markers.append(Marker.from_parts(cached_parts("lesions", content.hexdigest(), learn)))
+    return markers
 
 
-def _markers(parts: list[bytes]) -> list[Marker]:
-    return [Marker.from_parts(pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+def _learn(images: Images, around: NDArray[np.intp], trees: int, seed: int) -> list[bytes]:
+    triples = (_triples(images, around[row : row + 1])[0] for row in range(len(around)))
+    return _marker.learned(triples, trees, seed)
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Blood that is drawn to learn from, and what marks it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from hemo.errors import HemoError
 from hemo.families import _marker
 from hemo.families._canonical import SIDE, canonical, pose
 from hemo.families._drawn_blood import BONE, KINDS, draw
-from hemo.families._marker import Marker, examples, learned, marked, odds
+from hemo.families._marker import Marker, learned, marked, odds
 
 
 def head(seed: int = 0, turn: float = 0.0, size: int = 96) -> np.ndarray:
@@ -37,8 +38,8 @@ def triple(*seeds: int, turn: float = 0.0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def marker() -> Marker:
-    given = examples((triple(n, n + 1, n + 2) for n in range(60)), seed=1)
-    return Marker.from_parts(learned(given, np.ones(60, bool), trees=30))
+    clean = (triple(number, number + 1, number + 2) for number in range(60))
+    return Marker.from_parts(learned(clean, trees=30, seed=1))
 
 
 @given(st.floats(-40, 40))
@@ -121,25 +122,28 @@ def test_labels_of_the_same_slices_share_their_markers(
         return lesions.fit(images, y, study=study, labels=labels)  # type: ignore[call-arg]
 
     first = fit(truth, 0)
-    monkeypatch.setattr(_marker, "examples", lambda *_, **__: pytest.fail("learned again"))
+    monkeypatch.setattr(_marker, "learned", lambda *_, **__: pytest.fail("learned again"))
     second = fit(rare, 1)
     assert [one.digest for one in first.markers_] == [one.digest for one in second.markers_]  # type: ignore[attr-defined]
 
 
 def test_slices_that_are_learned_from_are_described_by_a_marker_that_has_not_seen_them() -> None:
     images, truth, study = bloody(48, 0)
-    seen: list[set[int]] = []
+    shown: list[set[bytes]] = []
     kept = _marker.learned
 
-    def spy(given: _marker.Examples, rows: np.ndarray, trees: int) -> list[bytes]:
-        seen.append(set(study[truth == 0][rows]))
-        return kept(given, rows, trees)
+    def spy(triples: Iterable[np.ndarray], trees: int, seed: int) -> list[bytes]:
+        given = list(triples)
+        shown.append({one[..., 1].tobytes() for one in given})
+        return kept(given, trees, seed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_marker, "learned", spy)
-        lesions = families.build("lesions", {"trees": 11})
-        lesions.fit(images, truth, study=study)  # type: ignore[call-arg]
-    left_out = [set(study) - each for each in seen]
+        families.build("lesions", {"trees": 11}).fit(images, truth, study=study)  # type: ignore[call-arg]
+    left_out = [
+        {number for number in set(study) if not shows & {one.tobytes() for one in images[study == number]}}
+        for shows in shown
+    ]
     assert set.union(*left_out) == set(study)
     assert sum(map(len, left_out)) == len(set(study))
 
