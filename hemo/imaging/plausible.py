@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.raw import Excluded
+from hemo.imaging.raw import AIR, Excluded
 
 FEW: Final = 7
 """Levels of gray that a mask of several classes may have."""
@@ -36,6 +36,16 @@ WHITE: Final = 250
 SKULL: Final = 0.02
 """Part of a slice that is white where it shows a skull."""
 
+NOT_AIR: Final = -700
+"""HU above which a pixel holds something, if only in part."""
+
+SOFT: Final = (-150, 150)
+"""HU of skin, fat, brain and blood."""
+
+LEAST_SOFT: Final = 0.34
+"""Part of what is no air that is soft, in any slice of a head. With an intercept of -1024 too many it is bone
+that lies there: of a real study's 28 slices 0.10 to 0.33 so, and 0.33 to 0.85 as they are."""
+
 STRETCHED: Final = 1.5
 """Largest ratio of the sides of a pixel: scanners make squares, reformats across thick slices do not."""
 
@@ -57,6 +67,51 @@ def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
         rest = pixels[pixels != high]
         if not rest.size or rest.min() == rest.max():
             raise Excluded("a mask: no more than two different values")
+
+
+def refuse_shifted(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
+    """Raise `Excluded` where brain is as low as air: the intercept is in the numbers, and was added again.
+
+    Brain is then near -990, what was air or fat at the floor of -1024, and only bone is above air. A slice
+    of a small head in much air, near the vertex, looks alike but for two things: around the middle its air
+    is measured, or nothing in the middle is as low as air, and it has skin.
+
+    Parameters
+    ----------
+    pixels, offset
+        HU are `pixels + offset`, floored at `AIR`.
+    sample
+        Some thousand of them, on a grid.
+    """
+    middle = _middle(sample)
+    if 2 * np.count_nonzero(middle > NOT_AIR - offset) >= middle.size:  # as in nearly all slices
+        return
+    floor = AIR - offset
+    solid = np.count_nonzero(pixels > NOT_AIR - offset) / pixels.size
+    soft = np.count_nonzero((pixels >= SOFT[0] - offset) & (pixels <= SOFT[1] - offset)) / pixels.size
+    if solid < 0.002 or soft >= LEAST_SOFT * solid:
+        return
+    middle = _middle(pixels)
+    empty = np.count_nonzero(middle > NOT_AIR - offset) < 0.2 * middle.size
+    low = np.count_nonzero((middle > floor) & (middle <= -900 - offset)) / middle.size
+    height, width = pixels.shape
+    angle = np.arange(64) * (np.pi / 32)
+    reach = 0.375 * min(height, width)  # well within a round field of view, outside most of a head
+    ring = pixels[
+        (height / 2 + reach * np.sin(angle)).astype(int), (width / 2 + reach * np.cos(angle)).astype(int)
+    ]
+    around = np.count_nonzero(ring <= floor) > 0.2 * ring.size
+    if low > 0.04 and (around or (empty and solid > 0.04)):
+        raise Excluded(
+            "implausible HU: bone, but no soft tissue, and a brain's shape near -990: "
+            "its numbers seem to be HU already, to which the intercept is added once more"
+        )
+
+
+def _middle(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the middle half of rows and columns."""
+    rows, columns = pixels.shape[0] // 4, pixels.shape[1] // 4
+    return pixels[rows : pixels.shape[0] - rows, columns : pixels.shape[1] - columns]
 
 
 def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
