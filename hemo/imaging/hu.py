@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.plausible import refuse_mask, refuse_shifted
+from hemo.imaging.plausible import refuse_implausible
 from hemo.imaging.raw import AIR, Excluded
 
 WRAP: Final = 4096
@@ -189,5 +189,4 @@ def check_hu(pixels: NDArray[Any], offset: int = 0) -> None:
         raise Excluded(f"implausible HU: nothing below {low:g}, so no air around a head")
     if high < -200:
         raise Excluded(f"no tissue: nothing above {high:g} HU")
-    refuse_shifted(pixels, sample, offset)
-    refuse_mask(pixels, sample)
+    refuse_implausible(pixels, sample, offset)

@@ -50,18 +50,27 @@ STRETCHED: Final = 1.5
 """Largest ratio of the sides of a pixel: scanners make squares, reformats across thick slices do not."""
 
 
-def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
-    """Raise `Excluded` where HU have but two different values.
+def refuse_implausible(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
+    """Raise `Excluded` where HU are a mask's, or the intercept was added twice.
 
     Parameters
     ----------
-    pixels
-        All of them.
+    pixels, offset
+        HU are `pixels + offset`, floored at `AIR`.
     sample
-        Some thousand of them, in which the highest value is alone, or nearly so, unless it is a mask's.
+        Some thousand of them, on a grid; the highest value is alone there, or nearly so, unless it is a
+        mask's.
     """
-    if len(set(sample.ravel()[:: sample.size // 64 + 1].tolist())) > 2:
-        return
+    few = sample.ravel()[:: sample.size // 64 + 1].tolist()  # most slices need no closer look
+    if len(set(few)) <= 2:
+        _refuse_mask(pixels, sample)
+    inner = sorted(few[len(few) // 4 : len(few) - len(few) // 4])
+    if inner[len(inner) // 3] <= NOT_AIR - offset:
+        _refuse_shifted(pixels, sample, offset)
+
+
+def _refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
+    """Raise `Excluded` where HU have but two different values."""
     high = sample.max()
     if np.count_nonzero(sample == high) * 100 > sample.size:
         rest = pixels[pixels != high]
@@ -69,22 +78,15 @@ def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
             raise Excluded("a mask: no more than two different values")
 
 
-def refuse_shifted(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
+def _refuse_shifted(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
     """Raise `Excluded` where brain is as low as air: the intercept is in the numbers, and was added again.
 
     Brain is then near -990, what was air or fat at the floor of -1024, and only bone is above air. A slice
     of a small head in much air, near the vertex, looks alike but for two things: around the middle its air
     is measured, or nothing in the middle is as low as air, and it has skin.
-
-    Parameters
-    ----------
-    pixels, offset
-        HU are `pixels + offset`, floored at `AIR`.
-    sample
-        Some thousand of them, on a grid.
     """
     middle = _middle(sample)
-    if 2 * np.count_nonzero(middle > NOT_AIR - offset) >= middle.size:  # as in nearly all slices
+    if 2 * np.count_nonzero(middle > NOT_AIR - offset) >= middle.size:
         return
     floor = AIR - offset
     solid = np.count_nonzero(pixels > NOT_AIR - offset) / pixels.size
@@ -114,15 +116,13 @@ def _middle(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels[rows : pixels.shape[0] - rows, columns : pixels.shape[1] - columns]
 
 
-def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return how often each level of gray, (256,), is met in some thousand pixels of a picture."""
+def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return some thousand pixels of a picture, (n,), on a grid."""
     step = max(1, min(pixels.shape) // 80)
-    return np.bincount(
-        np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel(), minlength=256
-    )
+    return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel()
 
 
-def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.intp] | None = None) -> None:
+def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.uint8] | None = None) -> None:
     """Raise `Excluded` where a gray picture, (height, width), is constant or a mask.
 
     Parameters
@@ -135,7 +135,8 @@ def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.int
         Its `gray_sample`, where that is known.
     """
     sample = gray_sample(pixels) if sample is None else sample
-    if np.count_nonzero(sample) > FEW and not _two_valued(sample):
+    levels_there = set(sample[:: sample.size // 128 + 1].tolist())
+    if len(levels_there) > FEW and not _two_valued(sample):
         return
     counts = np.bincount(pixels.ravel(), minlength=256)
     levels = np.flatnonzero(counts)
@@ -144,13 +145,15 @@ def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.int
     few = len(levels) <= FEW and (levels[-1] <= CLASSES or MASK_NAMES.search(name.lower()))
     if len(levels) == 2 or few:
         raise Excluded(f"a mask: no more than {len(levels)} levels of gray")
-    if _two_valued(counts):
+    if _two_valued(pixels):
         raise Excluded("a mask: black and white with nothing between")
 
 
-def _two_valued(counts: NDArray[np.intp]) -> bool:
-    _, between, bright = np.add.reduceat(counts, (0, DARK, BRIGHT))
-    return bool(between < SHADES * (between + bright))
+def _two_valued(pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether hardly anything lies between black and white."""
+    bright = np.count_nonzero(pixels >= BRIGHT)
+    lit = pixels.size - np.count_nonzero(pixels < DARK)
+    return lit - bright < SHADES * lit
 
 
 def check_spacing(spacing: tuple[float, float]) -> None:
@@ -159,9 +162,9 @@ def check_spacing(spacing: tuple[float, float]) -> None:
         raise Excluded(f"pixels of {spacing[0]:g} x {spacing[1]:g} mm are no axial slice's")
 
 
-def has_white(sample: NDArray[np.intp]) -> bool:
+def has_white(sample: NDArray[np.uint8]) -> bool:
     """Tell by a gray picture's `gray_sample` whether it is as white as a skull under a brain's window."""
-    return bool(sample[WHITE:].sum() > SKULL * sample.sum())
+    return np.count_nonzero(sample >= WHITE) > SKULL * sample.size
 
 
 def refuse_color(pixels: NDArray[Any]) -> None:

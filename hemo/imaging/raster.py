@@ -55,7 +55,7 @@ def decode_jpeg(data: bytes, least: int) -> NDArray[np.uint8]:
     return upright(gray, jpeg_orientation(data))
 
 
-def _refuse_color_jpeg(data: bytes, sample: NDArray[np.intp]) -> None:
+def _refuse_color_jpeg(data: bytes, sample: NDArray[np.uint8]) -> None:
     """Raise `Excluded` where a JPEG in colors shows some, which its luma alone does not tell.
 
     To decode the colors too takes a tenth more. Bone is white under the window of a brain, what is drawn in
