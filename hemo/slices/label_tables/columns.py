@@ -31,6 +31,15 @@ ANY: Final = (
 )  # fmt: skip
 """What tables call the label `any`."""
 
+NO_HEMORRHAGE: Final = (
+    "no_hemorrhage", "no_haemorrhage", "no_ich", "no_intracranial_hemorrhage", "no_intracranial_haemorrhage",
+    "no_bleed", "no_bleeding", "without_hemorrhage",
+)  # fmt: skip
+"""What tables call the opposite of `any`."""
+
+NORMAL: Final = ("normal", "healthy", "no_finding", "no_findings")
+"""Columns whose 1 says that there is no hemorrhage either; their 0 may be of a fracture."""
+
 SHORT: Final = {
     "epidural": ("edh",),
     "intraparenchymal": ("iph",),
@@ -82,6 +91,16 @@ def label_columns(columns: Columns) -> dict[str, str]:
     """Return the columns of labels that a table has, by label."""
     found = {label: find(columns, names) for label, names in WORDS.items()}
     return {label: name for label, name in found.items() if name is not None}
+
+
+def opposites(columns: Columns) -> list[str]:
+    """Return the columns of a table that say where there is no hemorrhage."""
+    return [columns[name] for name in (*NO_HEMORRHAGE, *NORMAL) if name in columns]
+
+
+def has_labels(columns: Columns) -> bool:
+    """Tell whether a table has a column of labels."""
+    return bool(label_columns(columns) or opposites(columns))
 
 
 def of_reader(name: str) -> tuple[str, str] | None:
