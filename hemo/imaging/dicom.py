@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hemo.imaging.dicom_header import Values, floats, number, refuse_by_plane, seconds, text
 from hemo.imaging.dicom_pixels import GROUPS, stored_pixels
+from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, reaches_air, refuse_without_air, scaled
 from hemo.imaging.orientation import Orientation, orientation_of, unit
 from hemo.imaging.plausible import check_gray, check_spacing
@@ -107,6 +108,8 @@ def _pixels(
         # Signed numbers that reach air are HU already, unless half a scale says otherwise.
         whole = (math.isnan(slope) or slope == 1) and (math.isnan(intercept) or intercept == 0)
         if not (signed and whole and reaches_air(frame, padding)):
+            if slope == 0:
+                raise Excluded("RescaleSlope is 0, which makes all its numbers one")
             raise Excluded("no rescale tags, so the scale of its numbers is unknown")
         slope, intercept = 1.0, 0.0
     scale = Scale(slope, intercept, padding, unsigned12=bits == 12 and not signed)
@@ -149,7 +152,7 @@ def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Pa
     except Excluded:
         raise
     except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
-        raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
+        raise Excluded(reason(error)) from error
 
 
 @lru_cache(maxsize=256)  # the slices of a series say the same

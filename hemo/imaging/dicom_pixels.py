@@ -19,6 +19,9 @@ UNCOMPRESSED: Final = frozenset(
 )
 """Transfer syntaxes of plain numbers: implicit and explicit little-endian, big-endian, deflated."""
 
+PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+"""How the element of pixel data begins, in either order of bytes."""
+
 LOWEST: Final = -4096
 """Below this nobody writes padding."""
 
@@ -65,7 +68,8 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
             int(dataset[group, 0x0102].value or 0) for group in OVERLAYS if (group, 0x0102) in dataset
         ]
         if "PixelData" not in dataset:
-            raise Excluded("no pixel data")
+            begun = any(tag in data for tag in PIXEL_DATA_TAGS)  # pydicom leaves out what has no end
+            raise Excluded("cut off within its pixel data" if begun else "no pixel data")
         refuse_by_header(values)
         element = dataset["PixelData"]
         written = str(dataset.file_meta.get("TransferSyntaxUID", ""))

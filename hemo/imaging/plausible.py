@@ -81,33 +81,46 @@ def _refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
 def _refuse_shifted(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
     """Raise `Excluded` where brain is as low as air: the intercept is in the numbers, and was added again.
 
-    Brain is then near -990, what was air or fat at the floor of -1024, and only bone is above air. A slice
-    of a small head in much air, near the vertex, looks alike but for two things: around the middle its air
-    is measured, or nothing in the middle is as low as air, and it has skin.
+    Brain is then near -990, what was air or fat at the floor of -1024, and only bone is above air: a ring
+    around an empty middle, or, nearer to the vertex, bone without skin. A slice of a small head in much air
+    looks alike but for its skin, and for air that is measured around it.
     """
+    solid = NOT_AIR - offset
     middle = _middle(sample)
-    if 2 * np.count_nonzero(middle > NOT_AIR - offset) >= middle.size:
+    if 2 * np.count_nonzero(middle > solid) >= middle.size:
         return
-    floor = AIR - offset
-    solid = np.count_nonzero(pixels > NOT_AIR - offset) / pixels.size
-    soft = np.count_nonzero((pixels >= SOFT[0] - offset) & (pixels <= SOFT[1] - offset)) / pixels.size
-    if solid < 0.002 or soft >= LEAST_SOFT * solid:
-        return
-    middle = _middle(pixels)
-    empty = np.count_nonzero(middle > NOT_AIR - offset) < 0.2 * middle.size
+    middle, floor = _middle(pixels), AIR - offset
+    empty = np.count_nonzero(middle > solid) < 0.2 * middle.size
     low = np.count_nonzero((middle > floor) & (middle <= -900 - offset)) / middle.size
-    height, width = pixels.shape
-    angle = np.arange(64) * (np.pi / 32)
-    reach = 0.375 * min(height, width)  # well within a round field of view, outside most of a head
-    ring = pixels[
-        (height / 2 + reach * np.sin(angle)).astype(int), (width / 2 + reach * np.cos(angle)).astype(int)
-    ]
-    around = np.count_nonzero(ring <= floor) > 0.2 * ring.size
-    if low > 0.04 and (around or (empty and solid > 0.04)):
+    bone = np.count_nonzero(pixels > solid)
+    soft = np.count_nonzero((pixels >= SOFT[0] - offset) & (pixels <= SOFT[1] - offset))
+    skinless = 0.002 * pixels.size < bone and soft < LEAST_SOFT * bone
+    thick = skinless and empty and bone > 0.04 * pixels.size
+    if (
+        (empty and low > 0.6 and _encloses(pixels > solid))
+        or (low > 0.04 and thick)
+        or (low > 0.04 and skinless and np.count_nonzero(_ring(pixels) <= floor) > 12)
+    ):
         raise Excluded(
             "implausible HU: bone, but no soft tissue, and a brain's shape near -990: "
             "its numbers seem to be HU already, to which the intercept is added once more"
         )
+
+
+def _encloses(solid: NDArray[np.bool_]) -> bool:
+    """Tell whether something solid lies above, below, left and right of the middle half."""
+    rows, columns = solid.shape
+    row, column = solid[rows // 2], solid[:, columns // 2]
+    ends = (column[: rows // 4], column[-(rows // 4) :], row[: columns // 4], row[-(columns // 4) :])
+    return all(end.any() for end in ends)
+
+
+def _ring(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return 64 pixels of a circle well within a round field of view, and outside most of a head."""
+    height, width = pixels.shape
+    angle, reach = np.arange(64) * (np.pi / 32), 0.375 * min(height, width)
+    rows, columns = height / 2 + reach * np.sin(angle), width / 2 + reach * np.cos(angle)
+    return pixels[rows.astype(int), columns.astype(int)]
 
 
 def _middle(pixels: NDArray[Any]) -> NDArray[Any]:

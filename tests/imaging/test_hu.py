@@ -112,8 +112,11 @@ def test_one_pixel_that_is_no_number_is_enough_to_refuse_a_slice():
 
 @pytest.mark.parametrize("floored", [True, False])
 @pytest.mark.parametrize("intercept", [-1024, -1000])
-def test_an_intercept_that_was_added_twice_is_refused_however_air_was_kept(floored, intercept):
-    stored = head().clip(0) if floored else head()
+@pytest.mark.parametrize("bone", [1200, 1080])
+def test_an_intercept_that_was_added_twice_is_refused_however_air_was_kept(floored, intercept, bone):
+    stored = head()
+    stored[stored > 1000] += np.int16(bone - 1200)  # 1080 becomes what looks like blood
+    stored = stored.clip(0) if floored else stored
     for kept in (stored + np.int16(intercept), to_hu(stored, Scale(1.0, float(intercept)))):
         with pytest.raises(Excluded, match="the intercept is added once more"):
             check_hu(kept)
