@@ -44,7 +44,7 @@ def _place(
     notes: tuple[str, ...] = ()
     if orientation is None:
         refuse_by_plane(values)
-        notes = (UNUSABLE if axes else UNORIENTED,)
+        notes = (UNUSABLE if axes or text(values, "ImageOrientationPatient") else UNORIENTED,)
     if len(origin) != 3 or not all(map(math.isfinite, origin)):
         position = number(values, "SliceLocation")
         notes += (UNPLACED,)
@@ -103,7 +103,7 @@ def _pixels(
         if bits <= 8:
             gray: NDArray[np.uint8] = np.left_shift(frame.astype(np.uint8), 8 - bits, dtype=np.uint8)
             check_gray(gray)
-            inverted = text(values, "PhotometricInterpretation") == "MONOCHROME1"
+            inverted = text(values, "PhotometricInterpretation").upper() == "MONOCHROME1"
             return (255 - gray if inverted else gray), False, 0
         # Signed numbers that reach air are HU already, unless half a scale says otherwise.
         whole = (math.isnan(slope) or slope == 1) and (math.isnan(intercept) or intercept == 0)

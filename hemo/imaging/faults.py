@@ -11,7 +11,8 @@ SAID: Final = (
     (r"could not broadcast input array from shape \((\d+),\) into shape \((\d+),\)",
      "decodes to {0} bytes where its header says {1}"),
     (r"^StopIteration", "holds fewer frames than its header says"),
-    (r"'Transfer Syntax UID' value of '([^']{1,80})' is not supported", "compressed as {0}, which is not read"),
+    (r"'Transfer Syntax UID' value of '([^']{1,80})' is not supported",
+     "compressed as {0}, which is not read"),
     (r"missing dependencies", "compressed in a way for which no decoder is installed"),
     (r"SOI marker missing|No matching JPEG 2000|JPEG marker was not found",
      "its compressed data are not what its header calls them"),
@@ -22,6 +23,7 @@ SAID: Final = (
     (r"^UnidentifiedImageError|Could not determine subsampling",
      "damaged: what follows its beginning is not what that says"),
     (r"data code (\d+) not recognized", "numbers of type {0}, which NIfTI does not know"),
+    (r"(slope|intercept) (nan|-?inf)", "its {0} is no number"),
 )  # fmt: skip
 """What decoders say, as `Type: message`, and what that means; the first that fits."""
 

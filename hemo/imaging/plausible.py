@@ -39,6 +39,9 @@ SKULL: Final = 0.02
 NOT_AIR: Final = -700
 """HU above which a pixel holds something, if only in part."""
 
+BRAIN: Final = 500
+"""Between brain in HU (about 35) and brain in numbers that are 1000 or 1024 too high."""
+
 SOFT: Final = (-150, 150)
 """HU of skin, fat, brain and blood."""
 
@@ -67,6 +70,25 @@ def refuse_implausible(pixels: NDArray[Any], sample: NDArray[Any], offset: int) 
     inner = sorted(few[len(few) // 4 : len(few) - len(few) // 4])
     if inner[len(inner) // 3] <= NOT_AIR - offset:
         _refuse_shifted(pixels, sample, offset)
+    air = {max(value, AIR - offset) for value in few if value <= -200 - offset}
+    if len(air) <= 1:
+        _refuse_lone_air(pixels, offset)
+
+
+def _refuse_lone_air(pixels: NDArray[Any], offset: int) -> None:
+    """Raise `Excluded` where all that is as low as air is one number, and brain is where bone should be.
+
+    The number is what lies outside a round field of view, and the intercept is missing, or too small.
+    """
+    middle = _middle(pixels)
+    if 2 * np.count_nonzero(middle > BRAIN - offset) <= middle.size:
+        return
+    low = pixels[pixels <= -200 - offset]
+    if low.size and max(low.min(), AIR - offset) == max(low.max(), AIR - offset):
+        rest = pixels[pixels > -200 - offset].min() + offset
+        raise Excluded(
+            f"implausible HU: nothing but one number below {rest:g}, as of padding: no air around a head"
+        )
 
 
 def _refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:

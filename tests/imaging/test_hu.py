@@ -110,6 +110,16 @@ def test_one_pixel_that_is_no_number_is_enough_to_refuse_a_slice():
         check_hu(hu)
 
 
+@pytest.mark.parametrize("outside", [AIR, -1000, -2000])
+def test_one_number_outside_a_round_field_of_view_is_no_air_around_a_head(outside):
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    shifted = np.where(np.hypot(y, x) > 1, outside, head() + np.int16(1024)).astype(np.int16)
+    for pixels, offset in ((np.maximum(shifted, AIR), 0), (shifted + np.int16(1024), -1024)):
+        with pytest.raises(Excluded, match="nothing but one number below"):
+            check_hu(pixels.astype(np.int16), offset)
+    check_hu(np.where(head() < -300, AIR, head()).astype(np.int16) + np.int16(0))
+
+
 @pytest.mark.parametrize("floored", [True, False])
 @pytest.mark.parametrize("intercept", [-1024, -1000])
 @pytest.mark.parametrize("bone", [1200, 1080])

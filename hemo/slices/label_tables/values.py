@@ -80,7 +80,7 @@ def with_opposites(
     opposites: NDArray[np.int8],
     names: Sequence[str],
 ) -> NDArray[np.int8]:
-    """Return labels with an `any` that columns such as No_Hemorrhage give where there is none; refuse conflicts.
+    """Return labels with what columns such as No_Hemorrhage say of them; refuse contradictions.
 
     Parameters
     ----------
