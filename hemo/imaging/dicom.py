@@ -60,13 +60,16 @@ def _place(
 
 
 def _acquisition(values: Values, groups: list[Any]) -> str:
-    """Return what tells acquisitions of a series apart: their number, and the time of a perfusion scan."""
-    number_of_it = text(values, "AcquisitionNumber")
-    time = text(values, "TemporalPositionIdentifier")
+    """Return what tells acquisitions of a series apart: their number, and the time of a perfusion scan.
+
+    Frames of a multi-frame image say so of themselves, and of which stack they are.
+    """
+    parts = [text(values, "AcquisitionNumber"), text(values, "TemporalPositionIdentifier")]
     if groups:
-        found = _group_value(groups, "FrameContentSequence", "TemporalPositionIndex")
-        time = time if found is None else str(found)
-    return f"{number_of_it}/{time}" if time else number_of_it
+        names = ("FrameAcquisitionNumber", "TemporalPositionIndex", "StackID")
+        own = [_group_value(groups, "FrameContentSequence", name) for name in names]
+        parts = [part if said is None else str(said) for part, said in zip([*parts, ""], own, strict=True)]
+    return "/".join(parts).rstrip("/")
 
 
 def _thickness(values: Values, groups: list[Any]) -> float:

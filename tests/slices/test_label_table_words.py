@@ -349,7 +349,8 @@ def test_of_several_names_the_first_that_there_is_is_found():
     [
         (["a", "b"], None), (["a", "", " "], None), (["a", "", "b", "", "A"], ("a", "A")),
         (["ICH", "x", "Any"], ("ICH", "Any")), (["any", "hemorrhage", "any"], ("any", "hemorrhage")),
-        (["x", "y", "Y", "X"], ("y", "Y")),
+        (["x", "y", "Y", "X"], ("y", "Y")), (["any", "EDH", "any.1"], ("any", "any.1")),
+        (["EDH", "epidural.2"], ("EDH", "epidural.2")), (["v1", "v1.2"], None),
     ],
 )  # fmt: skip
 def test_a_column_is_there_twice_where_two_mean_the_same(header, both):

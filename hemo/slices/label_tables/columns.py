@@ -65,6 +65,10 @@ _READER: Final = re.compile(
 """How tables name the column of a reader and a label: `R1:ICH` (CQ500), `reader 2_epidural`."""
 
 
+_AGAIN: Final = re.compile(r"(.+)\.[0-9]+")
+"""How pandas calls a column whose name was there before: `any.1`."""
+
+
 def spelled(name: str) -> str:
     """Return a column's name in one spelling.
 
@@ -141,6 +145,8 @@ def twice(header: Sequence[str]) -> tuple[str, str] | None:
     for name in header:
         reader = of_reader(name)
         key = f"{spelled(reader[0])}:{reader[1]}" if reader else spelled(name)
+        again = _AGAIN.fullmatch(key)
+        key = again[1] if again and again[1] in _LABEL_OF else key
         key = _LABEL_OF.get(key, key)
         if key and key in seen:
             return seen[key], name
