@@ -189,6 +189,7 @@ def test_frames_say_themselves_which_stack_and_acquisition_they_are_of():
     assert read_one(make_dicom(HEAD, TemporalPositionIdentifier=2)).acquisition == "/2"
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
 @pytest.mark.parametrize("word", ["monochrome2", "Monochrome1", ""])
 def test_a_photometric_interpretation_in_small_letters_or_none_is_gray(word):
     np.testing.assert_array_equal(read_one(make_dicom(HEAD, PhotometricInterpretation=word)).pixels, HEAD)
