@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.faults import reason
 from hemo.imaging.raw import Excluded
 
 MEMORY: Final = 6 << 30
@@ -43,10 +44,7 @@ def serve() -> None:
         except MemoryError:
             answer = {"reason": "takes too much memory to decode"}
         except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
-            short = "less than expected" in str(error)
-            answer = {
-                "reason": "short pixel data" if short else f"cannot be decoded ({type(error).__name__})"
-            }
+            answer = {"reason": reason(error)}
         head = json.dumps(answer).encode()
         target.write(len(head).to_bytes(4, "big") + head)
         if "arrays" in answer:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hemo.imaging.dicom_header import Values, floats, number, refuse_by_plane, seconds, text
 from hemo.imaging.dicom_pixels import GROUPS, stored_pixels
+from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, reaches_air, refuse_without_air, scaled
 from hemo.imaging.orientation import Orientation, orientation_of, unit
 from hemo.imaging.plausible import check_gray, check_spacing
@@ -43,7 +44,7 @@ def _place(
     notes: tuple[str, ...] = ()
     if orientation is None:
         refuse_by_plane(values)
-        notes = (UNUSABLE if axes else UNORIENTED,)
+        notes = (UNUSABLE if axes or text(values, "ImageOrientationPatient") else UNORIENTED,)
     if len(origin) != 3 or not all(map(math.isfinite, origin)):
         position = number(values, "SliceLocation")
         notes += (UNPLACED,)
@@ -59,13 +60,16 @@ def _place(
 
 
 def _acquisition(values: Values, groups: list[Any]) -> str:
-    """Return what tells acquisitions of a series apart: their number, and the time of a perfusion scan."""
-    number_of_it = text(values, "AcquisitionNumber")
-    time = text(values, "TemporalPositionIdentifier")
+    """Return what tells acquisitions of a series apart: their number, and the time of a perfusion scan.
+
+    Frames of a multi-frame image say so of themselves, and of which stack they are.
+    """
+    parts = [text(values, "AcquisitionNumber"), text(values, "TemporalPositionIdentifier")]
     if groups:
-        found = _group_value(groups, "FrameContentSequence", "TemporalPositionIndex")
-        time = time if found is None else str(found)
-    return f"{number_of_it}/{time}" if time else number_of_it
+        names = ("FrameAcquisitionNumber", "TemporalPositionIndex", "StackID")
+        own = [_group_value(groups, "FrameContentSequence", name) for name in names]
+        parts = [part if said is None else str(said) for part, said in zip([*parts, ""], own, strict=True)]
+    return "/".join(parts).rstrip("/")
 
 
 def _thickness(values: Values, groups: list[Any]) -> float:
@@ -102,11 +106,13 @@ def _pixels(
         if bits <= 8:
             gray: NDArray[np.uint8] = np.left_shift(frame.astype(np.uint8), 8 - bits, dtype=np.uint8)
             check_gray(gray)
-            inverted = text(values, "PhotometricInterpretation") == "MONOCHROME1"
+            inverted = text(values, "PhotometricInterpretation").upper() == "MONOCHROME1"
             return (255 - gray if inverted else gray), False, 0
         # Signed numbers that reach air are HU already, unless half a scale says otherwise.
         whole = (math.isnan(slope) or slope == 1) and (math.isnan(intercept) or intercept == 0)
         if not (signed and whole and reaches_air(frame, padding)):
+            if slope == 0:
+                raise Excluded("RescaleSlope is 0, which makes all its numbers one")
             raise Excluded("no rescale tags, so the scale of its numbers is unknown")
         slope, intercept = 1.0, 0.0
     scale = Scale(slope, intercept, padding, unsigned12=bits == 12 and not signed)
@@ -149,7 +155,7 @@ def read_dicom(data: bytes, name: str = "", *, reduced: bool = False) -> list[Pa
     except Excluded:
         raise
     except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
-        raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
+        raise Excluded(reason(error)) from error
 
 
 @lru_cache(maxsize=256)  # the slices of a series say the same

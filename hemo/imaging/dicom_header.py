@@ -114,7 +114,7 @@ def refuse_by_header(values: Values) -> None:
     if reason := _reason(
         *(text(values, name) for name in ("Modality", "SOPClassUID", "ConversionType", "ImageType")),
         text(values, "SeriesDescription"),
-        text(values, "PhotometricInterpretation"),
+        text(values, "PhotometricInterpretation").upper(),
         text(values, "RescaleType"),
     ):
         raise Excluded(reason)

@@ -56,11 +56,15 @@ NUMBERS: Final = {
 WORDS_ONLY: Final = frozenset({"SeriesDescription", "ConvolutionKernel", "BodyPartExamined"})
 """Texts in which only plain words are looked for: letters of any alphabet do not matter."""
 
-_TEXTS: Final = {tag: (name, "latin-1" if name in WORDS_ONLY else "ascii") for tag, name in TEXTS.items()}
-"""Texts with their coding."""
-
 OVERLAYS: Final = range(0x6000, 0x6020, 2)
 """Groups of overlays; element 0102 of each is the bit that it lies in."""
+
+_WANTED: Final = {
+    **{tag: (name, "latin-1" if name in WORDS_ONLY else "ascii") for tag, name in TEXTS.items()},
+    **{tag: (name, "") for tag, name in NUMBERS.items()},
+    **{group << 16 | 0x0102: ("OverlayBitPosition", "") for group in OVERLAYS},
+}
+"""Elements that matter with their coding, "" of numbers."""
 
 PIXEL_DATA: Final = 0x7FE00010
 UNDEFINED: Final = 0xFFFFFFFF
@@ -141,12 +145,16 @@ def syntax(data: bytes) -> tuple[bytes, int]:
         Where the file ends too early.
     """
     place, uid = 132, b""
-    while data[place : place + 2] == b"\x02\x00":
-        tag, start, length = _element(data, place, explicit=True)
-        if tag == 0x00020010:
-            uid = data[start : start + length].rstrip(b"\x00 ")
+    while True:
+        group, element, kind, length = _EXPLICIT.unpack_from(data, place)
+        if group != 2:
+            return uid, place
+        start = place + 8
+        if kind not in SHORT_KINDS:
+            _, start, length = _element(data, place, explicit=True)
         place = start + length
-    return uid, place
+        if element == 0x0010:
+            uid = data[start:place].rstrip(b"\x00 ")
 
 
 def scan(data: bytes) -> NativeHeader | None:
@@ -180,17 +188,18 @@ def scan(data: bytes) -> NativeHeader | None:
                 place = _after_sequence(data, start, explicit)
                 continue
             place = start + length
-            if tag in _TEXTS:
-                name, coding = _TEXTS[tag]
+            wanted = _WANTED.get(tag)
+            if wanted is None:
+                continue
+            name, coding = wanted
+            if coding:
                 values[name] = data[start:place].decode(coding).strip("\x00 ")
-            elif tag in NUMBERS:
-                if length != 2:
-                    return None
-                values[NUMBERS[tag]] = int.from_bytes(data[start:place], "little")
-            elif tag & 0xFFFF == 0x0102 and tag >> 16 in OVERLAYS:
-                values.setdefault("OverlayBitPosition", []).append(
-                    int.from_bytes(data[start:place], "little")
-                )
+            elif name == "OverlayBitPosition":
+                values.setdefault(name, []).append(int.from_bytes(data[start:place], "little"))
+            elif length != 2:
+                return None
+            else:
+                values[name] = int.from_bytes(data[start:place], "little")
     except (struct.error, _UnusualError, UnicodeDecodeError):
         return None
     if length == UNDEFINED or values.get("NumberOfFrames", "1") not in ("", "1"):

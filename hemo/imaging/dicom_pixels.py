@@ -19,6 +19,10 @@ UNCOMPRESSED: Final = frozenset(
 )
 """Transfer syntaxes of plain numbers: implicit and explicit little-endian, big-endian, deflated."""
 
+PIXEL_DATA_TAGS: Final = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+FLOAT_DATA_TAGS: Final = (b"\xe0\x7f\x08\x00OF", b"\xe0\x7f\x09\x00OD")
+"""How elements of pixel data begin, of whole numbers in either order of bytes, and of others."""
+
 LOWEST: Final = -4096
 """Below this nobody writes padding."""
 
@@ -65,7 +69,7 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
             int(dataset[group, 0x0102].value or 0) for group in OVERLAYS if (group, 0x0102) in dataset
         ]
         if "PixelData" not in dataset:
-            raise Excluded("no pixel data")
+            raise Excluded(_without_pixels(data))
         refuse_by_header(values)
         element = dataset["PixelData"]
         written = str(dataset.file_meta.get("TransferSyntaxUID", ""))
@@ -76,6 +80,15 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
         # What was read tells the order of bytes: a file without meta information cannot say it.
         little = dataset.original_encoding[1] is not False
         return values, _plain(element.value, values, "<" if little else ">", element.VR)
+
+
+def _without_pixels(data: bytes) -> str:
+    """Return why pydicom finds no pixel data in a file."""
+    if any(tag in data for tag in PIXEL_DATA_TAGS):  # it leaves out what has no end
+        return "cut off within its pixel data"
+    if any(tag in data for tag in FLOAT_DATA_TAGS):
+        return "its pixel data are fractions, which are not read"
+    return "no pixel data"
 
 
 def _plain(content: bytes, values: Values, order: str, kind: str) -> NDArray[Any]:

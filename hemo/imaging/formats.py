@@ -6,6 +6,8 @@ and in refusals. Its decoder is imported where the first file of it is read, so 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from hemo.imaging.signatures import JPEG_START, PNG_START, TIFF_STARTS, is_dicom, is_nifti
@@ -56,22 +58,21 @@ class Format:
     read: Callable[[bytes, str, Options], "list[Part]"]
 
 
-def _read_dicom(data: bytes, name: str, options: Options) -> "list[Part]":
-    from hemo.imaging.dicom import read_dicom
+@cache  # an import statement, even of what is there, takes a hundredth of the time that a slice does
+def _decoder(module: str, function: str) -> Callable[..., "list[Part]"]:
+    return getattr(import_module(f"hemo.imaging.{module}"), function)  # type: ignore[no-any-return]
 
-    return read_dicom(data, name, reduced=options.reduced)
+
+def _read_dicom(data: bytes, name: str, options: Options) -> "list[Part]":
+    return _decoder("dicom", "read_dicom")(data, name, reduced=options.reduced)
 
 
 def _read_nifti(data: bytes, name: str, options: Options) -> "list[Part]":
-    from hemo.imaging.nifti import read_nifti
-
-    return read_nifti(data, name)
+    return _decoder("nifti", "read_nifti")(data, name)
 
 
 def _read_picture(data: bytes, name: str, options: Options) -> "list[Part]":
-    from hemo.imaging.raster import read_raster
-
-    return read_raster(data, name, options.least, options.hu_offset)
+    return _decoder("raster", "read_raster")(data, name, options.least, options.hu_offset)
 
 
 FORMATS: Final[tuple[Format, ...]] = (

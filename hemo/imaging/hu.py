@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.plausible import refuse_mask
+from hemo.imaging.plausible import BRAIN, refuse_implausible
 from hemo.imaging.raw import AIR, Excluded
 
 WRAP: Final = 4096
@@ -16,9 +16,6 @@ WRAP: Final = 4096
 
 WRAPPED: Final = 3072
 """Where -1024 HU lands when 12-bit numbers wrap: they hold -1024 to 3071."""
-
-BRAIN: Final = 500
-"""Between where brain lies in 12-bit numbers that are HU (about 35) and in those that are HU + 1024."""
 
 BELOW_AIR: Final = -1100
 """HU below any air: what is there was not measured."""
@@ -189,4 +186,4 @@ def check_hu(pixels: NDArray[Any], offset: int = 0) -> None:
         raise Excluded(f"implausible HU: nothing below {low:g}, so no air around a head")
     if high < -200:
         raise Excluded(f"no tissue: nothing above {high:g} HU")
-    refuse_mask(pixels, sample)
+    refuse_implausible(pixels, sample, offset)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.orientation import refuse_steep, unit
 from hemo.imaging.plausible import check_spacing
@@ -51,7 +52,7 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
     except Excluded:
         raise
     except Exception as error:  # nibabel raises whatever it likes; one bad file stops nothing
-        raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
+        raise Excluded(reason(error)) from error
 
 
 def _volume(data: bytes) -> tuple[NDArray[Any], Affine, tuple[str, ...]]:
@@ -70,6 +71,8 @@ def _volume(data: bytes) -> tuple[NDArray[Any], Affine, tuple[str, ...]]:
     if len(shape) == 4:
         raise Excluded(f"{shape[3]} volumes in one file: give one a file")
     kind = image.get_data_dtype()
+    if kind.fields:
+        raise Excluded("color volume")
     if len(shape) != 3 or not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
         raise Excluded(f"an array of {len(shape)} dimensions and type {kind} is no volume")
     needed = int(image.header.get_data_offset()) + math.prod(shape) * kind.itemsize

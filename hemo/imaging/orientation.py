@@ -59,7 +59,8 @@ class Orientation:
 
     def along(self, origin: Sequence[float]) -> float:
         """Return the place of a point along the normal, in its own unit; larger is nearer to the head."""
-        return sum(n * o for n, o in zip(self.normal, origin, strict=True))
+        (a, b, c), (x, y, z) = self.normal, origin
+        return a * x + b * y + c * z
 
 
 @lru_cache(maxsize=256)  # a series has one orientation

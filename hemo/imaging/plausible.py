@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.raw import Excluded
+from hemo.imaging.raw import AIR, Excluded
 
 FEW: Final = 7
 """Levels of gray that a mask of several classes may have."""
@@ -36,22 +36,63 @@ WHITE: Final = 250
 SKULL: Final = 0.02
 """Part of a slice that is white where it shows a skull."""
 
+NOT_AIR: Final = -700
+"""HU above which a pixel holds something, if only in part."""
+
+BRAIN: Final = 500
+"""Between brain in HU (about 35) and brain in numbers that are 1000 or 1024 too high."""
+
+SOFT: Final = (-150, 150)
+"""HU of skin, fat, brain and blood."""
+
+LEAST_SOFT: Final = 0.34
+"""Part of what is no air that is soft, in any slice of a head. With an intercept of -1024 too many it is bone
+that lies there: of a real study's 28 slices 0.10 to 0.33 so, and 0.33 to 0.85 as they are."""
+
 STRETCHED: Final = 1.5
 """Largest ratio of the sides of a pixel: scanners make squares, reformats across thick slices do not."""
 
 
-def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
-    """Raise `Excluded` where HU have but two different values.
+def refuse_implausible(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
+    """Raise `Excluded` where HU are a mask's, or the intercept was added twice.
 
     Parameters
     ----------
-    pixels
-        All of them.
+    pixels, offset
+        HU are `pixels + offset`, floored at `AIR`.
     sample
-        Some thousand of them, in which the highest value is alone, or nearly so, unless it is a mask's.
+        Some thousand of them, on a grid; the highest value is alone there, or nearly so, unless it is a
+        mask's.
     """
-    if len(set(sample.ravel()[:: sample.size // 64 + 1].tolist())) > 2:
+    few = sample.ravel()[:: sample.size // 64 + 1].tolist()  # most slices need no closer look
+    if len(set(few)) <= 2:
+        _refuse_mask(pixels, sample)
+    inner = sorted(few[len(few) // 4 : len(few) - len(few) // 4])
+    if inner[len(inner) // 3] <= NOT_AIR - offset:
+        _refuse_shifted(pixels, sample, offset)
+    air = {max(value, AIR - offset) for value in few if value <= -200 - offset}
+    if len(air) <= 1:
+        _refuse_lone_air(pixels, offset)
+
+
+def _refuse_lone_air(pixels: NDArray[Any], offset: int) -> None:
+    """Raise `Excluded` where all that is as low as air is one number, and brain is where bone should be.
+
+    The number is what lies outside a round field of view, and the intercept is missing, or too small.
+    """
+    middle = _middle(pixels)
+    if 2 * np.count_nonzero(middle > BRAIN - offset) <= middle.size:
         return
+    low = pixels[pixels <= -200 - offset]
+    if low.size and max(low.min(), AIR - offset) == max(low.max(), AIR - offset):
+        rest = pixels[pixels > -200 - offset].min() + offset
+        raise Excluded(
+            f"implausible HU: nothing but one number below {rest:g}, as of padding: no air around a head"
+        )
+
+
+def _refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
+    """Raise `Excluded` where HU have but two different values."""
     high = sample.max()
     if np.count_nonzero(sample == high) * 100 > sample.size:
         rest = pixels[pixels != high]
@@ -59,15 +100,64 @@ def refuse_mask(pixels: NDArray[Any], sample: NDArray[Any]) -> None:
             raise Excluded("a mask: no more than two different values")
 
 
-def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Return how often each level of gray, (256,), is met in some thousand pixels of a picture."""
+def _refuse_shifted(pixels: NDArray[Any], sample: NDArray[Any], offset: int) -> None:
+    """Raise `Excluded` where brain is as low as air: the intercept is in the numbers, and was added again.
+
+    Brain is then near -990, what was air or fat at the floor of -1024, and only bone is above air: a ring
+    around an empty middle, or, nearer to the vertex, bone without skin. A slice of a small head in much air
+    looks alike but for its skin, and for air that is measured around it.
+    """
+    solid = NOT_AIR - offset
+    middle = _middle(sample)
+    if 2 * np.count_nonzero(middle > solid) >= middle.size:
+        return
+    middle, floor = _middle(pixels), AIR - offset
+    empty = np.count_nonzero(middle > solid) < 0.2 * middle.size
+    low = np.count_nonzero((middle > floor) & (middle <= -900 - offset)) / middle.size
+    bone = np.count_nonzero(pixels > solid)
+    soft = np.count_nonzero((pixels >= SOFT[0] - offset) & (pixels <= SOFT[1] - offset))
+    skinless = 0.002 * pixels.size < bone and soft < LEAST_SOFT * bone
+    thick = skinless and empty and bone > 0.04 * pixels.size
+    if (
+        (empty and low > 0.6 and _encloses(pixels > solid))
+        or (low > 0.04 and thick)
+        or (low > 0.04 and skinless and np.count_nonzero(_ring(pixels) <= floor) > 12)
+    ):
+        raise Excluded(
+            "implausible HU: bone, but no soft tissue, and a brain's shape near -990: "
+            "its numbers seem to be HU already, to which the intercept is added once more"
+        )
+
+
+def _encloses(solid: NDArray[np.bool_]) -> bool:
+    """Tell whether something solid lies above, below, left and right of the middle half."""
+    rows, columns = solid.shape
+    row, column = solid[rows // 2], solid[:, columns // 2]
+    ends = (column[: rows // 4], column[-(rows // 4) :], row[: columns // 4], row[-(columns // 4) :])
+    return all(end.any() for end in ends)
+
+
+def _ring(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return 64 pixels of a circle well within a round field of view, and outside most of a head."""
+    height, width = pixels.shape
+    angle, reach = np.arange(64) * (np.pi / 32), 0.375 * min(height, width)
+    rows, columns = height / 2 + reach * np.sin(angle), width / 2 + reach * np.cos(angle)
+    return pixels[rows.astype(int), columns.astype(int)]
+
+
+def _middle(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the middle half of rows and columns."""
+    rows, columns = pixels.shape[0] // 4, pixels.shape[1] // 4
+    return pixels[rows : pixels.shape[0] - rows, columns : pixels.shape[1] - columns]
+
+
+def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return some thousand pixels of a picture, (n,), on a grid."""
     step = max(1, min(pixels.shape) // 80)
-    return np.bincount(
-        np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel(), minlength=256
-    )
+    return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel()
 
 
-def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.intp] | None = None) -> None:
+def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.uint8] | None = None) -> None:
     """Raise `Excluded` where a gray picture, (height, width), is constant or a mask.
 
     Parameters
@@ -80,7 +170,8 @@ def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.int
         Its `gray_sample`, where that is known.
     """
     sample = gray_sample(pixels) if sample is None else sample
-    if np.count_nonzero(sample) > FEW and not _two_valued(sample):
+    levels_there = set(sample[:: sample.size // 128 + 1].tolist())
+    if len(levels_there) > FEW and not _two_valued(sample):
         return
     counts = np.bincount(pixels.ravel(), minlength=256)
     levels = np.flatnonzero(counts)
@@ -89,13 +180,15 @@ def check_gray(pixels: NDArray[np.uint8], name: str = "", sample: NDArray[np.int
     few = len(levels) <= FEW and (levels[-1] <= CLASSES or MASK_NAMES.search(name.lower()))
     if len(levels) == 2 or few:
         raise Excluded(f"a mask: no more than {len(levels)} levels of gray")
-    if _two_valued(counts):
+    if _two_valued(pixels):
         raise Excluded("a mask: black and white with nothing between")
 
 
-def _two_valued(counts: NDArray[np.intp]) -> bool:
-    _, between, bright = np.add.reduceat(counts, (0, DARK, BRIGHT))
-    return bool(between < SHADES * (between + bright))
+def _two_valued(pixels: NDArray[np.uint8]) -> bool:
+    """Tell whether hardly anything lies between black and white."""
+    bright = np.count_nonzero(pixels >= BRIGHT)
+    lit = pixels.size - np.count_nonzero(pixels < DARK)
+    return lit - bright < SHADES * lit
 
 
 def check_spacing(spacing: tuple[float, float]) -> None:
@@ -104,9 +197,9 @@ def check_spacing(spacing: tuple[float, float]) -> None:
         raise Excluded(f"pixels of {spacing[0]:g} x {spacing[1]:g} mm are no axial slice's")
 
 
-def has_white(sample: NDArray[np.intp]) -> bool:
+def has_white(sample: NDArray[np.uint8]) -> bool:
     """Tell by a gray picture's `gray_sample` whether it is as white as a skull under a brain's window."""
-    return bool(sample[WHITE:].sum() > SKULL * sample.sum())
+    return np.count_nonzero(sample >= WHITE) > SKULL * sample.size
 
 
 def refuse_color(pixels: NDArray[Any]) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hemo.imaging.decoding import decode
 from hemo.imaging.exif import jpeg_orientation, png_orientation, upright
+from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, reaches_air, to_hu
 from hemo.imaging.plausible import check_gray, gray_sample, has_white, refuse_color
 from hemo.imaging.raw import Excluded, Part, RawSlice
@@ -55,7 +56,7 @@ def decode_jpeg(data: bytes, least: int) -> NDArray[np.uint8]:
     return upright(gray, jpeg_orientation(data))
 
 
-def _refuse_color_jpeg(data: bytes, sample: NDArray[np.intp]) -> None:
+def _refuse_color_jpeg(data: bytes, sample: NDArray[np.uint8]) -> None:
     """Raise `Excluded` where a JPEG in colors shows some, which its luma alone does not tell.
 
     To decode the colors too takes a tenth more. Bone is white under the window of a brain, what is drawn in
@@ -144,7 +145,7 @@ def read_raster(data: bytes, name: str = "", least: int = 0, hu_offset: int | No
     except Excluded:
         raise
     except Exception as error:  # decoders raise whatever they like; one bad file stops nothing
-        raise Excluded(f"cannot be decoded ({type(error).__name__})") from error
+        raise Excluded(reason(error)) from error
 
 
 def _page(pixels: NDArray[Any], number: int, name: str, hu_offset: int | None) -> Part:

@@ -98,27 +98,32 @@ def places_in(stack: NDArray[np.integer], order: NDArray[np.intp]) -> NDArray[np
 
 
 def once_more(frame: pd.DataFrame) -> NDArray[np.intp]:
-    """Return the rows of slices that are another of their study once more: same bytes, image and number."""
-    keys = [frame[name].to_numpy() for name in (*IMAGE[::-1], "number")]
-    keys.append(pd.factorize(frame["study"])[0])
+    """Return the rows of slices that are another of their study once more.
+
+    They have its image and number, and its bytes or its position: compressed otherwise, or in a copy of its
+    series. An image that lies at several positions of a study, as that of nothing but air, tells no copies.
+    """
+    study = pd.factorize(frame["study"])[0]
+    keys = [*(frame[name].to_numpy() for name in IMAGE[::-1]), study]
     order = np.lexsort(keys)
     same = np.ones(max(len(order) - 1, 0), bool)
     for key in keys:
         same &= key[order[:-1]] == key[order[1:]]
-    digest = frame["digest"].to_numpy(object)
-    found = []
-    for place in np.flatnonzero(same):
-        if digest[order[place]] == digest[order[place + 1]]:
-            found.append(place)
-    if not found:
+    found = np.flatnonzero(same)
+    if not len(found):
         return np.empty(0, np.intp)
-    names = frame["slice_id"].to_numpy(object)
+    columns = ("slice_id", "digest", "number", "position")
+    names, digest, number, position = (frame[name].to_numpy() for name in columns)
     out: list[int] = []
-    runs = np.split(np.array(found), np.flatnonzero(np.diff(found) > 1) + 1)
-    for run in runs:
+    for run in np.split(found, np.flatnonzero(np.diff(found) > 1) + 1):
         rows = order[run[0] : run[-1] + 2]
-        first = min(rows.tolist(), key=lambda row: natural(str(names[row])))
-        out += [int(row) for row in rows if row != first]
+        one_place = bool((position[rows] == position[rows[0]]).all())
+        kept = set()
+        for row in sorted(rows.tolist(), key=lambda row: natural(str(names[row]))):
+            known = (number[row], None if one_place else digest[row])
+            if known in kept:
+                out.append(row)
+            kept.add(known)
     return np.array(sorted(out), np.intp)
 
 

@@ -176,7 +176,9 @@ def write_shard(task: ShardTask) -> None:
         stream.write(npy_header(0, shape))
         count = 0
         rows: list[Row] = []
-        with pq.ParquetWriter(record_stream, RECORD) as writer:
+        # Most columns are hashes: dictionaries and statistics of them cost more than they save.
+        options = {"use_dictionary": False, "write_statistics": False}
+        with pq.ParquetWriter(record_stream, RECORD, **options) as writer:
             for row, image in _rows(task):
                 if image is not None:
                     stream.write(image.data)

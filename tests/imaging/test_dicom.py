@@ -173,6 +173,28 @@ def test_frames_with_functional_groups_have_their_own_place_and_rescale():
     np.testing.assert_array_equal(parts[1].pixels, np.maximum(frames[1] - 1, AIR))
 
 
+def test_frames_say_themselves_which_stack_and_acquisition_they_are_of():
+    each = []
+    for stack, acquisition, time in (("1", 1, None), ("2", 1, None), ("2", 2, 3)):
+        content, item = Dataset(), Dataset()
+        content.StackID, content.FrameAcquisitionNumber = stack, acquisition
+        if time is not None:
+            content.TemporalPositionIndex = time
+        item.FrameContentSequence = Sequence([content])
+        each.append(item)
+    frames = np.stack([head(64, seed=k) for k in range(3)])
+    data = make_dicom(frames, AcquisitionNumber=7, PerFrameFunctionalGroupsSequence=Sequence(each))
+    assert [part.acquisition for part in slices_of(read_parts(data))] == ["1//1", "1//2", "2/3/2"]
+    assert read_one(make_dicom(HEAD, AcquisitionNumber=7)).acquisition == "7"
+    assert read_one(make_dicom(HEAD, TemporalPositionIdentifier=2)).acquisition == "/2"
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+@pytest.mark.parametrize("word", ["monochrome2", "Monochrome1", ""])
+def test_a_photometric_interpretation_in_small_letters_or_none_is_gray(word):
+    np.testing.assert_array_equal(read_one(make_dicom(HEAD, PhotometricInterpretation=word)).pixels, HEAD)
+
+
 def test_one_bad_frame_does_not_cost_the_others():
     frames = np.stack([head(), np.full((128, 128), 5, np.int16), head(seed=1)])
     parts = read_parts(make_dicom(frames))

@@ -4,9 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from hemo.imaging import read_one
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.raw import AIR, Excluded
-from tests.helpers.scans import head
+from tests.helpers.scans import SHARED, head
 
 LIMITS = {
     np.int16: (-32_768, 32_767),
@@ -107,3 +108,46 @@ def test_one_pixel_that_is_no_number_is_enough_to_refuse_a_slice():
     hu[3, 5] = np.inf
     with pytest.raises(Excluded, match="no numbers"):
         check_hu(hu)
+
+
+@pytest.mark.parametrize("outside", [AIR, -1000, -2000])
+def test_one_number_outside_a_round_field_of_view_is_no_air_around_a_head(outside):
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    shifted = np.where(np.hypot(y, x) > 1, outside, head() + np.int16(1024)).astype(np.int16)
+    for pixels, offset in ((np.maximum(shifted, AIR), 0), (shifted + np.int16(1024), -1024)):
+        with pytest.raises(Excluded, match="nothing but one number below"):
+            check_hu(pixels.astype(np.int16), offset)
+    check_hu(np.where(head() < -300, AIR, head()).astype(np.int16) + np.int16(0))
+
+
+@pytest.mark.parametrize("floored", [True, False])
+@pytest.mark.parametrize("intercept", [-1024, -1000])
+@pytest.mark.parametrize("bone", [1200, 1080])
+def test_an_intercept_that_was_added_twice_is_refused_however_air_was_kept(floored, intercept, bone):
+    stored = head()
+    stored[stored > 1000] += np.int16(bone - 1200)  # 1080 becomes what looks like blood
+    stored = stored.clip(0) if floored else stored
+    for kept in (stored + np.int16(intercept), to_hu(stored, Scale(1.0, float(intercept)))):
+        with pytest.raises(Excluded, match="the intercept is added once more"):
+            check_hu(kept)
+    with pytest.raises(Excluded, match="the intercept is added once more"):
+        check_hu(stored, intercept)  # as read for a reduction
+
+
+@pytest.mark.parametrize("part", [0.05, 0.1, 0.2, 0.4])
+def test_the_top_of_a_head_in_much_air_is_not_taken_for_one_whose_intercept_was_added_twice(part):
+    """Its middle is as low as a brain that was shifted; its skin, and air around it, are measured."""
+    y, x = np.mgrid[-1:1:128j, -1:1:128j]
+    hu = np.random.default_rng(0).normal(-1000, 12, (128, 128))
+    hu[np.hypot(y, x) < part] = 40
+    hu[np.hypot(y, x) < part * 0.8] = 900
+    for outside in (0.9, 1.0, 2.0):  # as scanners leave what lies outside a round field of view
+        check_hu(np.where(np.hypot(y, x) > outside, AIR, hu).round().astype(np.int16))
+
+
+@pytest.mark.skipif(not (SHARED / "head-dicom").is_dir(), reason="head-dicom is not here")
+def test_of_a_real_study_every_slice_is_read_and_none_whose_intercept_is_added_twice():
+    for path in sorted((SHARED / "head-dicom").glob("*.dcm")):
+        hu = read_one(path).pixels
+        with pytest.raises(Excluded, match="the intercept is added once more"):
+            check_hu(np.maximum(hu - 1024, AIR).astype(np.int16))

@@ -349,7 +349,8 @@ def test_of_several_names_the_first_that_there_is_is_found():
     [
         (["a", "b"], None), (["a", "", " "], None), (["a", "", "b", "", "A"], ("a", "A")),
         (["ICH", "x", "Any"], ("ICH", "Any")), (["any", "hemorrhage", "any"], ("any", "hemorrhage")),
-        (["x", "y", "Y", "X"], ("y", "Y")),
+        (["x", "y", "Y", "X"], ("y", "Y")), (["any", "EDH", "any.1"], ("any", "any.1")),
+        (["EDH", "epidural.2"], ("EDH", "epidural.2")), (["v1", "v1.2"], None),
     ],
 )  # fmt: skip
 def test_a_column_is_there_twice_where_two_mean_the_same(header, both):
@@ -403,3 +404,36 @@ def test_a_plain_table_is_not_read_into_memory_and_any_other_is(tmp_path, monkey
     ):
         with pytest.raises(AssertionError):
             read(tmp_path, other)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "truth"),
+    [
+        ("image,No_Hemorrhage", ["a,1", "b,0", "c,"], [[0] * 6, [1] + [-1] * 5, [-1] * 6]),
+        ("image,no haemorrhage,SDH", ["a,1,", "b,0,1", "c,0,0"], [[0] * 6, [1, -1, -1, -1, -1, 1]]),
+        ("image,Normal,ICH", ["a,1,0", "b,0,1", "c,0,"], [[0] * 6, [1] + [-1] * 5, [-1] * 6]),
+        ("study,No_ICH", ["a,1", "b,0"], [[0] * 6, [1] + [-1] * 5]),
+        ("PatientNumber,SliceNumber,No_Hemorrhage", ["49,1,1", "49,2,0"], [[0] * 6, [1] + [-1] * 5]),
+    ],
+)
+def test_a_column_that_says_where_there_is_no_hemorrhage_is_the_opposite_of_any(
+    header, rows, truth, tmp_path
+):
+    values = read(tmp_path, "\n".join([header, *rows])).values.tolist()
+    assert values[: len(truth)] == truth
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("image,any,No_Hemorrhage\na,0,1\nb,1,1", "b"),
+        ("image,any,No_Hemorrhage\na,0,1\nb,0,0", "b"),
+        ("image,epidural,no ich\nx,0,\ny,1,1", "y"),
+        (f"image,{','.join(LABELS[1:])},no_hemorrhage\nz,0,0,0,0,0,0", "z"),
+        ("image,normal,No_Hemorrhage\na,1,1\nb,1,0", "b"),
+        ("study,any,normal\nq,1,1", "q"),
+    ],
+)
+def test_a_column_of_no_hemorrhage_that_contradicts_others_is_refused_with_its_row(text, row, tmp_path):
+    with pytest.raises(HemoError, match=rf"contradicts the other labels in 1 rows, the first {row}: "):
+        read(tmp_path, text)

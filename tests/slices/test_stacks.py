@@ -1,14 +1,18 @@
 """Stacks: one series, one orientation, one acquisition; they never interleave, and one of them answers."""
 
 import numpy as np
+import pandas as pd
+import pydicom
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.uid import RLELossless
 
 from hemo.cli import main
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
+from hemo.slices.arrange import once_more
 from hemo.slices.assemble import Answering
 from hemo.slices.preprocess import preprocess
 from hemo.slices.stacks import Geometry, Stack, choose, is_hard, stack_codes
@@ -121,6 +125,37 @@ def test_equal_positions_go_by_instance_number_and_are_said(tmp_path):
         found = [int(name.split("-")[0][-1]) for name in done.store.index["slice_id"]]
         assert [order[k] for k in found] == [0, 1, 2, 3]
         assert [count for sentence, count in done.notes.items() if "position of another" in sentence] == [4]
+
+
+def test_a_slice_compressed_otherwise_or_in_a_copy_of_its_series_is_kept_once(tmp_path):
+    images = tmp_path / "images"
+    write_series(images, "plain", 4)
+    for k, path in enumerate(sorted(images.glob("plain*"))):
+        dataset = pydicom.dcmread(path)
+        if k > 1:
+            dataset.SeriesInstanceUID = "1.2.3.99"  # as archives give a copy
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        dataset.save_as(images / f"rle{k}.dcm")
+    done = preprocess(images, None, tmp_path / "s", SMALL)
+    assert sorted(done.store.index["slice_id"]) == [f"plain{k}" for k in range(4)]
+    assert done.excluded == {"the same slice once more": 4}
+    assert done.store.index["stack"].nunique() == 1
+
+
+def test_an_image_at_several_positions_of_a_study_tells_no_copies():
+    """Two series of three slices, of which two show nothing but air."""
+    rows = [(7, 10, 1), (7, 15, 2), (8, 20, 3), (7, 10, 1), (7, 15, 2), (9, 20, 3)]
+    image, position, number = zip(*rows, strict=True)
+    facts = {
+        "study": "s",
+        "image_first": image,
+        "image_second": image,
+        "position": position,
+        "number": number,
+    }
+    frame = pd.DataFrame({"slice_id": list("abcdef"), "digest": list("abcdef"), **facts})
+    assert once_more(frame).tolist() == []
+    assert once_more(frame.assign(image_first=[1, 2, 3] * 2, image_second=0)).tolist() == [3, 4, 5]
 
 
 def test_the_best_stack_is_kept_and_the_others_are_listed_with_why_not(study, tmp_path):

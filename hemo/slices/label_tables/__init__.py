@@ -20,7 +20,7 @@ from hemo.slices.label_tables.columns import (
     Columns,
     columns_of,
     find,
-    label_columns,
+    has_labels,
     reader_columns,
     study_column,
 )
@@ -66,7 +66,7 @@ def _read_rsna(path: Path, table: "pa.Table") -> LabelTable:
 
 
 def _is_ct_ich(columns: Columns) -> bool:
-    return bool(label_columns(columns)) and {"patientnumber", "slicenumber"} <= set(columns)
+    return has_labels(columns) and {"patientnumber", "slicenumber"} <= set(columns)
 
 
 def _read_volume(path: Path, table: "pa.Table") -> LabelTable:
@@ -79,11 +79,11 @@ def _is_volume(columns: Columns) -> bool:
     named = find(columns, VOLUME_COLUMNS + PATIENT_COLUMNS)
     numbered = find(columns, NUMBER_COLUMNS)
     other_images = find(columns, tuple(name for name in IMAGE_COLUMNS if name not in NUMBER_COLUMNS))
-    return bool(label_columns(columns) and named and numbered and not other_images)
+    return bool(has_labels(columns) and named and numbered and not other_images)
 
 
 def _is_wide(columns: Columns) -> bool:
-    return bool(label_columns(columns)) and find(columns, IMAGE_COLUMNS) is not None
+    return has_labels(columns) and find(columns, IMAGE_COLUMNS) is not None
 
 
 def _read_wide(path: Path, table: "pa.Table") -> LabelTable:
@@ -96,7 +96,7 @@ def _is_study(columns: Columns) -> bool:
     readers = reader_columns(columns)
     images = [name for name in IMAGE_COLUMNS if not (readers and name in LOOSE)]
     sliced = find(columns, (*NUMBER_COLUMNS, *images))
-    return bool(label_columns(columns) or readers) and study_column(columns) is not None and sliced is None
+    return (has_labels(columns) or bool(readers)) and study_column(columns) is not None and sliced is None
 
 
 def _read_studies(path: Path, table: "pa.Table") -> LabelTable:

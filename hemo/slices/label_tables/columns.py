@@ -31,6 +31,15 @@ ANY: Final = (
 )  # fmt: skip
 """What tables call the label `any`."""
 
+NO_HEMORRHAGE: Final = (
+    "no_hemorrhage", "no_haemorrhage", "no_ich", "no_intracranial_hemorrhage", "no_intracranial_haemorrhage",
+    "no_bleed", "no_bleeding", "without_hemorrhage",
+)  # fmt: skip
+"""What tables call the opposite of `any`."""
+
+NORMAL: Final = ("normal", "healthy", "no_finding", "no_findings")
+"""Columns whose 1 says that there is no hemorrhage either; their 0 may be of a fracture."""
+
 SHORT: Final = {
     "epidural": ("edh",),
     "intraparenchymal": ("iph",),
@@ -54,6 +63,10 @@ _READER: Final = re.compile(
     re.IGNORECASE,
 )
 """How tables name the column of a reader and a label: `R1:ICH` (CQ500), `reader 2_epidural`."""
+
+
+_AGAIN: Final = re.compile(r"(.+)\.[0-9]+")
+"""How pandas calls a column whose name was there before: `any.1`."""
 
 
 def spelled(name: str) -> str:
@@ -82,6 +95,16 @@ def label_columns(columns: Columns) -> dict[str, str]:
     """Return the columns of labels that a table has, by label."""
     found = {label: find(columns, names) for label, names in WORDS.items()}
     return {label: name for label, name in found.items() if name is not None}
+
+
+def opposites(columns: Columns) -> list[str]:
+    """Return the columns of a table that say where there is no hemorrhage."""
+    return [columns[name] for name in (*NO_HEMORRHAGE, *NORMAL) if name in columns]
+
+
+def has_labels(columns: Columns) -> bool:
+    """Tell whether a table has a column of labels."""
+    return bool(label_columns(columns) or opposites(columns))
 
 
 def of_reader(name: str) -> tuple[str, str] | None:
@@ -122,6 +145,8 @@ def twice(header: Sequence[str]) -> tuple[str, str] | None:
     for name in header:
         reader = of_reader(name)
         key = f"{spelled(reader[0])}:{reader[1]}" if reader else spelled(name)
+        again = _AGAIN.fullmatch(key)
+        key = again[1] if again and again[1] in _LABEL_OF else key
         key = _LABEL_OF.get(key, key)
         if key and key in seen:
             return seen[key], name

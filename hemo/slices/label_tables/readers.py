@@ -23,8 +23,9 @@ from hemo.slices.label_tables.columns import (
     columns_of,
     find,
     label_columns,
+    opposites,
 )
-from hemo.slices.label_tables.values import binary, merged, texts
+from hemo.slices.label_tables.values import binary, merged, texts, with_opposites
 from hemo.slices.names import plain
 
 
@@ -128,13 +129,15 @@ def _rows(path: Path, table: pa.Table, ids: Sequence[str], patients: list[str] |
     """Return the table of a row a slice whose ids are known."""
     columns = columns_of(table.column_names)
     check_no_other_spelling(path, columns)
-    present = label_columns(columns)
-    if not present:
+    present, others = label_columns(columns), opposites(columns)
+    if not (present or others):
         raise HemoError(
             f"{path}: none of the labels {', '.join(LABELS)} among its columns "
             f"{', '.join(table.column_names[:10])}: rename the columns"
         )
-    unique, codes, values, repeated = by_id(path, table, ids, [present.get(label) for label in LABELS])
+    wanted = [*(present.get(label) for label in LABELS), *others]
+    unique, codes, values, repeated = by_id(path, table, ids, wanted)
+    values = with_opposites(path, unique, values[:, : len(LABELS)], values[:, len(LABELS) :], others)
     return LabelTable(
         ids=unique,
         values=values,

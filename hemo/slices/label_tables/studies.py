@@ -19,11 +19,12 @@ from hemo.slices.label_tables.columns import (
     columns_of,
     find,
     label_columns,
+    opposites,
     reader_columns,
     study_column,
 )
 from hemo.slices.label_tables.readers import by_id, check_no_other_spelling, one_patient, patients_of
-from hemo.slices.label_tables.values import texts
+from hemo.slices.label_tables.values import texts, with_opposites
 
 CONTRADICTED: Final = "votes for any are 0 where the same reader names a subtype: they count as missing"
 UNSETTLED: Final = "studies have a label on which no more than half of the readers agree: it is unknown"
@@ -44,26 +45,28 @@ def read_studies(path: Path, table: pa.Table) -> LabelTable:
             f"(it has {', '.join(table.column_names[:10])})"
         )
     check_no_other_spelling(path, columns)
-    own, readers = label_columns(columns), reader_columns(columns)
-    if not (own or readers):
+    own, readers, others = label_columns(columns), reader_columns(columns), opposites(columns)
+    if not (own or readers or others):
         raise HemoError(
             f"{path}: none of the labels {', '.join(LABELS)} among its columns "
             f"{', '.join(table.column_names[:10])}: rename the columns"
         )
     wanted = [
         *(own.get(label) for label in LABELS),
+        *others,
         *(n for names in readers.values() for n in names.values()),
     ]
     unique, codes, values, repeated = by_id(path, table, texts(path, table, named), wanted)
     patients = patients_of(path, table, find(columns, PATIENT_COLUMNS))
+    first = len(LABELS) + len(others)
     result = LabelTable(
         ids=unique,
-        values=values[:, : len(LABELS)],
+        values=with_opposites(path, unique, values[:, : len(LABELS)], values[:, len(LABELS) : first], others),
         patients=None if patients is None else one_patient(path, codes, unique, patients),
         duplicates=repeated,
         of_studies=True,
     )
-    return _settled(path, result, _votes(readers, values[:, len(LABELS) :])) if readers else result
+    return _settled(path, result, _votes(readers, values[:, first:])) if readers else result
 
 
 def _other_names() -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Values of label tables: 0, 1 or nothing, merged where a slice has several rows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.labels import UNLABELLED, LabelTable
+from hemo.slices.label_tables.columns import NORMAL, spelled
 
 MISSING: Final = frozenset({"", "nan", "na", "n/a", "null", "none"})
 """Texts, in small letters, that say nothing."""
@@ -70,6 +71,40 @@ def merged(
     seen = np.zeros(count, bool)
     seen[cells] = True
     return result, len(cells) - int(seen.sum())
+
+
+def with_opposites(
+    path: Path,
+    ids: Sequence[str] | NDArray[np.object_],
+    values: NDArray[np.int8],
+    opposites: NDArray[np.int8],
+    names: Sequence[str],
+) -> NDArray[np.int8]:
+    """Return labels with what columns such as No_Hemorrhage say of them; refuse contradictions.
+
+    Parameters
+    ----------
+    ids
+        What each row is of.
+    values
+        The labels, int8 (n, labels).
+    opposites, names
+        What the columns say, int8 (n, columns), and what they are called (see `columns.opposites`).
+    """
+    values = values.copy()
+    some, none = (values == 1).any(axis=1), (values[:, 1:] == 0).all(axis=1) | (values[:, 0] == 0)
+    for said, name in zip(opposites.T, names, strict=True):
+        bleeds = (said == 0) & (spelled(name) not in NORMAL)
+        wrong = ((said == 1) & some) | (bleeds & none)
+        if wrong.any():
+            raise HemoError(
+                f"{path}: {name} contradicts the other labels in {int(wrong.sum())} rows, the first "
+                f"{ids[int(np.flatnonzero(wrong)[0])]}: it is 1 exactly where there is no hemorrhage"
+            )
+        values[said == 1] = 0
+        values[bleeds, 0] = 1
+        some, none = some | bleeds, none | (said == 1)
+    return values
 
 
 def with_any(path: Path, table: LabelTable) -> LabelTable:

@@ -80,7 +80,9 @@ def _rescale(
     draw: Draw, stored: NDArray[Any], elements: dict[str, Any], variation: Variation
 ) -> NDArray[Any]:
     """Leave out one rescale tag or both, or say them badly."""
-    how = draw.choice(["none", "no slope", "no intercept", "slope 0", "empty", "two intercepts"])
+    how = draw.choice(["none", "no slope", "no intercept", "slope 0", "empty", "two intercepts", "twice"])
+    if how == "twice":
+        return _twice(stored, elements, variation)
     right = elements["PixelRepresentation"] == 1 and elements["RescaleIntercept"] == "0"
     right &= elements["RescaleSlope"] == "1"
     if how in ("none", "no slope"):
@@ -96,8 +98,19 @@ def _rescale(
     variation.words.append(f"rescale: {how}")
     variation.honest = False
     # Only where the slope is known can the numbers themselves show that they are HU.
-    variation.exclude("^no rescale tags", always=not right)
+    variation.exclude("^RescaleSlope is 0" if how == "slope 0" else "^no rescale tags", always=not right)
     return stored
+
+
+def _twice(stored: NDArray[Any], elements: dict[str, Any], variation: Variation) -> NDArray[Any]:
+    """Store HU themselves under a header that adds -1024 to them once more."""
+    hu = np.round(variation.slices[0]).astype(np.int32)
+    elements |= {"RescaleIntercept": "-1024", "RescaleSlope": "1"}
+    variation.words.append("rescale: twice")
+    variation.honest = False
+    variation.exclude("^implausible HU|^no tissue")
+    lowest, highest = (0, 4095) if stored.dtype == np.uint16 else (-2048, 2047)
+    return hu.clip(lowest, highest).astype(stored.dtype)
 
 
 def _wrapped(

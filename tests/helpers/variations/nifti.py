@@ -34,7 +34,7 @@ def nifti(draw: Draw) -> Variation:
         data = gzip.compress(data, 1)
     if draw.number(0, 30) == 0:
         data = data[: len(data) // 2]
-        variation.exclude("^cannot be decoded|^neither|^short volume")
+        variation.exclude("^cut off|^damaged|^neither|^short volume")
         variation.words.append("cut off")
     variation.data = data
     return variation

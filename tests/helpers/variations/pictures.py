@@ -46,7 +46,7 @@ def picture(draw: Draw) -> Variation:
     variation.data = _encoded(draw, kind, mode, hu, gray, orientation, variation)
     if draw.number(0, 30) == 0:
         variation.data = variation.data[: len(variation.data) // 3]
-        variation.exclude("^cannot be decoded|^damaged|^constant|no slice")
+        variation.exclude("^damaged|^cut off|^constant|no slice")
         variation.words.append("cut off")
     return variation
 
