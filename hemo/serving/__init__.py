@@ -3,15 +3,8 @@
 The code files of registered models say `from hemo.serving import ServedClassifier` and `ServedPanel`.
 """
 
-from hemo.serving.models import (
-    ANY_RULE,
-    OWN_RULE,
-    STUDY_RULE,
-    Member,
-    ServedClassifier,
-    ServedPanel,
-    tabulate,
-)
+from hemo.serving.answers import ANY_RULE, OWN_RULE, STUDY_RULE, tabulate
+from hemo.serving.models import Member, ServedClassifier, ServedPanel
 
 __all__ = [
     "ANY_RULE",

@@ -13,8 +13,9 @@ from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
 from hemo.imaging.formats import format_names
 from hemo.imaging.reader import read_parts
+from hemo.serving.answers import ANY_RULE, OWN_RULE, STUDY_RULE
 from hemo.serving.inputs import in_study_order, study_word, which_answer
-from hemo.serving.models import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction
 from hemo.slices.files import files_below, slice_name
 from hemo.slices.names import natural, readable

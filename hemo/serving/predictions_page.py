@@ -7,7 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.display.page import Section, Table, render
-from hemo.serving.models import ANY_RULE, STUDY_RULE, ServedPanel
+from hemo.serving.answers import ANY_RULE, STUDY_RULE
+from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction, names, studies
 
 
