@@ -13,6 +13,7 @@ from hemo.evaluation import protocols
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Counts, Summary
+from hemo.tracking.tags import is_synthetic
 
 METRICS = {
     "recall": "recall (sensitivity)",
@@ -169,7 +170,7 @@ def _in_short(facts: Facts, tested: Summary) -> str:
         f"calls {specificity} of the others negative; AUC {ranged(*tested['auc'], 'z.3f')}. "
         "Ranges are 95% intervals by patient."
     )
-    return f"{SYNTHETIC}\n\n{words}" if facts.tags.get("dataset") == "phantom" else words
+    return f"{SYNTHETIC}\n\n{words}" if is_synthetic(facts.tags) else words
 
 
 def _share(tested: Summary, metric: str) -> str:

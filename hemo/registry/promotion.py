@@ -21,7 +21,8 @@ RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
 
 CARRIED = (
-    "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "git_commit", "seed",
+    "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "synthetic",
+    "git_commit", "seed",
 )  # fmt: skip
 """Tags of a training run that its version carries."""
 

@@ -32,6 +32,8 @@ def run_tags(training: Training) -> dict[str, str]:
     tags = {"variant": training.variant} if training.variant else {}
     if not store.patients_known:
         tags["leakage"] = UNAUDITED
+    if store.synthetic:
+        tags["synthetic"] = "true"
     return tags | {
         "family": training.family,
         "label": training.label,
