@@ -20,12 +20,13 @@ from hemo.evaluation.summary import summarize
 from hemo.external import page
 from hemo.labels import LABELS, STUDY_LABELS
 from hemo.registry.names import PANEL_URI, model_name
-from hemo.serving import Member, ServedPanel
+from hemo.serving import Member, ServedPanel, synthetic_warning
 from hemo.slices.assemble import Answering
 from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import faults, trained_on
+from hemo.tracking.tags import is_synthetic
 from hemo.training import final_metrics
 
 EXPERIMENT = "hemo-external"
@@ -139,6 +140,8 @@ def evaluate(
                 "some"
             )
         warnings = [f"{member.warning}." for member, _ in judgeable if member.warning]
+        drawn = [member.label for member, _ in judgeable if member.synthetic]
+        warnings += [f"{synthetic_warning(drawn)}."] if drawn else []
         warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in judgeable})
         tags = {
             "stage": "external", "level": level, "dataset": dataset, "model": uri,
@@ -191,7 +194,12 @@ def _as_registered(uri: str, member: Member) -> Member:
     if not number:
         return member
     version = client.get_model_version(name, number[0])
-    return replace(member, version=str(version.version), override=version.tags.get("override", ""))
+    return replace(
+        member,
+        version=str(version.version),
+        override=version.tags.get("override", ""),
+        synthetic=member.synthetic or is_synthetic(version.tags),
+    )
 
 
 def predict(member: Member, store: SliceStore) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from hemo import families, tracking
 from hemo.errors import HemoError
 from hemo.families import FeatureClassifier
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import PHANTOM
 from hemo.training import Trained, Training
 
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "rich", "click", "pyyaml")
@@ -53,6 +54,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
         "thickness": store.thickness,
+        "synthetic": store.synthetic or training.dataset == PHANTOM,
         "study": trained.studies.served() if trained.studies else None,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
@@ -65,7 +67,16 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         pip_requirements=requirements(family, trained.classifier.params),
         signature=ModelSignature(
             Schema([ColSpec(DataType.binary, "image"), ColSpec(DataType.string, "study", required=False)]),
-            Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
+            Schema(
+                [
+                    ColSpec(DataType.double, "probability"),
+                    ColSpec(DataType.boolean, "decision"),
+                    ColSpec(DataType.boolean, "slice_only"),
+                    ColSpec(DataType.string, "unanswered"),
+                    ColSpec(DataType.boolean, "synthetic"),
+                    ColSpec(DataType.string, "error"),
+                ]
+            ),
         ),
         metadata={"label": training.label, "data_digest": store.digest},
     )

@@ -3,15 +3,19 @@
 The code files of registered models say `from hemo.serving import ServedClassifier` and `ServedPanel`.
 """
 
-from hemo.serving.answers import ANY_RULE, OWN_RULE, STUDY_RULE, tabulate
-from hemo.serving.models import Member, ServedClassifier, ServedPanel
+from hemo.serving.answers import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE, Sent, tabulate
+from hemo.serving.member import Member, synthetic_warning
+from hemo.serving.models import ServedClassifier, ServedPanel
 
 __all__ = [
+    "ALONE_RULE",
     "ANY_RULE",
     "OWN_RULE",
     "STUDY_RULE",
     "Member",
+    "Sent",
     "ServedClassifier",
     "ServedPanel",
+    "synthetic_warning",
     "tabulate",
 ]
