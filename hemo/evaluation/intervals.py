@@ -25,6 +25,7 @@ _BASIS: Final = {
     "accuracy": "all",
     "brier": "all",
     "log_loss": "all",
+    "unsure_share": "all",
     "recall": "positive",
     "specificity": "negative",
 }
@@ -88,7 +89,9 @@ def bootstrap(
 def draw(table: pd.DataFrame, draws: int, seed: int) -> tuple[dict[str, float], Draws]:
     """Return every metric of a table sorted by slice id, and its bootstrap draws, (draws,) each."""
     code, positive = codes(table)
-    arranged = Arranged.of(table["truth"], table["probability"], table["threshold"], code)
+    arranged = Arranged.of(
+        table["truth"], table["probability"], table["threshold"], code, table.get("negative_below")
+    )
     once = arranged.draws(np.ones((1, len(positive)), np.int32))
     chunks = [arranged.draws(counts) for counts in patient_counts(positive, len(table), draws, seed)]
     values = {name: float(value[0]) for name, value in once.items()}

@@ -165,7 +165,7 @@ def _evaluate_again(
     test, whole = tested.table, tested.by_study
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
     probability = member.probability(store.images(rows), store.stack[rows])
-    again = test.assign(probability=probability, threshold=member.threshold)
+    again = test.assign(probability=probability, **member.at._asdict())
     if whole is None:
         return again, None
     rows = np.flatnonzero(store.index["study"].isin(whole["study"]))
@@ -174,4 +174,4 @@ def _evaluate_again(
         member.study_probability(member.raw(store.images(rows), store.stack[rows]), study), pd.unique(study)
     )
     scored = score.loc[whole["study"]].to_numpy()
-    return again, whole.assign(probability=scored, threshold=member.study_threshold)
+    return again, whole.assign(probability=scored, **member.study_at._asdict())

@@ -208,6 +208,8 @@ def _attach_card(judged: Judgement, override: str) -> None:
         data=judged.data,
         threshold=run.metrics["threshold"],
         study_threshold=run.metrics.get("study_threshold"),
+        negative_below=run.metrics.get("negative_below"),
+        study_negative_below=run.metrics.get("study_negative_below"),
         run_id=run.run_id,
         versions=tracking.versions(),
         override=override,

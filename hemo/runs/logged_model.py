@@ -51,6 +51,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "label": training.label,
         "family": family,
         "threshold": trained.threshold,
+        "negative_below": trained.negative_below,
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
         "thickness": store.thickness,

@@ -185,6 +185,7 @@ def _study_score(trained: Trained) -> dict[str, Any]:
     studies = trained.studies
     assert studies is not None
     score = {**studies.score.to_json(), "words": studies.score.words, "threshold": studies.threshold}
+    score["negative_below"] = studies.negative_below
     return {**score, "log_loss": dict(studies.losses)}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hemo.evaluation.triage import Thresholds
 from hemo.serving.answers import stands_alone
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class Member:
     study
         How it scores and judges whole studies; None of classifiers that were made before there was a way:
         theirs is the largest slice's probability, and the slices' operating point.
+    negative_below, study_negative_below
+        Of triage: below it a slice, or a study, is negative, and from it to the operating point unsure; None
+        where all is decided.
     """
 
     label: str
@@ -59,6 +63,8 @@ class Member:
     thickness: float | None = None
     synthetic: bool = False
     study: "tuple[StudyScore, float] | None" = None
+    negative_below: float | None = None
+    study_negative_below: float | None = None
 
     @classmethod
     def load(
@@ -84,6 +90,8 @@ class Member:
             thickness=facts.get("thickness"),
             synthetic=synthetic or facts.get("synthetic", False),
             study=(StudyScore.from_json(study["score"]), float(study["threshold"])) if study else None,
+            negative_below=facts.get("negative_below"),
+            study_negative_below=study.get("negative_below") if study else None,
         )
 
     @property
@@ -141,6 +149,17 @@ class Member:
     def study_threshold(self) -> float:
         """Operating point for studies."""
         return self.study[1] if self.study else self.threshold
+
+    @property
+    def at(self) -> Thresholds:
+        """Where decisions of slices change."""
+        return Thresholds.of(self.threshold, self.negative_below)
+
+    @property
+    def study_at(self) -> Thresholds:
+        """Where decisions of studies change."""
+        below = self.study_negative_below if self.study else self.negative_below
+        return Thresholds.of(self.study_threshold, below)
 
     def study_probability(self, raw: NDArray[np.float64], study: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of each study, (studies,), in the order in which they appear.
