@@ -110,6 +110,7 @@ WORLDS: Final = (
     World(75, 0.2, 3.5),
     World(150, 0.3, 3.0),
     World(150, 0.3, 5.0),
+    World(300, 0.1, 4.5),
     World(400, 0.15, 4.0),
 )
 
@@ -138,7 +139,8 @@ def covered(world: World, seed: int, *, fitted: bool, draws: int = 1000) -> dict
         drawn = drawn.assign(threshold=at)
     truth = world.truth(at)
     found = intervals.bootstrap(predictions.validate(drawn), draws, seed, ["recall", "specificity", "auc"])
-    return {row.metric: bool(row.low <= truth[row.metric] <= row.high) for row in found.itertuples()}
+    rows = found.to_dict("records")
+    return {row["metric"]: bool(row["low"] <= truth[row["metric"]] <= row["high"]) for row in rows}
 
 
 def triage_held(
