@@ -19,7 +19,15 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
 from hemo.registry.names import PANEL, PANEL_URI, model_name
-from hemo.serving import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel, synthetic_warning
+from hemo.serving import (
+    ALONE_RULE,
+    ANY_RULE,
+    OWN_RULE,
+    STUDY_RULE,
+    UNSURE_RULE,
+    ServedPanel,
+    synthetic_warning,
+)
 from hemo.tracking import faults
 from hemo.tracking.tags import is_synthetic
 from hemo.tracking.views import markdown_table
@@ -93,6 +101,7 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
             ColSpec(DataType.double, f"{label}_probability"),
             ColSpec(DataType.boolean, f"{label}_decision"),
             ColSpec(DataType.string, f"{label}_version"),
+            ColSpec(DataType.boolean, f"{label}_unsure", required=False),
         ]
     if "any" in members:
         output.append(ColSpec(DataType.double, "any_own_probability"))
@@ -102,11 +111,13 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
             (f"study_{label}_probability", DataType.double),
             (f"study_{label}_decision", DataType.boolean),
             (f"study_{label}_slices", DataType.string),
+            (f"study_{label}_unsure", DataType.boolean),
         ]
     of_studies += [(f"study_{count}", DataType.long) for count in ("seen", "of", "excluded")]
-    of_studies.append(("study_stack", DataType.string))
+    of_studies += [("study_stack", DataType.string), ("study_unsure", DataType.string)]
     output += [ColSpec(kind, name, required=False) for name, kind in of_studies]
     output += [
+        ColSpec(DataType.string, "unsure"),
         ColSpec(DataType.boolean, "slice_only"),
         ColSpec(DataType.string, "unanswered"),
         ColSpec(DataType.boolean, "synthetic"),
@@ -164,7 +175,7 @@ def _build(members: Mapping[str, str], parent: str) -> str:
             "same.\n\n"
         )
         client.create_registered_model(
-            PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}\n\n{ALONE_RULE}"
+            PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}\n\n{ALONE_RULE}\n\n{UNSURE_RULE}"
         )
     version = client.create_model_version(
         PANEL, f"models:/{info.model_id}", run_id,

@@ -77,6 +77,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
                 [
                     ColSpec(DataType.double, "probability"),
                     ColSpec(DataType.boolean, "decision"),
+                    ColSpec(DataType.string, "unsure"),
                     ColSpec(DataType.boolean, "slice_only"),
                     ColSpec(DataType.string, "unanswered"),
                     ColSpec(DataType.boolean, "synthetic"),

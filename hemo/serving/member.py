@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hemo.evaluation.study_score import StudyScore
     from hemo.families.base import Classifier, Images, Studies
     from hemo.imaging import Reduction
+    from hemo.serving.unlike import Learned
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Member:
     study
         How it scores and judges whole studies; None of classifiers that were made before there was a way:
         theirs is the largest slice's probability, and the slices' operating point.
+    learned
+        What the slices look like that it learned from; None where nobody kept it.
     negative_below, study_negative_below
         Of triage: below it a slice, or a study, is negative, and from it to the operating point unsure; None
         where all is decided.
@@ -63,6 +66,7 @@ class Member:
     thickness: float | None = None
     synthetic: bool = False
     study: "tuple[StudyScore, float] | None" = None
+    learned: "Learned | None" = None
     negative_below: float | None = None
     study_negative_below: float | None = None
 
@@ -75,9 +79,10 @@ class Member:
         from hemo.evaluation.calibration import Calibrator
         from hemo.evaluation.study_score import StudyScore
         from hemo.imaging import Reduction
+        from hemo.serving.unlike import Learned
 
         facts = json.loads((folder / "served.json").read_text())
-        calibrator, study = facts.get("calibrator"), facts.get("study")
+        calibrator, study, learned = (facts.get(name) for name in ("calibrator", "study", "learned"))
         return cls(
             label=facts["label"],
             family=facts["family"],
@@ -90,6 +95,7 @@ class Member:
             thickness=facts.get("thickness"),
             synthetic=synthetic or facts.get("synthetic", False),
             study=(StudyScore.from_json(study["score"]), float(study["threshold"])) if study else None,
+            learned=Learned.from_json(learned) if learned else None,
             negative_below=facts.get("negative_below"),
             study_negative_below=study.get("negative_below") if study else None,
         )

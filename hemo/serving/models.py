@@ -18,6 +18,7 @@ from hemo.labels import LABELS
 from hemo.serving.inputs import Unread, in_server, read_inputs, reduced
 from hemo.serving.member import Member, synthetic_warning
 from hemo.serving.request import answer
+from hemo.serving.unsure import BETWEEN_THRESHOLDS
 
 if TYPE_CHECKING:
     from hemo.families.base import Images, Studies
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class ServedClassifier(PythonModel):
     """One classifier. Input: a table with the column `image`; output: `probability` and `decision`.
 
-    And beside these `slice_only`, `unanswered`, `synthetic` and `error`, as the panel's.
+    And beside these `unsure`, `slice_only`, `unanswered`, `synthetic` and `error`, as the panel's.
     """
 
     def load_context(self, context: Any) -> None:
@@ -39,8 +40,11 @@ class ServedClassifier(PythonModel):
         parts = read_inputs(model_input, [self.member.reduction])
         table = answer([self.member], parts)
         label = self.member.label
+        if f"{label}_unsure" in table:
+            between = table.pop(f"{label}_unsure").eq(True) & table["unsure"].eq("")
+            table["unsure"] = table["unsure"].mask(between, BETWEEN_THRESHOLDS)
         table = table.rename(columns=lambda name: str(name).removeprefix(f"{label}_"))
-        table = table[["probability", "decision", "slice_only", "unanswered", "synthetic", "error"]]
+        table = table[["probability", "decision", "unsure", "slice_only", "unanswered", "synthetic", "error"]]
         return _as_asked(table, model_input)
 
     def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:

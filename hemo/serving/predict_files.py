@@ -20,6 +20,7 @@ from hemo.serving.arrange import in_study_order
 from hemo.serving.inputs import Unread, of_one_study, study_word, unread
 from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction, as_csv, as_records, names, studies
+from hemo.serving.unsure import UNSURE_RULE
 from hemo.slices.files import SUFFIXES, files_below, slice_name
 from hemo.slices.names import natural, readable
 
@@ -114,7 +115,7 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
             "missing": prediction.missing,
             "synthetic": bool(panel.synthetic),
             "warnings": panel.warnings,
-            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, ALONE_RULE],
+            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, ALONE_RULE, UNSURE_RULE],
         }
         out.write_text(json.dumps(facts, indent=2, default=str))
     else:

@@ -14,6 +14,7 @@ from hemo.serving.answers import ALONE_RULE, ANY_RULE, BETWEEN, STUDY_RULE
 from hemo.serving.inputs import reduced
 from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction
+from hemo.serving.unsure import UNSURE_RULE
 
 LOOK = (
     "Slices in which there is something to see, those that speak for a label, have a second picture: where "
@@ -31,7 +32,8 @@ def as_html(prediction: Prediction, panel: ServedPanel) -> str:
     if len(prediction.studies):
         text = (
             "The most suspicious first. The probability of each label, + where it is positive: at or above "
-            f"the operating point, which is said inside. {LOOK}"
+            "the operating point, which is said inside; ? where triage leaves it unsure. A study that is "
+            f"marked as unsure should not be believed, for the reason that is said inside. {LOOK}"
         )
         labels = [member.label for member in panel.members]
         rows = [_study(row, prediction, panel, parts) for row in prediction.studies.to_dict("records")]
@@ -55,7 +57,7 @@ def _about(prediction: Prediction, panel: ServedPanel) -> Section:
         columns=["label", "version", "family", "operating point of studies", "of slices"],
     )
     missing = f"\n\nWithout a production version: {', '.join(prediction.missing)}."
-    about = _plain(f"{ANY_RULE} {STUDY_RULE}\n\n{ALONE_RULE}")
+    about = _plain(f"{ANY_RULE} {STUDY_RULE}\n\n{ALONE_RULE}\n\n{UNSURE_RULE}")
     return Section("Panel", about + (missing if prediction.missing else ""), {"In production": versions})
 
 
@@ -82,9 +84,11 @@ def _study(
     lost = f", {row['excluded']} could not be read" if row["excluded"] else ""
     unanswered = f"\n\nNo answer for {row['unanswered']}." if row["unanswered"] else ""
     alone = f"{unanswered}\n\n{_plain(ALONE_RULE)}" if row["slice_only"] else ""
-    text = f"Read: {row['stack']}. Seen: {seen} that were given{lost}.{alone}"
+    unsure = f"Unsure: {row['unsure']}.\n\n" if row["unsure"] else ""
+    text = f"{unsure}Read: {row['stack']}. Seen: {seen} that were given{lost}.{alone}"
     answers = _answers(row, panel, of_study=not row["slice_only"], speaking=True)
     title = f"{row['study']}, slice only" if row["slice_only"] else row["study"]
+    title += ", unsure" if row["unsure"] else ""
     return Row((title, *cells, seen), Section("", text, {"": answers}, parts=shown), ("", *marks, ""))
 
 
@@ -155,7 +159,9 @@ def _answers(
     for member in panel.members:
         decision = row[f"{member.label}_decision"]
         point = member.study_threshold if of_study else member.threshold
-        said = UNDEFINED if decision is None else "positive" if decision else "negative"
+        unsure = bool(row.get(f"{member.label}_unsure"))
+        said = "unsure" if unsure else "positive" if decision else "negative"
+        said = UNDEFINED if decision is None else said
         told = (row[f"{member.label}_slices"],) if speaking else ()
         answers.append((member.label, row[f"{member.label}_probability"], point, said, *told))
     columns = ["label", "probability", "operating point", "decision"]
@@ -165,7 +171,9 @@ def _answers(
 
 
 def _probability(row: Mapping[Any, Any], label: str) -> str:
-    return number(row[f"{label}_probability"]) + (" +" if row[f"{label}_decision"] else "")
+    return number(row[f"{label}_probability"]) + (
+        " +" if row[f"{label}_decision"] else " ?" if row.get(f"{label}_unsure") else ""
+    )
 
 
 def _plain(words: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from hemo.serving.answers import Sent, tabulate
 from hemo.serving.arrange import in_study_order, which_answer
 from hemo.serving.inputs import Unread, reduced
+from hemo.serving.unsure import unlike, with_unsure
 
 if TYPE_CHECKING:
     from hemo.families.base import Images
@@ -53,7 +54,7 @@ def answer(
         excluded=Counter(part.study for part in parts if isinstance(part, Unread)),
         others=others,
     )
-    table = tabulate(raw, members, sent)
+    table = with_unsure(tabulate(raw, members, sent), members, unlike(members, images, len(ordered)))
     table.index = pd.Index([rows[row] for row in order])
     reasons = dict(zip(rows, why_not, strict=True))
     return _with_the_rest(table, parts, reasons)
@@ -68,9 +69,9 @@ def _with_the_rest(
     blank: dict[str, Any] = {}
     for name in map(str, table):
         of_all = name == "synthetic" or name.endswith("_version")
-        decision = name.endswith("_decision")
+        decision = name.endswith(("_decision", "_unsure"))
         text = isinstance(first[name], str)
-        blank[name] = first[name] if of_all else None if decision else "" if text else np.nan
+        blank[name] = first[name] if of_all else "" if text else None if decision else np.nan
     blank |= {"slice_only": False}
     if "study" in table:
         blank |= {"study_seen": 0, "study_of": 1, "study_excluded": 1}
@@ -82,8 +83,8 @@ def _with_the_rest(
             known = table[table["study"] != ""].drop_duplicates("study").set_index("study")
             for name in ("study_seen", "study_of", "study_excluded", "study_stack"):
                 added[name] = added["study"].map(known[name]).fillna(added[name]).astype(table[name].dtype)
-        for name in table.columns[table.columns.str.endswith("_decision")]:
-            table[name], added[name] = table[name].astype(object), None
+        for name in [name for name in map(str, table) if name.endswith(("_decision", "_unsure"))]:
+            table[name], added[name] = table[name].astype(object), blank[name]
         table = pd.concat([table, added])
     table = table.sort_index()
     table["error"] = [part.reason if isinstance(part, Unread) else "" for part in parts]

@@ -81,17 +81,11 @@ class Learned:
     root: Values
     limit: float
 
-    def reasons(self, images: "Images", reduction: "Reduction") -> list[str]:
+    def reasons(self, found: Values) -> list[str]:
         """Return for each slice why it is unlike what was learned from; "" where it is not.
 
-        Parameters
-        ----------
-        images
-            Slices as stored, uint8 (n, height, width, channels).
-        reduction
-            How they were made.
+        `found` are the numbers of `describe`, (n, k), of slices that were made in the same way.
         """
-        found = describe(images, reduction)
         outside = (found < self.low) | (found > self.high)
         far = _distance(found, self.center, self.root) > self.limit
         result = []
@@ -256,8 +250,10 @@ def _distance(found: Values, center: Values, root: Values) -> Values:
     return np.sqrt((((found - center) @ root) ** 2).sum(1))
 
 
-def of_study(reasons: Sequence[str]) -> str:
+def of_study(reasons: Sequence[str], label: str = "") -> str:
     """Return why a study is unsure, given why each of its slices is: where more than half are; else "".
+
+    With a label, the slices are those that speak for it.
 
     Examples
     --------
@@ -269,4 +265,5 @@ def of_study(reasons: Sequence[str]) -> str:
     found = [reason for reason in reasons if reason]
     if 2 * len(found) <= len(reasons):
         return ""
-    return f"{Counter(found).most_common(1)[0][0]} ({len(found)} of {len(reasons)} slices)"
+    speak = f" that speak for {label}" if label else ""
+    return f"{Counter(found).most_common(1)[0][0]} ({len(found)} of {len(reasons)} slices{speak})"
