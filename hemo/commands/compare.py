@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hemo.commands import options
+from hemo.commands import following, options
 
 if TYPE_CHECKING:
     from hemo.config import Experiment
@@ -79,6 +79,5 @@ def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> Non
         f"hemo compare{where} --open",
     ]
     if outcome.in_production:
-        scans = config.images or config.folder / "phantom"
-        commands += ["hemo registry", f"hemo predict {scans} --out predictions.csv"]
+        commands += ["hemo registry", *following.predictions(config, "predictions.csv")]
     console.next_commands(*commands)

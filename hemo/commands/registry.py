@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hemo.commands import options
+from hemo.commands import following, options
 from hemo.errors import HemoError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         console.err.print("The reason given with --override was not needed, and is not recorded.")
     first = table["label"].iloc[0]
     console.next_commands(
-        "hemo registry", f"hemo history {first}", "hemo predict FILES... --out predictions.html"
+        "hemo registry", f"hemo history {first}", *following.predictions(settings, "predictions.html")
     )
 
 

@@ -24,7 +24,7 @@ CHOOSE_BY = ("recall_at_specificity_80", "auc")
 At equal specificity no classifier wins by calling everything positive.
 """
 
-STUDY = ("recall", "specificity", "auc", "recall_at_specificity_80")
+STUDY = ("recall", "specificity", "auc", "recall_at_specificity_80", "unsure_share")
 """Metrics of studies in the leaderboard, as `study_recall` and so on."""
 
 NEARLY_ALL = 0.8
@@ -147,7 +147,7 @@ def _row(run: Result) -> dict[str, object]:
     metrics = run.metrics
     part = "val" if run.protocol.has_validation else "test"
     row: dict[str, object] = {"label": run.label, "family": run.family}
-    for name in (*METRICS, CHOOSE_BY[0]):
+    for name in (*METRICS, CHOOSE_BY[0], "unsure_share"):
         for suffix in ("", "_low", "_high"):
             row[name + suffix] = metrics.get(f"test/{name}{suffix}", np.nan)
     for name in STUDY:

@@ -14,10 +14,11 @@ from hemo.tracking import views
 
 SLICES = (
     "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision", "accuracy",
+    "unsure_share",
 )  # fmt: skip
 STUDIES = (
-    "family", "study_recall", "study_specificity", "study_auc", "study_recall_at_specificity_80", "threshold",
-    "seconds",
+    "family", "study_recall", "study_specificity", "study_auc", "study_recall_at_specificity_80",
+    "study_unsure_share", "threshold", "seconds",
 )  # fmt: skip
 BEST = ("label", "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision")
 """Columns of the page's tables; the CSV files have all."""

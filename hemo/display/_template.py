@@ -43,6 +43,21 @@ figure img { display: block; width: 100%; height: auto; }
 .part figure { flex: 0 0 auto; min-width: 0; width: 16rem; }
 .part figure img { width: 16rem; background: #000; }
 .part .scroll { margin: 0; }
+.part.many figure, .part.many figure img { width: 8rem; }
+.rows { margin: 1rem 0; overflow-x: auto; font-size: .92rem; font-variant-numeric: tabular-nums; }
+.rows .head, .rows summary { display: grid; gap: .75rem; padding: .35rem .5rem; min-width: 45rem;
+  border-bottom: 1px solid var(--line); }
+.rows .head { color: var(--soft); font-weight: 600; border-bottom-width: 2px; overflow-wrap: anywhere; }
+.rows summary { cursor: pointer; list-style: none; }
+.rows summary::-webkit-details-marker { display: none; }
+.rows summary:hover { background: #f6f9fb; }
+.rows summary span:first-child::before { content: "\\25B8"; margin-right: .5rem; color: var(--accent); }
+.rows details[open] > summary span:first-child::before { content: "\\25BE"; }
+.rows details[open] > summary { background: #f6f9fb; font-weight: 600; }
+.rows span.bad { color: #b3261e; font-weight: 600; }
+.key { color: var(--soft); font-size: .9rem; }
+.key img { width: 12rem; height: .8rem; vertical-align: middle; }
+.rows .inside { padding: 1rem .5rem 1.5rem 1.6rem; }
 figcaption { color: var(--soft); font-size: .9rem; margin-top: .3rem; }
 footer { margin-top: 4rem; color: var(--soft); font-size: .88rem; }
 @media (max-width: 85rem) {
@@ -100,8 +115,32 @@ TEMPLATE: Final = """\
 </tbody>
 </table></div>
 {% endfor %}
+{% if section.key %}
+<p class="key">against <img src="data:image/png;base64,{{ section.key }}" alt="colors"> for blood</p>
+{% endif %}
+{% if section.rows %}
+{% set grid = "grid-template-columns: minmax(12rem, 2fr) repeat(%d, minmax(3.5rem, 1fr))"
+  | format(section.header | length - 1) %}
+<div class="rows">
+<div class="head" style="{{ grid }}">
+{% for name in section.header %}<span>{{ name }}</span>{% endfor %}
+
+</div>
+{% for row in section.rows %}
+<details{% if section.rows | length == 1 %} open{% endif %}><summary style="{{ grid }}">
+{% for text, mark in row.cells %}
+<span{% if mark %} class="{{ mark }}"{% endif %}>{{ text }}</span>
+{% endfor %}
+
+</summary>
+<div class="inside">
+{{ content(row.inside) }}
+</div></details>
+{% endfor %}
+</div>
+{% endif %}
 {% for part in section.parts %}
-<div class="part">
+<div class="part{% if part.figures | length > 2 %} many{% endif %}">
 <h3>{{ part.title }}</h3>
 {{ content(part) }}
 </div>
@@ -126,6 +165,9 @@ TEMPLATE: Final = """\
 </ol></nav>
 <main>
 <h1>{{ title }}</h1>
+{% if warning %}
+<p class="warning">{{ warning }}</p>
+{% endif %}
 {% for section in sections %}
 <section id="{{ section.anchor }}">
 <h2>{{ section.title }}</h2>

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hemo.display import style
+from hemo.display.attribution import LEGEND, overlaid
 from hemo.errors import HemoError
 
 
@@ -62,7 +62,7 @@ def failure_gallery(
     if not blocks:
         style.say(panels[0, 0], "no errors to show")
     figure.suptitle(
-        f"{name}: worst errors, and where the classifier looked (orange speaks for blood, blue against)",
+        f"{name}: worst errors, and where the classifier looked ({LEGEND})",
         x=0.01,
         ha="left",
         weight="bold",
@@ -73,7 +73,4 @@ def failure_gallery(
 
 def _overlay(axes: Axes, image: NDArray[np.uint8], attribution: NDArray[np.float32]) -> None:
     """Draw a slice under its attribution: the stronger, the less transparent."""
-    scaled = attribution / max(float(np.abs(attribution).max(initial=0)), 1e-12)
-    colors = LinearSegmentedColormap.from_list("attribution", [style.BLUE, "white", style.VERMILION])
-    axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-    axes.imshow(scaled, cmap=colors, vmin=-1, vmax=1, alpha=np.abs(scaled) ** 0.7 * 0.75)
+    axes.imshow(overlaid(image, attribution))

@@ -39,6 +39,25 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A row that opens.
+
+    Attributes
+    ----------
+    cells
+        What is always seen, one a column.
+    inside
+        What is seen once it is opened; its title is not shown.
+    marks
+        One a cell.
+    """
+
+    cells: Sequence[str]
+    inside: "Section"
+    marks: Sequence[Mark]
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a page.
 
@@ -59,6 +78,10 @@ class Section:
         Of the text.
     parts
         Smaller sections below it, pictures and tables side by side; they are not in the contents.
+    header, rows
+        Rows that open, and what their cells are; one alone is open from the beginning.
+    key
+        Before the rows: the colors of their pictures, as PNG.
     files
         Files that `write` leaves beside the page, by name: tables as CSV, pictures as PNG.
     """
@@ -70,6 +93,9 @@ class Section:
     warning: str = ""
     mark: Mark = ""
     parts: Sequence["Section"] = ()
+    header: Sequence[str] = ()
+    rows: Sequence[Row] = ()
+    key: bytes = b""
     files: Mapping[str, pd.DataFrame | Figure | bytes] = field(default_factory=dict)
 
 
@@ -89,7 +115,7 @@ def readable_columns(table: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=lambda name: str(name).replace("_", " "))
 
 
-def render(title: str, sections: Sequence[Section]) -> str:
+def render(title: str, sections: Sequence[Section], warning: str = "") -> str:
     """Return sections as one HTML page that asks for nothing outside itself.
 
     Parameters
@@ -98,6 +124,8 @@ def render(title: str, sections: Sequence[Section]) -> str:
         Of the page.
     sections
         In the order of reading.
+    warning
+        What a reader must not miss, before all of them.
 
     Returns
     -------
@@ -114,7 +142,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
         {**_content(section), "anchor": f"section-{position}"} for position, section in enumerate(sections, 1)
     ]
     return template.render(
-        title=title, sections=parts, style=_template.STYLE, research_only=RESEARCH_ONLY
+        title=title, warning=warning, sections=parts, style=_template.STYLE, research_only=RESEARCH_ONLY
     ).lstrip()
 
 
@@ -163,6 +191,12 @@ def _content(section: Section) -> dict[str, object]:
             for caption, figure in section.figures.items()
         ],
         "parts": [_content(part) for part in section.parts],
+        "header": section.header,
+        "key": base64.b64encode(section.key).decode(),
+        "rows": [
+            {"cells": list(zip(row.cells, row.marks, strict=True)), "inside": _content(row.inside)}
+            for row in section.rows
+        ],
     }
 
 

@@ -105,9 +105,12 @@ def confusion_matrix(tested: "Summary", name: str) -> Figure:
     at = f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f} by fold"
     style.heading(axes, f"{name}: decisions at threshold {at}", numbers.described(tested.counts))
     titles = {"recall": "recall", "specificity": "specificity", "precision": "precision", "npv": "NPV"}
+    if tested.triaged:
+        titles["unsure_share"] = "left unsure"
     for row, (metric, title) in enumerate(titles.items()):
-        axes.text(2.12, 0.1 + 0.5 * row, title, size=10, color=style.GRAY, va="top")
-        axes.text(2.12, 0.21 + 0.5 * row, numbers.ranged(*tested[metric]), size=11, va="top")
+        top = 0.1 + 2 / len(titles) * row
+        axes.text(2.12, top, title, size=10, color=style.GRAY, va="top")
+        axes.text(2.12, top + 0.11, numbers.ranged(*tested[metric]), size=11, va="top")
     return figure
 
 

@@ -8,6 +8,7 @@ from hemo.evaluation import calibration, operating_point
 from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.triage import Thresholds
 
 METHODS = ("none", *calibration.METHODS)
 """Kinds of calibration an experiment can ask for."""
@@ -23,7 +24,7 @@ class Decided:
     Attributes
     ----------
     table
-        The prediction table: calibrated probabilities, and the threshold that each row is judged by.
+        The prediction table: calibrated probabilities, and the thresholds that each row is judged by.
         Neither was fitted with that row's patient, but for the validation rows of a holdout.
     calibrator
         The kept classifier's; None where it is not calibrated.
@@ -32,12 +33,16 @@ class Decided:
     fitted_on
         The rows that calibrator and threshold of the kept classifier were fitted on, calibrated by it; no
         rows under `paper`.
+    negative_below
+        Below it the kept classifier's answer is negative: the threshold, but for triage, which leaves what
+        lies between unsure.
     """
 
     table: pd.DataFrame
     calibrator: Calibrator | None
     threshold: float
     fitted_on: pd.DataFrame
+    negative_below: float
 
 
 def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, method: str) -> Decided:
@@ -70,27 +75,29 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
     Under `holdout` there is one map, and ranking metrics are those of the raw probabilities.
     """
     if not protocol.by_patient:
-        table = raw.assign(threshold=PAPER_THRESHOLD)
-        return Decided(table, None, PAPER_THRESHOLD, table.iloc[:0])
+        at = Thresholds.of(PAPER_THRESHOLD)
+        table = raw.assign(**at._asdict())
+        return Decided(table, None, at.threshold, table.iloc[:0], at.negative_below)
     off_test = raw[raw["part"] == "validation"] if protocol.has_validation else raw
-    kept, threshold = _fit(off_test, rule, method)
+    kept, at = _fit(off_test, rule, method)
     if protocol.has_validation:
-        table = _calibrated(raw, kept).assign(threshold=threshold)
+        table = _calibrated(raw, kept).assign(**at._asdict())
     else:
         folds = []
         for fold in sorted(raw["fold"].unique()):
             here = raw["fold"] == fold
             calibrator, judged_by = _fit(raw[~here], rule, method)
-            folds.append(_calibrated(raw[here], calibrator).assign(threshold=judged_by))
+            folds.append(_calibrated(raw[here], calibrator).assign(**judged_by._asdict()))
         table = pd.concat(folds).loc[raw.index]
-    return Decided(table, kept, threshold, _calibrated(off_test, kept))
+    return Decided(table, kept, at.threshold, _calibrated(off_test, kept), at.negative_below)
 
 
-def _fit(rows: pd.DataFrame, rule: OperatingPointRule, method: str) -> tuple[Calibrator | None, float]:
-    """Return the calibrator fitted on rows, and the threshold fitted on what it makes of them."""
+def _fit(rows: pd.DataFrame, rule: OperatingPointRule, method: str) -> tuple[Calibrator | None, Thresholds]:
+    """Return the calibrator fitted on rows, and the thresholds fitted on what it makes of them."""
     truth = rows["truth"].to_numpy()
     calibrator = None if method == "none" else calibration.fit(truth, rows["probability"], method)
-    return calibrator, operating_point.fit(truth, _calibrated(rows, calibrator)["probability"], rule)
+    probability = _calibrated(rows, calibrator)["probability"]
+    return calibrator, operating_point.thresholds(truth, probability, rows["patient"], rule)
 
 
 def _calibrated(rows: pd.DataFrame, calibrator: Calibrator | None) -> pd.DataFrame:

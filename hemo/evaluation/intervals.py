@@ -25,6 +25,7 @@ _BASIS: Final = {
     "accuracy": "all",
     "brier": "all",
     "log_loss": "all",
+    "unsure_share": "all",
     "recall": "positive",
     "specificity": "negative",
 }
@@ -78,9 +79,13 @@ def bootstrap(
     table = sort(table)
     values, drawn = draw(table, draws, seed)
     patients = basis(table)
+    positive = int(table["truth"].sum())
+    models = {"auc": auc_error(values["auc"], positive, len(table) - positive)}
     rows = []
     for name in metrics:
-        low, high = interval(values[name], drawn[name], patients[name], _SCALES.get(name, "share"))
+        low, high = interval(
+            values[name], drawn[name], patients[name], _SCALES.get(name, "share"), models.get(name, 0.0)
+        )
         rows.append((name, values[name], low, high, patients[name]))
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "patients"])
 
@@ -88,7 +93,9 @@ def bootstrap(
 def draw(table: pd.DataFrame, draws: int, seed: int) -> tuple[dict[str, float], Draws]:
     """Return every metric of a table sorted by slice id, and its bootstrap draws, (draws,) each."""
     code, positive = codes(table)
-    arranged = Arranged.of(table["truth"], table["probability"], table["threshold"], code)
+    arranged = Arranged.of(
+        table["truth"], table["probability"], table["threshold"], code, table.get("negative_below")
+    )
     once = arranged.draws(np.ones((1, len(positive)), np.int32))
     chunks = [arranged.draws(counts) for counts in patient_counts(positive, len(table), draws, seed)]
     values = {name: float(value[0]) for name, value in once.items()}
@@ -129,7 +136,9 @@ def basis(table: pd.DataFrame) -> dict[str, int]:
     return {name: number[_BASIS.get(name, "both")] for name in METRICS}
 
 
-def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Scale) -> tuple[float, float]:
+def interval(
+    value: float, draws: NDArray[np.float64], patients: int, scale: Scale, model: float = 0.0
+) -> tuple[float, float]:
     """Return a metric's 95% interval from its bootstrap draws.
 
     Parameters
@@ -142,6 +151,8 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
         How many patients carry the metric.
     scale
         Where the metric lives: the interval stays there.
+    model
+        Standard error that a model gives to a metric (see `auc_error`).
 
     Returns
     -------
@@ -160,6 +171,11 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
     patients: then it is Wilson's interval (Journal of the American Statistical Association 22:209, 1927)
     with patients as units, which is conservative: a share that varies between patients never varies by more
     than p(1 - p).
+
+    Where a model's error is larger than the draws', the variance is the mean of both. An AUC near 1 hangs on
+    the few positives that lie low: where chance left them out the AUC is high and the draws agree, and in
+    simulations of studies their interval alone held true AUCs of 0.97 to 0.99 only 84 to 91 times in 100,
+    with the model's 95 to 98 (`benchmarks/bench_study_statistics.py`).
 
     Percentiles of the draws were tried and left. In simulations with strongly alike slices, true recalls of
     0.6 to 0.95 and AUCs of 0.84 to 0.93, percentiles held the truth 46 to 95 times in 100, percentiles
@@ -181,6 +197,7 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
     error = float(draws.std())
     if patients < 2 or error < 1e-12 or (scale == "share" and value in (0, 1)):
         return _widest(value, patients, scale)
+    error = float(np.sqrt(max(error**2, (error**2 + model**2) / 2)))
     reach = error * np.sqrt(patients / (patients - 1)) * float(stats.t.ppf(0.975, patients - 1))
     if scale == "share":
         odds = np.exp(np.minimum(reach / (value * (1 - value)), 700.0))
@@ -191,6 +208,26 @@ def interval(value: float, draws: NDArray[np.float64], patients: int, scale: Sca
     if scale == "difference":
         return max(-1.0, value - reach), min(1.0, value + reach)
     return value - reach, value + reach
+
+
+def auc_error(auc: float, positives: int, negatives: int) -> float:
+    """Return the standard error of an AUC of so many independent scores, were they exponential.
+
+    Hanley and McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC)
+    curve", Radiology 143:29, 1982; in Newcombe's form, with the mean number of either class ("Confidence
+    intervals for an effect size measure based on the Mann-Whitney statistic, part 2", Statistics in Medicine
+    25:559, 2006). 0 where the AUC is undefined.
+
+    Examples
+    --------
+    >>> round(auc_error(0.97, positives=60, negatives=340), 4)
+    0.0122
+    """
+    if not np.isfinite(auc):
+        return 0.0
+    mean = (positives + negatives) / 2
+    spread = 1 + (mean - 1) * ((1 - auc) / (2 - auc) + auc / (1 + auc))
+    return float(np.sqrt(auc * (1 - auc) * spread / (positives * negatives)))
 
 
 def _widest(value: float, patients: int, scale: Scale) -> tuple[float, float]:

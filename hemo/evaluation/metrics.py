@@ -38,13 +38,16 @@ METRICS: Final = (
     "recall_at_specificity_90",
     "specificity_at_recall_80",
     "specificity_at_recall_90",
+    "unsure_share",
 )
 
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 """Probabilities are clipped by it for the log loss, as scikit-learn does."""
 
 
-def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> dict[str, float]:
+def compute(
+    truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike, negative_below: ArrayLike | None = None
+) -> dict[str, float]:
     """Return all of `METRICS`.
 
     Parameters
@@ -55,6 +58,9 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
         Of class 1, (n,).
     threshold
         Operating point, one for all or one a row: the decision is `probability >= threshold`.
+    negative_below
+        Of triage, one for all or one a row: below it the answer is negative, and from it to the threshold
+        unsure. The threshold where None.
 
     Returns
     -------
@@ -69,7 +75,11 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     -----
     `average_precision` is the step-wise sum (no interpolation), `recall_at_specificity_80` the highest
     recall of any threshold whose specificity is at least 0.80, `specificity_at_recall_80` the highest
-    specificity of any threshold whose recall is at least 0.80. Slope and intercept: see
+    specificity of any threshold whose recall is at least 0.80. Under triage, recall, specificity and what
+    is made of them are of the decision at the upper threshold: an unsure positive counts as not found, an
+    unsure negative as no alarm; precision and NPV are of the positive and the negative answers alone, and
+    `unsure_share` says how many got neither (3x2 tables: Simel et al., "Intermediate, indeterminate, and
+    uninterpretable diagnostic test results", Medical Decision Making 7:107, 1987). Slope and intercept: see
     `hemo.evaluation.calibration.Recalibration`.
 
     Examples
@@ -79,7 +89,7 @@ def compute(truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike) -> d
     (0.5, 0.5, 0.75)
     """
     truth = np.asarray(truth)
-    arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64))
+    arranged = Arranged.of(truth, probability, threshold, np.zeros(len(truth), np.int64), negative_below)
     return {name: float(values[0]) for name, values in arranged.draws(np.ones((1, 1), np.int32)).items()}
 
 
@@ -88,7 +98,8 @@ class Arranged:
     """Predictions arranged for weighting by patient: sums a patient, and both classes in order."""
 
     sums: NDArray[np.float64]
-    """True, false positives; false, true negatives; squared errors; log losses: (patients, 6)."""
+    """True, false positives; false, true negatives; squared errors; log losses; false, true negative answers
+    of triage: (patients, 8)."""
     recalibration: Recalibration
     positives: NDArray[np.int64]
     """Patient of each positive slice, by falling probability, (positives,)."""
@@ -105,12 +116,18 @@ class Arranged:
 
     @classmethod
     def of(
-        cls, truth: ArrayLike, probability: ArrayLike, threshold: ArrayLike, patient: NDArray[np.int64]
+        cls,
+        truth: ArrayLike,
+        probability: ArrayLike,
+        threshold: ArrayLike,
+        patient: NDArray[np.int64],
+        negative_below: ArrayLike | None = None,
     ) -> Self:
         """Arrange predictions; `patient` numbers the patient of each slice from 0, (n,)."""
         truth = np.asarray(truth).astype(bool)
         probability = np.asarray(probability, np.float64)
         called = probability >= np.asarray(threshold, np.float64)
+        cleared = ~called if negative_below is None else probability < np.asarray(negative_below, np.float64)
         clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
         rows = np.stack(
             [
@@ -120,6 +137,8 @@ class Arranged:
                 ~truth & ~called,
                 (probability - truth) ** 2,
                 -np.log(np.where(truth, clipped, 1 - clipped)),
+                truth & cleared,
+                ~truth & cleared,
             ],
             axis=1,
             dtype=np.float64,
@@ -158,7 +177,7 @@ class Arranged:
 
     def _decisions(self, counts: NDArray[np.int32]) -> Draws:
         """Return what follows from sums a patient: the decisions' metrics and the losses."""
-        tp, fp, fn, tn, squared, logs = (counts.astype(np.float64) @ self.sums).T
+        tp, fp, fn, tn, squared, logs, missed, cleared = (counts.astype(np.float64) @ self.sums).T
         total = tp + fp + fn + tn
         recall, specificity = tp / (tp + fn), tn / (tn + fp)
         return {
@@ -166,11 +185,12 @@ class Arranged:
             "precision": tp / (tp + fp),
             "recall": recall,
             "specificity": specificity,
-            "npv": tn / (tn + fn),
+            "npv": cleared / (missed + cleared),
             "f1": 2 * tp / (2 * tp + fp + fn),
             "balanced_accuracy": (recall + specificity) / 2,
             "brier": squared / total,
             "log_loss": logs / total,
+            "unsure_share": (fn + tn - missed - cleared) / total,
         }
 
     def _ranking(self, counts: NDArray[np.int32]) -> Draws:

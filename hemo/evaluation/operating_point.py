@@ -9,11 +9,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hemo.errors import HemoError
+from hemo.evaluation import triage
+from hemo.evaluation.cuts import Cuts
 from hemo.evaluation.folds import out_of_fold
 from hemo.evaluation.predictions import sort
 from hemo.evaluation.resampling import codes, patient_counts
+from hemo.evaluation.triage import Promise, Thresholds
 
-RULES: Final = ("sensitivity_at_least", "specificity_at_least", "youden", "fixed")
+RULES: Final = ("sensitivity_at_least", "specificity_at_least", "youden", "fixed", "triage")
 
 
 @dataclass(frozen=True)
@@ -26,29 +29,40 @@ class OperatingPointRule:
         "sensitivity_at_least": the highest threshold whose sensitivity is at least the target, which is the
         one of highest specificity. "specificity_at_least": the lowest threshold whose specificity is at
         least the target. "youden": the largest sum of sensitivity and specificity; of several, the lowest,
-        as a missed hemorrhage costs more than a second look. "fixed": the target itself.
+        as a missed hemorrhage costs more than a second look. "fixed": the target itself. "triage": two
+        thresholds, so that predictive values are kept (see `hemo.evaluation.triage`).
     target
-        A share in [0, 1]; None for "youden".
+        A share in [0, 1]; None for "youden" and "triage".
+    promise
+        The predictive values that "triage" keeps; None for the others.
     """
 
     rule: str
     target: float | None = None
+    promise: Promise | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise HemoError(f"{self.rule}: unknown rule of an operating point: one of {', '.join(RULES)}")
-        if self.rule == "youden":
+        if self.rule == "triage":
+            if self.promise is None:
+                raise HemoError(f"triage: no predictive values to keep: write {triage.EXAMPLE}")
+        elif self.rule == "youden":
             if self.target is not None:
                 raise HemoError(f"{self}: youden has no target: write youden")
         elif self.target is None or not 0 <= self.target <= 1:
             raise HemoError(f"{self}: no target between 0 and 1: write, for example, {self.rule}:0.9")
 
     def __str__(self) -> str:
+        if self.promise:
+            return f"{self.rule}:{self.promise}"
         return self.rule if self.target is None else f"{self.rule}:{self.target:g}"
 
     @property
     def words(self) -> str:
         """The rule for people."""
+        if self.promise:
+            return self.promise.words
         said = {
             "sensitivity_at_least": f"the highest threshold whose recall is at least {self.target}",
             "specificity_at_least": f"the lowest threshold whose specificity is at least {self.target}",
@@ -59,12 +73,13 @@ class OperatingPointRule:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a rule as in "sensitivity_at_least:0.9" or "youden".
+        """Read a rule as in "sensitivity_at_least:0.9", "youden" or "triage:npv=0.97,ppv=0.9".
 
         Raises
         ------
         HemoError
-            If the rule is unknown or its target is not a number between 0 and 1.
+            If the rule is unknown or its target is not a number between 0 and 1; or if a promise of triage
+            is not understood.
 
         Examples
         --------
@@ -73,6 +88,8 @@ class OperatingPointRule:
         (0.9, 'the highest threshold whose recall is at least 0.9')
         """
         rule, colon, target = text.partition(":")
+        if rule.strip() == "triage":
+            return cls("triage", promise=Promise.parse(target) if target.strip() else None)
         try:
             return cls(rule.strip(), float(target) if colon else None)
         except ValueError as fault:
@@ -82,7 +99,7 @@ class OperatingPointRule:
 
 
 def fit(truth: ArrayLike, probability: ArrayLike, rule: OperatingPointRule) -> float:
-    """Return the threshold that a rule chooses on these predictions.
+    """Return the one threshold that a rule chooses on these predictions.
 
     Parameters
     ----------
@@ -91,7 +108,7 @@ def fit(truth: ArrayLike, probability: ArrayLike, rule: OperatingPointRule) -> f
     probability
         Of class 1, (n,).
     rule
-        The rule.
+        The rule; for triage, which has two, see `thresholds`.
 
     Returns
     -------
@@ -129,6 +146,29 @@ def fit(truth: ArrayLike, probability: ArrayLike, rule: OperatingPointRule) -> f
     return float(thresholds(np.ones((1, 1), np.int32))[0])
 
 
+def thresholds(
+    truth: ArrayLike, probability: ArrayLike, patient: ArrayLike, rule: OperatingPointRule
+) -> Thresholds:
+    """Return both thresholds that a rule chooses; they are equal for all rules but triage.
+
+    Parameters
+    ----------
+    truth, probability, patient
+        Predictions, (n,) each.
+    rule
+        The rule.
+
+    Raises
+    ------
+    HemoError
+        If the rule needs a class that is absent.
+    """
+    if rule.promise:
+        return triage.fit(truth, probability, patient, rule.promise)
+    threshold = fit(truth, probability, rule)
+    return Thresholds.of(threshold)
+
+
 def cross_fit(
     truth: ArrayLike, probability: ArrayLike, fold: ArrayLike, rule: OperatingPointRule
 ) -> NDArray[np.float64]:
@@ -141,7 +181,8 @@ def cross_fit(
     truth, probability, fold
         Out-of-fold predictions, (n,) each.
     rule
-        The rule.
+        The rule. Of triage it is the upper threshold, with each row counted as a patient: to compare
+        classifiers by, not to promise anything.
 
     Returns
     -------
@@ -159,7 +200,11 @@ def cross_fit(
     >>> cross_fit(truth, probability, fold, OperatingPointRule.parse("youden")).tolist()
     [0.5, 0.5, 0.625, 0.625]
     """
-    return out_of_fold(truth, probability, fold, lambda y, p, here: np.full(len(here), fit(y, p, rule)))
+
+    def learn(y: NDArray, p: NDArray, here: NDArray) -> NDArray[np.float64]:
+        return np.full(len(here), thresholds(y, p, np.arange(len(y)), rule).threshold)
+
+    return out_of_fold(truth, probability, fold, learn)
 
 
 def threshold_interval(
@@ -172,7 +217,7 @@ def threshold_interval(
     table
         The predictions that the threshold is fitted on (validation or out-of-fold).
     rule
-        The rule.
+        The rule, which is not triage: its thresholds keep their promise as they are.
     draws, seed
         Of the cluster bootstrap over patients; the same seed gives the same interval.
 
@@ -200,12 +245,9 @@ def _fitter(
     truth: NDArray, probability: NDArray, patient: NDArray[np.int64], rule: OperatingPointRule
 ) -> Callable[[NDArray[np.int32]], NDArray[np.float64]]:
     """Return the function from weights (draws, patients) to thresholds (draws,), NaN where undefined."""
-    order = np.argsort(-probability)
-    probability, positive, patient = probability[order], truth[order] == 1, patient[order]
-    # Candidates: call the first k slices, for k = 0 and each k that parts no equal probabilities.
-    cuts = np.append(0, np.flatnonzero(np.append(probability[:-1] != probability[1:], True)) + 1)
-    candidates = _between(probability, cuts)
-
+    found = Cuts.of(probability)
+    positive, patient = truth[found.order] == 1, patient[found.order]
+    cuts, candidates = found.counts, found.thresholds
     target = rule.target or 0.0
 
     def thresholds(counts: NDArray[np.int32]) -> NDArray[np.float64]:
@@ -236,14 +278,3 @@ def _share(weight: NDArray[np.int32], cuts: NDArray[np.int64]) -> NDArray[np.flo
     total = np.zeros((len(weight), weight.shape[1] + 1), np.int32)
     np.cumsum(weight, axis=1, out=total[:, 1:])
     return total[:, cuts] / total[:, -1:]
-
-
-def _between(probability: NDArray, cuts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the threshold that calls the first k of falling probabilities, for each cut k."""
-    called = np.append(np.inf, probability)[cuts]
-    left = np.append(probability, -np.inf)[cuts]
-    result = (called + left) / 2
-    result[0] = np.nextafter(probability[0], np.inf)
-    # The last has nothing on its left; the middle of two neighbouring floats rounds to one of them, and must
-    # not be the lower one.
-    return np.where(result > left, result, called)

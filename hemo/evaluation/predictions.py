@@ -18,12 +18,15 @@ COLUMNS: Final = {
     "truth": "int8",
     "probability": "float64",
     "threshold": "float64",
+    "negative_below": "float64",
 }
 """Columns of a prediction table, in order, with their dtypes.
 
 One row a slice. `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is -1 for a holdout;
 `truth` is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's
-patient: the decision is `probability >= threshold`.
+patient: the decision is `probability >= threshold`. Under triage the answer is negative below
+`negative_below` only, and unsure between the two; else they are equal, as they are where a table lacks the
+column.
 """
 
 PARTS: Final = ("validation", "test")
@@ -50,6 +53,8 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
         If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a
         patient is in two parts or folds: then some metric would be the metric of a leak.
     """
+    if "negative_below" not in table.columns and "threshold" in table.columns:
+        table = table.assign(negative_below=table["threshold"])
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise HemoError(
@@ -68,12 +73,14 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
         "probability": table["probability"].between(0, 1),
         "part": table["part"].isin(PARTS),
         "threshold": np.isfinite(table["threshold"]),
+        "negative_below": table["negative_below"] <= table["threshold"],
     }
     wanted = {
         "truth": "0 or 1",
         "probability": "between 0 and 1",
         "part": " or ".join(PARTS),
         "threshold": "a finite number",
+        "negative_below": "at most the threshold",
     }
     for name, good in checks.items():
         if not good.all():
@@ -113,6 +120,15 @@ def read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as fault:
         raise HemoError(f"{path}: not a Parquet file: give the prediction table that a run wrote") from fault
     return validate(table, path.name)
+
+
+def unsure(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows are unsure: neither positive nor, under triage, below what is negative, (n,)."""
+    if "negative_below" not in table:
+        return np.zeros(len(table), bool)
+    return table["probability"].ge(table["negative_below"]).to_numpy() & table["probability"].lt(
+        table["threshold"]
+    )
 
 
 def sort(table: pd.DataFrame) -> pd.DataFrame:
@@ -173,6 +189,7 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
         truth=("truth", "max"),
         probability=("probability", how),
         threshold=("threshold", "max"),
+        **({"negative_below": ("negative_below", "max")} if "negative_below" in table else {}),
     )
     return validate(studies.reset_index(), "study table")
 

@@ -13,6 +13,7 @@ from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.predictions import validate
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.study_score import StudyScore
+from hemo.evaluation.triage import Thresholds
 
 GROUPS: Final = 64
 """Groups of patients that are left out in turn, where each is scored by what the others teach."""
@@ -31,6 +32,8 @@ class StudyDecided:
         From slices to a study's probability: the kept classifier's.
     threshold
         Its operating point for studies.
+    negative_below
+        Below it a study is negative: the threshold, but for triage, which leaves what lies between unsure.
     losses
         Log loss of each pooling that was tried, off-test; empty where too few studies have the label to
         learn a score from, and the largest slice's stands in for it.
@@ -39,11 +42,14 @@ class StudyDecided:
     table: pd.DataFrame
     score: StudyScore
     threshold: float
+    negative_below: float
     losses: Mapping[str, float] = field(default_factory=dict)
 
     def served(self) -> dict[str, Any]:
         """Return what the kept classifier decides by, as what JSON holds."""
-        return {"score": self.score.to_json(), "threshold": self.threshold}
+        return {
+            "score": self.score.to_json(), "threshold": self.threshold, "negative_below": self.negative_below,
+        }  # fmt: skip
 
 
 def decide(
@@ -108,26 +114,31 @@ def decide(
         own = known[known["study"].isin(names)]
         probability = score(own["probability"].to_numpy(), own["study"].to_numpy())
         found = studies.loc[own["study"].unique()]
-        parts.append(found.assign(probability=probability, threshold=judged_by))
+        parts.append(found.assign(probability=probability, **judged_by._asdict()))
     table = pd.concat(parts).loc[studies.index].rename_axis("study").reset_index()
     if protocol.has_validation:
         table["fold"] = -1
-    return StudyDecided(validate(table, "study table"), *kept)
+    score, at, losses = kept
+    return StudyDecided(validate(table, "study table"), score, at.threshold, at.negative_below, losses)
 
 
 def _fit(
     slices: pd.DataFrame, studies: pd.DataFrame, rule: OperatingPointRule, threshold: float, method: str
-) -> tuple[StudyScore, float, Mapping[str, float]]:
+) -> tuple[StudyScore, Thresholds, Mapping[str, float]]:
     """Return score, operating point and losses as some studies teach them."""
     own = slices[slices["study"].isin(studies.index)]
+    probability, study = own["probability"].to_numpy(), own["study"].to_numpy()
     truth = studies["truth"].to_numpy()
     try:
-        fitted = study_score.fit(
-            own["probability"].to_numpy(), own["study"].to_numpy(), truth, studies["fold"].to_numpy(), method
-        )
-        return fitted.score, operating_point.fit(truth, fitted.probability, rule), fitted.losses
+        fitted = study_score.fit(probability, study, truth, studies["fold"].to_numpy(), method)
+        at = operating_point.thresholds(truth, fitted.probability, studies["patient"], rule)
+        return fitted.score, at, fitted.losses
     except HemoError:  # too few have the label
-        return LARGEST, threshold, {}
+        if not rule.promise:
+            return LARGEST, Thresholds.of(threshold), {}
+        # A promise is kept with few, too: by leaving more unsure.
+        largest = LARGEST(probability, study)
+        return LARGEST, operating_point.thresholds(truth, largest, studies["patient"], rule), {}
 
 
 LARGEST = StudyScore("max", Calibrator("sigmoid"))

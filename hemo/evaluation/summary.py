@@ -105,6 +105,12 @@ class Summary:
             positive_patients=positive["patient"].nunique(),
         )
 
+    @cached_property
+    def triaged(self) -> bool:
+        """Whether there is a region between the thresholds where an answer is unsure."""
+        table = self.table
+        return "negative_below" in table and bool((table["negative_below"] < table["threshold"]).any())
+
     @property
     def prevalence(self) -> float:
         """Share of slices that are positive; NaN without slices."""

@@ -17,22 +17,24 @@ from hemo.display import run_plots, style
 from hemo.errors import HemoError
 from hemo.evaluation import metrics, predictions
 from hemo.evaluation.summary import summarize
+from hemo.evaluation.triage import Thresholds
 from hemo.external import page
 from hemo.labels import LABELS, STUDY_LABELS
 from hemo.registry.names import PANEL_URI, model_name
-from hemo.serving import Member, ServedPanel
+from hemo.serving import Member, ServedPanel, synthetic_warning
 from hemo.slices.assemble import Answering
 from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import faults, trained_on
+from hemo.tracking.tags import is_synthetic
 from hemo.training import final_metrics
 
 EXPERIMENT = "hemo-external"
 """The MLflow experiment of external validations."""
 
-METRICS = ("recall", "specificity", "precision", "auc", "brier", "calibration_slope")
-"""Metrics that are set beside the internal ones."""
+METRICS = ("recall", "specificity", "precision", "npv", "auc", "brier", "calibration_slope", "unsure_share")
+"""Metrics that are set beside the internal ones; the last under triage only."""
 
 _AT_ONCE = 2048
 """Slices predicted at once, or a whole study: bounds memory."""
@@ -139,6 +141,8 @@ def evaluate(
                 "some"
             )
         warnings = [f"{member.warning}." for member, _ in judgeable if member.warning]
+        drawn = [member.label for member, _ in judgeable if member.synthetic]
+        warnings += [f"{synthetic_warning(drawn)}."] if drawn else []
         warnings += _seen({member.label: (run_id, stores[member.reduction]) for member, run_id in judgeable})
         tags = {
             "stage": "external", "level": level, "dataset": dataset, "model": uri,
@@ -191,7 +195,12 @@ def _as_registered(uri: str, member: Member) -> Member:
     if not number:
         return member
     version = client.get_model_version(name, number[0])
-    return replace(member, version=str(version.version), override=version.tags.get("override", ""))
+    return replace(
+        member,
+        version=str(version.version),
+        override=version.tags.get("override", ""),
+        synthetic=member.synthetic or is_synthetic(version.tags),
+    )
 
 
 def predict(member: Member, store: SliceStore) -> pd.DataFrame:
@@ -200,7 +209,7 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     probability = member.calibrated(_raw(member, store, truth >= 0)[rows])
-    return _table(table, truth[rows], probability, member.threshold)
+    return _table(table, truth[rows], probability, member.at)
 
 
 def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
@@ -217,7 +226,7 @@ def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
         slice_id=("slice_id", "min"), patient=("patient", "first")
     )
     known = truth.loc[table.index].to_numpy(np.int8)
-    return _table(table.reset_index(), known, probability, member.study_threshold)
+    return _table(table.reset_index(), known, probability, member.study_at)
 
 
 def _raw(member: Member, store: SliceStore, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -230,13 +239,11 @@ def _raw(member: Member, store: SliceStore, wanted: NDArray[np.bool_]) -> NDArra
 
 
 def _table(
-    table: pd.DataFrame, truth: NDArray[np.int8], probability: NDArray[np.float64], threshold: float
+    table: pd.DataFrame, truth: NDArray[np.int8], probability: NDArray[np.float64], at: Thresholds
 ) -> pd.DataFrame:
     """Return a prediction table of what was tested."""
     return predictions.validate(
-        table.assign(
-            part="test", fold=np.int16(-1), truth=truth, probability=probability, threshold=threshold
-        )
+        table.assign(part="test", fold=np.int16(-1), truth=truth, probability=probability, **at._asdict())
     )
 
 
@@ -299,4 +306,5 @@ def _record(
             "positive_patients": tested.counts.positive_patients,
         }
         for name in METRICS
+        if f"test/{name}" in logged
     ]  # fmt: skip

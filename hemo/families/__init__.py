@@ -28,6 +28,7 @@ from hemo.families.base import (
     CountsParameters,
     Family,
     Images,
+    JudgesAlone,
     JudgesStudies,
     LabelTable,
     LearnsTogether,
@@ -41,9 +42,11 @@ __all__ = [
     "EstimatorClassifier",
     "Family",
     "FeatureClassifier",
+    "JudgesAlone",
     "JudgesStudies",
     "LearnsTogether",
     "SharesFits",
+    "alone",
     "build",
     "built_in",
     "cached_radiological_features",
@@ -234,6 +237,17 @@ def positive(
     """
     context: dict[str, Any] = {"study": study} if get(name).study else {}
     return np.asarray(classifier.predict_proba(images, **context)[:, 1], np.float64)
+
+
+def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float64] | None:
+    """Return the probability of class 1 of slices of which nothing around is known, float64 (n,).
+
+    None where the classifier judges a slice only together with those around it.
+    """
+    if not get(name).study:
+        return positive(classifier, name, images)
+    probability = classifier.predict_alone(images) if isinstance(classifier, JudgesAlone) else None
+    return None if probability is None else np.asarray(probability[:, 1], np.float64)
 
 
 def save(classifier: Classifier, name: str, folder: Path) -> None:

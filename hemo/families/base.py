@@ -129,6 +129,21 @@ class JudgesStudies(Protocol):
         ...
 
 
+@runtime_checkable
+class JudgesAlone(Protocol):
+    """A classifier that judges slices with those around them, and also one of which nothing around is known.
+
+    Other classifiers of families that ask for `study` cannot: what they saw in training was never alone.
+    """
+
+    def predict_alone(self, images: Images) -> NDArray[np.float64] | None:
+        """Return the probability of class 0 and 1 of slices that stand alone, float64 (n, 2).
+
+        Nothing of it may be learned from a slice's neighbours or study; None where nothing is left then.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Family:
     """A registered model family.
@@ -157,7 +172,8 @@ class Family:
     tensorflow
         Predicts with TensorFlow, as every neural family does: a served model needs it installed.
     study
-        Learns from whole studies at natural prevalence, and judges a slice by those around it too.
+        Learns from whole studies at natural prevalence, and judges a slice by those around it too: of a slice
+        alone its classifiers say nothing, unless they are made for it (see `JudgesAlone`).
     labels
         Learns from the slices' other labels too.
     modern_trial

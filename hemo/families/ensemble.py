@@ -139,13 +139,11 @@ class Ensemble:
         self, members: list[Classifier], images: Images, study: Studies | None
     ) -> NDArray[np.float64]:
         """Return the members' logits, (n, members)."""
-        from scipy.special import logit
-
         columns = [
             families.positive(member, name, images, study)
             for name, member in zip(self._names, members, strict=True)
         ]
-        return logit(np.clip(np.stack(columns, axis=1), 1e-9, 1 - 1e-9))
+        return _logits(columns)
 
     def _share(self, group: str) -> float:
         if len(self.groups_) == 1:
@@ -167,6 +165,32 @@ class Ensemble:
         score = _study.smoothed(score, numbers, self.params["neighbours"])
         share = self.params["study"]
         score = (1 - share) * score + share * _study.of_study(score, numbers)
+        return both_classes(expit(score))
+
+    def predict_alone(self, images: Images) -> NDArray[np.float64] | None:
+        """Return the probability of class 0 and 1 of slices that stand alone; None where no member can.
+
+        In the place of a member that needs the slices around is the mean logit of those that do not: where
+        all weigh the same, the score is the mean of these.
+        """
+        from scipy.special import expit
+
+        check_images(images, self.image_shape_)
+        score = np.zeros(len(images))
+        for group, members in self.groups_.items():
+            columns = [
+                families.alone(member, name, images)
+                for name, member in zip(self._names, members, strict=True)
+            ]
+            known = [column for column in columns if column is not None]
+            if not known:
+                return None
+            *weights, intercept = self.weights_[group]
+            logits = _logits(known)
+            can = np.array([column is not None for column in columns])
+            left_out = np.array(weights)[~can].sum() * logits.mean(axis=1)
+            voted = logits @ np.array(weights)[can] + left_out + intercept
+            score += self._share(group) * voted
         return both_classes(expit(score))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
@@ -196,6 +220,13 @@ class Ensemble:
             for group in state["weights"]
         }
         return classifier
+
+
+def _logits(columns: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the logits of members' probabilities, (n, members)."""
+    from scipy.special import logit
+
+    return logit(np.clip(np.stack(columns, axis=1), 1e-9, 1 - 1e-9))
 
 
 def _part(values: Any, rows: NDArray[np.intp]) -> Any:

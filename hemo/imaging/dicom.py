@@ -2,6 +2,8 @@
 
 import math
 from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +15,7 @@ from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, reaches_air, refuse_without_air, scaled
 from hemo.imaging.orientation import Orientation, orientation_of, unit
 from hemo.imaging.plausible import check_gray, check_spacing
-from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.raw import SYNTHETIC, Excluded, Part, RawSlice
 
 UNORIENTED: Final = "no orientation in its header: sides as they lie in the file"
 UNUSABLE: Final = "its orientation is none: sides as they lie in the file"
@@ -197,7 +199,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
                 number=place,
                 offset=offset,
                 normal=unit(orientation.normal) if orientation and UNPLACED not in notes else None,
-                notes=notes,
+                notes=(*notes, SYNTHETIC) if "SYNTHETIC" in image_type else notes,
                 patient=patient,
                 study=study,
                 uid=uid,
@@ -212,3 +214,25 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
             )
         )
     return parts
+
+
+HEAD: Final = 1 << 17
+"""Bytes in which a file names its study, if it does; inflated, they are 100 MB at most."""
+
+
+def study_of(source: bytes | Path) -> str:
+    """Return the StudyInstanceUID of a file of which nothing else may be readable; "" where it names none."""
+    import pydicom
+
+    try:
+        if isinstance(source, Path):
+            if not source.is_file():
+                return ""
+            with source.open("rb") as stream:
+                source = stream.read(HEAD)
+        header = pydicom.dcmread(
+            BytesIO(source[:HEAD]), stop_before_pixels=True, specific_tags=["StudyInstanceUID"], force=True
+        )
+        return str(header.get("StudyInstanceUID") or "").strip()
+    except Exception:  # parsers raise whatever they like
+        return ""

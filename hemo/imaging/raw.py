@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from numpy.typing import NDArray
+
+SYNTHETIC: Final = "synthetic, drawn by a program: what learns from it has not seen a patient"
+"""Note of slices whose header says so."""
 
 AIR: int = -1024
 """HU below which nothing is told apart: padding and air outside the scan circle."""
@@ -93,6 +96,11 @@ class RawSlice:
     body_part: str = ""
     notes: tuple[str, ...] = ()
     jpeg: bytes = field(default=b"", repr=False)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether its header says that a program drew it, as the phantom's do."""
+        return SYNTHETIC in self.notes
 
 
 Part = RawSlice | Excluded

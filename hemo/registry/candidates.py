@@ -20,9 +20,7 @@ from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, family_word, trained_on
-
-PHANTOM = "phantom"
-"""Name of the data set of what is made of synthetic studies."""
+from hemo.tracking.tags import is_synthetic
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         loaded_back_gap=run.metrics.get("model/loaded_back_gap", float("nan")),
         fault=_load_fault(run),
         patients_known=tags.get("patients_known", "true") == "true",
-        synthetic=tags.get("dataset") == PHANTOM,
+        synthetic=is_synthetic(tags),
     )
     store = _store(run, config.store_folder)
     tested = _summarized(run, table)
@@ -137,9 +135,7 @@ def _incumbent(store: SliceStore | HemoError, label: str, run: Run, tested: Summ
     if number is None:
         return None
     version = tracking.client().get_model_version(model_name(label), number)
-    there = Incumbent(
-        number, family_word(version.tags), None, "", synthetic=version.tags.get("dataset") == PHANTOM
-    )
+    there = Incumbent(number, family_word(version.tags), None, "", synthetic=is_synthetic(version.tags))
     if version.run_id == run.run_id:
         return replace(there, same_run=True)
     try:
@@ -169,7 +165,7 @@ def _evaluate_again(
     test, whole = tested.table, tested.by_study
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
     probability = member.probability(store.images(rows), store.stack[rows])
-    again = test.assign(probability=probability, threshold=member.threshold)
+    again = test.assign(probability=probability, **member.at._asdict())
     if whole is None:
         return again, None
     rows = np.flatnonzero(store.index["study"].isin(whole["study"]))
@@ -178,4 +174,4 @@ def _evaluate_again(
         member.study_probability(member.raw(store.images(rows), store.stack[rows]), study), pd.unique(study)
     )
     scored = score.loc[whole["study"]].to_numpy()
-    return again, whole.assign(probability=scored, threshold=member.study_threshold)
+    return again, whole.assign(probability=scored, **member.study_at._asdict())

@@ -13,6 +13,8 @@ from hemo.evaluation import protocols
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Counts, Summary
+from hemo.evaluation.triage import Thresholds
+from hemo.tracking.tags import is_synthetic
 
 METRICS = {
     "recall": "recall (sensitivity)",
@@ -25,6 +27,7 @@ METRICS = {
     "brier": "Brier score",
     "calibration_slope": "calibration slope",
     "recall_at_specificity_80": "recall at specificity 0.80",
+    "unsure_share": "share left unsure",
 }
 """Metrics of the card, and their names for people."""
 
@@ -65,6 +68,8 @@ class Facts:
         The reason with which a person let it pass although the gate refused it; empty where it passed.
     study_threshold
         Its operating point for studies; None where it judges none.
+    negative_below, study_negative_below
+        Of triage: below it a slice or a study is negative; None where there is one threshold.
     """
 
     label: str
@@ -77,6 +82,8 @@ class Facts:
     versions: Mapping[str, str]
     override: str = ""
     study_threshold: float | None = None
+    negative_below: float | None = None
+    study_negative_below: float | None = None
 
 
 def write(folder: Path, facts: Facts, tested: Summary) -> None:
@@ -144,14 +151,16 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
 
 def _operating_points(facts: Facts) -> str:
     """Return from which probability on slices and studies are positive, and the rules that say so."""
-    points = [("A slice", facts.threshold, "train.operating_point")]
+    points = [("A slice", facts.threshold, facts.negative_below, "train.operating_point")]
     if facts.study_threshold is not None:
-        points.append(("A study", facts.study_threshold, "train.study_operating_point"))
+        below = facts.study_negative_below
+        points.append(("A study", facts.study_threshold, below, "train.study_operating_point"))
     said = []
-    for what, threshold, word in points:
+    for what, threshold, below, word in points:
         rule = facts.params.get(word)
         chosen = OperatingPointRule.parse(rule).words if rule else "not known"
-        said.append(f"{what} is positive at or above {threshold:.4f}. The rule: {chosen}.")
+        at = Thresholds.of(threshold, below)
+        said.append(f"{what} is {at.words}. The rule: {chosen}.")
     return "\n\n".join([*said, "Rules were applied to other patients than those tested."])
 
 
@@ -169,7 +178,7 @@ def _in_short(facts: Facts, tested: Summary) -> str:
         f"calls {specificity} of the others negative; AUC {ranged(*tested['auc'], 'z.3f')}. "
         "Ranges are 95% intervals by patient."
     )
-    return f"{SYNTHETIC}\n\n{words}" if facts.tags.get("dataset") == "phantom" else words
+    return f"{SYNTHETIC}\n\n{words}" if is_synthetic(facts.tags) else words
 
 
 def _share(tested: Summary, metric: str) -> str:
@@ -178,11 +187,12 @@ def _share(tested: Summary, metric: str) -> str:
 
 
 def _metrics(tested: Summary) -> pd.DataFrame:
-    found = tested.metrics.set_index("metric").loc[list(METRICS)]
+    names = [name for name in METRICS if tested.triaged or name != "unsure_share"]
+    found = tested.metrics.set_index("metric").loc[names]
     return pd.DataFrame(
         {
-            "metric": list(METRICS.values()),
-            "value (95% interval)": [ranged(*tested[name], "z.3f") for name in METRICS],
+            "metric": [METRICS[name] for name in names],
+            "value (95% interval)": [ranged(*tested[name], "z.3f") for name in names],
             "patients": found["patients"].to_numpy(),
         }
     )

@@ -17,6 +17,7 @@ from hemo.imaging.formats import format_names
 from hemo.registry import card
 from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import Run
+from hemo.tracking.tags import is_synthetic
 from hemo.tracking.views import markdown_table
 
 DECISIONS = {
@@ -145,7 +146,7 @@ def about(label: str, model: str) -> str:
         f"`hemo rollback {label}`; `hemo history {label}` has every decision, also those made by hand here."
         f'\n\nIn Python: `mlflow.pyfunc.load_model("models:/{model}@production")`, which takes a table with '
         f"the column `image` (the bytes of a {format_names()} file, a path or an array). All labels in one: "
-        "`hemo-panel`."
+        "`hemo-panel`.\n\nA version that is made of synthetic data says so first: it has seen no patient."
     )
 
 
@@ -159,6 +160,8 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
     red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
+    if is_synthetic(tags):
+        red = f"**SYNTHETIC.** {card.SYNTHETIC}\n\n{red}"
     links = (
         f"[training run](#/experiments/{experiment}/runs/{run.run_id}) · "
         f"[model card](#/experiments/{experiment}/runs/{run.run_id}/artifacts/card/card.html) · "

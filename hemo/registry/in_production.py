@@ -13,7 +13,9 @@ from hemo.registry import ledger, promotion
 from hemo.registry.aliases import when
 from hemo.registry.ledger import Record
 from hemo.registry.names import model_name
+from hemo.serving.member import synthetic_warning
 from hemo.tracking import family_word
+from hemo.tracking.tags import is_synthetic
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Row:
         How it came there: `promote`, `override`, `rollback`, `by hand` or `panel`.
     override
         The reason with which the gate was overridden for this version, if it was.
+    synthetic
+        Whether it is made of synthetic data.
     faults
         What is wrong with the history.
     """
@@ -47,6 +51,7 @@ class Row:
     replaced: str = ""
     action: str = ""
     override: str = ""
+    synthetic: bool = False
     faults: tuple[str, ...] = ()
 
 
@@ -58,7 +63,8 @@ def rows() -> list[Row]:
 
 def warnings(found: Sequence[Row]) -> list[str]:
     """Return what a reader must not miss."""
-    lines = []
+    drawn = [row.label for row in found if row.synthetic and row.label != "panel"]
+    lines = [synthetic_warning(drawn)] if drawn else []
     for row in found:
         if row.override:
             lines.append(f"{row.label}: version {row.version} is there against the gate: {row.override}")
@@ -109,6 +115,7 @@ def _row(label: str) -> Row:
         replaced=record.before.get("production", "nothing"),
         action=record.action,
         override=tags.get("override", ""),
+        synthetic=is_synthetic(tags),
         faults=faults,
     )
 

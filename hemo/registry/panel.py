@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -18,8 +19,17 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger
 from hemo.registry.names import PANEL, PANEL_URI, model_name
-from hemo.serving import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
+from hemo.serving import (
+    ALONE_RULE,
+    ANY_RULE,
+    OWN_RULE,
+    STUDY_RULE,
+    UNSURE_RULE,
+    ServedPanel,
+    synthetic_warning,
+)
 from hemo.tracking import faults
+from hemo.tracking.tags import is_synthetic
 from hemo.tracking.views import markdown_table
 
 
@@ -70,21 +80,49 @@ def load(uri: str = PANEL_URI) -> ServedPanel:
         raise HemoError(
             f"{uri}: not a panel: give one like {PANEL_URI}, or try a single one with `hemo evaluate`"
         )
+    if not loaded.tells_synthetic:
+        drawn = synthetic_members({member.label: member.version for member in loaded.members})
+        loaded.members = [replace(one, synthetic=one.label in drawn) for one in loaded.members]
     return loaded
+
+
+def synthetic_members(members: Mapping[str, str]) -> list[str]:
+    """Return the labels whose versions are made of synthetic data, by their tags; of none that is gone."""
+    known = {label: aliases.versions(model_name(label)).get(number) for label, number in members.items()}
+    return [label for label, one in known.items() if one is not None and is_synthetic(one.tags)]
 
 
 def signature(members: Mapping[str, str]) -> ModelSignature:
     """Return what a panel takes and gives."""
+    labels = [label for label in LABELS if label in members]
     output: list[ColSpec | TensorSpec] = []
-    for label in LABELS:
-        if label in members:
-            output += [
-                ColSpec(DataType.double, f"{label}_probability"),
-                ColSpec(DataType.boolean, f"{label}_decision"),
-                ColSpec(DataType.string, f"{label}_version"),
-            ]
+    for label in labels:
+        output += [
+            ColSpec(DataType.double, f"{label}_probability"),
+            ColSpec(DataType.boolean, f"{label}_decision"),
+            ColSpec(DataType.string, f"{label}_version"),
+            ColSpec(DataType.boolean, f"{label}_unsure", required=False),
+        ]
     if "any" in members:
         output.append(ColSpec(DataType.double, "any_own_probability"))
+    of_studies = [("study", DataType.string), ("why_not", DataType.string)]
+    for label in labels:
+        of_studies += [
+            (f"study_{label}_probability", DataType.double),
+            (f"study_{label}_decision", DataType.boolean),
+            (f"study_{label}_slices", DataType.string),
+            (f"study_{label}_unsure", DataType.boolean),
+        ]
+    of_studies += [(f"study_{count}", DataType.long) for count in ("seen", "of", "excluded")]
+    of_studies += [("study_stack", DataType.string), ("study_unsure", DataType.string)]
+    output += [ColSpec(kind, name, required=False) for name, kind in of_studies]
+    output += [
+        ColSpec(DataType.string, "unsure"),
+        ColSpec(DataType.boolean, "slice_only"),
+        ColSpec(DataType.string, "unanswered"),
+        ColSpec(DataType.boolean, "synthetic"),
+        ColSpec(DataType.string, "error"),
+    ]
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.binary, "image"),
         ColSpec(DataType.string, "study", required=False),
@@ -136,10 +174,16 @@ def _build(members: Mapping[str, str], parent: str) -> str:
             f"Served by `mlflow models serve -m {PANEL_URI} --env-manager local`; `hemo predict` uses the "
             "same.\n\n"
         )
-        client.create_registered_model(PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}")
+        client.create_registered_model(
+            PANEL, description=f"{what}{ANY_RULE} {OWN_RULE}\n\n{STUDY_RULE}\n\n{ALONE_RULE}\n\n{UNSURE_RULE}"
+        )
     version = client.create_model_version(
         PANEL, f"models:/{info.model_id}", run_id,
-        {**members, **({"override": override} if override else {})},
+        {
+            **members,
+            **({"override": override} if override else {}),
+            **({"synthetic": "true"} if synthetic_members(members) else {}),
+        },
         description=_note(found), model_id=info.model_id,
     )  # fmt: skip
     return str(version.version)
@@ -156,7 +200,8 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
         shutil.move(model / "artifacts" / "classifier", folder / label)
         served = json.loads((folder / label / "served.json").read_text())
         known = {"version": str(version.version), "override": version.tags.get("override", "")}
-        facts.append({"label": label, "run_id": version.run_id, **known, **served})
+        drawn = {"synthetic": is_synthetic(version.tags) or served.get("synthetic", False)}
+        facts.append({"label": label, "run_id": version.run_id, **known, **served, **drawn})
         for line in (model / "requirements.txt").read_text().split():
             name, _, number = line.partition("==")
             requirements[name] = max(requirements.get(name, ""), number, key=_release)
@@ -188,8 +233,11 @@ def _note(members: Mapping[str, ModelVersion]) -> str:
     table = markdown_table(("label", "version", "family", ""), rows)
     against = [label for label, one in members.items() if one.tags.get("override")]
     red = f"{', '.join(against)}: in production against the gate. " if against else ""
+    drawn = [label for label, one in members.items() if is_synthetic(one.tags)]
     words = f"{red}Classifiers of {len(members)} labels in one. Research use only."
-    return f"{words}\n\n{ANY_RULE} {STUDY_RULE}\n\n{table}"
+    if drawn:  # first: the list of versions shows the beginning
+        words = f"**SYNTHETIC.** {synthetic_warning(drawn)}. {words}"
+    return f"{words}\n\n{ANY_RULE} {STUDY_RULE} {ALONE_RULE}\n\n{table}"
 
 
 def _overridden(version: ModelVersion) -> str:

@@ -21,7 +21,8 @@ RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
 
 CARRIED = (
-    "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "git_commit", "seed",
+    "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "synthetic",
+    "git_commit", "seed",
 )  # fmt: skip
 """Tags of a training run that its version carries."""
 
@@ -207,6 +208,8 @@ def _attach_card(judged: Judgement, override: str) -> None:
         data=judged.data,
         threshold=run.metrics["threshold"],
         study_threshold=run.metrics.get("study_threshold"),
+        negative_below=run.metrics.get("negative_below"),
+        study_negative_below=run.metrics.get("study_negative_below"),
         run_id=run.run_id,
         versions=tracking.versions(),
         override=override,

@@ -11,11 +11,15 @@ import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema
+from numpy.typing import NDArray
 
 from hemo import families, tracking
 from hemo.errors import HemoError
 from hemo.families import FeatureClassifier
+from hemo.serving import unlike
+from hemo.slices.split import rounds
 from hemo.slices.store import SliceStore
+from hemo.tracking.tags import PHANTOM
 from hemo.training import Trained, Training
 
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "rich", "click", "pyyaml")
@@ -46,14 +50,18 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
     folder = scratch / "classifier"
     folder.mkdir()
     families.save(trained.classifier, family, folder / "fitted")
+    learned = unlike.of_store(store.folder, store.digest, _tested(trained, training).tobytes())
     facts = {
         "label": training.label,
         "family": family,
         "threshold": trained.threshold,
+        "negative_below": trained.negative_below,
         "calibrator": trained.calibrator.to_json() if trained.calibrator else None,
         "reduction": store.reduction.to_json(),
         "thickness": store.thickness,
+        "synthetic": store.synthetic or training.dataset == PHANTOM,
         "study": trained.studies.served() if trained.studies else None,
+        "learned": learned.to_json() if learned else None,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
     package = Path(__file__).parents[1]
@@ -65,10 +73,33 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         pip_requirements=requirements(family, trained.classifier.params),
         signature=ModelSignature(
             Schema([ColSpec(DataType.binary, "image"), ColSpec(DataType.string, "study", required=False)]),
-            Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
+            Schema(
+                [
+                    ColSpec(DataType.double, "probability"),
+                    ColSpec(DataType.boolean, "decision"),
+                    ColSpec(DataType.string, "unsure"),
+                    ColSpec(DataType.boolean, "slice_only"),
+                    ColSpec(DataType.string, "unanswered"),
+                    ColSpec(DataType.boolean, "synthetic"),
+                    ColSpec(DataType.string, "error"),
+                ]
+            ),
         ),
         metadata={"label": training.label, "data_digest": store.digest},
     )
+
+
+def _tested(trained: Trained, training: Training) -> NDArray[np.bool_]:
+    """Return which rows of the store are of tested patients (slices, under `paper`), bool (n,)."""
+    plan, index = training.plan, training.store.index
+    if plan.protocol.refits:
+        return np.zeros(len(index), bool)
+    tested = trained.predictions[trained.predictions["part"] == "test"]
+    name = "patient" if plan.protocol.by_patient else "slice_id"
+    found: NDArray[np.bool_] = index[name].isin(tested[name]).to_numpy()
+    if plan.split:
+        found[rounds(plan.split, index)[0].test] = True
+    return found
 
 
 def requirements(family: str, params: Mapping[str, Any]) -> list[str]:

@@ -32,6 +32,8 @@ def run_tags(training: Training) -> dict[str, str]:
     tags = {"variant": training.variant} if training.variant else {}
     if not store.patients_known:
         tags["leakage"] = UNAUDITED
+    if store.synthetic:
+        tags["synthetic"] = "true"
     return tags | {
         "family": training.family,
         "label": training.label,
@@ -183,6 +185,7 @@ def _study_score(trained: Trained) -> dict[str, Any]:
     studies = trained.studies
     assert studies is not None
     score = {**studies.score.to_json(), "words": studies.score.words, "threshold": studies.threshold}
+    score["negative_below"] = studies.negative_below
     return {**score, "log_loss": dict(studies.losses)}
 
 

@@ -4,6 +4,8 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -13,10 +15,13 @@ from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
 from hemo.imaging.formats import format_names
 from hemo.imaging.reader import read_parts
-from hemo.serving.inputs import in_study_order, study_word, which_answer
-from hemo.serving.models import ANY_RULE, OWN_RULE, STUDY_RULE, ServedPanel
-from hemo.serving.prediction import Prediction
-from hemo.slices.files import files_below, slice_name
+from hemo.serving.answers import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE
+from hemo.serving.arrange import in_study_order
+from hemo.serving.inputs import Unread, of_one_study, study_word, unread
+from hemo.serving.models import ServedPanel
+from hemo.serving.prediction import Prediction, as_csv, as_records, names, studies
+from hemo.serving.unsure import UNSURE_RULE
+from hemo.slices.files import SUFFIXES, files_below, slice_name
 from hemo.slices.names import natural, readable
 
 FORMATS = (".csv", ".json", ".html")
@@ -26,6 +31,8 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     """Predict every slice of files and folders; what cannot be used is listed with its reason.
 
     Of the stacks of a study one answers (see `hemo.slices.stacks.choose`); the others' slices are listed too.
+    What cannot be read and names no study is taken to be of its folder's study, where that has but one and
+    the file is called as a scan.
 
     Raises
     ------
@@ -35,41 +42,58 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     files = list(files_below(paths))
     if not files:
         raise HemoError(f"{paths[0]}: no {format_names()} file: give files or a folder that has some")
-    found: list[tuple[str, RawSlice]] = []
-    skipped = []
-    for folder, name in console.track(files, "reading", len(files)):
-        path = os.path.join(folder, name)
-        shown = readable(path)
-        try:
-            parts = read_parts(path, slice_name(name))
-        except Excluded as fault:
-            parts = [fault]
-        for part in parts:
-            if isinstance(part, Excluded):
-                skipped.append((shown, str(part)))
-                continue
-            try:
-                for reduction in panel.reductions:
-                    check_windows(part, reduction)
-            except Excluded as fault:
-                skipped.append((shown, str(fault)))
-            else:
-                called = readable(part.slice_id)
-                found.append((shown, replace(part, slice_id=called, study=study_word(part.study))))
-    if not found:
-        raise HemoError(f"{skipped[0][0]}: {skipped[0][1]}: none of {len(files)} files can be used")
+    found: list[tuple[str, str, RawSlice | Unread]] = []
+    for folder, here in groupby(console.track(files, "reading", len(files)), key=itemgetter(0)):
+        read = [(name, part) for _, name in here for part in _parts(panel, folder, name)]
+        parts = of_one_study([part for _, (_, part) in read])
+        for (name, (called, own)), part in zip(read, parts, strict=True):
+            scan = os.path.splitext(name)[1].lower() in SUFFIXES  # a README is no slice that is lost
+            found.append((readable(os.path.join(folder, name)), called, part if scan else own))
     found.sort(key=lambda entry: natural(entry[0]))
-    why_not = which_answer([one for _, one in found], panel.thickness)
-    skipped += [(name, reason) for (name, _), reason in zip(found, why_not, strict=True) if reason]
-    found = [entry for entry, reason in zip(found, why_not, strict=True) if not reason]
-    order, _ = in_study_order([one for _, one in found])
-    found = [found[row] for row in order]
-    lost = pd.DataFrame(skipped, columns=["file", "reason"])
-    slices = [one for _, one in found]
-    table = panel.predict_slices(slices)
-    table.insert(0, "file", [name for name, _ in found])
-    table.insert(1, "slice", [one.slice_id for one in slices])
-    return Prediction(table, slices, lost, panel.missing)
+    unusable = [(file, part.reason) for file, _, part in found if isinstance(part, Unread)]
+    if len(unusable) == len(found):
+        raise HemoError(f"{unusable[0][0]}: {unusable[0][1]}: none of {len(files)} files can be used")
+    titles = names([file for file, _, _ in found], [name for _, name, _ in found])
+    table = panel.predict_slices([part for _, _, part in found], titles, every_stack=False)
+    table.insert(0, "file", [file for file, _, _ in found])
+    table.insert(1, "slice", [name for _, name, _ in found])
+    why_not = table["why_not"] if "why_not" in table else pd.Series("", table.index)
+    other = table.index[why_not != ""]
+    unusable += list(zip(table["file"][other], why_not[other], strict=True))
+    slices = {row: part for row, (_, _, part) in enumerate(found) if not isinstance(part, Unread)}
+    rows = [row for row in slices if not why_not[row]]
+    rows = [rows[place] for place in in_study_order([slices[row] for row in rows])[0]]
+    last = [row for row, (_, _, part) in enumerate(found) if isinstance(part, Unread)]
+    return Prediction(
+        studies=studies(table, panel.members),
+        table=table.loc[[*rows, *last]].reset_index(drop=True),
+        names=[titles[row] for row in [*rows, *last]],
+        slices=[slices[row] for row in rows],
+        skipped=pd.DataFrame(unusable, columns=["file", "reason"]),
+        missing=panel.missing,
+    )
+
+
+def _parts(panel: ServedPanel, folder: str, name: str) -> list[tuple[str, RawSlice | Unread]]:
+    """Return the slices of a file that all members can see, and why not the others, each with its name."""
+    path = os.path.join(folder, name)
+    try:
+        parts = read_parts(path, slice_name(name))
+    except Excluded as fault:
+        parts = [fault]
+    result: list[tuple[str, RawSlice | Unread]] = []
+    for part in parts:
+        called = readable(part.slice_id or slice_name(name))
+        try:
+            if isinstance(part, Excluded):
+                raise part
+            for reduction in panel.reductions:
+                check_windows(part, reduction)
+        except Excluded as fault:
+            result.append((called, unread(fault, Path(path))))
+        else:
+            result.append((called, replace(part, slice_id=called, study=study_word(part.study))))
+    return result
 
 
 def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
@@ -83,14 +107,15 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
     check_out(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".csv":
-        prediction.table.to_csv(out, index=False)
+        out.write_text(as_csv(prediction), encoding="utf-8")
     elif out.suffix == ".json":
         facts = {
-            "predictions": prediction.table.to_dict("records"),
+            **as_records(prediction),
             "skipped": prediction.skipped.to_dict("records"),
             "missing": prediction.missing,
-            "warnings": panel.overridden,
-            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE],
+            "synthetic": bool(panel.synthetic),
+            "warnings": panel.warnings,
+            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, ALONE_RULE, UNSURE_RULE],
         }
         out.write_text(json.dumps(facts, indent=2, default=str))
     else:

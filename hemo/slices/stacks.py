@@ -24,6 +24,9 @@ COMPLETE: Final = 0.6
 HEAD: Final = ("", "HEAD", "BRAIN", "SKULL")
 """Values of BodyPartExamined that do not speak against a head, in their beginning."""
 
+BESIDE: Final = "another stack of its study answers: "
+"""How it is said why a stack does not answer for its study."""
+
 _HARD: Final = re.compile(
     r"BONE|EDGE|LUNG|SHARP|ULTRA|INNER|IAC"  # GE, and words of all
     r"|^[A-Z]{1,2}[5-9][0-9]|^[A-Z]R[5-9][0-9]"  # Siemens: B60s, H70h, Br64, Hr59
@@ -274,9 +277,7 @@ def choose(stacks: Sequence[Stack], thickness: float = USUAL_THICKNESS) -> tuple
     keys = [key(one) for one in stacks]
     best = min(range(len(stacks)), key=lambda place: keys[place])
     return best, [
-        ""
-        if place == best
-        else f"another stack of its study answers: {_why(one, stacks[best], keys[place], keys[best])}"
+        "" if place == best else f"{BESIDE}{_why(one, stacks[best], keys[place], keys[best])}"
         for place, one in enumerate(stacks)
     ]
 

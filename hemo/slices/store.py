@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.imaging.raw import SYNTHETIC
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
 from hemo.slices.context import neighbour_rows
@@ -87,6 +88,11 @@ class SliceStore:
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an image, neighbours included."""
         return (self.reduction.size, self.reduction.size, self.reduction.channels)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of its slices says that a program drew it, as the phantom's do."""
+        return SYNTHETIC in self.facts.get("notes", {})
 
     @cached_property
     def index(self) -> pd.DataFrame:

@@ -1,9 +1,23 @@
 """Tags of runs that several parts of hemo write or read."""
 
+from collections.abc import Mapping
+
 from hemo import liveness
 
 UNAUDITED = "unaudited: slices without patient ids"
 """Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
+
+PHANTOM = "phantom"
+"""Tag `dataset` of what is made of the phantom; runs of before had no other sign of it."""
+
+
+def is_synthetic(tags: Mapping[str, str]) -> bool:
+    """Tell by the tags of a run or version whether it is made of slices that a program drew.
+
+    >>> is_synthetic({"synthetic": "true"}), is_synthetic({"dataset": "phantom"}), is_synthetic({})
+    (True, True, False)
+    """
+    return tags.get("synthetic") == "true" or tags.get("dataset") == PHANTOM
 
 
 def process_tags() -> dict[str, str]:

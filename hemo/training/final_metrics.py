@@ -28,16 +28,20 @@ def finals(trained: Trained, plan: Plan, tested: Summary) -> dict[str, float]:
     dict
         `test/...`: of slices of the tested patients. `study/...`: of their studies (see `study_metrics`).
         `val/...`: of validation patients, under `holdout`, without bounds. `threshold`: the kept operating
-        point. And the facts of the training.
+        point, with its interval; under triage `negative_below` as well, and no interval: both thresholds keep
+        their promise as they are. And the facts of the training.
     """
     found = _rounded(with_bounds("test", tested)) | counts("test", "slices", tested)
     found |= study_metrics(tested, plan)
     validation = trained.predictions[trained.predictions["part"] == "validation"]
     if len(validation):
-        point = metrics.compute(*(validation[c].to_numpy() for c in ("truth", "probability", "threshold")))
+        columns = ("truth", "probability", "threshold", "negative_below")
+        point = metrics.compute(*(validation[name].to_numpy() for name in columns))
+        if not tested.triaged:
+            del point["unsure_share"]
         found |= _rounded({f"val/{name}": value for name, value in point.items()})
     found |= trained.facts
-    if len(trained.fitted_on):
+    if len(trained.fitted_on) and not plan.rule.promise:
         interval = operating_point.threshold_interval(trained.fitted_on, plan.rule, plan.draws, plan.seed)
         _, low, high = interval
         found |= _rounded({"threshold_low": low, "threshold_high": high})
@@ -62,8 +66,12 @@ def study_metrics(tested: Summary, plan: Plan) -> dict[str, float]:
 
 
 def with_bounds(prefix: str, tested: Summary) -> dict[str, float]:
-    """Return all metrics with their bounds, by the names of the log, those of `LEADING` first."""
-    names = [*LEADING, *(name for name in tested.metrics["metric"] if name not in LEADING)]
+    """Return all metrics with their bounds, by the names of the log, those of `LEADING` first.
+
+    `unsure_share` is among them under triage only.
+    """
+    left_out = LEADING if tested.triaged else (*LEADING, "unsure_share")
+    names = [*LEADING, *(name for name in tested.metrics["metric"] if name not in left_out)]
     return {
         f"{prefix}/{name}{suffix}": value
         for name in names

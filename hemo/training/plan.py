@@ -154,6 +154,8 @@ class Trained:
         The classifier's.
     studies
         What it says of whole studies; None under `paper`, and where each slice is a study of its own.
+    negative_below
+        Of triage: below it the answer is negative; the threshold where None.
     """
 
     classifier: Classifier
@@ -165,6 +167,7 @@ class Trained:
     facts: dict[str, float]
     family: str
     studies: StudyDecided | None = None
+    negative_below: float | None = None
 
     def summary(self, plan: Plan, part: str = "test") -> Summary:
         """Return the summary of its predictions of slices and studies, with the plan's draws and seed."""

@@ -169,11 +169,15 @@ def conclude(
         )
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
     facts |= {"time/fit_s": fit_seconds, "threshold": decided.threshold}
+    if plan.rule.promise:
+        facts["negative_below"] = decided.negative_below
     if studies:
         facts["study_threshold"] = studies.threshold
+        if plan.study_rule.promise:
+            facts["study_negative_below"] = studies.negative_below
     return Trained(
         classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
-        decided.fitted_on, pd.DataFrame(epochs), facts, training.family, studies,
+        decided.fitted_on, pd.DataFrame(epochs), facts, training.family, studies, decided.negative_below,
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def test_a_rule_reads_as_it_is_written(text):
         (
             "best",
             "best: unknown rule of an operating point: one of "
-            "sensitivity_at_least, specificity_at_least, youden, fixed",
+            "sensitivity_at_least, specificity_at_least, youden, fixed, triage",
         ),
         ("youden:1", "youden:1: youden has no target: write youden"),
         ("fixed", "fixed: no target between 0 and 1: write, for example, fixed:0.9"),

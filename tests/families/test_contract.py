@@ -84,6 +84,26 @@ def test_the_probability_of_a_slice_does_not_depend_on_its_company(family: Famil
 
 
 @ALL
+def test_a_family_that_judges_a_slice_alone_needs_none_of_those_around_it(
+    family: Family, fitted: Fitted
+) -> None:
+    images, _ = toy(6, seed=2)
+    study = np.array([0, 0, 0, 1, 1, 1])
+    alone = families.alone(fitted[family.name], family.name, images)
+    in_study = families.positive(fitted[family.name], family.name, images, study)
+    if not family.study:
+        np.testing.assert_array_equal(alone, in_study)  # it sees no study: nothing is lost
+    elif alone is None:
+        own = families.positive(fitted[family.name], family.name, images)
+        assert not np.allclose(own, in_study)  # it would have said something else, without a word
+    else:
+        for row in range(6):
+            one = families.alone(fitted[family.name], family.name, images[row : row + 1])
+            assert one == pytest.approx(alone[row], abs=1e-6)
+        assert ((alone >= 0) & (alone <= 1)).all()
+
+
+@ALL
 def test_wrong_images_are_refused_with_the_expected_and_the_given_shape(
     family: Family, fitted: Fitted
 ) -> None:

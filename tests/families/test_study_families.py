@@ -64,6 +64,29 @@ def test_a_rare_label_leans_on_any_by_the_share_that_is_asked(how):
     assert set(fit(0.5, truth).groups_) == {"own"}
 
 
+@pytest.mark.parametrize("how", ["mean", "stack"])
+def test_an_ensemble_judges_a_slice_alone_by_its_members_that_need_no_neighbours(how):
+    images, truth = slices(64)
+    study = np.repeat(np.arange(16), 4)
+    with_sequence: Any = families.build("ensemble", {"members": {**MEMBERS, "sequence": {}}, "how": how})
+    with_sequence.fit(images, truth, study=study)
+    boosted = families.alone(with_sequence.groups_["own"][0], "boosted", images)
+    found = families.alone(with_sequence, "ensemble", images)
+    assert found is not None
+    assert boosted is not None
+    if how == "mean":
+        np.testing.assert_allclose(found, boosted, atol=1e-6)
+    assert not np.allclose(found, families.positive(with_sequence, "ensemble", images))
+    assert ((found > 0.5) == truth).mean() > 0.9
+
+
+def test_an_ensemble_of_none_but_what_needs_the_study_says_nothing_of_a_slice_alone():
+    images, truth = slices(32)
+    classifier: Any = families.build("ensemble", {"members": {"sequence": {}}})
+    classifier.fit(images, truth, study=np.repeat(np.arange(8), 4))
+    assert families.alone(classifier, "ensemble", images) is None
+
+
 @pytest.mark.parametrize(
     ("params", "fault"),
     [

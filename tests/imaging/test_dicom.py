@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from hemo.imaging import Excluded, RawSlice, read_one, read_parts
-from hemo.imaging.dicom import read_dicom
+from hemo.imaging.dicom import read_dicom, study_of
 from hemo.imaging.dicom_native import syntax
 from hemo.imaging.raw import AIR
 from tests.helpers.scans import head, make_dataset, make_dicom, slices_of
@@ -234,3 +234,20 @@ def test_more_frames_than_any_head_has_are_refused_before_they_are_decoded():
     data = make_dicom(head(), "implicit", NumberOfFrames=100_000)
     with pytest.raises(Excluded, match="100000 frames"):
         read_dicom(data)
+
+
+def test_a_study_is_known_of_a_file_that_is_cut_short_and_of_no_other(tmp_path):
+    data = make_dicom(STORED, StudyInstanceUID="1.2.3.4")
+    (tmp_path / "short.dcm").write_bytes(data[: len(data) // 2])
+    assert study_of(data[: len(data) // 2]) == study_of(tmp_path / "short.dcm") == "1.2.3.4"
+    assert {study_of(b""), study_of(b"just a text" * 50), study_of(tmp_path), study_of(tmp_path / "no")} == {
+        ""
+    }
+
+
+def test_what_a_program_drew_says_so_in_its_notes():
+    drawn = make_dicom(
+        STORED, RescaleIntercept="-1024", ImageType=["DERIVED", "SECONDARY", "AXIAL", "SYNTHETIC"]
+    )
+    assert read_one(drawn).synthetic
+    assert not read_one(make_dicom(STORED, RescaleIntercept="-1024")).synthetic

@@ -22,6 +22,7 @@ import pandas as pd
 import pytest
 
 from hemo import families
+from hemo.registry import panel
 from hemo.serving import ServedClassifier, ServedPanel
 
 ARCHIVE = Path(__file__).parent / "data" / "registry-0.1.tar.xz"
@@ -194,13 +195,21 @@ def test_predict_says_of_files_what_the_panel_said(
     scans = [str(file) for file in sorted((older / "images").glob("*.dcm"))]
     printed = hemo("predict", *scans, "--out", str(tmp_path / "predictions.json"))
     facts = json.loads((tmp_path / "predictions.json").read_text())
-    answer = pd.DataFrame(facts["predictions"]).drop(columns=["file", "slice"])
+    answer = pd.DataFrame(facts["slices"]).drop(columns=["file", "slice"])
     assert_same(answer, kept)
-    first = f"{kept['any_probability'][0]:.3f} {'+' if kept['any_decision'][0] else ''}".strip()
-    assert rows(printed)[0][1] == first
+    (study,) = facts["studies"]
+    for row, said in ((0, study), (1, facts["slices"][0])):  # the study first
+        positive = "+" if said["any_decision"] else ""
+        assert rows(printed)[row][1] == f"{said['any_probability']:.3f} {positive}".strip()
     assert "subdural version 2 is in production against the gate: a network in the panel" in printed
     assert not facts["skipped"]
     assert not facts["missing"]
+
+
+def test_a_panel_that_was_built_before_says_by_its_versions_tags_that_it_is_synthetic(older: Path) -> None:
+    assert panel.load().synthetic == []
+    mlflow.MlflowClient().set_model_version_tag("hemo-any", "1", "dataset", "phantom")
+    assert panel.load().synthetic == ["any"]
 
 
 def test_the_runs_are_compared_as_they_were(older: Path, expected: dict[str, Any], tmp_path: Path) -> None:
@@ -222,10 +231,10 @@ def test_the_gate_judges_older_candidates_against_older_incumbents(older: Path) 
 
 def test_rollback_builds_a_panel_of_older_classifiers(older: Path, expected: dict[str, Any]) -> None:
     assert "version 1 is in production again" in hemo("rollback", "subdural")
-    panel = mlflow.pyfunc.load_model("models:/hemo-panel@production")
+    rebuilt = mlflow.pyfunc.load_model("models:/hemo-panel@production")
     kept = expected["registered"]
     for kind, table in given(older / "images").items():
-        answer = panel.predict(table)
+        answer = rebuilt.predict(table)
         assert set(answer["subdural_version"]) == {"1"}
         for label in LABELS[1:]:
             alias = "previous" if label == "subdural" else "production"

@@ -167,10 +167,26 @@ def test_bad_requests_get_a_status_of_4xx_with_a_message(served, body, words):
     assert words in answer["message"]
 
 
-def test_a_truncated_dicom_gets_a_4xx(served, files):
-    status, answer = post(served[0], records(files["png"], files["dicom"][:2000]))
-    assert status == 400
-    assert "row 1: image not usable: no pixel data" in answer["message"]
+def test_a_row_that_cannot_be_read_says_why_and_the_others_are_answered(served, files):
+    status, answer = post(served[0], records(files["png"], files["dicom"][:2000], b"text", files["png"]))
+    assert status == 200
+    good, short, text, again = answer["predictions"]
+    assert good["any_probability"] == again["any_probability"]
+    assert [row["error"] for row in (good, again)] == ["", ""]
+    assert short["error"] == "no pixel data"
+    assert text["error"].startswith("neither DICOM")
+    for row in (short, text):
+        assert row["any_probability"] is None  # as JSON says it
+        assert row["any_decision"] is None
+        assert row["any_version"] == "1"
+
+
+def test_a_slice_alone_is_said_to_be_judged_alone(served, files):
+    _, alone = post(served[0], records(files["png"]))
+    _, both = post(served[0], records(files["png"], files["png"], study=["one", "one"]))
+    assert [row["slice_only"] for row in alone["predictions"] + both["predictions"]] == [True, False, False]
+    assert both["predictions"][0]["study_seen"] == 2
+    assert both["predictions"][0]["study_any_slices"] in ("", "0", "0; 1")
 
 
 def test_a_png_bomb_gets_a_4xx_without_being_decoded(served):

@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 from hemo.imaging import RawSlice
 from hemo.imaging.reduction import Reduction
 from hemo.serving import Member, ServedPanel
-from hemo.serving.inputs import in_study_order, read_inputs, reduced, which_answer
+from hemo.serving.arrange import in_study_order, which_answer
+from hemo.serving.inputs import read_inputs, reduced
 
 
 def sliced(study, position, level):
@@ -49,7 +50,7 @@ def test_the_panel_s_rows_stay_in_the_order_of_the_request():
     telling: Any = Telling()
     panel.members = [Member("epidural", "sequence", "1", 0.5, reduction, telling)]
     table = panel.predict_slices(GIVEN)
-    np.testing.assert_allclose(table["epidural_probability"], [0.01, 0.01, 0, 0, 0])
+    np.testing.assert_allclose(table["epidural_probability"], [0.01, 0.01, 0, np.nan, 0])
     assert list(table["study"]) == ["b", "a", "b", "", "a"]
 
 
@@ -67,7 +68,8 @@ def test_any_possible_shape_is_reduced(shape, crop):
     array = np.random.default_rng(0).normal(0, 500, shape).astype(np.float32)
     table = pd.DataFrame({"image": [array, array.clip(0, 255).astype(np.uint8)]})
     reduction = Reduction(size=16, windows=("gray",), crop=crop)
-    assert reduced(read_inputs(table, [reduction]), reduction).shape == (2, 16, 16, 1)
+    slices: Any = read_inputs(table, [reduction])
+    assert reduced(slices, reduction).shape == (2, 16, 16, 1)
 
 
 def test_numbers_that_are_no_hu_are_a_bad_request():
@@ -98,9 +100,9 @@ def test_stacks_of_a_study_do_not_interleave_and_one_answers_for_it():
     names = [mixed[row].series for row in order]
     assert len([1 for one, two in pairwise(names) if one != two]) == 2
     assert len(set(stack.tolist())) == 3
-    why = which_answer(mixed, None)
+    why, _ = which_answer(mixed, None)
     assert {one.series for one, reason in zip(mixed, why, strict=True) if not reason} == {"thick"}
-    why = which_answer(mixed, 1.0)
+    why, _ = which_answer(mixed, 1.0)
     assert {one.series for one, reason in zip(mixed, why, strict=True) if not reason} == {"thin"}
 
 
@@ -117,4 +119,4 @@ def test_only_the_stack_that_answers_makes_the_study_s_probability():
 
 
 def test_pictures_that_are_sent_as_of_a_study_answer_with_it():
-    assert which_answer([*GIVEN, *of_series("a", "x", 2, 5.0)], None) == [""] * 7
+    assert which_answer([*GIVEN, *of_series("a", "x", 2, 5.0)], None)[0] == [""] * 7

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
 
 from hemo import imaging
+from hemo.evaluation.calibration import Calibrator
+from hemo.evaluation.study_score import StudyScore
 from hemo.imaging import RawSlice, Reduction
 from hemo.labels import LABELS, SUBTYPES
 from hemo.registry import names
-from hemo.serving import Member, tabulate
+from hemo.serving import Member, Sent, tabulate
 from hemo.serving.inputs import reduced
 from hemo.serving.prediction import studies
 from tests.helpers.registry_world import REDUCTION
@@ -35,7 +37,7 @@ def raw(study="", position=0.0, seed=0):
 @given(st.lists(st.floats(0, 1), min_size=6, max_size=6), st.floats(0.05, 0.95))
 def test_any_is_never_below_its_subtypes(values, threshold):
     given_ = {label: np.array([value]) for label, value in zip(LABELS, values, strict=True)}
-    row = tabulate(given_, members(*LABELS, threshold=threshold), [""]).iloc[0]
+    row = tabulate(given_, members(*LABELS, threshold=threshold), Sent([""])).iloc[0]
     assert row["any_probability"] == max(values)
     assert row["any_own_probability"] == values[0]
     assert row["any_decision"] == any(value >= threshold for value in values)
@@ -44,13 +46,13 @@ def test_any_is_never_below_its_subtypes(values, threshold):
 
 
 def test_a_study_is_positive_where_any_of_its_slices_is_and_others_stand_alone():
-    found = tabulate({"subdural": np.array([0.1, 0.9, 0.2])}, members("subdural"), ["a", "a", ""])
+    found = tabulate({"subdural": np.array([0.1, 0.9, 0.2])}, members("subdural"), Sent(["a", "a", ""]))
     assert found["study_subdural_probability"].tolist() == [0.9, 0.9, 0.2]
     assert found["study_subdural_decision"].tolist() == [True, True, False]
 
 
 def test_without_any_study_there_is_no_summary():
-    found = tabulate({"any": np.array([0.3])}, members("any"), [""])
+    found = tabulate({"any": np.array([0.3])}, members("any"), Sent([""]))
     assert not [name for name in found if str(name).startswith("study")]
 
 
@@ -136,9 +138,36 @@ def test_a_panel_of_linear_members_loads_without_tensorflow(loaded):
 
 def test_studies_have_a_row_each_with_the_panel_s_answer():
     given_ = {"any": np.array([0.9, 0.1, 0.2, 0.3]), "subdural": np.array([0.1, 0.8, 0.1, 0.1])}
-    table = tabulate(given_, members("any", "subdural"), ["a", "a", "b", ""])
-    found = studies(table).set_index("study")
-    assert found["slices"].to_dict() == {"a": 2, "b": 1}
+    both = members("any", "subdural")
+    found = studies(tabulate(given_, both, Sent(["a", "a", "b", ""])), both).set_index("study")
+    assert found["seen"].to_dict() == {"a": 2, "b": 1}
     assert found.loc["a", "subdural_probability"] == 0.8
     assert found["any_decision"].tolist() == [True, False]
-    assert studies(tabulate(given_, members("any", "subdural"), [""] * 4)).empty
+    assert studies(tabulate(given_, both, Sent([""] * 4)), both).empty
+
+
+def test_where_any_says_nothing_it_is_positive_only_where_a_subtype_is():
+    given_ = {"any": np.full(2, np.nan), "subdural": np.array([0.9, 0.1])}
+    found = tabulate(given_, members("any", "subdural"), Sent(["", ""]))
+    assert found["any_decision"].tolist() == [True, None]
+    assert found["any_probability"].fillna(-1).tolist() == [0.9, -1]
+    assert found["unanswered"].str.startswith("any: judged only with the slices around").all()
+    assert found["slice_only"].all()
+
+
+def test_a_study_counts_what_was_sent_and_names_at_most_five_slices_highest_first():
+    probability = np.array([0.6, 0.9, 0.7, 0.2, 0.8, 0.55, 0.95, 0.99])
+    sent = Sent(
+        ["a"] * 7 + ["b"], why_not=[""] * 6 + ["another stack", ""], names=list("stuvwxyz"), excluded={"a": 2}
+    )
+    row = tabulate({"any": probability}, members("any"), sent).iloc[0]
+    assert row["study_any_slices"] == "t; w; u; s; x"  # not that of the other stack
+    assert (row["study_seen"], row["study_of"], row["study_excluded"]) == (6, 9, 2)
+
+
+def test_a_study_of_one_slice_is_judged_as_a_slice():
+    (one,) = members("any")
+    judged = replace(one, threshold=0.3, study=(StudyScore("max", Calibrator("sigmoid")), 0.9))
+    found = tabulate({"any": np.array([0.5, 0.5, 0.5])}, [judged], Sent(["a", "b", "b"]))
+    assert found["slice_only"].tolist() == [True, False, False]
+    assert found["study_any_decision"].tolist() == [True, False, False]

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from hemo.commands.predict import predict
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
+from hemo.phantom import make_study, patient_seed
+from hemo.phantom.files import dataset
 from hemo.registry import panel
 from hemo.serving import predict_files
 from tests.helpers.folders import write_series
@@ -39,10 +41,13 @@ def served(promoted):
 
 def test_every_usable_slice_is_predicted_and_the_others_are_named(served, scans):
     found = predict_files.predict(served, [scans])
-    assert sorted(found.table["file"].map(lambda name: Path(name).name)) == ["a.dcm", "b.png"]
+    assert found.table["file"].map(lambda name: Path(name).name).tolist()[-1] == "broken.dcm"
+    assert sorted(found.table["slice"]) == ["a", "b", "broken"]
+    assert found.table["error"].tolist() == ["", "", found.skipped["reason"][0]]
     assert found.skipped["file"].map(lambda name: Path(name).name).tolist() == ["broken.dcm"]
     assert found.missing[-1] == "subdural"
-    assert found.table["any_probability"].between(0, 1).all()
+    assert found.table["any_probability"][:2].between(0, 1).all()
+    assert np.isnan(found.table["any_probability"][2])
 
 
 def test_one_stack_of_a_study_answers_and_the_others_are_skipped_with_why(served, tmp_path):
@@ -71,12 +76,23 @@ def test_csv_json_and_html_say_the_same(served, scans, tmp_path):
         predict_files.write(found, served, tmp_path / "out" / f"p{suffix}")
     table = pd.read_csv(tmp_path / "out" / "p.csv")
     facts = json.loads((tmp_path / "out" / "p.json").read_text())
-    assert facts["predictions"][0]["any_probability"] == pytest.approx(table["any_probability"][0])
+    assert list(facts)[:2] == ["studies", "slices"]
+    assert table["row"].tolist() == ["study"] * len(facts["studies"]) + ["slice"] * len(facts["slices"])
+    for kind, rows in (("study", facts["studies"]), ("slice", facts["slices"])):
+        here = table[table["row"] == kind]
+        np.testing.assert_allclose(
+            here["any_probability"],
+            [np.nan if r["any_probability"] is None else r["any_probability"] for r in rows],
+        )
     assert facts["skipped"][0]["file"].endswith("broken.dcm")
     page = (tmp_path / "out" / "p.html").read_text()
-    assert page.count("data:image/png;base64,") == 2 * len(table)
-    assert f"{table['any_probability'][0]:.3f}" in page
-    assert "where the classifier of" in page
+    assert f"{table['any_probability'][1]:.3f}" in page
+    looked = sum(bool(row["any_decision"] or row["epidural_decision"]) for row in facts["slices"])
+    assert (
+        page.count("where the classifier of any looked")
+        + page.count("where the classifier of epidural looked")
+        == 2 * looked
+    )  # caption and what is read aloud
     assert "for the &lt;b&gt;demonstration&lt;/b&gt;" in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -151,3 +167,59 @@ def test_the_command_prints_a_row_a_slice_and_what_to_type_next(served, scans):
     assert "no production version: intraparenchymal" in found.output
     assert "against the gate" in found.output
     assert "--out predictions.html" in found.output
+
+
+def a_study(folder: Path, slices: int = 6) -> Path:
+    """Write a phantom's study of some slices, of which one is cut short and one is no picture at all."""
+    study = make_study(patient_seed(0, 0), slices=slices, size=64)
+    folder.mkdir()
+    for number in range(slices):
+        dataset(study, number).save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    short = folder / "0.dcm"
+    short.write_bytes(short.read_bytes()[:1500])
+    (folder / "1.dcm").write_text("lost")
+    return folder
+
+
+def test_what_cannot_be_read_of_a_study_is_counted_and_the_rest_answers(served, tmp_path):
+    found = predict_files.predict(served, [a_study(tmp_path / "study")])
+    (study,) = found.studies.to_dict("records")
+    assert (study["seen"], study["of"], study["excluded"]) == (4, 6, 2)
+    assert study["stack"].startswith("4 slices of ")
+    assert not study["slice_only"]
+    lost = found.table[found.table["error"] != ""]
+    assert set(lost["study"]) == {study["study"]}  # by its header, and by its folder
+    assert lost[["any_probability", "study_any_probability"]].isna().all(axis=None)
+    assert not lost["error"].str.contains(str(tmp_path)).any()
+
+
+def test_slices_that_speak_for_a_study_are_named_highest_first(served, tmp_path):
+    found = predict_files.predict(served, [a_study(tmp_path / "study", slices=12)])
+    (study,) = found.studies.to_dict("records")
+    for label in ("any", "epidural"):
+        named = study[f"{label}_slices"].split("; ") if study[f"{label}_slices"] else []
+        probability = found.table.set_index("slice")[f"{label}_probability"]
+        positive = found.table.set_index("slice")[f"{label}_decision"].eq(True)
+        expected = probability[positive].sort_values(ascending=False).index[:5].tolist()
+        assert named == expected or (not expected and named == [probability.idxmax()])
+
+
+def test_synthetic_members_are_named_and_real_scans_are_not_sent_to_them(
+    served, scans, tmp_path, monkeypatch
+):
+    served.members = [replace(one, synthetic=one.label == "any") for one in served.members]
+    monkeypatch.setattr(panel, "load", lambda uri: served)
+    folder = a_study(tmp_path / "study")
+    real = CliRunner().invoke(
+        predict, [str(scans), "--out", str(tmp_path / "p.json")], env={"COLUMNS": "300"}
+    )
+    drawn = CliRunner().invoke(predict, [str(folder)], env={"COLUMNS": "300"})
+    for said in (real, drawn):
+        assert "Made of synthetic data, which says nothing of patients: any" in said.output
+    assert "hemo predict" not in real.output
+    assert f"hemo predict {folder}" in drawn.output
+    facts = json.loads((tmp_path / "p.json").read_text())
+    assert facts["synthetic"] is True
+    assert all(row["synthetic"] for row in facts["slices"])
+    predict_files.write(predict_files.predict(served, [scans]), served, tmp_path / "p.html")
+    assert 'class="warning">Made of synthetic data' in (tmp_path / "p.html").read_text()

@@ -1,0 +1,33 @@
+"""What may be typed next: never what would send scans of patients to what is made of phantoms."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hemo.config import Experiment
+
+OWN_PANEL = "hemo main --experiment experiments/best.yaml --images DIR --labels FILE   # learns from scans"
+"""What helps whoever has scans, and a panel that is made of synthetic data."""
+
+
+def predictions(config: "Experiment", out: str) -> list[str]:
+    """Return the command that predicts an experiment's scans, none where the panel is not for them.
+
+    Parameters
+    ----------
+    config
+        The experiment: its scans are the phantom's where it names none.
+    out
+        File to write.
+    """
+    from hemo.registry import panel
+    from hemo.tracking import trained_on
+    from hemo.tracking.tags import PHANTOM
+
+    store = trained_on.at_hand(config.store_folder)
+    phantom = config.dataset == PHANTOM
+    drawn = phantom or bool(config.images and store and store.synthetic)
+    if panel.synthetic_members(panel.production()) and not drawn:
+        return []
+    scans = config.folder / "phantom" if phantom else config.images or "FILES..."
+    return [f"hemo predict {shlex.quote(str(scans))} --out {out}"]

@@ -1,0 +1,189 @@
+"""A fitted classifier as it is served: with its preprocessing, calibration and operating points."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hemo.evaluation.triage import Thresholds
+from hemo.serving.answers import stands_alone
+
+if TYPE_CHECKING:
+    from hemo.evaluation.calibration import Calibrator
+    from hemo.evaluation.study_score import StudyScore
+    from hemo.families.base import Classifier, Images, Studies
+    from hemo.imaging import Reduction
+    from hemo.serving.unlike import Learned
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fitted classifier with its preprocessing and operating point.
+
+    Attributes
+    ----------
+    label, family
+        What it says, and how.
+    version
+        Its version in the registry; empty where it is not registered.
+    threshold
+        Operating point: positive at or above it.
+    reduction
+        How its slices are made.
+    classifier
+        The classifier itself.
+    calibrator
+        What makes its probabilities calibrated ones; None where they are not calibrated.
+    override
+        The reason with which a person let it pass although the gate refused it; empty where it passed.
+    thickness
+        Slice thickness in millimetres that it learned from; None where unknown.
+    synthetic
+        Whether it learned from slices that a program drew.
+    study
+        How it scores and judges whole studies; None of classifiers that were made before there was a way:
+        theirs is the largest slice's probability, and the slices' operating point.
+    learned
+        What the slices look like that it learned from; None where nobody kept it.
+    negative_below, study_negative_below
+        Of triage: below it a slice, or a study, is negative, and from it to the operating point unsure; None
+        where all is decided.
+    """
+
+    label: str
+    family: str
+    version: str
+    threshold: float
+    reduction: "Reduction"
+    classifier: "Classifier"
+    calibrator: "Calibrator | None" = None
+    override: str = ""
+    thickness: float | None = None
+    synthetic: bool = False
+    study: "tuple[StudyScore, float] | None" = None
+    learned: "Learned | None" = None
+    negative_below: float | None = None
+    study_negative_below: float | None = None
+
+    @classmethod
+    def load(
+        cls, folder: Path, version: str = "", override: str = "", *, synthetic: bool = False
+    ) -> "Member":
+        """Read what a training run logged: `served.json` and the fitted classifier."""
+        from hemo import families
+        from hemo.evaluation.calibration import Calibrator
+        from hemo.evaluation.study_score import StudyScore
+        from hemo.imaging import Reduction
+        from hemo.serving.unlike import Learned
+
+        facts = json.loads((folder / "served.json").read_text())
+        calibrator, study, learned = (facts.get(name) for name in ("calibrator", "study", "learned"))
+        return cls(
+            label=facts["label"],
+            family=facts["family"],
+            version=version,
+            threshold=float(facts["threshold"]),
+            reduction=Reduction.from_json(facts["reduction"]),
+            classifier=families.load(folder / "fitted"),
+            calibrator=Calibrator.from_json(calibrator) if calibrator else None,
+            override=override,
+            thickness=facts.get("thickness"),
+            synthetic=synthetic or facts.get("synthetic", False),
+            study=(StudyScore.from_json(study["score"]), float(study["threshold"])) if study else None,
+            learned=Learned.from_json(learned) if learned else None,
+            negative_below=facts.get("negative_below"),
+            study_negative_below=study.get("negative_below") if study else None,
+        )
+
+    @property
+    def warning(self) -> str:
+        """What a user must not miss: that it is in production against the gate; empty where it passed."""
+        if not self.override:
+            return ""
+        return f"{self.label} version {self.version} is in production against the gate: {self.override}"
+
+    def raw(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+        """Return what the classifier gives for slices as stored, before calibration, float64 (n,).
+
+        `study` is the study of each, where known: its slices follow each other in the order of position.
+        """
+        from hemo import families
+
+        return families.positive(self.classifier, self.family, images, study)
+
+    def raw_of_request(self, images: "Images", stack: "Studies") -> NDArray[np.float64]:
+        """Return what the classifier gives for slices that were sent, before calibration, float64 (n,).
+
+        Parameters
+        ----------
+        images, stack
+            Slices as stored, and the stack of each: its slices follow each other in the order of position.
+
+        Returns
+        -------
+        ndarray
+            A slice that is the only one of its stack is judged as one of which nothing around is known; NaN
+            where the classifier cannot, or was given neighbours as channels.
+        """
+        from hemo import families
+
+        alone = stands_alone(stack)
+        if not alone.any():
+            return self.raw(images, stack)
+        result = np.full(len(stack), np.nan)
+        if not alone.all():
+            result[~alone] = self.raw(images[~alone], stack[~alone])
+        if not self.reduction.neighbours:
+            found = families.alone(self.classifier, self.family, images[alone])
+            result[alone] = np.nan if found is None else found
+        return result
+
+    def calibrated(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of the label, given what `raw` gave."""
+        return self.calibrator(raw) if self.calibrator else raw
+
+    def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+        """Return the probability of the label for slices as stored, float64 (n,) (see `raw`)."""
+        return self.calibrated(self.raw(images, study))
+
+    @property
+    def study_threshold(self) -> float:
+        """Operating point for studies."""
+        return self.study[1] if self.study else self.threshold
+
+    @property
+    def at(self) -> Thresholds:
+        """Where decisions of slices change."""
+        return Thresholds.of(self.threshold, self.negative_below)
+
+    @property
+    def study_at(self) -> Thresholds:
+        """Where decisions of studies change."""
+        below = self.study_negative_below if self.study else self.negative_below
+        return Thresholds.of(self.study_threshold, below)
+
+    def study_probability(self, raw: NDArray[np.float64], study: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of each study, (studies,), in the order in which they appear.
+
+        Parameters
+        ----------
+        raw, study
+            What `raw` gave for slices, and the study of each, (n,): a study's slices follow each other in the
+            order of position.
+        """
+        if self.study:
+            return self.study[0](raw, study)
+        code, names = pd.factorize(np.asarray(study, object))
+        largest = np.zeros(len(names))
+        np.maximum.at(largest, code, self.calibrated(raw))
+        return largest
+
+
+def synthetic_warning(labels: Sequence[str]) -> str:
+    """Return what must be said of classifiers that learned from synthetic slices."""
+    return f"Made of synthetic data, which says nothing of patients: {', '.join(labels)}"
