@@ -49,8 +49,9 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
         A prediction table but for `threshold`: what classifiers gave.
     protocol
         `holdout`: both are fitted on the validation rows. `cv`: for each fold both are fitted on the other
-        folds, so that no truth of a fold takes part in any of its decisions, not even by way of the other
-        folds' calibration; the kept classifier's are fitted on all rows. `paper`: neither is fitted.
+        folds of its deal, so that no truth of a fold takes part in any of its decisions, not even by way of the other
+        folds' calibration; the kept classifier's are fitted on all rows, of all deals: each is of a single classifier, as it
+        is, where their means would be of an ensemble. `paper`: neither is fitted.
     rule
         Of the operating point.
     method
@@ -78,10 +79,10 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
         table = _calibrated(raw, kept).assign(threshold=threshold)
     else:
         folds = []
-        for fold in sorted(raw["fold"].unique()):
-            here = raw["fold"] == fold
-            calibrator, judged_by = _fit(raw[~here], rule, method)
-            folds.append(_calibrated(raw[here], calibrator).assign(threshold=judged_by))
+        for (repeat, fold), _ in raw.groupby(["repeat", "fold"]):
+            deal, here = raw["repeat"] == repeat, raw["fold"] == fold
+            calibrator, judged_by = _fit(raw[deal & ~here], rule, method)
+            folds.append(_calibrated(raw[deal & here], calibrator).assign(threshold=judged_by))
         table = pd.concat(folds).loc[raw.index]
     return Decided(table, kept, threshold, _calibrated(off_test, kept))
 

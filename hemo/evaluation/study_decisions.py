@@ -115,16 +115,63 @@ def decide(
     return StudyDecided(validate(table, "study table"), *kept)
 
 
+def decide_each(
+    slices: pd.DataFrame,
+    truth: pd.Series,
+    protocol: Protocol,
+    rule: OperatingPointRule,
+    threshold: float,
+    method: str = "none",
+) -> StudyDecided:
+    """Do as `decide` in each deal of the patients; the kept classifier decides by what all deals teach.
+
+    Parameters
+    ----------
+    slices, truth, protocol, rule, threshold, method
+        As in `decide`; the slices in each deal, `repeat`.
+
+    Returns
+    -------
+    StudyDecided
+        Of several deals, the score is learned from each study as often as it was predicted: the mean over
+        deals would be an ensemble's, and what is kept is a single classifier.
+    """
+    each = {
+        repeat: decide(part, truth, protocol, rule, threshold, method)
+        for repeat, part in slices.groupby("repeat")
+    }
+    first = each[min(each)]
+    if len(each) == 1:
+        return first
+    table = pd.concat([one.table.assign(repeat=repeat) for repeat, one in each.items()], ignore_index=True)
+    apart = slices["study"] + " " + slices["repeat"].astype(str)
+    known = slices.assign(study=apart)[slices["study"].isin(first.table["study"])]
+    studies = known.groupby("study", sort=False).agg(
+        patient=("patient", "first"), name=("slice_id", "min"), highest=("probability", "max")
+    )
+    studies["truth"] = studies["name"].map(first.table.set_index("slice_id")["truth"])
+    # A patient is in other folds of every deal: none of them keeps the patient's studies together.
+    studies["fold"] = study_score.folds_of(studies["patient"].tolist(), studies["highest"].to_numpy())
+    kept = _fit(known, studies, rule, threshold, method, len(each))
+    return StudyDecided(validate(table, "study table"), *kept)
+
+
 def _fit(
-    slices: pd.DataFrame, studies: pd.DataFrame, rule: OperatingPointRule, threshold: float, method: str
+    slices: pd.DataFrame,
+    studies: pd.DataFrame,
+    rule: OperatingPointRule,
+    threshold: float,
+    method: str,
+    repeats: int = 1,
 ) -> tuple[StudyScore, float, Mapping[str, float]]:
     """Return score, operating point and losses as some studies teach them."""
     own = slices[slices["study"].isin(studies.index)]
     truth = studies["truth"].to_numpy()
     try:
         fitted = study_score.fit(
-            own["probability"].to_numpy(), own["study"].to_numpy(), truth, studies["fold"].to_numpy(), method
-        )
+            own["probability"].to_numpy(), own["study"].to_numpy(), truth, studies["fold"].to_numpy(), method,
+            repeats,
+        )  # fmt: skip
         return fitted.score, operating_point.fit(truth, fitted.probability, rule), fitted.losses
     except HemoError:  # too few have the label
         return LARGEST, threshold, {}
