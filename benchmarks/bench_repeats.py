@@ -1,9 +1,10 @@
 """Whether 95% intervals of a mean over several deals hold the truth: real folds, a small classifier.
 
-A data set is 60 patients, 20 of them with blood, whose slices are alike. A linear classifier (the difference of
-the class means) is trained in five folds by patient, R times: with another deal and other random weights, as
-families that are random by seed have. The truth is what such classifiers reach on new patients, over many data
-sets. Compared are intervals by patients alone, and those that know of deals (`hemo.evaluation.intervals.error`).
+A data set is 60 patients, 20 of them with blood, whose slices are alike. A linear classifier (the difference
+of the class means) is trained in five folds by patient, R times: with another deal and other random weights,
+as families that are random by seed have. The truth is what such classifiers reach on new patients, over many
+data sets. Compared are intervals by patients alone, and those that know of deals (see
+`hemo.evaluation.intervals.error`).
 
     python benchmarks/bench_repeats.py [DATA SETS]
 """

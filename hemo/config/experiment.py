@@ -180,9 +180,9 @@ class Experiment(Part):
     def _deal_anew_under_cv(self) -> Self:
         if self.repeats > 1 and self.protocol is not Protocol.CV:
             raise ValueError(
-                f"repeats: {self.repeats} goes with protocol cv only: under {self.protocol} the classifier that "
-                "is kept is the one tested, and in another deal it would have learned from those it is tested "
-                "on: use cv, or repeats: 1"
+                f"repeats: {self.repeats} goes with protocol cv only: under {self.protocol} the kept classifier "
+                "is the one that is tested, and another deal would test it on what it learned from: use "
+                "protocol cv, or repeats: 1"
             )
         return self
 

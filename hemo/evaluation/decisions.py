@@ -49,9 +49,9 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
         A prediction table but for `threshold`: what classifiers gave.
     protocol
         `holdout`: both are fitted on the validation rows. `cv`: for each fold both are fitted on the other
-        folds of its deal, so that no truth of a fold takes part in any of its decisions, not even by way of the other
-        folds' calibration; the kept classifier's are fitted on all rows, of all deals: each is of a single classifier, as it
-        is, where their means would be of an ensemble. `paper`: neither is fitted.
+        folds of its deal, so that no truth of a fold takes part in any of its decisions, not even by way of
+        the other folds' calibration; the kept classifier's are fitted on all rows, of all deals: each is of a
+        single classifier, as it is, where their means would be of an ensemble. `paper`: neither is fitted.
     rule
         Of the operating point.
     method

@@ -164,10 +164,10 @@ def interval(
 
     Notes
     -----
-    Standard error and degrees of freedom are those of `error`, and the interval is Student's (Cameron and Miller, "A practitioner's guide to cluster-robust
-    inference", Journal of Human Resources 50:317, 2015), on the log odds of a share (Pepe, "The statistical
-    evaluation of medical tests for classification and prediction", 2003, section 5.2) and the logarithm of
-    a positive metric, carried back.
+    Standard error and degrees of freedom are those of `error`, and the interval is Student's (Cameron and
+    Miller, "A practitioner's guide to cluster-robust inference", Journal of Human Resources 50:317, 2015), on
+    the log odds of a share (Pepe, "The statistical evaluation of medical tests for classification and
+    prediction", 2003, section 5.2) and the logarithm of a positive metric, carried back.
 
     Where a share is 0 or 1, all draws agree or one patient is all there is, the draws say little of other
     patients: then it is Wilson's interval (Journal of the American Statistical Association 22:209, 1927)

@@ -23,8 +23,8 @@ COLUMNS: Final = {
 """Columns of a prediction table, in order, with their dtypes.
 
 One row a slice; where patients were dealt to folds several times, one row a slice and deal, and metrics are
-means over the deals (see `deals`). `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is -1
-for a holdout; `repeat` is the deal, from 0, and 0 where a table does not name it, as tables of earlier runs;
+means over the deals (see `deals`). `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is
+-1 for a holdout; `repeat` is the deal, from 0, and 0 where a table does not name it, as tables of earlier runs;
 `truth` is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's
 patient: the decision is `probability >= threshold`.
 """
@@ -163,9 +163,9 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A prediction table, a row a study and deal; `truth` is 1 where any slice is positive. The threshold is the largest of its
-        slices' (they are equal within a fold). It was fitted for slices: to choose one for studies,
-        cross-fit it on this table.
+        A prediction table, a row a study and deal; `truth` is 1 where any slice is positive. The threshold is
+        the largest of its slices' (they are equal within a fold). It was fitted for slices: to choose one for
+        studies, cross-fit it on this table.
 
     Raises
     ------

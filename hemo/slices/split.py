@@ -233,8 +233,8 @@ def repeat_seed(seed: int, repeat: int) -> int:
 def rounds(split: Split, index: pd.DataFrame) -> list[Round]:
     """Return the trainings that a split asks for, as rows of the store, checked to be disjoint by patient.
 
-    Repeat by repeat, fold by fold. Under `cv` a share of each round's training patients is set apart as `validation`, for early stopping:
-    the tested fold is never looked at.
+    Repeat by repeat, fold by fold. Under `cv` a share of each round's training patients is set apart as
+    `validation`, for early stopping: the tested fold is never looked at.
     """
     known = index["patient"].isin(split.patients["patient"])
     if not known.all():
