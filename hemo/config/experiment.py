@@ -180,8 +180,8 @@ class Experiment(Part):
     def _deal_anew_under_cv(self) -> Self:
         if self.repeats > 1 and self.protocol is not Protocol.CV:
             raise ValueError(
-                f"repeats: {self.repeats} goes with protocol cv only: under {self.protocol} the kept classifier "
-                "is the one that is tested, and another deal would test it on what it learned from: use "
+                f"repeats: {self.repeats} goes with protocol cv only: under {self.protocol} the classifier "
+                "that is kept is the one tested, and another deal would test it on what it learned from: use "
                 "protocol cv, or repeats: 1"
             )
         return self

@@ -228,15 +228,14 @@ def error(
     Of one deal it is the standard deviation of the draws, times sqrt(G / (G - 1)) for G patients, with G - 1
     degrees of freedom.
 
-    Of R deals it is that of a metric averaged over readers in a study with many readers and many cases, where
-    both are random: deals are the readers, patients the cases (Obuchowski and Rockette, Communications in
-    Statistics B 24:285, 1995; for the bootstrap over cases Gallas et al., Communications in Statistics A
-    38:2586, 2009). The variance has two parts: that of the mean in draws of patients, who are the same in
-    every deal; and the variance between deals beyond what single patients explain, over R. What single
-    patients explain is how the deals' metrics part when patients are drawn, and is in the first part already.
-    A negative second part counts as none, so that no interval is narrower than patients alone say. The degrees
-    of freedom are Satterthwaite's (Biometrics Bulletin 2:110, 1946), of G - 1 and R - 1: few deals that differ
-    give wide intervals.
+    Of R deals it is that of a metric averaged over readers in a study of several readers and many cases, both
+    of which are random (Obuchowski and Rockette, Communications in Statistics B 24:285, 1995; with a
+    bootstrap of cases, Gallas et al., Communications in Statistics A 38:2586, 2009): deals are the readers,
+    patients the cases. To the variance of the mean in draws of patients, who are the same in every deal, that
+    of the deals' values is added, over R. What single patients explain of the latter is in both, so that the
+    interval is rather too wide; that is wanted, as what all deals share, the patients learned from, is in
+    neither. Degrees of freedom are Satterthwaite's (Biometrics Bulletin 2:110, 1946), of G - 1 and R - 1: few
+    deals that differ give wide intervals.
     """
     values, draws = np.atleast_1d(values), np.atleast_2d(draws)
     draws = draws[:, np.isfinite(draws).all(axis=0)]
@@ -246,8 +245,7 @@ def error(
     by_patients, by_deals = float(mean.std()), 0.0
     repeats = len(values)
     if repeats > 1:
-        explained = (draws - mean).var(axis=1).sum() / (repeats - 1)
-        by_deals = float(np.sqrt(max(0.0, values.var(ddof=1) - explained) / repeats))
+        by_deals = float(values.std(ddof=1)) / np.sqrt(repeats)
     if patients < 2 or max(by_patients, by_deals) < 1e-12:
         return 0.0, 0.0
     by_patients *= np.sqrt(patients / (patients - 1))

@@ -24,7 +24,7 @@ COLUMNS: Final = {
 
 One row a slice; where patients were dealt to folds several times, one row a slice and deal, and metrics are
 means over the deals (see `deals`). `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is
--1 for a holdout; `repeat` is the deal, from 0, and 0 where a table does not name it, as tables of earlier runs;
+-1 for a holdout; `repeat` is the deal, from 0, also where a table does not name it, as those of earlier runs;
 `truth` is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's
 patient: the decision is `probability >= threshold`.
 """
