@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hemo.evaluation import calibration, operating_point
+from hemo.evaluation import calibration, operating_point, predictions
 from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
@@ -73,6 +73,7 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
     if not protocol.by_patient:
         table = raw.assign(threshold=PAPER_THRESHOLD)
         return Decided(table, None, PAPER_THRESHOLD, table.iloc[:0])
+    raw = predictions.with_deals(raw)
     off_test = raw[raw["part"] == "validation"] if protocol.has_validation else raw
     kept, threshold = _fit(off_test, rule, method)
     if protocol.has_validation:

@@ -54,8 +54,7 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
         not of the same slices, or a patient is in two parts or folds of one: then some metric would be the
         metric of a leak.
     """
-    if "repeat" not in table.columns:
-        table = table.assign(repeat=0)
+    table = with_deals(table)
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise HemoError(
@@ -126,8 +125,13 @@ def read(path: Path) -> pd.DataFrame:
 
 def sort(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows by slice id, so that no metric depends on the order of rows or names of patients."""
-    keys = ["slice_id", *(["repeat"] if "repeat" in table else [])]
+    keys = [name for name in ("slice_id", "repeat") if name in table]
     return table.sort_values(keys, ignore_index=True)
+
+
+def with_deals(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the column `repeat`, 0 where it has none, as those of earlier runs."""
+    return table if "repeat" in table else table.assign(repeat=np.int16(0))
 
 
 def deals(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -136,14 +140,13 @@ def deals(table: pd.DataFrame) -> list[pd.DataFrame]:
     A metric is computed in each and averaged. The mean of a slice's probabilities would be that of an
     ensemble, which ranks better than any of its classifiers, and than the one that is kept.
     """
-    if "repeat" not in table:
-        return [sort(table)]
-    return [sort(part) for _, part in table.groupby("repeat")] or [table]
+    return [sort(part) for _, part in with_deals(table).groupby("repeat")] or [table]
 
 
 def once(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the first deal: each slice once."""
-    return table[table["repeat"] == table["repeat"].min()] if "repeat" in table else table
+    table = with_deals(table)
+    return table[table["repeat"] == table["repeat"].min()]
 
 
 def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
@@ -191,15 +194,18 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     """
     if how not in ("max", "mean"):
         raise HemoError(f"{how}: unknown aggregation of slices to studies: max or mean")
-    deal = table["repeat"] if "repeat" in table else pd.Series(0, table.index, name="repeat")
-    studies = table.groupby([deal, "study"], sort=True).agg(
-        slice_id=("slice_id", "min"),
-        patient=("patient", "first"),
-        part=("part", "first"),
-        fold=("fold", "first"),
-        truth=("truth", "max"),
-        probability=("probability", how),
-        threshold=("threshold", "max"),
+    studies = (
+        with_deals(table)
+        .groupby(["repeat", "study"], sort=True)
+        .agg(
+            slice_id=("slice_id", "min"),
+            patient=("patient", "first"),
+            part=("part", "first"),
+            fold=("fold", "first"),
+            truth=("truth", "max"),
+            probability=("probability", how),
+            threshold=("threshold", "max"),
+        )
     )
     return validate(studies.reset_index(), "study table")
 

@@ -227,7 +227,8 @@ def summarize(
     by_study
         Predictions of the studies, where there are some.
     """
-    studies = None if by_study is None else by_study[by_study["part"] == part]
+    table = predictions.with_deals(table)
+    studies = None if by_study is None else predictions.with_deals(by_study)[by_study["part"] == part]
     return Summary(table[table["part"] == part], draws, seed, studies)
 
 
