@@ -32,7 +32,7 @@ def data_set(rng: np.random.Generator, patients: int, positive: int) -> tuple:
     return x, truth, patient
 
 
-def weights(x, truth, rng: np.random.Generator, noise: float) -> np.ndarray:
+def weights(x: np.ndarray, truth: np.ndarray, rng: np.random.Generator, noise: float) -> np.ndarray:
     """Return a classifier: the direction between the class means, and chance."""
     found = x[truth == 1].mean(axis=0) - x[truth == 0].mean(axis=0)
     return found + noise * rng.normal(size=FEATURES)

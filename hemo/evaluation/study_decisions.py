@@ -136,14 +136,11 @@ def decide_each(
         Of several deals, the score is learned from each study as often as it was predicted: the mean over
         deals would be an ensemble's, and what is kept is a single classifier.
     """
-    each = {
-        repeat: decide(part, truth, protocol, rule, threshold, method)
-        for repeat, part in slices.groupby("repeat")
-    }
-    first = each[min(each)]
+    each = [decide(deal, truth, protocol, rule, threshold, method) for _, deal in slices.groupby("repeat")]
+    first = each[0]
     if len(each) == 1:
         return first
-    table = pd.concat([one.table.assign(repeat=repeat) for repeat, one in each.items()], ignore_index=True)
+    table = pd.concat([one.table.assign(repeat=k) for k, one in enumerate(each)], ignore_index=True)
     apart = slices["study"] + " " + slices["repeat"].astype(str)
     known = slices.assign(study=apart)[slices["study"].isin(first.table["study"])]
     studies = known.groupby("study", sort=False).agg(

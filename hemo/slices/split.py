@@ -8,7 +8,7 @@ same split under any key.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ class Round:
     train: Rows
     validation: Rows
     test: Rows
-    repeat: int = 0
+    repeat: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def rounds(split: Split, index: pd.DataFrame) -> list[Round]:
             learn = np.flatnonzero(where != fold)
             seed = repeat_seed(split.seed, repeat) + 1 + int(fold)
             train, validation = set_apart(index, learn, seed)
-            result.append(Round(int(fold), train, validation, np.flatnonzero(where == fold), repeat))
+            result.append(Round(int(fold), train, validation, np.flatnonzero(where == fold), repeat=repeat))
     for one in result:
         check_disjoint(one, index)
     return result

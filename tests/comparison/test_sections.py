@@ -30,7 +30,7 @@ def test_the_split_of_several_deals_is_told_fold_by_fold_of_each():
             leaderboard=pd.DataFrame({"label": ["any"], "run_id": ["r"]}), protocol=Protocol.CV
         ),
     )
-    rows = sections.split(contents).files["split"]
+    rows: Any = sections.split(contents).files["split"]
     assert rows[["deal", "fold"]].to_numpy().tolist() == [["1", "0"], ["1", "1"], ["2", "0"], ["2", "1"]]
     assert rows["patients"].tolist() == [20] * 4
     assert rows["slices"].tolist() == [40] * 4

@@ -122,10 +122,10 @@ def test_a_patient_in_two_parts_is_refused(first, second):
     index = make_index(10, 0)
     own = {"train": "p0", "validation": "p1", "test": "p2"}
     parts = {part: np.flatnonzero(index["patient"] == patient) for part, patient in own.items()}
-    check_disjoint(Round(3, **parts), index)
+    check_disjoint(Round(3, *parts.values()), index)
     parts[second] = np.concatenate([parts[second], parts[first][:1]])
     with pytest.raises(ValueError, match=f"^fold 3: 1 patients are in {first} and in {second}$"):
-        check_disjoint(Round(3, **parts), index)
+        check_disjoint(Round(3, *parts.values()), index)
 
 
 def test_rounds_are_checked_to_be_disjoint(monkeypatch):
