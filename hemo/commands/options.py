@@ -51,6 +51,12 @@ protocol = click.option(
 label = click.option(
     "--label", metavar="WORD", default="all", show_default=True, help="One of the six labels, or all."
 )
+repeats = click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=None,
+    help="How often patients are dealt to folds, each time anew: metrics are means (protocol cv).",
+)
 seed = click.option("--seed", type=int, default=None, help="The one seed all others come from.")
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
 

@@ -20,6 +20,7 @@ from hemo.errors import HemoError
     options.images,
     options.labels,
     options.store,
+    options.repeats,
     options.seed,
     options.workers,
 )
@@ -72,6 +73,7 @@ def _training_command(name: str) -> click.Command:
         options.label,
         click.option("--params", metavar="WORDS", default="", help=f"Like 'a=1 b=x'. Defaults: {defaults}."),
         options.protocol,
+        options.repeats,
         options.experiment,
         options.seed,
         options.workers,

@@ -80,16 +80,21 @@ def rsna_loss(board: pd.DataFrame, tables: Tables, draws: int, seed: int) -> pd.
         run_of = dict(zip(runs["label"].astype(str), runs["run_id"], strict=True))
         if not set(LABELS) <= set(run_of):
             continue
-        each = [_tested(tables[run_of[label]]).set_index("slice_id") for label in LABELS]
-        shared = sorted(set.intersection(*(set(table.index) for table in each)))
+        of_labels = [predictions.deals(_tested(tables[run_of[label]])) for label in LABELS]
+        each = [[table.set_index("slice_id") for table in deal] for deal in zip(*of_labels, strict=True)]
+        shared = sorted(set.intersection(*(set(table.index) for table in each[0])))
         if not shared:
             continue
-        truth, probability = (
-            np.column_stack([table.loc[shared, name] for table in each]) for name in ("truth", "probability")
-        )
-        losses = metrics.rsna_slice_losses(truth, probability)
-        by = each[0].loc[shared].reset_index()
-        rows.append((family, *intervals.bootstrap_mean(losses, by, draws, seed), len(shared)))
+        losses = []
+        for deal in each:
+            truth, probability = (
+                np.column_stack([table.loc[shared, name] for table in deal])
+                for name in ("truth", "probability")
+            )
+            losses.append(metrics.rsna_slice_losses(truth, probability))
+        by = each[0][0].loc[shared].reset_index()
+        found = intervals.bootstrap_mean(np.stack(losses), by, draws, seed)
+        rows.append((family, *found, len(shared)))
     names = ["family", "rsna_log_loss", "rsna_log_loss_low", "rsna_log_loss_high", "slices"]
     return pd.DataFrame(rows, columns=names)
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hemo.comparison.results import Result
 from hemo.errors import HemoError
-from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.protocols import Protocol, averaged
 from hemo.labels import LABELS
 
 METRICS = ("recall", "specificity", "precision", "accuracy", "auc")
@@ -47,6 +47,8 @@ class Comparison:
         One row a family: the mean of each metric over its labels.
     left_out
         One row a run that was not compared: `run`, `reason`.
+    repeats
+        How often patients were dealt: metrics are means over the deals.
     """
 
     leaderboard: pd.DataFrame
@@ -55,6 +57,12 @@ class Comparison:
     protocol: Protocol
     data_digest: str
     split_digest: str
+    repeats: int = 1
+
+    @property
+    def caveat(self) -> str:
+        """What its metrics are of, for people."""
+        return f"{self.protocol.words.caveat} {averaged(self.repeats)}".rstrip()
 
 
 def compare(results: Sequence[Result], run_ids: Sequence[str] = ()) -> Comparison:
@@ -102,7 +110,7 @@ def compare(results: Sequence[Result], run_ids: Sequence[str] = ()) -> Compariso
     averages.insert(1, "labels", board.groupby("family")["label"].nunique().to_numpy())
     left = pd.DataFrame(left_out, columns=["run", "reason"]).drop_duplicates(ignore_index=True)
     _, data, split = digests
-    return Comparison(board, averages, left, runs[0].protocol, data, split)
+    return Comparison(board, averages, left, runs[0].protocol, data, split, runs[0].repeats)
 
 
 def _chosen(runs: Sequence[Result], run_ids: Sequence[str]) -> list[Result]:

@@ -100,14 +100,14 @@ def write(found: Comparison, config: Experiment, folder: Path, store: SliceStore
 def note(found: Comparison) -> str:
     """Return the comparison in Markdown, for the run's page in the UI."""
     words = found.protocol.words
-    how = f"Best family {words.chosen}. {words.caveat} Research use only."
+    how = f"Best family {words.chosen}. {found.caveat} Research use only."
     return f"{report_tables.markdown(found)}\n\n{how}\n\nThe whole page: artifact `{REPORT}`."
 
 
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
     names = (*METRICS, "recall at spec. 0.80")
-    board = terminal.table("Leaderboard (95% intervals by patient)", ("family", *names, ""), [])
+    board = terminal.table(_title(found), ("family", *names, ""), [])
     for column in board.columns:
         column.no_wrap = column.header in ("family", "recall", "auc")
     for label, part in report_tables.by_label(found.leaderboard):
@@ -122,9 +122,16 @@ def print_comparison(found: Comparison) -> None:
         means.add_row(row["family"], *_cells(row))
     console.out.print(board, means)
     words = found.protocol.words
-    console.out.print(f"best: {words.chosen}. {words.caveat}", soft_wrap=True)
+    console.out.print(f"best: {words.chosen}. {found.caveat}", soft_wrap=True)
     for row in found.left_out.to_dict("records"):
         console.err.print(f"left out: {row['run']}: {row['reason']}")
+
+
+def _title(found: Comparison) -> str:
+    """Return what the leaderboard holds."""
+    if found.repeats == 1:
+        return "Leaderboard (95% intervals by patient)"
+    return f"Leaderboard (mean of {found.repeats} deals, 95% intervals by patient and deal)"
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:

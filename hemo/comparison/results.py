@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from hemo.evaluation import predictions
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import summarize
 from hemo.training import Trained, Training, final_metrics
@@ -24,6 +25,8 @@ class Result:
         Results that agree in these three were tested on the same slices.
     run_id
         The run in MLflow; without one, any name that is this result's alone.
+    repeats
+        How often patients were dealt: metrics are means over the deals.
     """
 
     label: str
@@ -33,6 +36,7 @@ class Result:
     data_digest: str = ""
     split_digest: str = ""
     run_id: str = ""
+    repeats: int = 1
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ def of_training(training: Training, trained: Trained) -> Result:
     metrics = final_metrics.finals(trained, plan, tested)
     return Result(
         training.label, training.word, metrics, plan.protocol, training.store.digest, plan.split_digest,
-        training.name,
+        training.name, plan.repeats,
     )  # fmt: skip
 
 
@@ -85,4 +89,5 @@ def of_table(
             metrics |= final_metrics.with_bounds(prefix, found) | final_metrics.counts(
                 prefix, "slices", found
             )
-    return Result(label, family, metrics, protocol, run_id=f"{family}/{label}")
+    repeats = max(1, predictions.validate(table)["repeat"].nunique())
+    return Result(label, family, metrics, protocol, run_id=f"{family}/{label}", repeats=repeats)

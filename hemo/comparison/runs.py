@@ -27,7 +27,7 @@ def compare(experiment: str, run_ids: Sequence[str] = ()) -> Comparison:
 def result(run: Run) -> Result:
     """Return what a training run came to."""
     _, data, split = run.digests
-    return Result(run.label, run.word, run.metrics, run.protocol, data, split, run.run_id)
+    return Result(run.label, run.word, run.metrics, run.protocol, data, split, run.run_id, run.repeats)
 
 
 def predictions(board: pd.DataFrame) -> dict[str, pd.DataFrame]:

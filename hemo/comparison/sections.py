@@ -16,13 +16,15 @@ from hemo.comparison.contents import Contents
 from hemo.comparison.leaderboard import CHOOSE_BY
 from hemo.display import heatmaps, style
 from hemo.display.page import Section, fact_table
+from hemo.evaluation import predictions
+from hemo.evaluation.protocols import averaged
 from hemo.labels import LABELS
 
 
 def compared(contents: Contents) -> Section:
     """Return what was compared."""
     facts = tables.facts(contents.found, contents.config)
-    return Section("What was compared", contents.found.protocol.words.caveat, {"Facts": facts})
+    return Section("What was compared", contents.found.caveat, {"Facts": facts})
 
 
 def data(contents: Contents) -> Section:
@@ -41,6 +43,8 @@ def data(contents: Contents) -> Section:
 
 def split(contents: Contents) -> Section:
     """Return how patients were dealt: a row a part or fold, positives as `slices (patients)` of each label.
+
+    Of several deals, fold by fold of each, numbered from 1.
 
     Without the store's index, positives are those of predicted slices. Under `paper` there are no parts of
     patients, and the table has no rows.
@@ -85,6 +89,7 @@ def leaderboard(contents: Contents) -> Section:
     found = contents.found
     return Section(
         "Leaderboard",
+        f"{averaged(found.repeats)} "
         "Metrics of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
         "Metrics of studies: a study has a score and a threshold of its own, both learned off-test. "
         "Beside its name stands what speaks against a family: that it calls nearly everything or nothing "
@@ -205,20 +210,22 @@ def _dealt(contents: Contents) -> pd.DataFrame:
     if contents.dealt is None:
         return pd.DataFrame()
     where = contents.dealt.columns[1]
-    part_of = contents.dealt.astype({"patient": str}).set_index("patient")[where]
+    dealt = contents.dealt.astype({"patient": str}).set_index("patient")
     slices = _predicted(contents) if contents.source.index is None else contents.source.index
     rows = []
-    for part in sorted(part_of.unique(), key=_order):
-        members = slices[slices["patient"].map(part_of) == part]
-        row: dict[str, Any] = {
-            where: str(part),
-            "patients": int((part_of == part).sum()),
-            "slices": len(members),
-        }
-        for label in [label for label in LABELS if label in members]:
-            positive = members[members[label] == 1]
-            row[label] = f"{len(positive)} ({positive['patient'].nunique()})"
-        rows.append(row)
+    for number, (_, part_of) in enumerate(dealt.items(), 1):
+        for part in sorted(part_of.unique(), key=_order):
+            members = slices[slices["patient"].map(part_of) == part]
+            row: dict[str, Any] = {"deal": str(number)} if len(dealt.columns) > 1 else {}
+            row |= {
+                where: str(part),
+                "patients": int((part_of == part).sum()),
+                "slices": len(members),
+            }
+            for label in [label for label in LABELS if label in members]:
+                positive = members[members[label] == 1]
+                row[label] = f"{len(positive)} ({positive['patient'].nunique()})"
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -226,7 +233,7 @@ def _predicted(contents: Contents) -> pd.DataFrame:
     """Return patient and truths of every predicted slice."""
     joined = pd.DataFrame()
     for row in contents.found.leaderboard.drop_duplicates("label").to_dict("records"):
-        table = contents.predicted[row["run_id"]].set_index("slice_id")
+        table = predictions.once(contents.predicted[row["run_id"]]).set_index("slice_id")
         joined = joined.combine_first(
             pd.DataFrame({"patient": table["patient"], str(row["label"]): table["truth"]})
         )

@@ -110,6 +110,7 @@ def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
         "experiment": config.name,
         "description": config.description or "none given",
         "protocol": found.protocol,
+        **({"metrics": f"mean of {found.repeats} deals of the patients"} if found.repeats > 1 else {}),
         "patients tested": board["patients"].max(),
         "slices tested": board["slices"].max(),
         "positive slices (patients)": ", ".join(

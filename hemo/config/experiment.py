@@ -1,7 +1,7 @@
 """The experiment file as validated types: it lists only what differs from the defaults below."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from hemo import families
@@ -123,6 +124,10 @@ class Experiment(Part):
     protocol
         `cv` (folds by patient, for small stores), `holdout` (train, validation, test by patient) or
         `paper` (split by slice, threshold 0.5: for comparison with the seed paper only).
+    repeats
+        How often patients are dealt to folds, each time anew, with seeds of its own; only under `cv`. Metrics
+        are means over the deals, with intervals that know of patients and of deals. `hemo tune` and
+        `hemo audit` deal once.
     sampling
         Slices learned from: `balanced` (half positive) or `natural` prevalence.
     operating_point, study_operating_point
@@ -149,6 +154,7 @@ class Experiment(Part):
     reduction: Reduction = Reduction()
     protocol: Protocol = Protocol.CV
     folds: int = Field(5, ge=2)
+    repeats: int = Field(1, ge=1)
     sampling: Literal["balanced", "natural"] = "balanced"
     positives: int = Field(3145, ge=2)
     operating_point: Rule = OperatingPointRule("sensitivity_at_least", 0.85)
@@ -169,6 +175,16 @@ class Experiment(Part):
         if isinstance(value, dict):
             return {name: params or {} for name, params in value.items()}
         return value
+
+    @model_validator(mode="after")
+    def _deal_anew_under_cv(self) -> Self:
+        if self.repeats > 1 and self.protocol is not Protocol.CV:
+            raise ValueError(
+                f"repeats: {self.repeats} goes with protocol cv only: under {self.protocol} the classifier "
+                "that is kept is the one tested, and another deal would test it on what it learned from: use "
+                "protocol cv, or repeats: 1"
+            )
+        return self
 
     @property
     def folder(self) -> Path:
@@ -242,5 +258,5 @@ def _first_fault(fault: ValidationError) -> str:
     if error["type"] == "extra_forbidden":
         return f"unknown word '{where}': known are {', '.join(Experiment.model_fields)}"
     if error["type"] == "value_error":
-        return f"{where}: {error['ctx']['error']}"
+        return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
     return f"{where}: {error['msg'].lower()} (got {error['input']!r})"

@@ -86,4 +86,5 @@ def described(counts: "Counts") -> str:
     return (
         f"{counts.patients:,} patients ({counts.positive_patients:,} positive), "
         f"{counts.slices:,} slices ({counts.positive_slices:,} positive)"
+        + (f"; mean of {counts.repeats} deals" if counts.repeats > 1 else "")
     )

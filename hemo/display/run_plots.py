@@ -164,22 +164,25 @@ def learning_curves(epochs: pd.DataFrame, name: str) -> Figure:
     ----------
     epochs
         A row an epoch: `epoch` (from 0), metrics such as `loss` and `val_loss`, and, where there are several
-        trainings, `fold`: the lowest (-1 is the classifier to keep) is drawn boldly, the others faintly.
+        trainings, `fold` and `repeat`: of the lowest fold (-1 is the classifier to keep) it is drawn boldly,
+        the others faintly.
     name
         What the picture is of.
     """
-    if "fold" not in epochs:
-        epochs = epochs.assign(fold=-1)
+    missing = {"fold": -1, "repeat": 0}
+    epochs = epochs.assign(**{name: value for name, value in missing.items() if name not in epochs})
     columns = [
-        str(column).removeprefix("val_") for column in epochs.columns if column not in ("epoch", "fold")
+        str(column).removeprefix("val_")
+        for column in epochs.columns
+        if column not in ("epoch", "fold", "repeat")
     ]
     names = list(dict.fromkeys(columns))
     across, down = min(max(len(names), 1), 3), max(1, -(-len(names) // 3))
     figure = Figure(figsize=(0.8 + 4.6 * across, 4.4 * down))
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for axes, metric in zip(panels, names, strict=False):
-        for fold in sorted(epochs["fold"].unique()):
-            _course(axes, epochs[epochs["fold"] == fold], metric, bold=fold == epochs["fold"].min())
+        for (fold, _), course in epochs.groupby(["fold", "repeat"]):
+            _course(axes, course, metric, bold=fold == epochs["fold"].min())
         axes.set(xlabel="epoch", ylabel=metric.replace("_", " "))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
@@ -187,7 +190,7 @@ def learning_curves(epochs: pd.DataFrame, name: str) -> Figure:
         axes.set_visible(False)
     if not names:
         style.say(panels[0], "no epochs")
-    folds = epochs["fold"].value_counts().sort_index()
+    folds = epochs.value_counts(["fold", "repeat"]).sort_index()
     detail = f"{folds.iloc[0] if len(folds) else 0} epochs"
     if len(folds) > 1:
         detail += f"; faint: {len(folds) - 1} other trainings"
@@ -230,7 +233,7 @@ def patient_strip(tested: "Summary", name: str) -> Figure:
         chosen = (rows["truth"] == truth).to_numpy()
         probability = rows["probability"].to_numpy()[chosen]
         axes.plot(x[chosen], probability, marker, ms=4, mew=0, color=color, alpha=0.6, label=f"{word} slice")
-    at = rows.groupby("patient")["threshold"].max()[kept.index]
+    at = rows.groupby("patient")["threshold"].mean()[kept.index]
     axes.hlines(at, column - 0.45, column + 0.45, color=style.INK, lw=1.2, label="threshold")
     positives = int(kept["positive"].sum())
     if 0 < positives < len(kept):
@@ -250,8 +253,8 @@ def patient_strip(tested: "Summary", name: str) -> Figure:
 
 def _spread(rows: pd.DataFrame) -> np.ndarray:
     """Return where in its patient's column each slice stands, in the table's order: -0.3 to 0.3."""
-    number = rows.groupby("patient").cumcount()
-    slices = rows.groupby("patient")["patient"].transform("size")
+    of_patient = rows.groupby(["repeat", "patient"])
+    number, slices = of_patient.cumcount(), of_patient["patient"].transform("size")
     return ((number + 0.5) / slices * 0.6 - 0.3).to_numpy()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hemo.evaluation.intervals import basis, interval
 from hemo.evaluation.metrics import Arranged, cumulated
-from hemo.evaluation.predictions import sort
+from hemo.evaluation.predictions import deals, sort
 from hemo.evaluation.resampling import codes, patient_counts
 
 GRID: Final = np.linspace(0, 1, 101)
@@ -33,27 +33,37 @@ class Curve:
 
 
 def roc_line(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the ROC curve's corners: `false_positive_rate`, `recall`; none with one class only."""
+    """Return the ROC curve's corners: `false_positive_rate`, `recall`; none with one class only.
+
+    Of several deals there is no such curve, but the mean over a grid: see `roc`.
+    """
     from sklearn.metrics import roc_curve
 
     if table["truth"].nunique() < 2:
         return pd.DataFrame(columns=["false_positive_rate", "recall"])
+    if len(deals(table)) > 1:
+        return roc(table, draws=1)[["false_positive_rate", "recall"]]
     rate, recall, _ = roc_curve(table["truth"], table["probability"])
     return pd.DataFrame({"false_positive_rate": rate, "recall": recall})
 
 
 def precision_recall_line(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the precision-recall curve's corners: `recall`, `precision`; none with one class only."""
+    """Return the precision-recall curve's corners: `recall`, `precision`; none with one class only.
+
+    Of several deals there is no such curve, but the mean over a grid: see `precision_recall`.
+    """
     from sklearn.metrics import precision_recall_curve
 
     if table["truth"].nunique() < 2:
         return pd.DataFrame(columns=["recall", "precision"])
+    if len(deals(table)) > 1:
+        return precision_recall(table, draws=1)[["recall", "precision"]]
     precision, recall, _ = precision_recall_curve(table["truth"], table["probability"])
     return pd.DataFrame({"recall": recall, "precision": precision})
 
 
 def roc(table: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Return the ROC curve over a grid of false-positive rates.
+    """Return the ROC curve over a grid of false-positive rates; of several deals, the mean at each.
 
     Returns
     -------
@@ -75,7 +85,7 @@ def roc(table: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
 
 
 def precision_recall(table: pd.DataFrame, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Return the precision-recall curve over a grid of recalls.
+    """Return the precision-recall curve over a grid of recalls; of several deals, the mean at each.
 
     Returns
     -------
@@ -101,7 +111,8 @@ def reliability(table: pd.DataFrame, bins: int = 10, draws: int = 2000, seed: in
     Parameters
     ----------
     table
-        A prediction table.
+        A prediction table; of several deals, their slices are binned together, and shares are means of
+        what was observed, with intervals of patients alone.
     bins
         Groups of about equally many slices; fewer where probabilities are equal.
     draws, seed
@@ -129,7 +140,8 @@ def reliability(table: pd.DataFrame, bins: int = 10, draws: int = 2000, seed: in
         members = table[group == number]
         share = float(members["truth"].mean())
         low, high = interval(share, shares[:, number], members["patient"].nunique(), "share")
-        rows.append((members["probability"].mean(), share, low, high, len(members)))
+        slices = members["slice_id"].nunique()
+        rows.append((members["probability"].mean(), share, low, high, slices))
     return pd.DataFrame(rows, columns=["probability", "share", "low", "high", "slices"])
 
 
@@ -143,21 +155,24 @@ def _band(
 
     `at` reads the curve off the weights of the first k positive and negative slices.
     """
-    table = sort(table)
     if table["truth"].nunique() < 2:
         return pd.DataFrame(np.empty((0, 3)))
-    code, positive = codes(table)
-    arranged = Arranged.of(table["truth"], table["probability"], table["threshold"], code)
+    values, drawn = [], []
+    for deal in deals(table):
+        code, positive = codes(deal)
+        arranged = Arranged.of(deal["truth"], deal["probability"], deal["threshold"], code)
 
-    def curves(counts: NDArray[np.int32]) -> list[NDArray[np.float64]]:
-        positives, negatives = cumulated(counts, arranged.positives), cumulated(counts, arranged.negatives)
-        both = (positives[:, -1] > 0) & (negatives[:, -1] > 0)
-        pairs = zip(positives[both], negatives[both], strict=True)
-        return [at(first, second, arranged) for first, second in pairs]
+        def curves(counts: NDArray[np.int32], arranged: Arranged = arranged) -> list[NDArray[np.float64]]:
+            positives = cumulated(counts, arranged.positives)
+            negatives = cumulated(counts, arranged.negatives)
+            both = (positives[:, -1] > 0) & (negatives[:, -1] > 0)
+            pairs = zip(positives[both], negatives[both], strict=True)
+            return [at(first, second, arranged) for first, second in pairs]
 
-    value = curves(np.ones((1, len(positive)), np.int32))[0]
-    chunks = patient_counts(positive, len(table), draws, seed)
-    drawn = np.array([curve for counts in chunks for curve in curves(counts)])
+        values += curves(np.ones((1, len(positive)), np.int32))
+        chunks = patient_counts(positive, len(deal), draws, seed)
+        drawn.append([curve for counts in chunks for curve in curves(counts)])
+    value, each = np.array(values), np.array(drawn)  # (deals, grid), (deals, draws, grid)
     patients = basis(table)["auc"]
-    bounds = [interval(value[k], drawn[:, k], patients, "share") for k in range(len(GRID))]
-    return pd.DataFrame(np.column_stack([value, bounds]))
+    bounds = [interval(value[:, k], each[:, :, k], patients, "share") for k in range(len(GRID))]
+    return pd.DataFrame(np.column_stack([value.mean(axis=0), bounds]))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from hemo.evaluation import calibration, operating_point
+from hemo.evaluation import calibration, operating_point, predictions
 from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
@@ -54,8 +54,9 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
         A prediction table but for `threshold`: what classifiers gave.
     protocol
         `holdout`: both are fitted on the validation rows. `cv`: for each fold both are fitted on the other
-        folds, so that no truth of a fold takes part in any of its decisions, not even by way of the other
-        folds' calibration; the kept classifier's are fitted on all rows. `paper`: neither is fitted.
+        folds of its deal, so that no truth of a fold takes part in any of its decisions, not even by way of
+        the other folds' calibration; the kept classifier's are fitted on all rows, of all deals: each is of a
+        single classifier, as it is, where their means would be of an ensemble. `paper`: neither is fitted.
     rule
         Of the operating point.
     method
@@ -78,16 +79,17 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
         at = Thresholds.of(PAPER_THRESHOLD)
         table = raw.assign(**at._asdict())
         return Decided(table, None, at.threshold, table.iloc[:0], at.negative_below)
+    raw = predictions.with_deals(raw)
     off_test = raw[raw["part"] == "validation"] if protocol.has_validation else raw
     kept, at = _fit(off_test, rule, method)
     if protocol.has_validation:
         table = _calibrated(raw, kept).assign(**at._asdict())
     else:
         folds = []
-        for fold in sorted(raw["fold"].unique()):
-            here = raw["fold"] == fold
-            calibrator, judged_by = _fit(raw[~here], rule, method)
-            folds.append(_calibrated(raw[here], calibrator).assign(**judged_by._asdict()))
+        for (repeat, fold), _ in raw.groupby(["repeat", "fold"]):
+            deal, here = raw["repeat"] == repeat, raw["fold"] == fold
+            calibrator, judged_by = _fit(raw[deal & ~here], rule, method)
+            folds.append(_calibrated(raw[deal & here], calibrator).assign(**judged_by._asdict()))
         table = pd.concat(folds).loc[raw.index]
     return Decided(table, kept, at.threshold, _calibrated(off_test, kept), at.negative_below)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.evaluation.metrics import METRICS, Arranged, Draws
-from hemo.evaluation.predictions import sort
+from hemo.evaluation.predictions import deals
 from hemo.evaluation.resampling import codes, patient_counts
 
 Scale = Literal["share", "positive", "real", "difference"]
@@ -43,7 +43,8 @@ def bootstrap(
     Parameters
     ----------
     table
-        A prediction table of slices, or of studies; usually its part "test".
+        A prediction table of slices, or of studies; usually its part "test". Of several deals, metrics are
+        means over them.
     draws, seed
         The same seed gives the same intervals, whatever the order of rows or the names of patients.
     metrics
@@ -76,18 +77,28 @@ def bootstrap(
     0       recall    0.5  0.27  0.73        20
     1  specificity    1.0  0.84  1.00        20
     """
-    table = sort(table)
-    values, drawn = draw(table, draws, seed)
+    values, drawn = draw_each(table, draws, seed)
     patients = basis(table)
-    positive = int(table["truth"].sum())
-    models = {"auc": auc_error(values["auc"], positive, len(table) - positive)}
+    truth = deals(table)[0]["truth"]
+    positive = int(truth.sum())
+    models = {"auc": auc_error(float(values["auc"].mean()), positive, len(truth) - positive)}
     rows = []
     for name in metrics:
         low, high = interval(
             values[name], drawn[name], patients[name], _SCALES.get(name, "share"), models.get(name, 0.0)
         )
-        rows.append((name, values[name], low, high, patients[name]))
+        rows.append((name, float(values[name].mean()), low, high, patients[name]))
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "patients"])
+
+
+def draw_each(table: pd.DataFrame, draws: int, seed: int) -> tuple[Draws, Draws]:
+    """Return every metric of a table in each deal, (deals,), and its draws, (deals, draws).
+
+    A draw is of the same patients in every deal, whose slices and truths are the same.
+    """
+    each = [draw(deal, draws, seed) for deal in deals(table)]
+    values = {name: np.array([value[name] for value, _ in each]) for name in METRICS}
+    return values, {name: np.stack([drawn[name] for _, drawn in each]) for name in METRICS}
 
 
 def draw(table: pd.DataFrame, draws: int, seed: int) -> tuple[dict[str, float], Draws]:
@@ -110,19 +121,21 @@ def bootstrap_mean(
     Parameters
     ----------
     values
-        Not negative, one a row of the table, (n,).
+        Not negative, one a row of the table, (n,); of several deals (deals, n).
     table
-        `patient` and `truth` of each slice, sorted by slice id.
+        `patient` and `truth` of each slice, once, sorted by slice id.
     draws, seed
         As in `bootstrap`.
     """
     code, positive = codes(table)
-    sums, slices = np.bincount(code, values), np.bincount(code).astype(np.float64)
-    drawn = [
-        counts @ sums / (counts @ slices) for counts in patient_counts(positive, len(table), draws, seed)
-    ]
-    value = float(values.mean())
-    return value, *interval(value, np.concatenate(drawn), len(positive), "positive")
+    slices = np.bincount(code).astype(np.float64)
+    each = []
+    for losses in np.atleast_2d(values):
+        sums = np.bincount(code, losses)
+        chunks = patient_counts(positive, len(table), draws, seed)
+        each.append(np.concatenate([counts @ sums / (counts @ slices) for counts in chunks]))
+    found = np.atleast_2d(values).mean(axis=1)
+    return float(found.mean()), *interval(found, np.stack(each), len(positive), "positive")
 
 
 def basis(table: pd.DataFrame) -> dict[str, int]:
@@ -137,16 +150,20 @@ def basis(table: pd.DataFrame) -> dict[str, int]:
 
 
 def interval(
-    value: float, draws: NDArray[np.float64], patients: int, scale: Scale, model: float = 0.0
+    values: float | NDArray[np.float64],
+    draws: NDArray[np.float64],
+    patients: int,
+    scale: Scale,
+    model: float = 0.0,
 ) -> tuple[float, float]:
     """Return a metric's 95% interval from its bootstrap draws.
 
     Parameters
     ----------
-    value
-        The metric on the data.
+    values
+        The metric on the data; of several deals in each, (deals,): the interval is their mean's.
     draws
-        The metric in each draw of patients, (draws,); undefined ones (NaN) are left out.
+        The metric in each draw of patients, (draws,) or (deals, draws); undefined ones (NaN) are left out.
     patients
         How many patients carry the metric.
     scale
@@ -161,11 +178,10 @@ def interval(
 
     Notes
     -----
-    The standard error is that of the draws, times sqrt(G / (G - 1)) for G patients, and the interval is
-    Student's with G - 1 degrees of freedom (Cameron and Miller, "A practitioner's guide to cluster-robust
-    inference", Journal of Human Resources 50:317, 2015), on the log odds of a share (Pepe, "The statistical
-    evaluation of medical tests for classification and prediction", 2003, section 5.2) and the logarithm of
-    a positive metric, carried back.
+    Standard error and degrees of freedom are those of `error`, and the interval is Student's (Cameron and
+    Miller, "A practitioner's guide to cluster-robust inference", Journal of Human Resources 50:317, 2015), on
+    the log odds of a share (Pepe, "The statistical evaluation of medical tests for classification and
+    prediction", 2003, section 5.2) and the logarithm of a positive metric, carried back.
 
     Where a share is 0 or 1, all draws agree or one patient is all there is, the draws say little of other
     patients: then it is Wilson's interval (Journal of the American Statistical Association 22:209, 1927)
@@ -191,14 +207,14 @@ def interval(
     """
     from scipy import stats
 
-    draws = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or not len(draws) or not patients:
+    value = float(np.mean(values))
+    found = error(values, draws, patients, model)
+    if found is None:
         return np.nan, np.nan
-    error = float(draws.std())
-    if patients < 2 or error < 1e-12 or (scale == "share" and value in (0, 1)):
+    spread, freedom = found
+    if not spread or (scale == "share" and value in (0, 1)):
         return _widest(value, patients, scale)
-    error = float(np.sqrt(max(error**2, (error**2 + model**2) / 2)))
-    reach = error * np.sqrt(patients / (patients - 1)) * float(stats.t.ppf(0.975, patients - 1))
+    reach = spread * float(stats.t.ppf(0.975, freedom))
     if scale == "share":
         odds = np.exp(np.minimum(reach / (value * (1 - value)), 700.0))
         return value / (value + (1 - value) * odds), value * odds / (value * odds + 1 - value)
@@ -208,6 +224,56 @@ def interval(
     if scale == "difference":
         return max(-1.0, value - reach), min(1.0, value + reach)
     return value - reach, value + reach
+
+
+def error(
+    values: float | NDArray[np.float64], draws: NDArray[np.float64], patients: int, model: float = 0.0
+) -> tuple[float, float] | None:
+    """Return the standard error of a metric, or of its mean over deals, and the degrees of freedom.
+
+    Parameters
+    ----------
+    values, draws, patients, model
+        As in `interval`.
+
+    Returns
+    -------
+    error, freedom
+        0 and 0 where the draws say nothing (they agree, or one patient is all there is); None where the
+        metric is undefined.
+
+    Notes
+    -----
+    Of one deal it is the standard deviation of the draws, times sqrt(G / (G - 1)) for G patients, with G - 1
+    degrees of freedom.
+
+    Of R deals it is that of a metric averaged over readers in a study of several readers and many cases, both
+    of which are random (Obuchowski and Rockette, Communications in Statistics B 24:285, 1995; with a
+    bootstrap of cases, Gallas et al., Communications in Statistics A 38:2586, 2009): deals are the readers,
+    patients the cases. To the variance of the mean in draws of patients, who are the same in every deal, that
+    of the deals' values is added, over R. What single patients explain of the latter is in both, so that the
+    interval is rather too wide; that is wanted, as what all deals share, the patients learned from, is in
+    neither. Degrees of freedom are Satterthwaite's (Biometrics Bulletin 2:110, 1946), of G - 1 and R - 1: few
+    deals that differ give wide intervals.
+    """
+    values, draws = np.atleast_1d(values), np.atleast_2d(draws)
+    draws = draws[:, np.isfinite(draws).all(axis=0)]
+    if not np.isfinite(values).all() or not draws.shape[1] or not patients:
+        return None
+    mean = draws.mean(axis=0)
+    by_patients, by_deals = float(mean.std()), 0.0
+    repeats = len(values)
+    if repeats > 1:
+        by_deals = float(values.std(ddof=1)) / np.sqrt(repeats)
+    if patients < 2 or max(by_patients, by_deals) < 1e-12:
+        return 0.0, 0.0
+    by_patients = float(np.sqrt(max(by_patients**2, (by_patients**2 + model**2) / 2)))
+    by_patients *= float(np.sqrt(patients / (patients - 1)))
+    if not by_deals:
+        return by_patients, patients - 1
+    total = by_patients**2 + by_deals**2
+    freedom = total**2 / (by_patients**4 / (patients - 1) + by_deals**4 / (repeats - 1))
+    return float(np.sqrt(total)), float(freedom)
 
 
 def auc_error(auc: float, positives: int, negatives: int) -> float:

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.evaluation.intervals import basis, draw, interval
-from hemo.evaluation.predictions import sort
+from hemo.evaluation.intervals import basis, draw_each, error, interval
+from hemo.evaluation.predictions import deals, sort
 
 PAIRED: Final = ("auc", "recall_at_specificity_80", "recall_at_specificity_90")
 """What runs are compared by: metrics that no choice of threshold can flatter."""
@@ -28,9 +28,9 @@ def compare(
     Parameters
     ----------
     tables
-        A run's name to its prediction table; all of one label, on the same slices.
+        A run's name to its prediction table; all of one label, on the same slices and deals.
     draws, seed
-        Every run sees the same draws of patients.
+        Every run sees the same draws of patients. Of several deals, differences are paired within each.
     metrics
         Names out of `hemo.evaluation.metrics.METRICS`.
     reference
@@ -47,7 +47,7 @@ def compare(
     Raises
     ------
     HemoError
-        If the runs are not on the same slices, patients and truths, or there is no such reference.
+        If the runs are not on the same slices, deals, patients and truths, or there is no such reference.
 
     Notes
     -----
@@ -59,7 +59,7 @@ def compare(
         raise HemoError(f"{reference}: no such run to compare with: one of {', '.join(tables)}")
     tables = {name: sort(table) for name, table in tables.items()}
     require_same_slices(tables)
-    found = {name: draw(table, draws, seed) for name, table in tables.items()}
+    found = {name: draw_each(table, draws, seed) for name, table in tables.items()}
     if reference is None:
         pairs = list(combinations(tables, 2))
     else:
@@ -73,7 +73,7 @@ def compare(
             drawn = found[first][1][metric] - found[second][1][metric]
             low, high = interval(difference, drawn, patients[metric], "difference")
             p = _p(difference, drawn, patients[metric])
-            rows.append((metric, first, second, difference, low, high, p))
+            rows.append((metric, first, second, float(difference.mean()), low, high, p))
         names = ["metric", "first", "second", "difference", "low", "high", "p"]
         result = pd.DataFrame(rows, columns=names)
         results.append(result.assign(p_holm=holm(result["p"].to_numpy(float))))
@@ -95,6 +95,10 @@ def require_same_slices(tables: Mapping[str, pd.DataFrame]) -> None:
         if apart:
             fault = f"{one}, {other}: {len(apart)} slices are in one run only ({apart[0]}, ...)"
             raise HemoError(f"{fault}: compare runs of one store and split")
+        if len(table) != len(rows):
+            counts = [len(deals(tested)) for tested in (table, rows)]
+            fault = f"{one}, {other}: patients were dealt {counts[0]} times in one, {counts[1]} in the other"
+            raise HemoError(f"{fault}: compare runs of one split")
         for column in ("patient", "truth"):
             differ = int((table[column] != rows[column]).sum())
             if differ:
@@ -117,15 +121,15 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def _p(difference: float, draws: NDArray[np.float64], patients: int) -> float:
-    """Return the two-sided p-value of a difference; see `interval` for its parts."""
+def _p(differences: NDArray[np.float64], draws: NDArray[np.float64], patients: int) -> float:
+    """Return the two-sided p-value of a difference, the mean over deals; see `interval` for its parts."""
     from scipy import stats
 
-    draws = draws[np.isfinite(draws)]
-    if not np.isfinite(difference) or not len(draws):
+    found = error(differences, draws, patients)
+    if found is None:
         return np.nan
-    error = float(draws.std())
-    if patients < 2 or error < 1e-12:
-        return float(2 * stats.norm.sf(abs(difference) * np.sqrt(patients)))
-    error *= np.sqrt(patients / (patients - 1))
-    return float(2 * stats.t.sf(abs(difference) / error, patients - 1))
+    difference = abs(float(differences.mean()))
+    spread, freedom = found
+    if not spread:
+        return float(2 * stats.norm.sf(difference * np.sqrt(patients)))
+    return float(2 * stats.t.sf(difference / spread, freedom))

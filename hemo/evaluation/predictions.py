@@ -15,6 +15,7 @@ COLUMNS: Final = {
     "study": "str",
     "part": "str",
     "fold": "int16",
+    "repeat": "int16",
     "truth": "int8",
     "probability": "float64",
     "threshold": "float64",
@@ -22,7 +23,9 @@ COLUMNS: Final = {
 }
 """Columns of a prediction table, in order, with their dtypes.
 
-One row a slice. `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is -1 for a holdout;
+One row a slice; where patients were dealt to folds several times, one row a slice and deal, and metrics are
+means over the deals (see `deals`). `part` is "validation" or "test" (out-of-fold rows are "test"); `fold` is
+-1 for a holdout; `repeat` is the deal, from 0, also where a table does not name it, as those of earlier runs;
 `truth` is 0 or 1; `threshold` is the operating point applied to that row, fitted without that row's
 patient: the decision is `probability >= threshold`. Under triage the answer is negative below
 `negative_below` only, and unsure between the two; else they are equal, as they are where a table lacks the
@@ -38,7 +41,7 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
     Parameters
     ----------
     table
-        One row a slice.
+        One row a slice and deal.
     source
         What an error names: the file or the run.
 
@@ -50,9 +53,11 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
     Raises
     ------
     HemoError
-        If a column is missing, a value cannot be what it should, a slice appears twice in a part, or a
-        patient is in two parts or folds: then some metric would be the metric of a leak.
+        If a column is missing, a value cannot be what it should, a slice appears twice in a part, deals are
+        not of the same slices, or a patient is in two parts or folds of one: then some metric would be the
+        metric of a leak.
     """
+    table = with_deals(table)
     if "negative_below" not in table.columns and "threshold" in table.columns:
         table = table.assign(negative_below=table["threshold"])
     missing = [name for name in COLUMNS if name not in table.columns]
@@ -88,14 +93,17 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
             raise HemoError(
                 f"{source}: {name} {first!r} in {int((~good).sum())} rows: should be {wanted[name]}"
             )
-    repeated = table["slice_id"].duplicated()
+    repeated = table.duplicated(["slice_id", "repeat"])
     if repeated.any():
         raise HemoError(
             f"{source}: slice {table.loc[repeated, 'slice_id'].iloc[0]} twice: predict each slice once"
         )
-    places = table[["patient", "part", "fold"]].drop_duplicates()["patient"]
+    repeats = table["repeat"].nunique()
+    if repeats > 1 and table.value_counts(["slice_id", "patient", "truth"], sort=False).ne(repeats).any():
+        raise HemoError(f"{source}: deals of different slices, patients or truths: predict all in each deal")
+    places = table[["patient", "repeat", "part", "fold"]].drop_duplicates()[["patient", "repeat"]]
     if places.duplicated().any():
-        count = places[places.duplicated()].nunique()
+        count = places.loc[places.duplicated(), "patient"].nunique()
         raise HemoError(f"{source}: {count} patients in more than one part or fold: split by patient")
     return table
 
@@ -133,7 +141,28 @@ def unsure(table: pd.DataFrame) -> NDArray[np.bool_]:
 
 def sort(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows by slice id, so that no metric depends on the order of rows or names of patients."""
-    return table.sort_values("slice_id", ignore_index=True)
+    keys = [name for name in ("slice_id", "repeat") if name in table]
+    return table.sort_values(keys, ignore_index=True)
+
+
+def with_deals(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with the column `repeat`, 0 where it has none, as those of earlier runs."""
+    return table if "repeat" in table else table.assign(repeat=np.int16(0))
+
+
+def deals(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the table of each deal, sorted by slice id: row by row they are of the same slices.
+
+    A metric is computed in each and averaged. The mean of a slice's probabilities would be that of an
+    ensemble, which ranks better than any of its classifiers, and than the one that is kept.
+    """
+    return [sort(part) for _, part in with_deals(table).groupby("repeat")] or [table]
+
+
+def once(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first deal: each slice once."""
+    table = with_deals(table)
+    return table[table["repeat"] == table["repeat"].min()]
 
 
 def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
@@ -153,9 +182,9 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A prediction table; `truth` is 1 where any slice is positive. The threshold is the largest of its
-        slices' (they are equal within a fold). It was fitted for slices: to choose one for studies,
-        cross-fit it on this table.
+        A prediction table, a row a study and deal; `truth` is 1 where any slice is positive. The threshold is
+        the largest of its slices' (they are equal within a fold). It was fitted for slices: to choose one for
+        studies, cross-fit it on this table.
 
     Raises
     ------
@@ -181,15 +210,20 @@ def study_table(table: pd.DataFrame, how: str = "max") -> pd.DataFrame:
     """
     if how not in ("max", "mean"):
         raise HemoError(f"{how}: unknown aggregation of slices to studies: max or mean")
-    studies = table.groupby("study", sort=True).agg(
-        slice_id=("slice_id", "min"),
-        patient=("patient", "first"),
-        part=("part", "first"),
-        fold=("fold", "first"),
-        truth=("truth", "max"),
-        probability=("probability", how),
-        threshold=("threshold", "max"),
-        **({"negative_below": ("negative_below", "max")} if "negative_below" in table else {}),
+    undecided = {"negative_below": ("negative_below", "max")} if "negative_below" in table else {}
+    studies = (
+        with_deals(table)
+        .groupby(["repeat", "study"], sort=True)
+        .agg(
+            slice_id=("slice_id", "min"),
+            patient=("patient", "first"),
+            part=("part", "first"),
+            fold=("fold", "first"),
+            truth=("truth", "max"),
+            probability=("probability", how),
+            threshold=("threshold", "max"),
+            **undecided,
+        )
     )
     return validate(studies.reset_index(), "study table")
 
@@ -208,14 +242,14 @@ def worst_errors(table: pd.DataFrame, count: int = 6) -> tuple[NDArray[np.int64]
     -------
     false_negatives, false_positives
         Positions in the table, farthest from the threshold first; each patient's worst slice comes before any
-        second one, so that one patient does not fill the gallery.
+        second one, so that one patient does not fill the gallery. Of several deals, a slice's worst.
     """
     margin = (table["probability"] - table["threshold"]).to_numpy()
     truth = table["truth"].to_numpy() == 1
     results = []
     for wrong, badness in ((truth & (margin < 0), -margin), (~truth & (margin >= 0), margin)):
         rows = table.assign(position=np.arange(len(table)), badness=badness)[wrong]
-        rows = rows.sort_values(["badness", "slice_id"], ascending=[False, True])
+        rows = rows.sort_values(["badness", "slice_id"], ascending=[False, True]).drop_duplicates("slice_id")
         rows = rows.assign(of_patient=rows.groupby("patient").cumcount())
         results.append(rows.sort_values("of_patient", kind="stable")["position"].to_numpy(np.int64)[:count])
     return results[0], results[1]

@@ -105,6 +105,20 @@ _SENTENCES = {
 }
 
 
+def averaged(repeats: int) -> str:
+    """Say that metrics are means over deals of the patients, as a sentence; empty where they were dealt once.
+
+    >>> averaged(3)
+    'Each metric is the mean of 3 deals of the patients; its interval knows of patients and of deals.'
+    """
+    if repeats == 1:
+        return ""
+    return (
+        f"Each metric is the mean of {repeats} deals of the patients; its interval knows of patients and of "
+        "deals."
+    )
+
+
 def parse(word: str) -> Protocol:
     """Return the protocol that a word names.
 

@@ -122,15 +122,58 @@ def decide(
     return StudyDecided(validate(table, "study table"), score, at.threshold, at.negative_below, losses)
 
 
+def decide_each(
+    slices: pd.DataFrame,
+    truth: pd.Series,
+    protocol: Protocol,
+    rule: OperatingPointRule,
+    threshold: float,
+    method: str = "none",
+) -> StudyDecided:
+    """Do as `decide` in each deal of the patients; the kept classifier decides by what all deals teach.
+
+    Parameters
+    ----------
+    slices, truth, protocol, rule, threshold, method
+        As in `decide`; the slices in each deal, `repeat`.
+
+    Returns
+    -------
+    StudyDecided
+        Of several deals, the score is learned from each study as often as it was predicted: the mean over
+        deals would be an ensemble's, and what is kept is a single classifier.
+    """
+    each = [decide(deal, truth, protocol, rule, threshold, method) for _, deal in slices.groupby("repeat")]
+    first = each[0]
+    if len(each) == 1:
+        return first
+    table = pd.concat([one.table.assign(repeat=k) for k, one in enumerate(each)], ignore_index=True)
+    apart = slices["study"] + " " + slices["repeat"].astype(str)
+    known = slices.assign(study=apart)[slices["study"].isin(first.table["study"])]
+    studies = known.groupby("study", sort=False).agg(
+        patient=("patient", "first"), name=("slice_id", "min"), highest=("probability", "max")
+    )
+    studies["truth"] = studies["name"].map(first.table.set_index("slice_id")["truth"])
+    # A patient is in other folds of every deal: none of them keeps the patient's studies together.
+    studies["fold"] = study_score.folds_of(studies["patient"].tolist(), studies["highest"].to_numpy())
+    score, at, losses = _fit(known, studies, rule, threshold, method, len(each))
+    return StudyDecided(validate(table, "study table"), score, at.threshold, at.negative_below, losses)
+
+
 def _fit(
-    slices: pd.DataFrame, studies: pd.DataFrame, rule: OperatingPointRule, threshold: float, method: str
+    slices: pd.DataFrame,
+    studies: pd.DataFrame,
+    rule: OperatingPointRule,
+    threshold: float,
+    method: str,
+    repeats: int = 1,
 ) -> tuple[StudyScore, Thresholds, Mapping[str, float]]:
     """Return score, operating point and losses as some studies teach them."""
     own = slices[slices["study"].isin(studies.index)]
     probability, study = own["probability"].to_numpy(), own["study"].to_numpy()
     truth = studies["truth"].to_numpy()
     try:
-        fitted = study_score.fit(probability, study, truth, studies["fold"].to_numpy(), method)
+        fitted = study_score.fit(probability, study, truth, studies["fold"].to_numpy(), method, repeats)
         at = operating_point.thresholds(truth, fitted.probability, studies["patient"], rule)
         return fitted.score, at, fitted.losses
     except HemoError:  # too few have the label

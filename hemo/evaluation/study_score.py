@@ -193,6 +193,7 @@ def fit(
     truth: NDArray[np.integer],
     fold: NDArray[np.integer],
     method: str = "sigmoid",
+    repeats: int = 1,
 ) -> Fitted:
     """Choose a pooling and fit it, on predictions off-test.
 
@@ -204,28 +205,31 @@ def fit(
         Of studies, in the order in which they appear, (studies,): 0 or 1, and the fold of their patient.
     method
         Of the calibration: `sigmoid`, `isotonic`, or `none`, which leaves the pooling's score as it is.
+    repeats
+        How often each study is among them, as predicted in several deals of the patients: so often it counts
+        as one, where studies are counted and weighed.
 
     Raises
     ------
     HemoError
         If fewer than `FEWEST` studies are positive, or negative.
     """
-    if min(np.count_nonzero(truth == 1), np.count_nonzero(truth == 0)) < FEWEST:
+    if min(np.count_nonzero(truth == 1), np.count_nonzero(truth == 0)) < FEWEST * repeats:
         raise HemoError(f"a study's score is learned from {FEWEST} positive and as many negative studies")
     tried: dict[str, tuple[NDArray[np.float64], Values]] = {}
     losses: dict[str, Values] = {}
     for pooling in POOLINGS:
         described = _describe(pooling, probability, study)
-        raw = _out_of_fold(pooling, described, truth, fold)
+        raw = _out_of_fold(pooling, described, truth, fold, repeats)
         if raw is None:
             continue
         # Poolings are compared by what they tell, not by how well they happen to be calibrated.
         losses[pooling.name] = _log_losses(truth, calibration.fit(truth, expit(raw), "sigmoid")(expit(raw)))
         tried[pooling.name] = (described, raw)
-    chosen = _simplest(losses)
+    chosen = _simplest(losses, repeats)
     described, raw = tried[chosen]
     calibrator = _AS_IT_IS if method == "none" else calibration.fit(truth, expit(raw), method)
-    score = _learned(_pooling(chosen), described, truth, calibrator)
+    score = _learned(_pooling(chosen), described, truth, calibrator, repeats)
     return Fitted(score, calibrator(expit(raw)), {name: float(each.mean()) for name, each in losses.items()})
 
 
@@ -261,14 +265,18 @@ def _describe(
 
 
 def _learned(
-    pooling: Pooling, described: NDArray[np.float64], truth: NDArray[np.integer], calibrator: Calibrator
+    pooling: Pooling,
+    described: NDArray[np.float64],
+    truth: NDArray[np.integer],
+    calibrator: Calibrator,
+    repeats: int,
 ) -> StudyScore:
     if not pooling.learned:
         return StudyScore(pooling.name, calibrator)
     from sklearn.linear_model import LogisticRegression
 
     center, spread = described.mean(0), described.std(0) + 1e-9
-    model = LogisticRegression(C=PENALTY, max_iter=1000).fit((described - center) / spread, truth)
+    model = LogisticRegression(C=PENALTY / repeats, max_iter=1000).fit((described - center) / spread, truth)
     weights = model.coef_[0] / spread
     return StudyScore(
         pooling.name, calibrator, tuple(center.tolist()), tuple(weights.tolist()), float(model.intercept_[0])
@@ -276,7 +284,11 @@ def _learned(
 
 
 def _out_of_fold(
-    pooling: Pooling, described: NDArray[np.float64], truth: NDArray[np.integer], fold: NDArray[np.integer]
+    pooling: Pooling,
+    described: NDArray[np.float64],
+    truth: NDArray[np.integer],
+    fold: NDArray[np.integer],
+    repeats: int,
 ) -> Values | None:
     """Return the log odds of each study by a pooling fitted without its fold; None where one cannot be."""
     if not pooling.learned:
@@ -286,7 +298,7 @@ def _out_of_fold(
         here = fold == number
         if len(np.unique(truth[~here])) < 2:
             return None
-        fitted = _learned(pooling, described[~here], truth[~here], _AS_IT_IS)
+        fitted = _learned(pooling, described[~here], truth[~here], _AS_IT_IS, repeats)
         raw[here] = fitted._raw(described[here])
     return raw
 
@@ -294,7 +306,7 @@ def _out_of_fold(
 _AS_IT_IS: Final = Calibrator("sigmoid")
 
 
-def _simplest(losses: Mapping[str, Values]) -> str:
+def _simplest(losses: Mapping[str, Values], repeats: int) -> str:
     """Return the first pooling that loses no more than chance explains against the best: one standard error.
 
     Breiman et al., "Classification and regression trees", 1984, section 3.4.3; of the paired differences.
@@ -302,7 +314,7 @@ def _simplest(losses: Mapping[str, Values]) -> str:
     best = min(losses.values(), key=np.mean)
     for name, each in losses.items():
         worse = each - best
-        if worse.mean() <= worse.std() / np.sqrt(len(worse)):
+        if worse.mean() <= worse.std() / np.sqrt(len(worse) / repeats):
             return name
     raise AssertionError("the best loses nothing against itself")
 

@@ -28,17 +28,24 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """How much was tested, and how much of it has the label."""
+    """How much was tested, and how much of it has the label; each slice and patient once.
+
+    `repeats`: in how many deals of the patients.
+    """
 
     slices: int
     positive_slices: int
     patients: int
     positive_patients: int
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a confusion matrix: its slices, their share of those of that truth, and their patients."""
+    """One cell of a confusion matrix: its slices, their share of those of that truth, and their patients.
+
+    Of several deals, means; numbers of slices and patients are rounded.
+    """
 
     positive: bool
     called: bool
@@ -49,7 +56,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Failures:
-    """Wrong decisions: slices, their patients, and patients whose every positive slice was missed."""
+    """Wrong decisions: slices, their patients, and patients whose every positive slice was missed.
+
+    Of several deals, means, rounded.
+    """
 
     missed: int
     patients_missed: int
@@ -60,14 +70,14 @@ class Failures:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """One prediction table, and what is said of it.
+    """One prediction table, and what is said of it: of several deals, means over them.
 
     What follows from the table is computed when it is first asked for, and kept.
 
     Attributes
     ----------
     table
-        Predictions of the tested slices.
+        Predictions of the tested slices, in each deal.
     draws, seed
         Of the bootstrap over patients: of every interval and band.
     by_study
@@ -97,12 +107,14 @@ class Summary:
     @cached_property
     def counts(self) -> Counts:
         """Slices and patients, and how many of them are positive."""
-        positive = self.table[self.table["truth"] == 1]
+        slices = predictions.once(self.table)
+        positive = slices[slices["truth"] == 1]
         return Counts(
-            slices=len(self.table),
+            slices=len(slices),
             positive_slices=len(positive),
-            patients=self.table["patient"].nunique(),
+            patients=slices["patient"].nunique(),
             positive_patients=positive["patient"].nunique(),
+            repeats=max(1, self.table["repeat"].nunique()),
         )
 
     @cached_property
@@ -149,19 +161,31 @@ class Summary:
             for call in (True, False):
                 here = of_truth & (self.called == call)
                 share = float(here.sum() / max(of_truth.sum(), 1))
-                patients = self.table.loc[here, "patient"].nunique()
-                cells.append(Cell(positive, call, int(here.sum()), share, patients))
+                cells.append(Cell(positive, call, self._rows(here), share, self._patients(here)))
         return tuple(cells)
+
+    def _rows(self, chosen: NDArray[np.bool_]) -> int:
+        """Return how many rows are chosen, a deal."""
+        return round(int(chosen.sum()) / self.counts.repeats)
+
+    def _patients(self, chosen: NDArray[np.bool_]) -> int:
+        """Return how many patients rows are of, a deal."""
+        return round(len(self._of(chosen)) / self.counts.repeats)
+
+    def _of(self, chosen: NDArray[np.bool_]) -> pd.MultiIndex:
+        """Return the patients whose rows are chosen, with the deal."""
+        return pd.MultiIndex.from_frame(self.table.loc[chosen, ["repeat", "patient"]].drop_duplicates())
 
     @cached_property
     def failures(self) -> Failures:
         """What was decided wrongly."""
         positive = self.table["truth"].to_numpy() == 1
-        patient = self.table["patient"]
-        missed, alarms = patient[positive & ~self.called], patient[~positive & self.called]
-        found = patient[positive & self.called]
-        never = set(missed) - set(found)
-        return Failures(len(missed), missed.nunique(), len(never), len(alarms), alarms.nunique())
+        missed, alarms = positive & ~self.called, ~positive & self.called
+        never = self._of(missed).difference(self._of(positive & self.called))
+        return Failures(
+            self._rows(missed), self._patients(missed), round(len(never) / self.counts.repeats),
+            self._rows(alarms), self._patients(alarms),
+        )  # fmt: skip
 
     @cached_property
     def subgroups(self) -> pd.DataFrame:
@@ -171,7 +195,7 @@ class Summary:
         few or on many slices, specificity on the clear slices of patients with and without it.
         """
         table = self.table
-        extent = table.groupby("patient")["truth"].transform("sum")
+        extent = table.groupby(["repeat", "patient"])["truth"].transform("sum")
         of_patient = extent[extent > 0].groupby(table["patient"]).first()
         half = float(of_patient.median()) if len(of_patient) else 0.0
         parts = [
@@ -209,7 +233,8 @@ def summarize(
     by_study
         Predictions of the studies, where there are some.
     """
-    studies = None if by_study is None else by_study[by_study["part"] == part]
+    table = predictions.with_deals(table)
+    studies = None if by_study is None else predictions.with_deals(by_study)[by_study["part"] == part]
     return Summary(table[table["part"] == part], draws, seed, studies)
 
 

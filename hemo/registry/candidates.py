@@ -163,8 +163,10 @@ def _evaluate_again(
     if member.reduction != store.reduction:
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test, whole = tested.table, tested.by_study
-    rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[test["slice_id"]].to_numpy()
-    probability = member.probability(store.images(rows), store.stack[rows])
+    once = predictions.once(test)  # it says the same in every deal of the patients
+    rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[once["slice_id"]].to_numpy()
+    of_slice = pd.Series(member.probability(store.images(rows), store.stack[rows]), once["slice_id"])
+    probability = of_slice.loc[test["slice_id"]].to_numpy()
     again = test.assign(probability=probability, **member.at._asdict())
     if whole is None:
         return again, None

@@ -128,7 +128,8 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
         Section("Split", text=protocol.words.card, tables={"": fact_table(split)} if split else {}),
         Section(
             "Metrics with 95% intervals by patient",
-            text="Slices and studies are judged at operating points of their own, fitted off-test.",
+            text="Slices and studies are judged at operating points of their own, fitted off-test. "
+            + protocols.averaged(tested.counts.repeats),
             tables={
                 "By slice": _metrics(tested),
                 "By study": _metrics(tested.studies),

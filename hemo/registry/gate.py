@@ -29,11 +29,14 @@ class Verdict:
         A row a metric with its interval (see `hemo.evaluation.intervals.bootstrap`).
     level
         Whether they are of each `slice` or of each `study`.
+    repeats
+        How often patients were dealt: metrics are means over the deals.
     """
 
     findings: tuple[Finding, ...]
     metrics: pd.DataFrame
     level: str = "slice"
+    repeats: int = 1
 
     @property
     def sound(self) -> bool:
@@ -91,7 +94,7 @@ def judge(tested: Summary, candidate: Candidate, gate: Gate, incumbent: Incumben
         for level, summary in judged.items()
     }
     first = levels[0]
-    return Verdict(tuple(_together(found)), judged[first].metrics, first)
+    return Verdict(tuple(_together(found)), judged[first].metrics, first, tested.counts.repeats)
 
 
 def _together(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:

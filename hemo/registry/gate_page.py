@@ -13,6 +13,7 @@ from hemo import tracking
 from hemo.display import terminal
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, Table, render
+from hemo.evaluation.protocols import averaged
 from hemo.imaging.formats import format_names
 from hemo.registry import card
 from hemo.registry.gate import Finding, Verdict
@@ -130,7 +131,9 @@ def as_html(run_name: str, verdict: Verdict, decision: str, override: str) -> st
             },
         ),
         Section(
-            f"Metrics on patients kept from training, by {verdict.level}", tables={"": _metrics(verdict)}
+            f"Metrics on patients kept from training, by {verdict.level}",
+            averaged(verdict.repeats),
+            tables={"": _metrics(verdict)},
         ),
     ]
     return render(f"Gate: {run_name}", sections)
@@ -156,7 +159,8 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     rows = []
     for name in ("recall", "specificity", "precision", "auc"):
         rows.append((name.replace("auc", "AUC"), ranged(*verdict[name], "z.3f")))
-    metrics = markdown_table((f"metric, by {verdict.level}", "value (95% interval)"), rows)
+    by = f"by {verdict.level}" + (f", mean of {verdict.repeats} deals" if verdict.repeats > 1 else "")
+    metrics = markdown_table((f"metric, {by}", "value (95% interval)"), rows)
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
     red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""

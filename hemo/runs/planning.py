@@ -24,7 +24,8 @@ def make_plan(config: Experiment, store: SliceStore, protocol: Protocol | None =
     if not protocol.by_patient:  # neither threshold nor calibration is fitted there
         rule = OperatingPointRule("fixed", 0.5)
         return Plan(None, config.sampling, rule, config.positives, config.seed, draws=config.draws)
-    split = make_split(store.index, protocol, config.seed, folds=config.folds)
+    repeats = config.repeats if protocol is Protocol.CV else 1  # tuning keeps patients apart: dealt once
+    split = make_split(store.index, protocol, config.seed, folds=config.folds, repeats=repeats)
     return Plan(
         split, config.sampling, config.operating_point, config.positives, config.seed, config.calibration,
         config.draws, config.study_operating_point,

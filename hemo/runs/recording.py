@@ -126,6 +126,7 @@ def _params(training: Training) -> dict[str, Any]:
         "train.calibration": plan.calibration,
         "train.seed": plan.seed,
         "train.draws": plan.draws,
+        "train.repeats": plan.repeats,
         **sample,
         **{f"hp.{name}": value for name, value in resolved.items()},
     }
@@ -136,7 +137,7 @@ def _log_numbers(run_id: str, training: Training, finals: Mapping[str, float], e
     now = mlflow.utils.time.get_current_time_millis()
     entries = [Metric(name, value, now, 0) for name, value in finals.items() if np.isfinite(value)]
     curves = epochs[epochs["fold"] == -1] if len(epochs) else epochs
-    for row in curves.drop(columns="fold", errors="ignore").to_dict("records"):
+    for row in curves.drop(columns=["repeat", "fold"], errors="ignore").to_dict("records"):
         step = int(row.pop("epoch"))
         entries += [Metric(f"epoch/{n}", float(v), now, step) for n, v in row.items() if np.isfinite(v)]
     client = tracking.client()
@@ -213,12 +214,14 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
         )
     else:
         whole = ""
+    repeats = training.plan.repeats
+    dealt = f", each the mean of {repeats} deals" if repeats > 1 else ""
     threshold = f"{finals['threshold']:.3f}"
     if "threshold_low" in finals:
         threshold += f" ({finals['threshold_low']:.3f} to {finals['threshold_high']:.3f})"
     return (
         f"**{training.title}** on **{training.label}** ({training.dataset}): {slices}.\n\n{whole}"
-        f"{training.plan.protocol.words.tested}: {finals['test/slices']:.0f} slices of "
+        f"{training.plan.protocol.words.tested}{dealt}: {finals['test/slices']:.0f} slices of "
         f"{finals['test/patients']:.0f} patients, "
         f"{finals['test/positive_slices']:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
         f"Operating point {threshold}. Research use only."

@@ -107,6 +107,8 @@ def settings(run: Run, store: Path, folds: int) -> dict[str, Any]:
         words["positives"] = int(params["train.positives"])
     if run.protocol is Protocol.CV:
         words["folds"] = folds
+    if run.repeats > 1:  # code of earlier runs does not know the word
+        words["repeats"] = run.repeats
     return words
 
 
@@ -172,10 +174,9 @@ def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
 
 
 def _compare(run: Run, again: Any, commit: str) -> Reproduction:
-    where = ["slice_id", "part", "fold", "truth"]
-    one = tracking.load_predictions(run.run_id).sort_values("slice_id", ignore_index=True)
-    again = again.sort_values("slice_id", ignore_index=True)
-    both = one.merge(again, on="slice_id", suffixes=("", "_again"))
+    where = ["slice_id", "repeat", "part", "fold", "truth"]
+    one, again = predictions.sort(tracking.load_predictions(run.run_id)), predictions.sort(again)
+    both = one.merge(again, on=["slice_id", "repeat"], suffixes=("", "_again"))
     recorded = run.tags["git_commit"]
     caveats = []
     if recorded.endswith(CHANGED):
@@ -189,7 +190,7 @@ def _compare(run: Run, again: Any, commit: str) -> Reproduction:
         return float(np.abs(both[column] - both[f"{column}_again"]).max()) if len(both) else float("nan")
 
     return Reproduction(
-        slices=len(both),
+        slices=both["slice_id"].nunique(),
         same_slices=one[where].equals(again[where]),
         largest=gap("probability"),
         threshold_gap=gap("threshold"),

@@ -8,7 +8,7 @@ same split under any key.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +36,15 @@ class Round:
     train, validation, test
         Row numbers in the store, at natural prevalence. No patient is in two of them, except under the
         `paper` protocol, which splits by slice.
+    repeat
+        Number of the deal that it is of, from 0.
     """
 
     fold: int
     train: Rows
     validation: Rows
     test: Rows
+    repeat: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,25 @@ class Split:
     seed
         What the dealing was drawn with.
     patients
-        One row a patient: `patient`, `part` (`holdout`) or `fold` (`cv`).
+        One row a patient: `patient`, `part` (`holdout`) or `fold` (`cv`); where patients were dealt anew,
+        also the fold of each further deal, `fold_2`, `fold_3`, ...
     digest
-        SHA-256 over the slices' digests and where each was dealt: equal for equal data, options and seed.
+        SHA-256 over the slices' digests and where each was dealt, in every deal: equal for equal data,
+        options and seed.
+    repeats
+        How often patients were dealt to folds.
     """
 
     protocol: Protocol
     seed: int
     patients: pd.DataFrame
     digest: str
+    repeats: int = 1
+
+    @property
+    def folds(self) -> int:
+        """Number of folds of each deal, under `cv`."""
+        return int(self.patients["fold"].nunique())
 
     def save(self, folder: Path) -> list[Path]:
         """Write `split.csv` (patients) and `split.json` (protocol, seed, digest) into a folder."""
@@ -142,6 +155,7 @@ def make_split(
     seed: int,
     *,
     folds: int = 5,
+    repeats: int = 1,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
 ) -> Split:
     """Split a store's patients for a protocol.
@@ -156,6 +170,8 @@ def make_split(
         What the dealing is drawn with.
     folds : int
         Number of folds under `cv`.
+    repeats : int
+        How often patients are dealt to them, each time anew (see `repeat_seed`); once under `holdout`.
     fractions : sequence of float
         Shares of train, validation and test under `holdout`.
 
@@ -181,37 +197,59 @@ def make_split(
             + (" or fewer folds" if protocol == Protocol.CV else " or use protocol cv with fewer folds")
         )
     if protocol == Protocol.CV:
-        dealt = deal(index, [1 / folds] * folds, seed).rename(columns={"part": "fold"})
+        each = [
+            deal(index, [1 / folds] * folds, repeat_seed(seed, repeat)).set_index("patient")["part"]
+            for repeat in range(repeats)
+        ]
+        names = ["fold", *(f"fold_{number}" for number in range(2, repeats + 1))]
+        dealt = pd.concat(each, axis=1, keys=names)
     else:
-        dealt = deal(index, fractions, seed)
+        dealt = deal(index, fractions, seed).set_index("patient")
         dealt["part"] = [PARTS[part] for part in dealt["part"]]
-    where = dealt.set_index("patient").iloc[:, 0]
+    where = dealt.astype(str).agg(" ".join, axis=1)
     lines = sorted(
         f"{digest} {where[patient]}"
         for digest, patient in zip(index["digest"], index["patient"], strict=True)
     )
     digest = hashlib.sha256("\n".join([protocol, *lines]).encode()).hexdigest()
-    return Split(protocol, seed, dealt.sort_values("patient", ignore_index=True), digest)
+    dealt = dealt.sort_index().reset_index()
+    return Split(protocol, seed, dealt, digest, repeats if protocol == Protocol.CV else 1)
+
+
+def repeat_seed(seed: int, repeat: int) -> int:
+    """Return the seed of a repeat: of its deal, its samples and its classifiers.
+
+    That of the first repeat is the seed itself, so that it is what a run without repeats is; the others' are
+    drawn from it, so that the repeats of neighbouring seeds share no deal.
+
+    Examples
+    --------
+    >>> repeat_seed(7, 0), repeat_seed(7, 1) != repeat_seed(8, 0)
+    (7, True)
+    """
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0]) if repeat else seed
 
 
 def rounds(split: Split, index: pd.DataFrame) -> list[Round]:
     """Return the trainings that a split asks for, as rows of the store, checked to be disjoint by patient.
 
-    Under `cv` a share of each round's training patients is set apart as `validation`, for early stopping:
-    the tested fold is never looked at.
+    Repeat by repeat, fold by fold. Under `cv` a share of each round's training patients is set apart as
+    `validation`, for early stopping: the tested fold is never looked at.
     """
-    patient = index["patient"]
-    where = patient.map(split.patients.set_index("patient").iloc[:, 0])
-    if where.isna().any():
+    known = index["patient"].isin(split.patients["patient"])
+    if not known.all():
         raise HemoError("the split does not know all patients of the store: make the split again")
-    if split.protocol == Protocol.HOLDOUT:
-        result = [Round(-1, *(np.flatnonzero(where == part) for part in PARTS))]
-    else:
-        result = []
+    dealt = split.patients.set_index("patient").loc[index["patient"]]
+    result = []
+    for repeat, (_, where) in enumerate(dealt.items()):
+        if split.protocol == Protocol.HOLDOUT:
+            result.append(Round(-1, *(np.flatnonzero(where == part) for part in PARTS)))
+            continue
         for fold in sorted(where.unique()):
             learn = np.flatnonzero(where != fold)
-            train, validation = set_apart(index, learn, split.seed + 1 + int(fold))
-            result.append(Round(int(fold), train, validation, np.flatnonzero(where == fold)))
+            seed = repeat_seed(split.seed, repeat) + 1 + int(fold)
+            train, validation = set_apart(index, learn, seed)
+            result.append(Round(int(fold), train, validation, np.flatnonzero(where == fold), repeat=repeat))
     for one in result:
         check_disjoint(one, index)
     return result

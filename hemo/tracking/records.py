@@ -80,6 +80,11 @@ class Run:
         """Protocol, data and split: runs that agree in all three were tested on the same slices."""
         return self.tags["protocol"], self.tags["data_digest"], self.tags["split_digest"]
 
+    @property
+    def repeats(self) -> int:
+        """How often patients were dealt; runs before it was known say nothing, and dealt once."""
+        return int(self.params.get("train.repeats", 1))
+
     def resolved(self) -> dict[str, str]:
         """Return the family's parameters as they were resolved, by name, as text."""
         return {name.removeprefix("hp."): v for name, v in self.params.items() if name.startswith("hp.")}

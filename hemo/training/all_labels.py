@@ -14,10 +14,10 @@ from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
-from hemo.slices.split import Round, Rows, rounds
+from hemo.slices.split import Round, Rows, repeat_seed, rounds
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import conclude, everything, noted, predict
+from hemo.training.rounds import announce, conclude, everything, noted, predict
 
 
 def train_together(training: Training) -> dict[str, Trained | HemoError]:
@@ -94,7 +94,8 @@ def _fit(
 ) -> tuple[dict[str, Classifier], float]:
     """Fit on a round's training slices; return each label's classifier and the seconds of the fit."""
     store = training.store
-    rng = np.random.default_rng([training.plan.seed, len(LABELS), one.fold + 1])
+    announce(training, one)
+    rng = np.random.default_rng([repeat_seed(training.plan.seed, one.repeat), len(LABELS), one.fold + 1])
     rows = _sampled(training, labels, one.train, rng)
     held = _sampled(training, labels, one.validation, rng)
     network = families.build(training.family, training.params, int(rng.integers(2**31)))

@@ -60,7 +60,7 @@ def study_metrics(tested: Summary, plan: Plan) -> dict[str, float]:
         `study/...` as `test/...`; empty under `paper`, which has parts of studies only, and where each slice
         is a study of its own.
     """
-    if not plan.protocol.by_patient or tested.table["study"].nunique() == len(tested.table):
+    if not plan.protocol.by_patient or tested.table["study"].nunique() == tested.counts.slices:
         return {}
     return _rounded(with_bounds("study", tested.studies)) | counts("study", "studies", tested.studies)
 

@@ -61,6 +61,11 @@ class Plan:
         return self.split.protocol if self.split else Protocol.PAPER
 
     @property
+    def repeats(self) -> int:
+        """How often patients were dealt."""
+        return self.split.repeats if self.split else 1
+
+    @property
     def split_digest(self) -> str:
         """Digest of where patients were dealt; under `paper`, what its splits by slice were drawn with."""
         return self.split.digest if self.split else f"by slice, seed {self.seed}, {self.positives} positives"
@@ -147,7 +152,8 @@ class Trained:
     fitted_on
         The rows that calibrator and threshold were fitted on, calibrated.
     epochs
-        One row an epoch of neural families: `fold` (-1: the classifier to keep), `epoch`, `loss`, ...
+        One row an epoch of neural families: `repeat`, `fold` (-1: the classifier to keep), `epoch`, `loss`,
+        ...
     facts
         Numbers of the training: `time/fit_s`, `fit/converged`, `fit/iterations`, `fit/slices`, ...
     family

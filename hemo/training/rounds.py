@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hemo import families
+from hemo import console, families
 from hemo.errors import HemoError
 from hemo.evaluation import decisions, predictions, study_decisions
 from hemo.families.base import Classifier, Images, OnEpoch, Truth
 from hemo.labels import LABELS
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
-from hemo.slices.split import Round, Rows, set_apart
+from hemo.slices.split import Round, Rows, repeat_seed, set_apart
 from hemo.slices.store import SliceStore
 from hemo.training.plan import Plan, Trained, Training
 
@@ -72,7 +72,8 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
         learned = one.train if decides else np.sort(np.concatenate([one.train, one.validation]))
         stopped_by = np.arange(0)
     # The sample depends on label and fold alone, so that families learn from the same slices.
-    rng = np.random.default_rng([plan.seed, LABELS.index(training.label), one.fold + 1])
+    seed = repeat_seed(plan.seed, one.repeat)
+    rng = np.random.default_rng([seed, LABELS.index(training.label), one.fold + 1])
     rows = _sampled(training, learned, rng)
     held = _sampled(training, stopped_by, rng) if neural else stopped_by
     x, y = _slices(training, rows)
@@ -113,14 +114,25 @@ def fit_round(
         raise HemoError(
             f"{training.label}: fold {one.fold} has no slices of both classes to learn from: use fewer folds"
         )
+    announce(training, one)
     return learned.fit(training.family, training.params, noted(epochs, one, kept=kept))
+
+
+def announce(training: Training, one: Round) -> None:
+    """Say where a training with several deals is, `repeat 2 of 3, fold 1 of 5`: it takes that much longer."""
+    split = training.plan.split
+    if split is None or split.repeats == 1:
+        return
+    where = f"repeat {one.repeat + 1} of {split.repeats}, fold {one.fold + 1} of {split.folds}"
+    console.err.print(f"{training.name}: {where if one.fold >= 0 else 'all patients'}")
 
 
 def noted(epochs: list[dict[str, float]], one: Round, *, kept: bool) -> OnEpoch:
     """Return what notes the epochs of a round's fit in a list."""
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
-        epochs.append({"fold": -1 if kept else one.fold, "epoch": epoch, **metrics})
+        fold = -1 if kept else one.fold
+        epochs.append({"repeat": one.repeat, "fold": fold, "epoch": epoch, **metrics})
 
     return on_epoch
 
@@ -144,7 +156,7 @@ def predict(training: Training, classifier: Classifier, one: Round) -> list[pd.D
     slices.
     """
     return [
-        _predict_part(training, classifier, rows, part, one.fold)
+        _predict_part(training, classifier, rows, part, one)
         for part, rows in predicted_parts(training.plan, one).items()
     ]
 
@@ -162,9 +174,9 @@ def conclude(
     raw = predicted[predicted["truth"] >= 0].reset_index(drop=True)
     decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
     studies = None
-    if plan.protocol.by_patient and predicted["study"].nunique() < len(predicted):
+    if plan.protocol.by_patient and predicted["study"].nunique() < predicted["slice_id"].nunique():
         truth = training.store.studies.set_index("study")[training.label]
-        studies = study_decisions.decide(
+        studies = study_decisions.decide_each(
             predicted, truth, plan.protocol, plan.study_rule, decided.threshold, plan.calibration
         )
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
@@ -182,7 +194,7 @@ def conclude(
 
 
 def _predict_part(
-    training: Training, classifier: Classifier, rows: Rows, part: str, fold: int
+    training: Training, classifier: Classifier, rows: Rows, part: str, one: Round
 ) -> pd.DataFrame:
     store, family = training.store, training.family
     truth = training.truth()[rows]
@@ -191,7 +203,8 @@ def _predict_part(
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
     return table.assign(
         part=part,
-        fold=np.int16(fold),
+        fold=np.int16(one.fold),
+        repeat=np.int16(one.repeat),
         truth=truth.astype(np.int8),
         probability=families.positive(classifier, family, store.images(rows), training.study(rows)),
     )

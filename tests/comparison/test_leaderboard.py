@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from hemo.comparison import differences, leaderboard, results
 from hemo.display import heatmaps, style
 from hemo.errors import HemoError
+from hemo.evaluation import predictions
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.slices.split import make_split
@@ -70,3 +73,19 @@ def test_nothing_to_compare_is_one_line_with_the_remedy():
 def test_leaderboard_and_differences_need_no_mlflow():
     code = "import hemo.comparison.differences, sys; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_comparison_of_several_deals_says_that_metrics_are_means():
+    one, other = table(2.0, seed=1), table(2.0, seed=2)
+    both = pd.concat(
+        [one.assign(repeat=0), other.assign(repeat=1, truth=one["truth"], patient=one["patient"])]
+    )
+    given = [results.of_table("any", family, both, draws=100) for family in ("a", "b")]
+    found = leaderboard.compare(given)
+    assert found.repeats == 2
+    assert "mean of 2 deals" in found.caveat
+    aucs = [
+        results.of_table("any", "a", deal, draws=100).metrics["test/auc"] for deal in predictions.deals(both)
+    ]
+    assert found.leaderboard["auc"].tolist() == pytest.approx([np.mean(aucs)] * 2)
+    assert "deals" not in leaderboard.compare([results.of_table("any", "a", one, draws=100)]).caveat

@@ -30,6 +30,8 @@ def test_words_given_override_the_file_and_empty_ones_do_not():
         ("famlies: {}", "unknown word 'famlies': known are name,"),
         ("folds: many", "folds: .*integer.*got 'many'"),
         ("folds: 1", "folds: .*greater than or equal to 2"),
+        ("repeats: 0", "repeats: .*greater than or equal to 1"),
+        ("{repeats: 2, protocol: holdout}", "yaml: repeats: 2 goes with protocol cv only: under holdout"),
         ("protocol: loo", "protocol: .*'cv', 'holdout' or 'paper'.*got 'loo'"),
         ("families: {forest: {}}", "unknown family 'forest': choose one of"),
         ("families: {forest@big: {}}", "unknown family 'forest@big': choose one of"),

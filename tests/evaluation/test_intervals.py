@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from hemo.evaluation import intervals, metrics
+from hemo.evaluation import intervals, metrics, predictions
 from hemo.evaluation.predictions import sort, study_table
 from hemo.evaluation.resampling import FEW, codes, patient_counts
 
@@ -280,3 +280,46 @@ def test_chunks_hold_as_many_draws_as_fit_and_never_none():
     (whole,) = patient_counts(positive, 60, 7, 0)
     assert whole.shape == (7, 60)
     assert whole.dtype == np.int32
+
+
+def deals_of(simulate, seeds=(0, 1, 2)):
+    """Return a table in several deals: the same slices, other probabilities."""
+    first = simulate(0)
+    noise = [np.random.default_rng(seed).normal(0, seed, len(first)) for seed in seeds]
+    return pd.concat([
+        first.assign(repeat=k, probability=special.expit(special.logit(first["probability"]) + noise[k]))
+        for k in range(len(seeds))
+    ])  # fmt: skip
+
+
+def test_metrics_of_several_deals_are_means_over_them_and_not_those_of_mean_probabilities(simulate):
+    table = deals_of(simulate)
+    found = intervals.bootstrap(table, 100).set_index("metric")
+    each = [intervals.bootstrap(deal, 100).set_index("metric") for deal in predictions.deals(table)]
+    for name in metrics.METRICS:
+        assert found.loc[name, "value"] == pytest.approx(np.mean([one.loc[name, "value"] for one in each]))
+    averaged = predictions.once(table).assign(
+        probability=table.groupby("slice_id")["probability"].mean().to_numpy()
+    )
+    ensemble = intervals.bootstrap(averaged, 100, metrics=["auc"])["value"].item()
+    assert ensemble > found.loc["auc", "value"]
+    assert (found["patients"] == each[0]["patients"]).all()
+
+
+def test_deals_that_agree_say_no_more_than_one_of_them(simulate):
+    table = simulate(3)
+    same = pd.concat([table.assign(repeat=k) for k in range(3)])
+    pd.testing.assert_frame_equal(intervals.bootstrap(same, 100), intervals.bootstrap(table, 100))
+
+
+@pytest.mark.parametrize(("own", "of_deal"), [(0.0, 0.0), (1.0, 0.0), (0.0, 0.2), (1.0, 0.3)])
+def test_intervals_hold_the_mean_over_patients_and_deals(own, of_deal):
+    """A metric is a mean over 40 patients, alike in all deals but for `own`; deals differ as a whole."""
+    random, patients, repeats, held = np.random.default_rng(5), 40, 3, 0
+    for _ in range(400):
+        scores = random.normal(size=(1, patients)) + own * random.normal(size=(repeats, patients))
+        scores += of_deal * random.normal(size=(repeats, 1))
+        counts = random.multinomial(patients, np.full(patients, 1 / patients), 200)
+        low, high = intervals.interval(scores.mean(axis=1), scores @ counts.T / patients, patients, "real")
+        held += low <= 0 <= high
+    assert 0.92 <= held / 400 <= 0.98

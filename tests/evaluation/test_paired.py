@@ -1,10 +1,11 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hemo.errors import HemoError
-from hemo.evaluation import paired
+from hemo.evaluation import paired, predictions
 
 
 def blurred(table, noise, seed=0):
@@ -94,3 +95,18 @@ def test_thirty_six_runs_are_compared_in_seconds(simulate):
     start = time.process_time()
     paired.compare(runs, draws=2000)
     assert time.process_time() - start < 15
+
+
+def test_runs_of_several_deals_are_paired_within_each_deal(simulate):
+    one = simulate(0)
+    first, second = [pd.concat([blurred(one, n, k).assign(repeat=k) for k in range(2)]) for n in (0.5, 2)]
+    found = paired.compare({"a": first, "b": second}, 100, metrics=["auc"]).iloc[0]
+    parts = [
+        paired.compare({"a": a, "b": b}, 100, metrics=["auc"]).iloc[0]
+        for a, b in zip(predictions.deals(first), predictions.deals(second), strict=True)
+    ]
+    assert found["difference"] == pytest.approx(np.mean([part["difference"] for part in parts]))
+    assert found["low"] <= found["difference"] <= found["high"]
+    assert (found["p"] < 0.05) == (found["low"] > 0)
+    with pytest.raises(HemoError, match="patients were dealt 2 times in one, 1 in the other"):
+        paired.compare({"a": first, "b": one}, 10)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from hemo.errors import HemoError
@@ -71,3 +72,21 @@ def test_a_study_can_be_averaged_and_nothing_else(simulate):
     assert np.allclose(studies["probability"], table.groupby("study")["probability"].mean())
     with pytest.raises(HemoError, match="max or mean"):
         predictions.study_table(table, "median")
+
+
+def test_a_table_of_several_deals_is_of_the_same_slices_each_once_a_deal(simulate):
+    table = simulate(0, folds=3)
+    assert set(table["repeat"]) == {0}  # where a table does not say
+    again = pd.concat([table, table.assign(repeat=1, fold=(table["fold"] + 1) % 3)])
+    both = predictions.validate(again)
+    assert [len(deal) for deal in predictions.deals(both)] == [len(table)] * 2
+    assert predictions.once(both).equals(table)
+    studies = predictions.study_table(both)
+    assert predictions.once(studies).equals(predictions.study_table(table))
+    for fault, words in (
+        (again.iloc[:-1], "deals of different slices"),
+        (again.assign(truth=[*table["truth"], *(1 - table["truth"])]), "deals of different slices"),
+        (again.assign(fold=[*table["fold"], *range(len(table))]), "in more than one part or fold"),
+    ):
+        with pytest.raises(HemoError, match=words):
+            predictions.validate(fault)

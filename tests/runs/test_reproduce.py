@@ -8,10 +8,15 @@ from click.testing import CliRunner
 from hemo import config, tracking
 from hemo.commands import reproduce as command
 from hemo.errors import HemoError
+from hemo.evaluation import metrics, predictions
 from hemo.runs import reproduce
 from hemo.runs.steps import train_family
 from hemo.tracking import trained_on
 from tests.helpers.stores import bright_blood, write_store
+
+
+def computed(table):
+    return metrics.compute(table["truth"], table["probability"], table["threshold"])
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +29,14 @@ def run(trained, tmp_path_factory):
     store = write_store(folder / "store", images, patients, labels)
     with pytest.MonkeyPatch.context() as patch:
         empty_store(trained[0] / "mlflow.db", folder, patch)
-        words = {"name": "real", "store": str(store.folder), "folds": 2, "draws": 100, "seed": 3}
+        words = {
+            "name": "real",
+            "store": str(store.folder),
+            "folds": 2,
+            "draws": 100,
+            "seed": 3,
+            "repeats": 2,
+        }
         settings = config.load(None, **words).model_copy(update={"families": {"logreg": {"C": 0.01}}})
         train_family(settings, "logreg", ("any",))
         (found,) = tracking.training_runs(tracking.find_experiment("real"))
@@ -41,7 +53,19 @@ def test_a_run_is_repeated_from_what_it_recorded(run):
 def test_settings_are_those_of_the_run(run):
     words = reproduce.settings(run[0], run[1], 2)
     assert words["families"]["logreg"]["C"] == 0.01
-    assert (words["seed"], words["folds"], words["protocol"]) == (3, 2, "cv")
+    assert (words["seed"], words["folds"], words["protocol"], words["repeats"]) == (3, 2, "cv", 2)
+    once = replace(run[0], params={**run[0].params, "train.repeats": "1"})
+    assert "repeats" not in reproduce.settings(once, run[1], 2)
+
+
+def test_a_run_of_several_deals_records_them_and_says_that_its_metrics_are_means(run):
+    table = tracking.load_predictions(run[0].run_id)
+    assert table.groupby("repeat").size().to_dict() == {0: 96, 1: 96}
+    assert run[0].repeats == 2
+    assert run[0].metrics["test/slices"] == 96
+    assert "each the mean of 2 deals" in run[0].tags["mlflow.note.content"]
+    mean = np.mean([deal["auc"] for deal in (computed(part) for part in predictions.deals(table))])
+    assert run[0].metrics["test/auc"] == pytest.approx(mean, abs=1e-4)
 
 
 def test_another_threshold_or_probability_is_not_reproduced(run):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hemo.errors import HemoError
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS, SUBTYPES
-from hemo.slices.split import Round, check_disjoint, deal, make_split, rounds, set_apart
+from hemo.slices.split import Round, check_disjoint, deal, make_split, repeat_seed, rounds, set_apart
 
 
 def make_index(patients: int, seed: int, prevalence: float = 0.3) -> pd.DataFrame:
@@ -68,6 +68,36 @@ def test_the_split_depends_on_the_slices_and_the_seed_but_not_on_pseudonyms_or_o
     assert one.digest == other.digest
 
 
+@settings(max_examples=20, deadline=None)
+@given(indexes, st.integers(0, 99), st.integers(2, 4))
+def test_each_repeat_deals_anew_and_is_the_split_of_its_seed(index, seed, repeats):
+    split = make_split(index, Protocol.CV, seed, folds=4, repeats=repeats)
+    every = rounds(split, index)
+    assert [(one.repeat, one.fold) for one in every] == [(r, f) for r in range(repeats) for f in range(4)]
+    for repeat in range(repeats):
+        alone = make_split(index, Protocol.CV, repeat_seed(seed, repeat), folds=4)
+        column = "fold" if repeat == 0 else f"fold_{repeat + 1}"
+        assert split.patients[column].tolist() == alone.patients["fold"].tolist()
+        own = [one for one in every if one.repeat == repeat]
+        for one, other in zip(own, rounds(alone, index), strict=True):
+            assert all(
+                np.array_equal(getattr(one, p), getattr(other, p)) for p in ("train", "validation", "test")
+            )
+            assert not set(index["patient"].iloc[one.test]) & set(index["patient"].iloc[one.train])
+        assert sorted(np.concatenate([one.test for one in own])) == list(range(len(index)))
+
+
+def test_repeats_differ_and_the_digest_is_of_all_of_them():
+    index = make_index(30, 1)
+    once, twice, thrice = (make_split(index, Protocol.CV, 0, repeats=number) for number in (1, 2, 3))
+    assert once.digest == make_split(index, Protocol.CV, 0).digest
+    assert len({once.digest, twice.digest, thrice.digest}) == 3
+    assert thrice.digest == make_split(index, Protocol.CV, 0, repeats=3).digest
+    folds = thrice.patients[["fold", "fold_2", "fold_3"]].to_numpy().T.tolist()
+    assert len({tuple(fold) for fold in folds}) == 3
+    assert make_split(index, Protocol.HOLDOUT, 0, repeats=3).repeats == 1
+
+
 def test_another_seed_deals_otherwise():
     index = make_index(30, 1)
     assert make_split(index, Protocol.CV, 0).digest != make_split(index, Protocol.CV, 1).digest
@@ -92,10 +122,10 @@ def test_a_patient_in_two_parts_is_refused(first, second):
     index = make_index(10, 0)
     own = {"train": "p0", "validation": "p1", "test": "p2"}
     parts = {part: np.flatnonzero(index["patient"] == patient) for part, patient in own.items()}
-    check_disjoint(Round(3, **parts), index)
+    check_disjoint(Round(3, *parts.values()), index)
     parts[second] = np.concatenate([parts[second], parts[first][:1]])
     with pytest.raises(ValueError, match=f"^fold 3: 1 patients are in {first} and in {second}$"):
-        check_disjoint(Round(3, **parts), index)
+        check_disjoint(Round(3, *parts.values()), index)
 
 
 def test_rounds_are_checked_to_be_disjoint(monkeypatch):

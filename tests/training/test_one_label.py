@@ -12,8 +12,9 @@ from hemo.errors import HemoError
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
-from hemo.slices.split import make_split, rounds
+from hemo.slices.split import make_split, repeat_seed, rounds
 from hemo.training import Plan, Training, train
+from tests.helpers.present import present
 from tests.helpers.stores import bright_blood, write_store
 
 FOLDS = 3
@@ -26,9 +27,11 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("store") / "store", images, patients, labels)
 
 
-def plan(store, protocol="cv", sampling="balanced", calibration="none"):
-    split = None if protocol == "paper" else make_split(store.index, Protocol(protocol), seed=3, folds=FOLDS)
-    return Plan(split, sampling, RULE, positives=3145, seed=3, calibration=calibration)
+def plan(store, protocol="cv", sampling="balanced", calibration="none", seed=3, repeats=1):
+    split = None
+    if protocol != "paper":
+        split = make_split(store.index, Protocol(protocol), seed, folds=FOLDS, repeats=repeats)
+    return Plan(split, sampling, RULE, positives=3145, seed=seed, calibration=calibration, draws=100)
 
 
 class Spy:
@@ -148,6 +151,33 @@ def test_linear_families_learn_from_the_early_stopping_slices_too_under_cv(store
 def test_the_same_seed_gives_the_same_predictions(store):
     one, other = (train(Training(store, plan(store), "logreg", "any", {})).predictions for _ in range(2))
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_several_deals_are_the_runs_of_their_seeds_and_metrics_their_means(store, capsys):
+    both = train(Training(store, plan(store, calibration="sigmoid", repeats=2), "logreg", "any", {}))
+    said = capsys.readouterr().err.splitlines()
+    assert said[3:5] == [
+        "logreg/any: repeat 2 of 2, fold 1 of 3",
+        "logreg/any: repeat 2 of 2, fold 2 of 3",
+    ]
+    seeds = [repeat_seed(3, repeat) for repeat in range(2)]
+    plans = [plan(store, calibration="sigmoid", seed=seed) for seed in seeds]
+    alone = [train(Training(store, one, "logreg", "any", {})) for one in plans]
+    for table, tables in (
+        (both.predictions, [one.predictions for one in alone]),
+        (present(both.studies).table, [present(one.studies).table for one in alone]),
+    ):
+        for repeat, one in enumerate(tables):
+            own = table[table["repeat"] == repeat].assign(repeat=np.int16(0))
+            pd.testing.assert_frame_equal(own.reset_index(drop=True), one)
+    found = both.summary(plans[0])
+    each = [one.summary(plans[0]) for one in alone]
+    assert found.counts == dataclasses.replace(each[0].counts, repeats=2)
+    for name in ("auc", "recall", "specificity", "brier"):
+        assert found[name].value == pytest.approx(np.mean([one[name].value for one in each]))
+        assert found.studies[name].value == pytest.approx(np.mean([one.studies[name].value for one in each]))
+    low, high = sorted(one.threshold for one in alone)
+    assert low <= both.threshold <= high
 
 
 def test_a_label_that_one_patient_has_cannot_be_trained(tmp_path):

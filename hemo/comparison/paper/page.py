@@ -62,7 +62,7 @@ def drawn(made: Tables, found: Comparison, name: str) -> dict[str, Figure]:
 def sections(made: Tables, found: Comparison, pictures: Mapping[str, Figure]) -> list[Section]:
     """Return the page's sections."""
     parts = [
-        Section("In short", "\n".join([found.protocol.words.caveat, "", *verdicts(made)])),
+        Section("In short", "\n".join([found.caveat, "", *verdicts(made)])),
         Section(
             "The sample",
             "The paper samples 3,145 slices of each type from its store, 18,301 in all, and a balanced set "
