@@ -94,8 +94,9 @@ def test_where_too_few_studies_have_the_label_the_largest_slice_and_its_threshol
     assert own["probability"] == slices.loc[slices["patient"] == "p000", "probability"].max()
 
 
-def test_several_deals_are_judged_each_by_itself_and_teach_one_score():
-    first, second = predicted(seed=0), predicted(seed=1).assign(fold=lambda t: (t["fold"] + 1) % 5)
+def test_several_deals_are_judged_each_by_itself_and_teach_one_score(monkeypatch):
+    monkeypatch.setattr(study_decisions, "GROUPS", 4)
+    first, second = predicted(24, seed=0), predicted(24, seed=1).assign(fold=lambda t: (t["fold"] + 1) % 5)
     both = pd.concat([first.assign(repeat=0), second.assign(repeat=1)], ignore_index=True)
     truth = first.groupby("study")["truth"].max()
     found = study_decisions.decide_each(both, truth, Protocol.CV, RULE, 0.5)
@@ -105,14 +106,14 @@ def test_several_deals_are_judged_each_by_itself_and_teach_one_score():
         pd.testing.assert_frame_equal(own.assign(repeat=alone.table["repeat"]), alone.table)
     # What was predicted twice alike teaches what it teaches once: a study counts once.
     twice = pd.concat([first.assign(repeat=k) for k in range(2)], ignore_index=True)
-    once = study_decisions.decide_each(first.assign(repeat=0), truth, Protocol.CV, RULE, 0.5)
+    once = decide(first)
     again = study_decisions.decide_each(twice, truth, Protocol.CV, RULE, 0.5)
     assert again.score.pooling == once.score.pooling
     np.testing.assert_allclose(again.score.weights, once.score.weights, atol=1e-3)
 
 
 def test_studies_are_counted_once_however_often_they_were_predicted():
-    few = predicted()
+    few = predicted(24)
     few.loc[~few["patient"].isin(["p000", "p002", "p004"]), "truth"] = 0
     truth = few.groupby("study")["truth"].max()
     thrice = pd.concat([few.assign(repeat=k) for k in range(3)], ignore_index=True)

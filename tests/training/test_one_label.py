@@ -9,6 +9,7 @@ import pytest
 
 from hemo import families
 from hemo.errors import HemoError
+from hemo.evaluation import operating_point
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
@@ -176,8 +177,9 @@ def test_several_deals_are_the_runs_of_their_seeds_and_metrics_their_means(store
     for name in ("auc", "recall", "specificity", "brier"):
         assert found[name].value == pytest.approx(np.mean([one[name].value for one in each]))
         assert found.studies[name].value == pytest.approx(np.mean([one.studies[name].value for one in each]))
-    low, high = sorted(one.threshold for one in alone)
-    assert low <= both.threshold <= high
+    # What is kept is fitted on what each deal predicted, as it is.
+    assert len(both.fitted_on) == 2 * len(store)
+    assert both.threshold == operating_point.fit(both.fitted_on["truth"], both.fitted_on["probability"], RULE)
 
 
 def test_a_label_that_one_patient_has_cannot_be_trained(tmp_path):
