@@ -6,8 +6,14 @@ import signal
 import pytest
 from hypothesis import Phase, settings
 
+from hemo.executors import THREAD_WORDS
+
 # A runner started in the background of a shell ignores Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Small matrices are not worth threads, which wait for each other where other tests run beside: fitting a
+# study's score took four times the processor time. NumPy, OpenCV and TensorFlow read these when imported.
+os.environ.update(dict.fromkeys(THREAD_WORDS, "1"))
 
 # The same code gives the same answer, on a busy machine too; new examples are sought on demand:
 # HYPOTHESIS_PROFILE=explore make test
@@ -19,7 +25,11 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-pytest_plugins = ["tests.helpers.registry_fixtures", "tests.helpers.simulation"]
+pytest_plugins = [
+    "tests.helpers.mlflow_schema",
+    "tests.helpers.registry_fixtures",
+    "tests.helpers.simulation",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

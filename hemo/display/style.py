@@ -9,6 +9,7 @@ from typing import Final, ParamSpec, TypeVar
 import matplotlib
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from hemo.display.colors import BLUE, INK, PALETTE, VERMILION
@@ -70,7 +71,7 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 def png(figure: Figure) -> bytes:
     """Return the figure as PNG; ticks are made while drawing, so this belongs to the look."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    FigureCanvasAgg(figure).print_png(buffer)  # `savefig` draws twice, the first time for the layout alone
     return buffer.getvalue()
 
 

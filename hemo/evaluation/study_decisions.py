@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.evaluation import operating_point, study_score
@@ -101,20 +103,21 @@ def decide(
     highest = known.groupby("study", sort=False)["probability"].max().to_numpy()
     if protocol.has_validation:  # they come without folds of their own
         studies["fold"] = study_score.folds_of(studies["patient"].tolist(), highest)
-    kept = _fit(known, studies[off_test], rule, threshold, method)
-    rounds = [(studies.index, kept)]
+    described = study_score.describe(known["probability"].to_numpy(), known["study"].to_numpy())
+
+    def fitted(on: NDArray[np.bool_]) -> Found:
+        return _fit({name: rows[on] for name, rows in described.items()}, studies[on], rule, threshold, method)
+
+    kept = fitted(off_test.to_numpy())
+    rounds = [(np.ones(len(studies), bool), kept)]
     if not protocol.has_validation:
         group = study_score.folds_of(studies["patient"].tolist(), highest, GROUPS)
         apart = (group == number for number in range(group.max(initial=-1) + 1))
-        rounds = [
-            (studies.index[here], _fit(known, studies[~here], rule, threshold, method)) for here in apart
-        ]
+        rounds = [(here, fitted(~here)) for here in apart]
     parts = []
-    for names, (score, judged_by, _) in rounds:
-        own = known[known["study"].isin(names)]
-        probability = score(own["probability"].to_numpy(), own["study"].to_numpy())
-        found = studies.loc[own["study"].unique()]
-        parts.append(found.assign(probability=probability, **judged_by._asdict()))
+    for here, (score, judged_by, _) in rounds:
+        probability = score.of_described(described[score.pooling][here])
+        parts.append(studies[here].assign(probability=probability, **judged_by._asdict()))
     table = pd.concat(parts).loc[studies.index].rename_axis("study").reset_index()
     if protocol.has_validation:
         table["fold"] = -1
@@ -156,31 +159,34 @@ def decide_each(
     studies["truth"] = studies["name"].map(first.table.set_index("slice_id")["truth"])
     # A patient is in other folds of every deal: none of them keeps the patient's studies together.
     studies["fold"] = study_score.folds_of(studies["patient"].tolist(), studies["highest"].to_numpy())
-    score, at, losses = _fit(known, studies, rule, threshold, method, len(each))
+    described = study_score.describe(known["probability"].to_numpy(), known["study"].to_numpy())
+    score, at, losses = _fit(described, studies, rule, threshold, method, len(each))
     return StudyDecided(validate(table, "study table"), score, at.threshold, at.negative_below, losses)
 
 
+Found = tuple[StudyScore, Thresholds, Mapping[str, float]]
+"""Score, operating point and losses."""
+
+
 def _fit(
-    slices: pd.DataFrame,
+    described: Mapping[str, NDArray[np.float64]],
     studies: pd.DataFrame,
     rule: OperatingPointRule,
     threshold: float,
     method: str,
     repeats: int = 1,
-) -> tuple[StudyScore, Thresholds, Mapping[str, float]]:
-    """Return score, operating point and losses as some studies teach them."""
-    own = slices[slices["study"].isin(studies.index)]
-    probability, study = own["probability"].to_numpy(), own["study"].to_numpy()
+) -> Found:
+    """Return what some studies teach."""
     truth = studies["truth"].to_numpy()
     try:
-        fitted = study_score.fit(probability, study, truth, studies["fold"].to_numpy(), method, repeats)
+        fitted = study_score.fit(described, truth, studies["fold"].to_numpy(), method, repeats)
         at = operating_point.thresholds(truth, fitted.probability, studies["patient"], rule)
         return fitted.score, at, fitted.losses
     except HemoError:  # too few have the label
         if not rule.promise:
             return LARGEST, Thresholds.of(threshold), {}
         # A promise is kept with few, too: by leaving more unsure.
-        largest = LARGEST(probability, study)
+        largest = LARGEST.of_described(described[LARGEST.pooling])
         return LARGEST, operating_point.thresholds(truth, largest, studies["patient"], rule), {}
 
 

@@ -132,7 +132,10 @@ class StudyScore:
         study
             The study of each slice, (n,).
         """
-        described = _describe(_pooling(self.pooling), probability, study)
+        return self.of_described(_describe(_pooling(self.pooling), probability, study))
+
+    def of_described(self, described: NDArray[np.float64]) -> Values:
+        """Return the probability of each study from its numbers of the score's pooling, (studies, k)."""
         return self.calibrator(expit(self._raw(described)))
 
     def _raw(self, described: NDArray[np.float64]) -> Values:
@@ -187,9 +190,20 @@ class Fitted:
     losses: Mapping[str, float]
 
 
+def describe(probability: NDArray[np.floating], study: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return the numbers of each study by the name of each of `POOLINGS`, (studies, k).
+
+    Parameters
+    ----------
+    probability, study
+        Of slices, (n,); those of a study in the order of their positions. Studies come in the order in which
+        they appear; the numbers of one depend on its slices alone.
+    """
+    return {pooling.name: _describe(pooling, probability, study) for pooling in POOLINGS}
+
+
 def fit(
-    probability: NDArray[np.floating],
-    study: NDArray[Any],
+    described: Mapping[str, NDArray[np.float64]],
     truth: NDArray[np.integer],
     fold: NDArray[np.integer],
     method: str = "sigmoid",
@@ -199,10 +213,10 @@ def fit(
 
     Parameters
     ----------
-    probability, study
-        Of slices, (n,); those of a study in the order of their positions.
+    described
+        The studies by each pooling (see `describe`), (studies, k).
     truth, fold
-        Of studies, in the order in which they appear, (studies,): 0 or 1, and the fold of their patient.
+        Of studies in the same order, (studies,): 0 or 1, and the fold of their patient.
     method
         Of the calibration: `sigmoid`, `isotonic`, or `none`, which leaves the pooling's score as it is.
     repeats
@@ -216,20 +230,19 @@ def fit(
     """
     if min(np.count_nonzero(truth == 1), np.count_nonzero(truth == 0)) < FEWEST * repeats:
         raise HemoError(f"a study's score is learned from {FEWEST} positive and as many negative studies")
-    tried: dict[str, tuple[NDArray[np.float64], Values]] = {}
+    tried: dict[str, Values] = {}
     losses: dict[str, Values] = {}
     for pooling in POOLINGS:
-        described = _describe(pooling, probability, study)
-        raw = _out_of_fold(pooling, described, truth, fold, repeats)
+        raw = _out_of_fold(pooling, described[pooling.name], truth, fold, repeats)
         if raw is None:
             continue
         # Poolings are compared by what they tell, not by how well they happen to be calibrated.
         losses[pooling.name] = _log_losses(truth, calibration.fit(truth, expit(raw), "sigmoid")(expit(raw)))
-        tried[pooling.name] = (described, raw)
+        tried[pooling.name] = raw
     chosen = _simplest(losses, repeats)
-    described, raw = tried[chosen]
+    raw = tried[chosen]
     calibrator = _AS_IT_IS if method == "none" else calibration.fit(truth, expit(raw), method)
-    score = _learned(_pooling(chosen), described, truth, calibrator, repeats)
+    score = _learned(_pooling(chosen), described[chosen], truth, calibrator, repeats)
     return Fitted(score, calibrator(expit(raw)), {name: float(each.mean()) for name, each in losses.items()})
 
 

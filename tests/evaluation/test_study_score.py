@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hemo.errors import HemoError
 from hemo.evaluation import study_score
 from hemo.evaluation.calibration import expit, logit
-from hemo.evaluation.study_score import POOLINGS, StudyScore, fit
+from hemo.evaluation.study_score import POOLINGS, StudyScore, describe, fit
 
 PROBABILITIES = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=40)
 
@@ -60,12 +60,12 @@ def test_a_study_of_one_slice_and_certain_slices_have_finite_numbers(one):
 
 def test_of_equally_good_poolings_the_simplest_is_taken():
     probability, study, truth, fold = studies(signal=9.0, blood=1)
-    assert fit(probability, study, truth, fold).score.pooling == "max"
+    assert fit(describe(probability, study), truth, fold).score.pooling == "max"
 
 
 def test_blood_on_many_slices_is_told_by_more_than_the_largest():
     probability, study, truth, fold = studies(count=400, signal=1.2, blood=10)
-    found = fit(probability, study, truth, fold)
+    found = fit(describe(probability, study), truth, fold)
     assert found.score.pooling != "max"
     assert found.losses[found.score.pooling] < found.losses["max"]
 
@@ -75,7 +75,7 @@ def test_held_out_probabilities_do_not_follow_the_study_s_own_truth():
     rng = np.random.default_rng(1)
     probability, study, _, fold = studies(signal=0.0)
     truth = rng.integers(0, 2, 120)
-    held = fit(probability, study, truth, fold).probability
+    held = fit(describe(probability, study), truth, fold).probability
     gap = held[truth == 1].mean() - held[truth == 0].mean()
     assert abs(gap) < 0.1
 
@@ -83,7 +83,7 @@ def test_held_out_probabilities_do_not_follow_the_study_s_own_truth():
 @pytest.mark.parametrize("method", ["none", "sigmoid", "isotonic"])
 def test_a_score_read_back_gives_the_same_probabilities(method):
     probability, study, truth, fold = studies(count=400, signal=1.2, blood=10)
-    score = fit(probability, study, truth, fold, method).score
+    score = fit(describe(probability, study), truth, fold, method).score
     again = StudyScore.from_json(json.loads(json.dumps(score.to_json())))
     np.testing.assert_array_equal(again(probability, study), score(probability, study))
     with pytest.raises(HemoError, match="should be what a run wrote"):
@@ -96,7 +96,7 @@ def test_a_score_read_back_gives_the_same_probabilities(method):
 def test_too_few_studies_of_a_class_teach_no_score(positive):
     probability, study, _, fold = studies()
     with pytest.raises(HemoError, match="learned from 5 positive and as many negative studies"):
-        fit(probability, study, (np.arange(120) < positive).astype(int), fold)
+        fit(describe(probability, study), (np.arange(120) < positive).astype(int), fold)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1)), min_size=1, max_size=60))

@@ -1,6 +1,7 @@
 """The phantom on disk: what the files hold, that they say what they are, that bytes repeat."""
 
 import csv
+from functools import partial
 
 import numpy as np
 import pydicom
@@ -11,7 +12,7 @@ from hemo.commands.phantom import phantom
 from hemo.errors import HemoError
 from hemo.imaging import read
 from hemo.labels import LABELS
-from hemo.phantom import make_study, patient_seed, profile, write
+from hemo.phantom import make_study, patient_seed, profile, sheet, write
 from hemo.phantom.files import INTERCEPT, write_patient, write_study
 from hemo.phantom.sheet import tile
 
@@ -125,6 +126,7 @@ def test_the_command_refuses_a_folder_that_holds_a_phantom(tmp_path):
 
 def test_a_phantom_is_written_beside_the_other_data_unless_only_a_picture_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sheet, "write_sheet", partial(sheet.write_sheet, columns=1))
     few = ["--patients", "1", "--slices", "4", "--size", "64", "--workers", "1"]
     assert CliRunner().invoke(phantom, [*few, "--sheet", "sheet.png"]).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]

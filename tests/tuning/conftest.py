@@ -5,7 +5,6 @@ import mlflow
 import numpy as np
 import optuna
 import pytest
-from threadpoolctl import threadpool_limits
 
 from hemo.config import Experiment
 from hemo.config.tuning import Tuning
@@ -17,11 +16,8 @@ from tests.helpers.stores import bright_blood, write_store
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """Small matrices are not worth threads, which wait for each other on a busy machine."""
+def _quiet():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.fixture(scope="session")
