@@ -106,7 +106,9 @@ def decide(
     described = study_score.describe(known["probability"].to_numpy(), known["study"].to_numpy())
 
     def fitted(on: NDArray[np.bool_]) -> Found:
-        return _fit({name: rows[on] for name, rows in described.items()}, studies[on], rule, threshold, method)
+        return _fit(
+            {name: rows[on] for name, rows in described.items()}, studies[on], rule, threshold, method
+        )
 
     kept = fitted(off_test.to_numpy())
     rounds = [(np.ones(len(studies), bool), kept)]
