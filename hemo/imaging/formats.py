@@ -60,7 +60,7 @@ class Format:
 
 @cache  # an import statement, even of what is there, takes a hundredth of the time that a slice does
 def _decoder(module: str, function: str) -> Callable[..., "list[Part]"]:
-    return getattr(import_module(f"hemo.imaging.{module}"), function)  # type: ignore[no-any-return]
+    return getattr(import_module(f"hemo.imaging.{module}"), function)
 
 
 def _read_dicom(data: bytes, name: str, options: Options) -> "list[Part]":

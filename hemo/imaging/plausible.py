@@ -188,7 +188,7 @@ def _two_valued(pixels: NDArray[np.uint8]) -> bool:
     """Tell whether hardly anything lies between black and white."""
     bright = np.count_nonzero(pixels >= BRIGHT)
     lit = pixels.size - np.count_nonzero(pixels < DARK)
-    return lit - bright < SHADES * lit
+    return bool(lit - bright < SHADES * lit)
 
 
 def check_spacing(spacing: tuple[float, float]) -> None:
@@ -199,7 +199,7 @@ def check_spacing(spacing: tuple[float, float]) -> None:
 
 def has_white(sample: NDArray[np.uint8]) -> bool:
     """Tell by a gray picture's `gray_sample` whether it is as white as a skull under a brain's window."""
-    return np.count_nonzero(sample >= WHITE) > SKULL * sample.size
+    return bool(np.count_nonzero(sample >= WHITE) > SKULL * sample.size)
 
 
 def refuse_color(pixels: NDArray[Any]) -> None:
