@@ -26,8 +26,8 @@ def strips(slices: pd.DataFrame, studies: pd.DataFrame, name: str) -> Figure:
     Parameters
     ----------
     slices
-        `study`, `repeat`, `probability` and `attention` of each slice, a study's in the order of position (see
-        `hemo.training.Trained.attention`).
+        `study`, `repeat`, `probability` and `attention` of each slice, a study's in the order of position
+        (see `hemo.training.Trained`).
     studies
         The prediction table of studies, of which the part `test` is shown.
     name

@@ -51,6 +51,11 @@ BETWEEN = "; "
 Decisions = NDArray[np.bool_]
 
 
+def attention_rule(table: pd.DataFrame) -> list[str]:
+    """Return `ATTENTION_RULE` where a table of answers has any attention."""
+    return [ATTENTION_RULE] if any(name.endswith("_attention") for name in map(str, table)) else []
+
+
 @dataclass(frozen=True)
 class Sent:
     """What is known of slices beside their pictures: those of a stack in the order of position, (n,) each.

@@ -116,7 +116,7 @@ def test_what_a_classifier_says_of_studies_itself_is_its_attention_weighted_log_
     attention = weight / np.bincount(study, weight)[study]
     found = fit(describe(probability, study, attention), truth, fold, "none")
     assert found.score.pooling == "attention"
-    wanted = expit(np.bincount(study, attention * logit(probability)))
+    wanted = expit(np.bincount(study, attention * logit(probability)).astype(float))
     np.testing.assert_allclose(found.score(probability, study, attention), wanted)
     # Attention is a share of a stack: of a study of two it is that of both.
     one = StudyScore("attention", found.score.calibrator)
