@@ -81,4 +81,4 @@ def go(folder: Path, patients: int) -> int:
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    sys.exit(main(*(int(words[0]), *words[1:2]) if words else ()))
+    sys.exit(main(int(words[0]) if words else PATIENTS, *words[1:2]))
