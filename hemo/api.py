@@ -14,7 +14,7 @@ from hemo.config import Experiment
 from hemo.config import load as load_experiment
 from hemo.errors import HemoError
 from hemo.evaluation import paired, predictions
-from hemo.evaluation.summary import Summary, summarize
+from hemo.evaluation.summary import DRAWS, Summary, summarize
 from hemo.imaging import Reduction
 from hemo.labels import LABELS
 from hemo.phantom import files
@@ -125,7 +125,7 @@ def train(
 
 
 def compare(trained: Mapping[str, Trained], draws: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Return trainings of one label side by side, on the same tested slices.
+    """Return trainings of one label side by side, on the same slices, or studies where no slice is judged.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def compare(trained: Mapping[str, Trained], draws: int = 2000, seed: int = 0) ->
     HemoError
         If they were not tested on the same slices, patients and truths.
     """
-    tested = {name: summarize(one.predictions, draws, seed) for name, one in trained.items()}
+    tested = {name: _judged(one, draws, seed) for name, one in trained.items()}
     paired.require_same_slices({name: predictions.sort(one.table) for name, one in tested.items()})
     rows = {
         name: {
@@ -190,4 +190,10 @@ def plot(trained: Trained, figure: str = "roc", name: str = "") -> "Figure":
     }
     if figure not in known:
         raise HemoError(f"unknown figure '{figure}': choose one of {', '.join(known)}")
-    return known[figure](summarize(trained.predictions), name or families.title(trained.family))
+    return known[figure](_judged(trained), name or families.title(trained.family))
+
+
+def _judged(trained: Trained, draws: int = DRAWS, seed: int = 0) -> Summary:
+    """Return the summary of tested slices; of studies where labels are of studies, and no slice is judged."""
+    by_study = trained.studies.table if trained.studies else None
+    return summarize(trained.predictions, draws, seed, by_study=by_study).judged

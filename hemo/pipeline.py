@@ -8,7 +8,7 @@ from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.runs import recording
-from hemo.runs.steps import Failed, make_trainings, train_all
+from hemo.runs.steps import Failed, make_trainings, teachable, train_all
 from hemo.slices.store import SliceStore
 
 
@@ -46,7 +46,7 @@ def run_experiment(config: Experiment, file: str | None) -> Outcome:
         if file:
             tracking.log_file(root, Path(file), "experiment")
         store = prepare_store(config, root)
-        trainings = make_trainings(config, store, config.families)
+        trainings = teachable(make_trainings(config, store, config.families))
         failed = train_all(trainings, experiment, root, config.workers, console.bar("training"))
         if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")

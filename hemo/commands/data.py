@@ -132,7 +132,9 @@ def preprocess(
     )
     _report(summary, labelled=bool(labels))
     if labels:
-        next_commands(f"hemo store show {store}", f"hemo logreg --store {store} --label any")
+        of_studies = not any(counts["positive"] for counts in summary.store.label_facts.values())
+        family = "mil" if of_studies and "study_labels" in summary.store.facts else "logreg"
+        next_commands(f"hemo store show {store}", f"hemo {family} --store {store} --label any")
     else:
         next_commands(f"hemo store show {store}")
 

@@ -1,7 +1,7 @@
 """What a comparison's page is made of: runs, predictions, store and split, gathered once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from hemo.comparison.leaderboard import Comparison
 from hemo.config import Experiment
 from hemo.display.page import fact_table
 from hemo.errors import HemoError
-from hemo.labels import LABELS
+from hemo.labels import LABELS, STUDY_LABELS
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, trained_on
 
@@ -33,13 +33,17 @@ class Source:
     exclusions
         A row a reason: `reason` and `files`. Names of files stay out: they can hold identifiers.
     index
-        `patient` and the six labels of every slice; None where the store is not at hand.
+        `patient`, `study` and the labels of every slice, of its study too where a table of studies was read;
+        None where the store is not at hand.
+    studies
+        A row a label: positive, negative and unknown studies; no rows where no table of studies was read.
     """
 
     facts: pd.DataFrame
     labels: pd.DataFrame
     exclusions: pd.DataFrame
     index: pd.DataFrame | None
+    studies: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Contents:
         Where each patient was dealt; None where nobody was (under `paper`).
     galleries
         Failure gallery (PNG) of each label's best run.
+    agreement
+        How far the readers of the studies agree (see `hemo.evaluation.agreement.agreement`); None where there
+        were not several.
     """
 
     found: Comparison
@@ -67,6 +74,7 @@ class Contents:
     source: Source
     dealt: pd.DataFrame | None
     galleries: Mapping[str, bytes]
+    agreement: pd.DataFrame | None = None
 
 
 def gather(found: Comparison, config: Experiment, store: SliceStore | None = None) -> Contents:
@@ -85,6 +93,7 @@ def gather(found: Comparison, config: Experiment, store: SliceStore | None = Non
         source=_source(newest, store if store and store.digest == found.data_digest else _store(newest)),
         dealt=tracking.artifact(newest.run_id, "split/split.csv", pd.read_csv),
         galleries=_galleries(board[board["best"]]),
+        agreement=tracking.artifact(newest.run_id, tracking.AGREEMENT, pd.read_csv),
     )
 
 
@@ -107,9 +116,9 @@ def _source(run: Run, store: SliceStore | None) -> Source:
         "every slice names its patient": store.patients_known,
         **{f"reduction: {word}": value for word, value in store.reduction.to_json().items()},
     }
-    return Source(
-        fact_table(facts), store.counts(), store.exclusion_counts(), store.index[["patient", *LABELS]]
-    )
+    known = [name for name in ("patient", "study", *LABELS, *STUDY_LABELS) if name in store.index]
+    studies = pd.DataFrame(store.facts.get("study_labels", {})).T.rename_axis("label").reset_index()
+    return Source(fact_table(facts), store.counts(), store.exclusion_counts(), store.index[known], studies)
 
 
 def _from_run(trained: Run) -> Source:

@@ -15,7 +15,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 
 def differences(board: pd.DataFrame, tables: Tables, draws: int, seed: int) -> pd.DataFrame:
-    """Return how the families of each label differ on the same tested patients.
+    """Return how the families of each label differ on the same tested patients, by slice or else by study.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def differences(board: pd.DataFrame, tables: Tables, draws: int, seed: int) -> p
         If two runs of a label were tested on different slices, patients or truths.
     """
     parts = []
-    for label, rows in board.groupby("label", observed=True):
+    for (label, _), rows in board.groupby(["label", "level"], observed=True):
         tested = {
             str(family): _tested(tables[run_id])
             for family, run_id in zip(rows["family"], rows["run_id"], strict=True)

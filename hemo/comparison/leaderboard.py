@@ -24,7 +24,7 @@ CHOOSE_BY = ("recall_at_specificity_80", "auc")
 At equal specificity no classifier wins by calling everything positive.
 """
 
-STUDY = ("recall", "specificity", "auc", "recall_at_specificity_80", "unsure_share")
+STUDY = (*METRICS, CHOOSE_BY[0], "unsure_share")
 """Metrics of studies in the leaderboard, as `study_recall` and so on."""
 
 NEARLY_ALL = 0.8
@@ -42,9 +42,10 @@ class Comparison:
     Attributes
     ----------
     leaderboard
-        One row a run: `label`, `family`, the metrics with `_low` and `_high`, `best`, `run_id`, ...
+        One row a run: `label`, `family`, the metrics with `_low` and `_high`, `best`, `run_id`, ...; `level`
+        is `study` where labels are of studies and no slice was judged: then it has metrics of studies only.
     averages
-        One row a family: the mean of each metric over its labels.
+        One row a family and level: the mean of each metric over its labels (see `led`).
     left_out
         One row a run that was not compared: `run`, `reason`.
     repeats
@@ -106,8 +107,9 @@ def compare(results: Sequence[Result], run_ids: Sequence[str] = ()) -> Compariso
     board = board.sort_values(["label", "family"], ignore_index=True)
     board["best"] = False
     board.loc[list(best_per_label(board)), "best"] = True
-    averages = board.groupby("family")[[*METRICS, CHOOSE_BY[0], "seconds"]].mean().reset_index()
-    averages.insert(1, "labels", board.groupby("family")["label"].nunique().to_numpy())
+    by_family = led(board).groupby(["family", "level"])
+    averages = by_family[[*METRICS, CHOOSE_BY[0], "seconds"]].mean().reset_index()
+    averages.insert(1, "labels", by_family["label"].nunique().to_numpy())
     left = pd.DataFrame(left_out, columns=["run", "reason"]).drop_duplicates(ignore_index=True)
     _, data, split = digests
     return Comparison(board, averages, left, runs[0].protocol, data, split, runs[0].repeats)
@@ -161,15 +163,40 @@ def _row(run: Result) -> dict[str, object]:
     for name in STUDY:
         for suffix in ("", "_low", "_high"):
             row[f"study_{name}{suffix}"] = metrics.get(f"study/{name}{suffix}", np.nan)
+    level = "slice" if "test/slices" in metrics or "study/studies" not in metrics else "study"
+    if level == "study":  # no slice is judged
+        part = "val_study" if run.protocol.has_validation else "study"
+    row["level"] = level
     row |= {f"choose_{name}": metrics.get(f"{part}/{name}", np.nan) for name in CHOOSE_BY}
     for name in ("slices", "positive_slices", "patients", "positive_patients"):
         row[name] = int(metrics.get(f"test/{name}", 0))
+    if level == "study":
+        row["patients"], row["positive_patients"] = (
+            int(metrics[f"study/{name}"]) for name in ("patients", "positive_patients")
+        )
+    row["studies"], row["positive_studies"] = (
+        int(metrics.get(f"study/{name}", 0)) for name in ("studies", "positive_studies")
+    )
     for suffix in ("", "_low", "_high"):
         row[f"threshold{suffix}"] = metrics.get(f"threshold{suffix}", np.nan)
     row["seconds"] = metrics.get("time/fit_s", np.nan)
-    row["degenerate"] = degenerate(row)
+    shown = "study_" if level == "study" else ""
+    row["degenerate"] = degenerate({name: row[shown + name] for name in ("recall", "specificity", "auc_low")})
     row["run_id"] = run.run_id
     return row
+
+
+def led(board: pd.DataFrame) -> pd.DataFrame:
+    """Return a leaderboard whose rows say of studies what they cannot say of slices.
+
+    Where no slice was judged (`level` is `study`), metrics are those of studies.
+    """
+    board = board.copy()
+    here = board["level"] == "study"
+    for name in STUDY:
+        for suffix in ("", "_low", "_high"):
+            board.loc[here, name + suffix] = board.loc[here, f"study_{name}{suffix}"]
+    return board
 
 
 def degenerate(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from hemo import console, tracking
 from hemo.comparison import contents, runs, sections
 from hemo.comparison import tables as report_tables
-from hemo.comparison.leaderboard import CHOOSE_BY, METRICS, Comparison
+from hemo.comparison.leaderboard import CHOOSE_BY, METRICS, Comparison, led
 from hemo.config import Experiment
 from hemo.display import page, terminal
 from hemo.display.numbers import number, ranged
@@ -107,13 +107,16 @@ def note(found: Comparison) -> str:
 def print_comparison(found: Comparison) -> None:
     """Print the leaderboard by label, the averages, and what was left out."""
     names = (*METRICS, "recall at spec. 0.80")
+    levels = set(found.leaderboard["level"])
     board = terminal.table(_title(found), ("family", *names, ""), [])
     for column in board.columns:
         column.no_wrap = column.header in ("family", "recall", "auc")
-    for label, part in report_tables.by_label(found.leaderboard):
+    for label, part in report_tables.by_label(led(found.leaderboard)):
         board.add_row(label, style="bold")
         for row in part.to_dict("records"):
-            remark = ", ".join(word for word in ("best" if row["best"] else "", row["degenerate"]) if word)
+            level = "by study" if row["level"] == "study" and len(levels) > 1 else ""
+            remarks = ("best" if row["best"] else "", row["degenerate"], level)
+            remark = ", ".join(word for word in remarks if word)
             look = "bold green" if row["best"] else ""
             board.add_row(f"  {row['family']}", *_cells(row), remark, style=look)
         board.add_section()
@@ -129,9 +132,10 @@ def print_comparison(found: Comparison) -> None:
 
 def _title(found: Comparison) -> str:
     """Return what the leaderboard holds."""
+    what = "of studies, " if (found.leaderboard["level"] == "study").all() else ""
     if found.repeats == 1:
-        return "Leaderboard (95% intervals by patient)"
-    return f"Leaderboard (mean of {found.repeats} deals, 95% intervals by patient and deal)"
+        return f"Leaderboard ({what}95% intervals by patient)"
+    return f"Leaderboard ({what}mean of {found.repeats} deals, 95% intervals by patient and deal)"
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:

@@ -31,5 +31,9 @@ def result(run: Run) -> Result:
 
 
 def predictions(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the prediction tables of a leaderboard's runs."""
-    return {run_id: tracking.load_predictions(run_id) for run_id in board["run_id"]}
+    """Return the prediction tables of a leaderboard's runs; of studies, where no slice was judged."""
+    found = {}
+    for run_id, level in zip(board["run_id"], board["level"], strict=True):
+        studies = tracking.load_studies(run_id) if level == "study" else None
+        found[run_id] = tracking.load_predictions(run_id) if studies is None else studies
+    return found

@@ -13,8 +13,8 @@ import pandas as pd
 from hemo import families, tracking
 from hemo.comparison import differences, tables
 from hemo.comparison.contents import Contents
-from hemo.comparison.leaderboard import CHOOSE_BY
-from hemo.display import heatmaps, style
+from hemo.comparison.leaderboard import CHOOSE_BY, led
+from hemo.display import agreement, heatmaps, style
 from hemo.display.page import Section, fact_table
 from hemo.evaluation import predictions
 from hemo.evaluation.protocols import averaged
@@ -33,12 +33,45 @@ def data(contents: Contents) -> Section:
     parts = {"The store": source.facts}
     if len(source.labels):
         parts["Labels, in slices and patients"] = source.labels
+    if len(source.studies):
+        parts["Labels, in studies"] = source.studies
     text = "No excluded file is on record."
     if len(source.exclusions):
         parts["Excluded files by reason"] = source.exclusions
         text = f"{int(source.exclusions['files'].sum())} files were excluded; each is listed in the store."
     files = {"labels": source.labels, "exclusions": source.exclusions}
     return Section("Data and exclusions", text, parts, files=files)
+
+
+def readers(contents: Contents) -> Section | None:
+    """Return how far readers agree, and each label's best family beside them, where there are several."""
+    agreed = contents.agreement
+    if agreed is None:
+        return None
+    newest = next(iter(contents.runs.values()))
+    rows = tables.best(contents.found).to_dict("records")
+    classifiers = [
+        (
+            str(row["label"]),
+            families.title(row["family"]),
+            {
+                name: tuple(row[f"study_{name}{suffix}"] for suffix in ("", "_low", "_high"))
+                for name in agreement.METRICS
+            },
+        )
+        for row in rows
+    ]
+    return Section(
+        "Classifiers beside readers",
+        f"{newest.tags.get('readers', '')} {agreement.CAVEAT}".strip(),
+        {
+            "Recall and specificity by study, with 95% intervals by patient": agreement.beside(
+                agreed, classifiers
+            ),
+            "Agreement of readers, with 95% intervals by patient": agreement.readable_agreement(agreed),
+        },
+        files={"agreement": agreed},
+    )
 
 
 def split(contents: Contents) -> Section:
@@ -65,7 +98,7 @@ def best(contents: Contents) -> Section:
 
 def recall(contents: Contents) -> Section:
     """Return recall by family and label, as pictures."""
-    board, name = contents.found.leaderboard, contents.config.name
+    board, name = led(contents.found.leaderboard), contents.config.name
     named = board.assign(family=[families.title(word) for word in board["family"]])
     at_equal = named.drop(columns="specificity")  # that of the operating point says nothing there
     drawn = {
@@ -78,7 +111,7 @@ def recall(contents: Contents) -> Section:
     return Section(
         "Recall by family and label",
         "At the operating point a recall has to be read with its specificity; at a specificity of 0.80 "
-        "recalls compare as they are.",
+        f"recalls compare as they are.{_of_studies(board)}",
         figures=dict(zip(titles, pictures.values(), strict=True)),
         files=pictures,
     )
@@ -104,7 +137,8 @@ def averages(contents: Contents) -> Section:
     found, config = contents.found, contents.config
     means = found.averages
     if found.protocol.by_patient:  # under paper each label has slices of its own
-        loss = differences.rsna_loss(found.leaderboard, contents.predicted, config.draws, config.seed)
+        board = found.leaderboard[found.leaderboard["level"] == "slice"]
+        loss = differences.rsna_loss(board, contents.predicted, config.draws, config.seed)
         means = means.merge(loss.drop(columns="slices"), how="left", on="family")
     return Section(
         "Averages over labels",
@@ -195,6 +229,7 @@ SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
     split,
     best,
     recall,
+    readers,
     leaderboard,
     averages,
     paired,
@@ -204,6 +239,11 @@ SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
     left_out,
 )
 """The page, in the order of reading."""
+
+
+def _of_studies(board: pd.DataFrame) -> str:
+    labels = ", ".join(dict.fromkeys(board.loc[board["level"] == "study", "label"].astype(str)))
+    return f" Metrics of studies, as no slice was judged: {labels}." if labels else ""
 
 
 def _dealt(contents: Contents) -> pd.DataFrame:
@@ -225,6 +265,10 @@ def _dealt(contents: Contents) -> pd.DataFrame:
             for label in [label for label in LABELS if label in members]:
                 positive = members[members[label] == 1]
                 row[label] = f"{len(positive)} ({positive['patient'].nunique()})"
+                study = f"study_{label}"
+                if study in members:
+                    having = members[members[study] == 1]
+                    row[f"{label}, studies"] = f"{having['study'].nunique()} ({having['patient'].nunique()})"
             rows.append(row)
     return pd.DataFrame(rows)
 

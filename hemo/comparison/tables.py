@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from hemo import families, tracking
-from hemo.comparison.leaderboard import Comparison
+from hemo.comparison.leaderboard import Comparison, led
 from hemo.config import Experiment
 from hemo.display.numbers import number, ranged
 from hemo.display.page import fact_table
@@ -20,7 +20,7 @@ STUDIES = (
     "family", "study_recall", "study_specificity", "study_auc", "study_recall_at_specificity_80",
     "study_unsure_share", "threshold", "seconds",
 )  # fmt: skip
-BEST = ("label", "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision")
+BEST = ("label", "family", "level", "recall", "specificity", "auc", "recall_at_specificity_80", "precision")
 """Columns of the page's tables; the CSV files have all."""
 
 
@@ -49,8 +49,8 @@ def by_label(board: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def best(found: Comparison) -> pd.DataFrame:
-    """Return the rows of the best family of each label."""
-    return found.leaderboard[found.leaderboard["best"]].reset_index(drop=True)
+    """Return the rows of the best family of each label, with metrics of studies where no slice was judged."""
+    return led(found.leaderboard[found.leaderboard["best"]].reset_index(drop=True))
 
 
 def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -62,9 +62,11 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
         Rows of a leaderboard or of averages.
     columns
         Those to show, metrics with their intervals in the same cell; all but bounds, where none are named.
-        Those without any value are left out.
+        Those without any value are left out, and `level` where all rows are of slices.
     """
     names = columns or [name for name in table.columns if not name.endswith(("_low", "_high"))]
+    if "level" in table and (table["level"] == "slice").all():
+        names = [name for name in names if name != "level"]
     result: dict[str, Any] = {}
     for name in [name for name in names if not table[name].isna().all()]:
         column = table[name]
@@ -92,14 +94,21 @@ def boards(found: Comparison) -> dict[str, pd.DataFrame]:
     """Return the leaderboard for people, two tables a label: of slices, and of studies."""
     tables = {}
     for label, part in by_label(found.leaderboard):
-        tables[label] = readable(part, SLICES)
+        if (part["level"] == "slice").any():
+            tables[label] = readable(part, SLICES)
         if not part["study_recall"].isna().all():
             tables[f"{label}: studies, and the threshold"] = readable(part, STUDIES)
     return tables
 
 
 def _title(column: str) -> str:
-    title = column.removeprefix("study_").replace("_", " ").replace("auc", "AUC").replace("rsna", "RSNA")
+    title = (
+        column.replace("level", "judged by")
+        .removeprefix("study_")
+        .replace("_", " ")
+        .replace("auc", "AUC")
+        .replace("rsna", "RSNA")
+    )
     return title.replace("specificity 80", "spec. 0.80")
 
 
@@ -112,11 +121,7 @@ def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
         "protocol": found.protocol,
         **({"metrics": f"mean of {found.repeats} deals of the patients"} if found.repeats > 1 else {}),
         "patients tested": board["patients"].max(),
-        "slices tested": board["slices"].max(),
-        "positive slices (patients)": ", ".join(
-            f"{row.label} {row.positive_slices} ({row.positive_patients})"
-            for row in board.drop_duplicates("label").itertuples()
-        ),
+        **_tested(board),
         "runs compared": len(board),
         "data digest": found.data_digest,
         "split digest": found.split_digest,
@@ -127,13 +132,31 @@ def facts(found: Comparison, config: Experiment) -> pd.DataFrame:
     return fact_table(rows)
 
 
+def _tested(board: pd.DataFrame) -> dict[str, Any]:
+    """Return how many slices were tested, or studies, and how many of a label are positive."""
+    facts: dict[str, Any] = {}
+    for level, units in (("slice", "slices"), ("study", "studies")):
+        rows = board[board["level"] == level].drop_duplicates("label").to_dict("records")
+        if rows:
+            facts[f"{units} tested"] = max(row[units] for row in rows)
+            facts[f"positive {units} (patients)"] = ", ".join(
+                f"{row['label']} {row[f'positive_{units}']} ({row['positive_patients']})" for row in rows
+            )
+    return facts
+
+
 def markdown(found: Comparison) -> str:
     """Return the best family of each label with its metrics, as a Markdown table for the UI."""
     rows = []
-    for row in best(found).to_dict("records"):
+    whole = best(found)
+    of_studies = (whole["level"] == "study").all()
+    for row in whole.to_dict("records"):
         cells = [
             ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
             for name in ("recall", "specificity", "auc")
         ]
-        rows.append((row["label"], families.title(row["family"]), *cells, row["degenerate"]))
-    return views.markdown_table(("label", "best family", "recall", "specificity", "AUC", ""), rows)
+        remarks = [row["degenerate"], "by study" if row["level"] == "study" and not of_studies else ""]
+        said = ", ".join(remark for remark in remarks if remark)
+        rows.append((row["label"], families.title(row["family"]), *cells, said))
+    table = views.markdown_table(("label", "best family", "recall", "specificity", "AUC", ""), rows)
+    return f"Metrics of studies: no slice was judged.\n\n{table}" if of_studies else table

@@ -82,9 +82,9 @@ def decimals(found: float, *asked: float, least: int = 2, kind: Literal["f", "g"
 
 
 def described(counts: "Counts") -> str:
-    """Return in words what was tested: patients and slices, and how many are positive."""
+    """Return in words what was tested: patients and slices (or studies), and how many are positive."""
     return (
         f"{counts.patients:,} patients ({counts.positive_patients:,} positive), "
-        f"{counts.slices:,} slices ({counts.positive_slices:,} positive)"
+        f"{counts.slices:,} {counts.units} ({counts.positive_slices:,} positive)"
         + (f"; mean of {counts.repeats} deals" if counts.repeats > 1 else "")
     )

@@ -46,7 +46,7 @@ def roc(tested: "Summary", name: str) -> Figure:
     style.heading(axes, f"{name}: ROC curve", numbers.described(tested.counts))
     line, band = tested.roc.line, tested.roc.band
     if line.empty:
-        style.say(axes, "slices of one class only")
+        style.say(axes, f"{tested.units} of one class only")
         return figure
     axes.plot([0, 1], [0, 1], color=style.GRAY, lw=1, ls=":")
     rate = band["false_positive_rate"]
@@ -70,7 +70,7 @@ def precision_recall(tested: "Summary", name: str) -> Figure:
     style.heading(axes, f"{name}: precision and recall", numbers.described(tested.counts))
     line, band = tested.precision_recall.line, tested.precision_recall.band
     if line.empty:
-        style.say(axes, "slices of one class only")
+        style.say(axes, f"{tested.units} of one class only")
         return figure
     prevalence = f"prevalence {numbers.number(tested.prevalence)}"
     axes.axhline(tested.prevalence, color=style.GRAY, lw=1, ls=":", label=prevalence)
@@ -139,7 +139,7 @@ def reliability(tested: "Summary", name: str) -> Figure:
     bins = tested.reliability
     axes.plot(bins["probability"], bins["share"], "o-", color=style.BLUE, label="observed, with 95% interval")
     axes.vlines(bins["probability"], bins["low"], bins["high"], color=style.BLUE, lw=1.5)
-    style.unit_axes(axes, "", "share of positive slices")
+    style.unit_axes(axes, "", f"share of positive {tested.units}")
     axes.set_aspect("auto")
     titles = {"brier": "Brier score", "calibration_slope": "slope", "calibration_intercept": "intercept"}
     for metric, title in titles.items():
@@ -149,8 +149,8 @@ def reliability(tested: "Summary", name: str) -> Figure:
     for truth, color, word in KINDS:
         values = tested.table.loc[tested.table["truth"] == truth, "probability"]
         below.hist(values, edges, color=color, alpha=0.25, histtype="stepfilled")
-        below.hist(values, edges, color=color, lw=1.5, histtype="step", label=f"{word} slices")
-    below.set(xlabel="probability", ylabel="slices", yscale="log")
+        below.hist(values, edges, color=color, lw=1.5, histtype="step", label=f"{word} {tested.units}")
+    below.set(xlabel="probability", ylabel=tested.units, yscale="log")
     below.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
     style.heading(axes, f"{name}: calibration", numbers.described(tested.counts))
     return figure
@@ -232,7 +232,8 @@ def patient_strip(tested: "Summary", name: str) -> Figure:
     for (truth, color, word), marker in zip(KINDS, "oD", strict=True):
         chosen = (rows["truth"] == truth).to_numpy()
         probability = rows["probability"].to_numpy()[chosen]
-        axes.plot(x[chosen], probability, marker, ms=4, mew=0, color=color, alpha=0.6, label=f"{word} slice")
+        label = f"{word} {tested.units}"
+        axes.plot(x[chosen], probability, marker, ms=4, mew=0, color=color, alpha=0.6, label=label)
     at = rows.groupby("patient")["threshold"].mean()[kept.index]
     axes.hlines(at, column - 0.45, column + 0.45, color=style.INK, lw=1.2, label="threshold")
     positives = int(kept["positive"].sum())
@@ -243,11 +244,11 @@ def patient_strip(tested: "Summary", name: str) -> Figure:
         detail += f"; {len(kept)} patients shown"
     axes.set(xlim=(-1, len(kept)), ylim=(-0.02, 1.02), ylabel="probability", xticks=[])
     axes.set_xlabel(
-        "patients: with positive slices at the left, without at the right, by highest probability"
+        f"patients: with positive {tested.units} at the left, without at the right, by highest probability"
     )
     axes.grid(False, axis="x")
     axes.legend(loc="lower right", ncols=3, bbox_to_anchor=(1, 0.99), markerscale=2, handletextpad=0.3)
-    style.heading(axes, f"{name}: each patient's slices", detail)
+    style.heading(axes, f"{name}: each patient's {tested.units}", detail)
     return figure
 
 

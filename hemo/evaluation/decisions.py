@@ -94,6 +94,15 @@ def decide(raw: pd.DataFrame, protocol: Protocol, rule: OperatingPointRule, meth
     return Decided(table, kept, at.threshold, _calibrated(off_test, kept), at.negative_below)
 
 
+def undecided(raw: pd.DataFrame, at: Thresholds) -> Decided:
+    """Return what is decided where no slice can be judged, since labels are of studies: no rows.
+
+    A slice is then taken for a study of its own: its thresholds are the studies'.
+    """
+    table = raw.iloc[:0].assign(**at._asdict())
+    return Decided(table, None, at.threshold, table, at.negative_below)
+
+
 def _fit(rows: pd.DataFrame, rule: OperatingPointRule, method: str) -> tuple[Calibrator | None, Thresholds]:
     """Return the calibrator fitted on rows, and the thresholds fitted on what it makes of them."""
     truth = rows["truth"].to_numpy()

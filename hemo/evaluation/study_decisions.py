@@ -59,7 +59,7 @@ def decide(
     truth: pd.Series,
     protocol: Protocol,
     rule: OperatingPointRule,
-    threshold: float,
+    threshold: float | None,
     method: str = "none",
 ) -> StudyDecided:
     """Learn a study's score and operating point, for each study without its patient.
@@ -68,7 +68,8 @@ def decide(
     ----------
     slices
         Predictions of all slices of studies, those of unknown truth too: `slice_id`, `study`, `patient`,
-        `part`, `fold` and `probability`; the slices of a study in the order of their positions.
+        `part`, `fold` and `probability`, and `attention` of classifiers that judge studies themselves; the
+        slices of a study in the order of their positions.
     truth
         Of each study, by study (see `hemo.slices.store.SliceStore.studies`): 0, 1, or -1; studies of unknown
         truth are left out.
@@ -78,7 +79,8 @@ def decide(
     rule
         Of the study's operating point.
     threshold
-        The slices' operating point: the study's where too few studies have the label to fit one.
+        The slices' operating point: the study's where too few studies have the label to learn a score. None
+        where no slice is labelled: then the rule is applied to the studies that there are.
     method
         Of the calibration: `none`, `sigmoid` or `isotonic`. As for slices (see `hemo.evaluation.decisions`)
         it lowers pooled ranking metrics under `cv`: on CT-ICH the AUC of `any` from 0.855 to 0.824 by fold,
@@ -103,7 +105,7 @@ def decide(
     highest = known.groupby("study", sort=False)["probability"].max().to_numpy()
     if protocol.has_validation:  # they come without folds of their own
         studies["fold"] = study_score.folds_of(studies["patient"].tolist(), highest)
-    described = study_score.describe(known["probability"].to_numpy(), known["study"].to_numpy())
+    described = _described(known)
 
     def fitted(on: NDArray[np.bool_]) -> Found:
         return _fit(
@@ -132,7 +134,7 @@ def decide_each(
     truth: pd.Series,
     protocol: Protocol,
     rule: OperatingPointRule,
-    threshold: float,
+    threshold: float | None,
     method: str = "none",
 ) -> StudyDecided:
     """Do as `decide` in each deal of the patients; the kept classifier decides by what all deals teach.
@@ -161,7 +163,7 @@ def decide_each(
     studies["truth"] = studies["name"].map(first.table.set_index("slice_id")["truth"])
     # A patient is in other folds of every deal: none of them keeps the patient's studies together.
     studies["fold"] = study_score.folds_of(studies["patient"].tolist(), studies["highest"].to_numpy())
-    described = study_score.describe(known["probability"].to_numpy(), known["study"].to_numpy())
+    described = _described(known)
     score, at, losses = _fit(described, studies, rule, threshold, method, len(each))
     return StudyDecided(validate(table, "study table"), score, at.threshold, at.negative_below, losses)
 
@@ -174,7 +176,7 @@ def _fit(
     described: Mapping[str, NDArray[np.float64]],
     studies: pd.DataFrame,
     rule: OperatingPointRule,
-    threshold: float,
+    threshold: float | None,
     method: str,
     repeats: int = 1,
 ) -> Found:
@@ -185,11 +187,17 @@ def _fit(
         at = operating_point.thresholds(truth, fitted.probability, studies["patient"], rule)
         return fitted.score, at, fitted.losses
     except HemoError:  # too few have the label
-        if not rule.promise:
+        if threshold is not None and not rule.promise:
             return LARGEST, Thresholds.of(threshold), {}
         # A promise is kept with few, too: by leaving more unsure.
         largest = LARGEST.of_described(described[LARGEST.pooling])
         return LARGEST, operating_point.thresholds(truth, largest, studies["patient"], rule), {}
+
+
+def _described(slices: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Return the numbers of each study by each way to a score (see `study_score.describe`)."""
+    attention = slices["attention"].to_numpy() if "attention" in slices else None
+    return study_score.describe(slices["probability"].to_numpy(), slices["study"].to_numpy(), attention)
 
 
 LARGEST = StudyScore("max", Calibrator("sigmoid"))

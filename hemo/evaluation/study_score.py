@@ -37,6 +37,10 @@ def _highest(scores: Values) -> Values:
     return scores.max(keepdims=True)
 
 
+def _total(weighed: Values) -> Values:
+    return weighed.sum(keepdims=True)
+
+
 def _top(count: int, scores: Values) -> Values:
     return np.sort(scores)[-count:].mean(keepdims=True)
 
@@ -73,15 +77,25 @@ class Pooling:
         From the log odds of a study's slices, (n,) in the order of position, to numbers, (k,).
     learned
         Whether the numbers are weighed by a logistic regression; else there is one, which is the score.
+    attended
+        Whether slices are told from each other by the classifier's own attention, which it needs: the
+        numbers to describe are then the log odds weighed by it.
     """
 
     name: str
     words: str
     describe: Callable[[Values], Values]
     learned: bool = False
+    attended: bool = False
 
 
 POOLINGS: Final[tuple[Pooling, ...]] = (
+    Pooling(
+        "attention",
+        "the classifier's own: its slices' log odds, weighed by its attention",
+        _total,
+        attended=True,
+    ),
     Pooling("max", "the largest of its slices'", _highest),
     Pooling("top 2", "the mean of its 2 highest slices'", partial(_top, 2)),
     Pooling("top 3", "the mean of its 3 highest slices'", partial(_top, 3)),
@@ -94,7 +108,10 @@ POOLINGS: Final[tuple[Pooling, ...]] = (
         learned=True,
     ),
 )
-"""The ways that are tried, the simplest first: of equal ones it is taken."""
+"""The ways that are tried, the simplest first: of equal ones it is taken.
+
+What a classifier says of studies itself comes first: nothing is left to fit.
+"""
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,9 @@ class StudyScore:
         """How a study's probability comes about, as in "a study's probability is ..."."""
         return _pooling(self.pooling).words
 
-    def __call__(self, probability: NDArray[np.floating], study: NDArray[Any]) -> Values:
+    def __call__(
+        self, probability: NDArray[np.floating], study: NDArray[Any], attention: Values | None = None
+    ) -> Values:
         """Return the probability of each study, (studies,), in the order in which studies appear.
 
         Parameters
@@ -131,8 +150,10 @@ class StudyScore:
             Of slices, (n,); those of a study in the order of their positions.
         study
             The study of each slice, (n,).
+        attention
+            The classifier's attention to each slice, (n,), where it has one.
         """
-        return self.of_described(_describe(_pooling(self.pooling), probability, study))
+        return self.of_described(_describe(_pooling(self.pooling), probability, study, attention))
 
     def of_described(self, described: NDArray[np.float64]) -> Values:
         """Return the probability of each study from its numbers of the score's pooling, (studies, k)."""
@@ -190,7 +211,9 @@ class Fitted:
     losses: Mapping[str, float]
 
 
-def describe(probability: NDArray[np.floating], study: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+def describe(
+    probability: NDArray[np.floating], study: NDArray[Any], attention: Values | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Return the numbers of each study by the name of each of `POOLINGS`, (studies, k).
 
     Parameters
@@ -198,8 +221,11 @@ def describe(probability: NDArray[np.floating], study: NDArray[Any]) -> dict[str
     probability, study
         Of slices, (n,); those of a study in the order of their positions. Studies come in the order in which
         they appear; the numbers of one depend on its slices alone.
+    attention
+        The classifier's attention to each slice, (n,), where it has one; without, what needs it is left out.
     """
-    return {pooling.name: _describe(pooling, probability, study) for pooling in POOLINGS}
+    tried = [pooling for pooling in POOLINGS if attention is not None or not pooling.attended]
+    return {pooling.name: _describe(pooling, probability, study, attention) for pooling in tried}
 
 
 def fit(
@@ -233,6 +259,8 @@ def fit(
     tried: dict[str, Values] = {}
     losses: dict[str, Values] = {}
     for pooling in POOLINGS:
+        if pooling.name not in described:
+            continue
         raw = _out_of_fold(pooling, described[pooling.name], truth, fold, repeats)
         if raw is None:
             continue
@@ -267,14 +295,24 @@ def _pooling(name: str) -> Pooling:
 
 
 def _describe(
-    pooling: Pooling, probability: NDArray[np.floating], study: NDArray[Any]
+    pooling: Pooling, probability: NDArray[np.floating], study: NDArray[Any], attention: Values | None
 ) -> NDArray[np.float64]:
     """Return what describes each study, (studies, k), in the order in which they appear."""
     scores = logit(probability)
+    if pooling.attended:
+        scores = scores * _shares(study, attention)
     code, names = pd.factorize(np.asarray(study, object))
     order = np.argsort(code, kind="stable")
     parts = np.split(scores[order], np.cumsum(np.bincount(code, minlength=len(names)))[:-1])
     return np.array([pooling.describe(part) for part in parts])
+
+
+def _shares(study: NDArray[Any], attention: Values | None) -> Values:
+    """Return attention as shares of each study, (n,): one of several stacks has it once for each."""
+    if attention is None:
+        raise HemoError("a study's score by attention: the classifier gave none: update hemo")
+    code = pd.factorize(np.asarray(study, object))[0]
+    return attention / np.maximum(np.bincount(code, attention), 1e-12)[code]
 
 
 def _learned(

@@ -30,7 +30,7 @@ class Estimate(NamedTuple):
 class Counts:
     """How much was tested, and how much of it has the label; each slice and patient once.
 
-    `repeats`: in how many deals of the patients.
+    `repeats`: in how many deals of the patients. `units`: what is counted, `slices` or `studies`.
     """
 
     slices: int
@@ -38,6 +38,7 @@ class Counts:
     patients: int
     positive_patients: int
     repeats: int = 1
+    units: str = "slices"
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,31 @@ class Summary:
     Attributes
     ----------
     table
-        Predictions of the tested slices, in each deal.
+        Predictions of the tested slices, in each deal; no rows where labels are of studies, and too few
+        slices have any.
     draws, seed
         Of the bootstrap over patients: of every interval and band.
     by_study
         Predictions of their studies (see `hemo.evaluation.study_decisions`); None where none were learned.
+    units
+        What a row is of, for people: `slices` or `studies`.
     """
 
     table: pd.DataFrame
     draws: int
     seed: int
     by_study: pd.DataFrame | None = None
+    units: str = "slices"
+
+    @property
+    def by_slice(self) -> bool:
+        """Whether there are slices to say anything of; else there are studies only."""
+        return len(self.table) > 0 or self.by_study is None
+
+    @property
+    def judged(self) -> "Summary":
+        """What is said of slices; of studies where there are no slices to say anything of."""
+        return self if self.by_slice else self.studies
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
@@ -97,8 +112,8 @@ class Summary:
     @cached_property
     def studies(self) -> "Summary":
         """The same of studies, by their own score; without one, by the largest slice's and its threshold."""
-        own = self.by_study
-        return Summary(predictions.study_table(self.table) if own is None else own, self.draws, self.seed)
+        own = predictions.study_table(self.table) if self.by_study is None else self.by_study
+        return Summary(own, self.draws, self.seed, units="studies")
 
     def __getitem__(self, metric: str) -> Estimate:
         """Return a metric of slices with its interval."""
@@ -115,6 +130,7 @@ class Summary:
             patients=slices["patient"].nunique(),
             positive_patients=positive["patient"].nunique(),
             repeats=max(1, self.table["repeat"].nunique()),
+            units=self.units,
         )
 
     @cached_property

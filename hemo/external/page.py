@@ -1,23 +1,14 @@
 """What an external validation says of all labels: a page, tables, and the run's note."""
 
-from typing import Final
-
 import mlflow
 import pandas as pd
 
+from hemo.display.agreement import readable_agreement
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, render
 from hemo.registry import card, gate_page
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
-
-MEASURES: Final = {
-    "fleiss_kappa": "Fleiss' kappa",
-    "cohen_kappa": "Cohen's kappa",
-    "sensitivity": "sensitivity against the majority of the others",
-    "specificity": "specificity against the majority of the others",
-}
-"""What readers' agreement is measured by, for people."""
 
 
 def record(
@@ -58,26 +49,6 @@ def _readers(store: SliceStore) -> list[Section]:
     shown = readable_agreement(store.agreement)
     text = f"{readers['studies']:,} studies with several readers: {readers['rule']}."
     return [Section("Readers", text, {"Agreement with 95% intervals by patient": shown})]
-
-
-def readable_agreement(found: pd.DataFrame) -> pd.DataFrame:
-    """Return readers' agreement for people: a row a label, measure and readers, intervals in one cell.
-
-    Parameters
-    ----------
-    found
-        See `hemo.evaluation.agreement.agreement`.
-    """
-    rows = found.to_dict("records")
-    return pd.DataFrame(
-        {
-            "label": found["label"],
-            "measure": found["measure"].map(MEASURES),
-            "readers": found["readers"],
-            "value": [ranged(row["value"], row["low"], row["high"]) for row in rows],
-            "studies": found["studies"],
-        }
-    )
 
 
 def _excluded(store: SliceStore) -> Section:

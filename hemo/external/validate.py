@@ -208,7 +208,7 @@ def predict(member: Member, store: SliceStore) -> pd.DataFrame:
     truth = store.index[member.label].to_numpy()
     rows = np.flatnonzero(truth >= 0)
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    probability = member.calibrated(_raw(member, store, truth >= 0)[rows])
+    probability = member.calibrated(_scores(member, store, truth >= 0)[0][rows])
     return _table(table, truth[rows], probability, member.at)
 
 
@@ -221,7 +221,9 @@ def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
     truth = store.studies.set_index("study")[member.label]
     wanted = store.index["study"].map(truth).to_numpy() >= 0
     slices = store.index[wanted]
-    probability = member.study_probability(_raw(member, store, wanted)[wanted], slices["study"].to_numpy())
+    raw, attention = (values[wanted] for values in _scores(member, store, wanted))
+    heeded = None if np.isnan(attention).any() else attention
+    probability = member.study_probability(raw, slices["study"].to_numpy(), heeded)
     table = slices.groupby("study", sort=False).agg(
         slice_id=("slice_id", "min"), patient=("patient", "first")
     )
@@ -229,13 +231,21 @@ def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
     return _table(table.reset_index(), known, probability, member.study_at)
 
 
-def _raw(member: Member, store: SliceStore, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return what a member gives for slices before calibration, NaN where a stack has none that is wanted."""
-    raw = np.full(len(store), np.nan)
+def _scores(
+    member: Member, store: SliceStore, wanted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a member gives for slices before calibration, and its attention; NaN where there is none.
+
+    There is none of stacks without a slice that is wanted, and no attention of what judges slices only.
+    """
+    raw, attention = np.full((2, len(store)), np.nan)
     for rows in whole_stacks(store.stack, _AT_ONCE):
         if wanted[rows].any():
-            raw[rows] = member.raw(store.images(rows), store.stack[rows])
-    return raw
+            found = member.scores(store.images(rows), store.stack[rows])
+            raw[rows] = found.probability
+            if found.attention is not None:
+                attention[rows] = found.attention
+    return raw, attention
 
 
 def _table(

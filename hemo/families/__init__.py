@@ -14,7 +14,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ __all__ = [
     "JudgesAlone",
     "JudgesStudies",
     "LearnsTogether",
+    "Scores",
     "SharesFits",
     "alone",
     "build",
@@ -60,6 +61,7 @@ __all__ = [
     "provider",
     "radiological_features",
     "save",
+    "scores",
     "title",
     "variant",
 ]
@@ -196,10 +198,13 @@ def fit_context(
     study: Studies | None,
     labels: LabelTable | None,
     validation_study: Studies | None = None,
+    study_truth: LabelTable | None = None,
+    validation_study_truth: LabelTable | None = None,
 ) -> dict[str, Any]:
     """Return what `fit` of a family is told of slices, beside images and truth: what it asks for.
 
-    `validation_study` is for families that stop early on slices of whole studies.
+    `validation_study` is for families that stop early on slices of whole studies; the truths of studies, by
+    rising study (see `hemo.slices.context.study_truth`), for those that learn from them.
 
     Examples
     --------
@@ -215,6 +220,8 @@ def fit_context(
         facts["study"] = study
     if family.study and family.neural:
         facts["validation_study"] = validation_study
+    if family.study_labels:
+        facts |= {"study_truth": study_truth, "validation_study_truth": validation_study_truth}
     if family.labels:
         facts["labels"] = labels
     return facts
@@ -248,6 +255,29 @@ def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float
         return positive(classifier, name, images)
     probability = classifier.predict_alone(images) if isinstance(classifier, JudgesAlone) else None
     return None if probability is None else np.asarray(probability[:, 1], np.float64)
+
+
+class Scores(NamedTuple):
+    """What a fitted classifier gives for slices.
+
+    Attributes
+    ----------
+    probability
+        Of class 1, float64 (n,), before calibration.
+    attention
+        Each slice's share in the judgement of its study, float64 (n,), which sums to 1 in each; None of
+        classifiers that judge slices only. Where the network looked, not where blood is.
+    """
+
+    probability: NDArray[np.float64]
+    attention: NDArray[np.float64] | None = None
+
+
+def scores(classifier: Classifier, name: str, images: Images, study: Studies | None = None) -> Scores:
+    """Return what `positive` does, and the attention of classifiers that judge whole studies."""
+    if study is not None and isinstance(classifier, JudgesStudies):
+        return Scores(*classifier.judge(images, study))
+    return Scores(positive(classifier, name, images, study))
 
 
 def save(classifier: Classifier, name: str, folder: Path) -> None:

@@ -117,6 +117,10 @@ class LearnsTogether(Protocol):
 class JudgesStudies(Protocol):
     """A classifier that judges whole studies, and says what each slice counted in that."""
 
+    def judge(self, images: Images, study: Studies | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return each slice's probability of class 1 and its attention, float64 (n,) each, at one go."""
+        ...
+
     def study_probability(self, images: Images, study: Studies) -> NDArray[np.float64]:
         """Return the probability that a study is positive, float64 (studies,), by rising study numbers."""
         ...
@@ -176,6 +180,9 @@ class Family:
         alone its classifiers say nothing, unless they are made for it (see `JudgesAlone`).
     labels
         Learns from the slices' other labels too.
+    study_labels
+        Learns from what is known of studies, also where nothing is known of their slices: `fit` takes
+        `study_truth` and `validation_study_truth`.
     modern_trial
         Trial parameters of what is usual today, where that is something else: an early trial of each study.
     tiny
@@ -194,5 +201,6 @@ class Family:
     tensorflow: bool = False
     study: bool = False
     labels: bool = False
+    study_labels: bool = False
     modern_trial: Mapping[str, Any] = field(default_factory=dict)
     tiny: Mapping[str, Any] = field(default_factory=dict)

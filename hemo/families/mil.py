@@ -197,11 +197,16 @@ class Mil:
         logit, score = _attention.run(self.network_, self._standard(self._features(images, numbers)))
         return logit[:, 0], _attention.attention(score[:, 0], rows), rows
 
-    def predict_proba(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
-        """Return the probability of class 0 and 1 of each slice, float64 (n, 2): of its own logit."""
+    def judge(self, images: Images, study: Studies | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return each slice's probability, of its own logit, and its attention, float64 (n,) each."""
         from scipy.special import expit
 
-        return both_classes(expit(self._judged(images, study)[0]))
+        logit, attention, _ = self._judged(images, study)
+        return expit(logit), attention
+
+    def predict_proba(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
+        """Return the probability of class 0 and 1 of each slice, float64 (n, 2): of its own logit."""
+        return both_classes(self.judge(images, study)[0])
 
     def study_probability(self, images: Images, study: Studies) -> NDArray[np.float64]:
         """Return the probability that a study is positive, float64 (studies,), by rising study numbers."""
@@ -301,5 +306,6 @@ FAMILY = Family(
     together=True,
     tensorflow=True,
     study=True,
+    study_labels=True,
     tiny={"epochs": 30, "learning_rate": 0.005, "dropout": 0.3},
 )

@@ -172,8 +172,8 @@ def _evaluate_again(
         return again, None
     rows = np.flatnonzero(store.index["study"].isin(whole["study"]))
     study = store.index["study"].to_numpy()[rows]
-    score = pd.Series(
-        member.study_probability(member.raw(store.images(rows), store.stack[rows]), study), pd.unique(study)
-    )
+    found = member.scores(store.images(rows), store.stack[rows])
+    judged = member.study_probability(found.probability, study, found.attention)
+    score = pd.Series(judged, pd.unique(study))
     scored = score.loc[whole["study"]].to_numpy()
     return again, whole.assign(probability=scored, **member.study_at._asdict())

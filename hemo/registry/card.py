@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hemo.display import agreement
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, Table, fact_table, render
 from hemo.evaluation import protocols
@@ -59,7 +60,7 @@ class Facts:
     data
         Facts about the store by name (slices, patients, exclusions by reason, ...).
     threshold
-        Its operating point for slices.
+        Its operating point for slices; None where no slice was judged.
     run_id
         The training run.
     versions
@@ -70,6 +71,9 @@ class Facts:
         Its operating point for studies; None where it judges none.
     negative_below, study_negative_below
         Of triage: below it a slice or a study is negative; None where there is one threshold.
+    agreement
+        How far the readers agree whose studies it learned from and was tested on (see
+        `hemo.evaluation.agreement.agreement`); None where there were not several.
     """
 
     label: str
@@ -77,13 +81,14 @@ class Facts:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     data: Mapping[str, object]
-    threshold: float
+    threshold: float | None
     run_id: str
     versions: Mapping[str, str]
     override: str = ""
     study_threshold: float | None = None
     negative_below: float | None = None
     study_negative_below: float | None = None
+    agreement: pd.DataFrame | None = None
 
 
 def write(folder: Path, facts: Facts, tested: Summary) -> None:
@@ -123,19 +128,16 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
         Section(
             "Data",
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
-            tables={"Slices and patients": fact_table({**_counts(tested.counts), **facts.data})},
+            tables={"Tested, and the store": fact_table({**_counts(tested.judged.counts), **facts.data})},
         ),
         Section("Split", text=protocol.words.card, tables={"": fact_table(split)} if split else {}),
         Section(
             "Metrics with 95% intervals by patient",
-            text="Slices and studies are judged at operating points of their own, fitted off-test. "
-            + protocols.averaged(tested.counts.repeats),
-            tables={
-                "By slice": _metrics(tested),
-                "By study": _metrics(tested.studies),
-                "Subgroups, by slice": _subgroups(tested),
-            },
+            text=(JUDGED if tested.by_slice else NO_SLICES)
+            + f" {protocols.averaged(tested.judged.counts.repeats)}".rstrip(),
+            tables=_tables(tested),
         ),
+        *_readers(facts, tested),
         Section(
             "Operating point",
             text=_operating_points(facts),
@@ -150,9 +152,50 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
     ]
 
 
+JUDGED = "Slices and studies are judged at operating points of their own, fitted off-test."
+"""What is judged, and how."""
+
+NO_SLICES = (
+    "Labels are of studies; too few slices are labelled to judge any, so that studies alone are judged."
+)
+"""Why nothing is said of slices."""
+
+
+def _tables(tested: Summary) -> dict[str, pd.DataFrame | Table]:
+    if not tested.by_slice:
+        return {"By study": _metrics(tested.studies)}
+    return {
+        "By slice": _metrics(tested),
+        "By study": _metrics(tested.studies),
+        "Subgroups, by slice": _subgroups(tested),
+    }
+
+
+def _readers(facts: Facts, tested: Summary) -> list[Section]:
+    """Return the classifier's recall and specificity beside each reader's, and how far readers agree."""
+    if facts.agreement is None:
+        return []
+    own = facts.agreement[facts.agreement["label"] == facts.label]
+    metrics = {name: tested.studies[name] for name in agreement.METRICS}
+    return [
+        Section(
+            "Beside the readers",
+            text=f"{facts.tags.get('readers', '')} {agreement.CAVEAT}".strip(),
+            tables={
+                "Recall and specificity by study": agreement.beside(
+                    own, [(facts.label, f"this classifier ({facts.family})", metrics)]
+                ),
+                "Agreement of the readers": agreement.readable_agreement(own),
+            },
+        )
+    ]
+
+
 def _operating_points(facts: Facts) -> str:
     """Return from which probability on slices and studies are positive, and the rules that say so."""
-    points = [("A slice", facts.threshold, facts.negative_below, "train.operating_point")]
+    points = []
+    if facts.threshold is not None:
+        points.append(("A slice", facts.threshold, facts.negative_below, "train.operating_point"))
     if facts.study_threshold is not None:
         below = facts.study_negative_below
         points.append(("A study", facts.study_threshold, below, "train.study_operating_point"))
@@ -162,6 +205,8 @@ def _operating_points(facts: Facts) -> str:
         chosen = OperatingPointRule.parse(rule).words if rule else "not known"
         at = Thresholds.of(threshold, below)
         said.append(f"{what} is {at.words}. The rule: {chosen}.")
+    if facts.threshold is None:
+        said.append("A slice is judged as a study of its own, at the studies' operating point.")
     return "\n\n".join([*said, "Rules were applied to other patients than those tested."])
 
 
@@ -171,13 +216,14 @@ def kind(label: str) -> str:
 
 
 def _in_short(facts: Facts, tested: Summary) -> str:
+    tested = tested.judged
     counts = tested.counts
     recall, specificity = (_share(tested, name) for name in ("recall", "specificity"))
     words = (
-        f"On {counts.slices} slices of {counts.patients} patients that it had not seen, "
-        f"{counts.positive_patients} of them with the label, it finds {recall} of the positive slices and "
-        f"calls {specificity} of the others negative; AUC {ranged(*tested['auc'], 'z.3f')}. "
-        "Ranges are 95% intervals by patient."
+        f"On {counts.slices} {counts.units} of {counts.patients} patients that it had not seen, "
+        f"{counts.positive_patients} of them with the label, it finds {recall} of the positive "
+        f"{counts.units} and calls {specificity} of the others negative; "
+        f"AUC {ranged(*tested['auc'], 'z.3f')}. Ranges are 95% intervals by patient."
     )
     return f"{SYNTHETIC}\n\n{words}" if is_synthetic(facts.tags) else words
 
@@ -215,18 +261,19 @@ def _subgroups(tested: Summary) -> pd.DataFrame:
 
 def _counts(counts: Counts) -> dict[str, object]:
     return {
-        "slices tested": counts.slices,
+        f"{counts.units} tested": counts.slices,
         "patients tested": counts.patients,
-        "positive slices tested": counts.positive_slices,
+        f"positive {counts.units} tested": counts.positive_slices,
         "positive patients tested": counts.positive_patients,
     }
 
 
 def _failures(tested: Summary) -> str:
-    failures = tested.failures
+    tested = tested.judged
+    failures, units = tested.failures, tested.units
     return (
-        f"{failures.missed} positive slices of {failures.patients_missed} patients were missed; "
-        f"in {failures.never_found} patients every positive slice was. {failures.alarms} clear slices of "
+        f"{failures.missed} positive {units} of {failures.patients_missed} patients were missed; "
+        f"in {failures.never_found} patients every positive one was. {failures.alarms} clear {units} of "
         f"{failures.patients_alarmed} patients were called positive. The worst of both, with where the "
         "classifier looked, are in the artifact plots/failures.png of the training run."
     )

@@ -6,6 +6,7 @@ Knows nothing of MLflow, so that every verdict can be repeated from the files th
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import pandas as pd
 
@@ -84,6 +85,8 @@ def judge(tested: Summary, candidate: Candidate, gate: Gate, incumbent: Incumben
     """
     asked = ("study", "slice") if gate.level == "both" else (gate.level,)
     levels = asked if tested.by_study is not None else ("slice",)
+    if not tested.by_slice and "slice" in levels:
+        return Verdict((NO_SLICES,), tested.studies.metrics, "study")
     judged = {level: tested.studies if level == "study" else tested for level in levels}
     found = {
         level: [
@@ -95,6 +98,17 @@ def judge(tested: Summary, candidate: Candidate, gate: Gate, incumbent: Incumben
     }
     first = levels[0]
     return Verdict(tuple(_together(found)), judged[first].metrics, first, tested.counts.repeats)
+
+
+NO_SLICES: Final = Finding(
+    "slices",
+    "no tested slice is judged: labels are of studies",
+    "slices to judge (gate.level: slice or both)",
+    False,
+    "no tested slice is judged, as labels are of studies: set gate.level to study",
+    override=False,
+)
+"""What is found where slices are to be judged, and there are none."""
 
 
 def _together(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:

@@ -206,13 +206,14 @@ def _attach_card(judged: Judgement, override: str) -> None:
         tags=run.tags,
         params=run.params,
         data=judged.data,
-        threshold=run.metrics["threshold"],
+        threshold=run.metrics.get("threshold"),
         study_threshold=run.metrics.get("study_threshold"),
         negative_below=run.metrics.get("negative_below"),
         study_negative_below=run.metrics.get("study_negative_below"),
         run_id=run.run_id,
         versions=tracking.versions(),
         override=override,
+        agreement=tracking.artifact(run.run_id, tracking.AGREEMENT, pd.read_csv),
     )
     with tempfile.TemporaryDirectory() as scratch:
         card.write(Path(scratch), facts, judged.tested)
@@ -224,7 +225,8 @@ def _register(judged: Judgement, decision: str, deciding: str, override: str) ->
     client, model, run = tracking.client(), model_name(judged.label), judged.run
     if aliases.registered(model) is None:
         client.create_registered_model(model, description=gate_page.about(judged.label, model))
-    tags = {"gate": decision, "threshold": f"{run.metrics['threshold']:.6g}", "level": judged.verdict.level}
+    point_of = run.metrics.get("threshold", run.metrics.get("study_threshold", float("nan")))
+    tags = {"gate": decision, "threshold": f"{point_of:.6g}", "level": judged.verdict.level}
     for name in ("recall", "specificity", "auc"):
         point, low, high = judged.verdict[name]
         bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off

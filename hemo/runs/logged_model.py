@@ -134,6 +134,9 @@ def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
     images, study = store.images(rows), store.stack[rows]
     served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
     gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
+    wanted, found = trained.scores(images, study).attention, served.member.scores(images, study).attention
+    if wanted is not None and found is not None:
+        gap = max(gap, np.abs(found - wanted).max())
     mlflow.log_metric("model/loaded_back_gap", float(gap))
     if gap > ROUNDTRIP_TOLERANCE:
         raise HemoError(f"{model.model_uri}: loaded back, its probabilities differ by {gap:.2g}: not kept")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 
 from hemo import families, tracking
-from hemo.display import failures, numbers, run_plots, style
+from hemo.display import attention, failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary
 from hemo.labels import LABELS
@@ -34,6 +34,8 @@ def run_tags(training: Training) -> dict[str, str]:
         tags["leakage"] = UNAUDITED
     if store.synthetic:
         tags["synthetic"] = "true"
+    if store.agreement is not None:
+        tags["readers"] = readers_words(store)
     return tags | {
         "family": training.family,
         "label": training.label,
@@ -48,6 +50,13 @@ def run_tags(training: Training) -> dict[str, str]:
         "hemo": __version__,
         "mlflow.runColor": views.color(training.family),
     }
+
+
+def readers_words(store: SliceStore) -> str:
+    """Return who read the studies of a store, and by which rule they come to one truth."""
+    known = store.facts["readers"]
+    names = dict.fromkeys(name for each in known["readers"].values() for name in each)
+    return f"Studies have several readers ({', '.join(names)}): {known['rule']}."
 
 
 def record(trained: Trained, training: Training, run_id: str) -> str:
@@ -69,9 +78,13 @@ def record(trained: Trained, training: Training, run_id: str) -> str:
         model = logged_model.log(Path(scratch), trained, training)
     logged_model.check(model, trained, training.store)
     tracking.set_note(run_id, _note(training, finals))
+    level = views.level(finals)
+    words = "by study: " if level == "study" else ""
     return (
-        f"AUC {finals.get('test/auc', np.nan):.3f}, recall {finals.get('test/recall', np.nan):.3f} at "
-        f"specificity {finals.get('test/specificity', np.nan):.3f}, fitted in {finals['time/fit_s']:.1f} s"
+        f"{words}AUC {finals.get(f'{level}/auc', np.nan):.3f}, "
+        f"recall {finals.get(f'{level}/recall', np.nan):.3f} at "
+        f"specificity {finals.get(f'{level}/specificity', np.nan):.3f}, "
+        f"fitted in {finals['time/fit_s']:.1f} s"
     )
 
 
@@ -80,7 +93,10 @@ def note_group(root: str, family: str, dataset: str) -> None:
     children = tracking.training_runs(tracking.get_run(root).experiment, **{"mlflow.parentRunId": root})
     names = ("recall", "specificity", "auc")
     rows = [
-        (run.label, *(numbers.logged(run.metrics, f"test/{name}", "z.3f") for name in names))
+        (
+            run.label,
+            *(numbers.logged(run.metrics, f"{views.level(run.metrics)}/{name}", "z.3f") for name in names),
+        )
         for run in sorted(children, key=lambda run: LABELS.index(run.label))
     ]
     note = views.markdown_table(("label", "recall", "specificity", "AUC"), rows)
@@ -101,6 +117,9 @@ def record_store(store: SliceStore) -> None:
         folder = Path(scratch)
         counts.to_csv(folder / "labels.csv")
         store.exclusion_counts().to_csv(folder / "exclusions.csv", index=False)
+        if store.agreement is not None:
+            store.agreement.to_csv(folder / "agreement.csv", index=False)
+            mlflow.set_tag("readers", readers_words(store))
         write_sheet(store, folder / "contact_sheet.png")
         mlflow.log_artifacts(scratch, "store")
     rows = [(label, row["positive"], row["patients"]) for label, row in counts.iterrows()]
@@ -108,8 +127,16 @@ def record_store(store: SliceStore) -> None:
         "mlflow.note.content",
         f"{len(store)} slices of {facts['patients']} patients, {facts['studies']} studies; "
         f"{sum(facts['excluded'].values())} files excluded.\n\n"
-        + views.markdown_table(("label", "positive slices", "positive patients"), rows),
+        + views.markdown_table(("label", "positive slices", "positive patients"), rows)
+        + _studies_table(store),
     )
+
+
+def _studies_table(store: SliceStore) -> str:
+    """Return the labels of studies in Markdown, where a table of studies was read."""
+    known = store.facts.get("study_labels", {})
+    rows = [(label, *(count[name] for name in ("positive", "negative"))) for label, count in known.items()]
+    return "\n\n" + views.markdown_table(("label", "positive studies", "negative"), rows) if rows else ""
 
 
 def _params(training: Training) -> dict[str, Any]:
@@ -165,8 +192,13 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
     if trained.studies:
         predictions.write(trained.studies.table, scratch / tracking.STUDIES)
         (scratch / "predictions" / "study_score.json").write_text(json.dumps(_study_score(trained), indent=2))
-    drawn = {"failures": _gallery(trained, training.store, tested.table, title)}
-    drawn |= run_plots.draw_all(tested, title)
+    shown = tested.judged
+    name = title if tested.by_slice else f"{title}, by study"
+    drawn = {"failures": _gallery(trained, training.store, _told(trained, shown.table), name)}
+    drawn |= run_plots.draw_all(shown, name)
+    if trained.attention is not None and trained.studies:
+        trained.attention.to_parquet(scratch / tracking.ATTENTION, index=False, compression="zstd")
+        drawn["attention"] = attention.strips(trained.attention, trained.studies.table, title)
     if len(trained.epochs):
         drawn["learning_curves"] = run_plots.learning_curves(trained.epochs, title)
     (scratch / "plots").mkdir()
@@ -177,6 +209,9 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
         trained.epochs.to_csv(scratch / "epochs" / "epochs.csv", index=False)
     if training.plan.split:
         training.plan.split.save(scratch / "split")
+    if training.store.agreement is not None:
+        (scratch / tracking.AGREEMENT).parent.mkdir()
+        training.store.agreement.to_csv(scratch / tracking.AGREEMENT, index=False)
     (scratch / "environment").mkdir()
     (scratch / "environment" / "versions.json").write_text(json.dumps(tracking.versions(), indent=2))
 
@@ -188,6 +223,14 @@ def _study_score(trained: Trained) -> dict[str, Any]:
     score = {**studies.score.to_json(), "words": studies.score.words, "threshold": studies.threshold}
     score["negative_below"] = studies.negative_below
     return {**score, "log_loss": dict(studies.losses)}
+
+
+def _told(trained: Trained, test: pd.DataFrame) -> pd.DataFrame:
+    """Return tested studies with the slice that each is shown by: the one that looks most like blood."""
+    if not trained.predictions.empty or trained.attention is None:
+        return test
+    each = trained.attention.sort_values("probability", ascending=False).drop_duplicates("study")
+    return test.assign(slice_id=test["study"].map(each.set_index("study")["slice_id"]))
 
 
 def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str) -> Figure:
@@ -208,21 +251,26 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
         )
         for level in ("test", "study")
     )
+    whole = ""
     if "study/studies" in finals:
-        whole = (
-            f"{finals['study/studies']:.0f} studies, by a score and a threshold of their own: {studies}.\n\n"
-        )
-    else:
-        whole = ""
+        whole = f"{finals['study/studies']:.0f} studies, by a score and a threshold of their own: {studies}."
     repeats = training.plan.repeats
     dealt = f", each the mean of {repeats} deals" if repeats > 1 else ""
-    threshold = f"{finals['threshold']:.3f}"
-    if "threshold_low" in finals:
-        threshold += f" ({finals['threshold_low']:.3f} to {finals['threshold_high']:.3f})"
+    level = views.level(finals)
+    units, first, point = "slices", f"{slices}.\n\n{whole}", "threshold"
+    if level == "study":
+        units, first, point = "studies", f"{whole} {NO_SLICES}", "study_threshold"
+    threshold = f"{finals[point]:.3f}"
+    if f"{point}_low" in finals:
+        threshold += f" ({finals[f'{point}_low']:.3f} to {finals[f'{point}_high']:.3f})"
     return (
-        f"**{training.title}** on **{training.label}** ({training.dataset}): {slices}.\n\n{whole}"
-        f"{training.plan.protocol.words.tested}{dealt}: {finals['test/slices']:.0f} slices of "
-        f"{finals['test/patients']:.0f} patients, "
-        f"{finals['test/positive_slices']:.0f} positive in {finals['test/positive_patients']:.0f} patients. "
+        f"**{training.title}** on **{training.label}** ({training.dataset}): {first.strip()}\n\n"
+        f"{training.plan.protocol.words.tested}{dealt}: {finals[f'{level}/{units}']:.0f} {units} of "
+        f"{finals[f'{level}/patients']:.0f} patients, {finals[f'{level}/positive_{units}']:.0f} positive in "
+        f"{finals[f'{level}/positive_patients']:.0f} patients. "
         f"Operating point {threshold}. Research use only."
     )
+
+
+NO_SLICES = "Too few slices are labelled to judge any: labels are of studies."
+"""Why nothing is said of slices."""

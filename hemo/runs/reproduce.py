@@ -36,7 +36,7 @@ class Reproduction:
     Attributes
     ----------
     slices
-        Slices that both predicted.
+        Slices that both predicted; studies, where no slice was judged.
     same_slices
         Whether both predicted the same ones in the same parts and folds.
     largest
@@ -101,6 +101,8 @@ def settings(run: Run, store: Path, folds: int) -> dict[str, Any]:
     }
     if run.protocol.by_patient:
         words["operating_point"] = params["train.operating_point"]
+        if "train.study_operating_point" in params:
+            words["study_operating_point"] = params["train.study_operating_point"]
         if "train.calibration" in params:
             words["calibration"] = params["train.calibration"]
     elif "train.positives" in params:
@@ -146,7 +148,7 @@ def _code(recorded: str) -> Iterator[tuple[Path, str]]:
 
 def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
     """Train in a process of its own; return the repetition's prediction table."""
-    table = tracking.load_predictions(run.run_id)
+    table = _judged(run.run_id)
     what, code = run.name, run.tags["git_commit"][:12]
     console.err.print(f"training {what} again, by the code of {code} ...")
     words = settings(run, store, table["fold"].nunique())
@@ -168,14 +170,24 @@ def _train(run: Run, store: Path, package: Path, scratch: Path) -> Any:
     (again,) = client.search_runs(experiments, "tags.stage = 'train'")
     folder = scratch / "artifacts"
     folder.mkdir()
-    return predictions.read(
-        Path(client.download_artifacts(again.info.run_id, tracking.PREDICTIONS, str(folder)))
-    )
+
+    def read(path: str) -> Any:
+        return predictions.read(Path(client.download_artifacts(again.info.run_id, path, str(folder))))
+
+    found = read(tracking.PREDICTIONS)
+    return found if len(found) else read(tracking.STUDIES)
+
+
+def _judged(run_id: str) -> Any:
+    """Return a run's predictions of slices; of studies where no slice was judged."""
+    table = tracking.load_predictions(run_id)
+    studies = None if len(table) else tracking.load_studies(run_id)
+    return table if studies is None else studies
 
 
 def _compare(run: Run, again: Any, commit: str) -> Reproduction:
     where = ["slice_id", "repeat", "part", "fold", "truth"]
-    one, again = predictions.sort(tracking.load_predictions(run.run_id)), predictions.sort(again)
+    one, again = predictions.sort(_judged(run.run_id)), predictions.sort(again)
     both = one.merge(again, on=["slice_id", "repeat"], suffixes=("", "_again"))
     recorded = run.tags["git_commit"]
     caveats = []

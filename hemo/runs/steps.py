@@ -42,6 +42,43 @@ def make_trainings(
     ]
 
 
+def teachable(trainings: Sequence[Training]) -> list[Training]:
+    """Return the trainings that have labels to learn from, and say in a line which have none.
+
+    Where only studies are labelled, families that learn from slices are left out, and labels that the store
+    says nothing of are: that is no failure.
+
+    Raises
+    ------
+    HemoError
+        If none is left.
+    """
+    of_label = {one.label: one for one in trainings}
+    unknown = [label for label, one in of_label.items() if one.unlabelled]
+    of_studies = {label for label, one in of_label.items() if one.only_studies_labelled}
+    said = [f"{', '.join(unknown)}: neither a slice nor a study of the store is labelled"] if unknown else []
+    kept = [one for one in trainings if one.label not in unknown]
+    left_out = [one for one in kept if one.label in of_studies and not _learns_from_studies(one.family)]
+    if left_out:
+        words = ", ".join(dict.fromkeys(one.word for one in left_out))
+        labels = ", ".join(dict.fromkeys(one.label for one in left_out))
+        can = ", ".join(filter(_learns_from_studies, families.built_in()))
+        said.append(
+            f"{words}: no slice of the store is labelled 1 for {labels}: they need labels of slices, "
+            f"{can} learns from studies"
+        )
+        kept = [one for one in kept if one.label not in of_studies or _learns_from_studies(one.family)]
+    if trainings and not kept:
+        raise HemoError("; ".join(said))
+    for line in said:
+        console.err.print(f"skipped: {line}", markup=False)
+    return kept
+
+
+def _learns_from_studies(family: str) -> bool:
+    return families.get(family).study_labels
+
+
 def train_all(
     trainings: Sequence[Training], experiment: str, parent: str, workers: int, progress: Progress
 ) -> Failed:
@@ -109,12 +146,13 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Fail
     params = config.families.get(family, {})
     if len(labels) == 1:
         training = Training(store, make_plan(config, store), family, labels[0], params, config.dataset)
+        teachable([training])
         with tracking.root_run(experiment, training.name, recording.run_tags(training)) as run_id:
             console.err.print(f"{training.name}: {train_and_record(training, run_id)}")
         return []
     tags = {"stage": "group", "family": family, "dataset": config.dataset}
+    trainings = teachable(make_trainings(config, store, {family: params}, labels))
     with tracking.root_run(experiment, f"{family}/all labels", tags) as root:
-        trainings = make_trainings(config, store, {family: params}, labels)
         failed = train_all(trainings, experiment, root, config.workers, console.bar("training"))
         recording.note_group(root, family, config.dataset)
     return failed

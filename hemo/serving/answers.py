@@ -28,6 +28,12 @@ STUDY_RULE = (
 )
 """How slices are summed up to studies."""
 
+ATTENTION_RULE = (
+    "`LABEL_attention` is a slice's share in what the classifier says of its stack: where the network "
+    "looked, not where blood is. A slice that speaks against blood can have it too."
+)
+"""What attention is, of classifiers that judge studies."""
+
 ALONE_RULE = (
     "A slice of which nothing around is known (of no study, or the only one of its stack) is marked "
     "`slice_only`: it is judged without neighbours, and a study of it alone as a slice. What judges slices "
@@ -43,6 +49,11 @@ BETWEEN = "; "
 """Stands between the names of slices."""
 
 Decisions = NDArray[np.bool_]
+
+
+def attention_rule(table: pd.DataFrame) -> list[str]:
+    """Return `ATTENTION_RULE` where a table of answers has any attention."""
+    return [ATTENTION_RULE] if any(name.endswith("_attention") for name in map(str, table)) else []
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,12 @@ def stands_alone(stack: NDArray[np.integer]) -> Decisions:
     return np.bincount(stack)[stack] == 1
 
 
-def tabulate(raw: Mapping[str, NDArray[np.float64]], members: "Sequence[Member]", sent: Sent) -> pd.DataFrame:
+def tabulate(
+    raw: Mapping[str, NDArray[np.float64]],
+    members: "Sequence[Member]",
+    sent: Sent,
+    attention: Mapping[str, NDArray[np.float64]] | None = None,
+) -> pd.DataFrame:
     """Put the members' probabilities together, consistently.
 
     Parameters
@@ -102,6 +118,9 @@ def tabulate(raw: Mapping[str, NDArray[np.float64]], members: "Sequence[Member]"
         For calibrations, operating points, scores of studies, and versions.
     sent : Sent
         What else is known of the slices.
+    attention : dict, optional
+        Of labels whose member judges studies itself, its attention to each slice, (n,); NaN where it stands
+        alone.
 
     Returns
     -------
@@ -113,8 +132,9 @@ def tabulate(raw: Mapping[str, NDArray[np.float64]], members: "Sequence[Member]"
         `study_LABEL_probability` and `study_LABEL_decision` (see `STUDY_RULE`), `study_LABEL_slices`: the
         names of the slices that speak for it, highest first; `study_seen`, `study_of`, `study_excluded`: how
         many slices answer, of how many that were sent, and how many could not be read; `study_stack`: what
-        was read and why.
+        was read and why. `LABEL_attention` where a member has any (see `ATTENTION_RULE`).
     """
+    attention = attention or {}
     own = {member.label: member.calibrated(raw[member.label]) for member in members}
     shown, decisions = _consistent(own, {member.label: member.threshold for member in members})
     columns: dict[str, Any] = {}
@@ -126,7 +146,8 @@ def tabulate(raw: Mapping[str, NDArray[np.float64]], members: "Sequence[Member]"
     if "any" in own:
         columns["any_own_probability"] = own["any"]
     if any(sent.studies):
-        columns |= _by_study(raw, members, sent, shown, decisions)
+        columns |= _by_study(raw, members, sent, shown, decisions, attention)
+    columns |= {f"{label}_attention": attended for label, attended in attention.items()}
     columns["slice_only"] = sent.alone
     columns["unanswered"] = _unanswered(own)
     columns["synthetic"] = any(member.synthetic for member in members)
@@ -139,6 +160,7 @@ def _by_study(
     sent: Sent,
     shown: Mapping[str, NDArray[np.float64]],
     decisions: Mapping[str, Decisions],
+    attention: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, Any]:
     """Return the columns of studies. A slice that names none is one of its own, judged as a slice."""
     n = len(sent.studies)
@@ -153,7 +175,7 @@ def _by_study(
     others = np.array([sent.others.get(study, 0) for study in studies])
     of = np.bincount(code, minlength=len(studies)) + others + excluded
     speak = answers & named & ~sent.alone
-    whole, judged = _studies(raw, members, code, speak)
+    whole, judged = _studies(raw, members, code, speak, attention)
     lone = np.bincount(code[speak], minlength=len(studies)) == 0
     columns: dict[str, Any] = {"study": list(sent.studies), "why_not": why_not}
     for label in shown:
@@ -178,6 +200,7 @@ def _studies(
     members: "Sequence[Member]",
     code: NDArray[np.intp],
     speak: Decisions,
+    attention: Mapping[str, NDArray[np.float64]],
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Decisions]]:
     """Return probability and decision of each study, (studies,), by the slices that speak for it."""
     rows = np.flatnonzero(speak)
@@ -185,7 +208,9 @@ def _studies(
     for member in members:
         whole[member.label] = np.full(code.max(initial=-1) + 1, np.nan)  # where no slice answers
         if len(rows):
-            spoken = member.study_probability(raw[member.label][rows], code[rows])
+            attended = attention.get(member.label)
+            heeded = None if attended is None else attended[rows]
+            spoken = member.study_probability(raw[member.label][rows], code[rows], heeded)
             whole[member.label][pd.unique(code[rows])] = spoken
     return _consistent(whole, {member.label: member.study_threshold for member in members})
 

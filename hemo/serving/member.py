@@ -16,6 +16,7 @@ from hemo.serving.answers import stands_alone
 if TYPE_CHECKING:
     from hemo.evaluation.calibration import Calibrator
     from hemo.evaluation.study_score import StudyScore
+    from hemo.families import Scores
     from hemo.families.base import Classifier, Images, Studies
     from hemo.imaging import Reduction
     from hemo.serving.unlike import Learned
@@ -112,12 +113,16 @@ class Member:
 
         `study` is the study of each, where known: its slices follow each other in the order of position.
         """
+        return self.scores(images, study).probability
+
+    def scores(self, images: "Images", study: "Studies | None" = None) -> "Scores":
+        """Return what `raw` does, with the attention of classifiers that judge whole studies."""
         from hemo import families
 
-        return families.positive(self.classifier, self.family, images, study)
+        return families.scores(self.classifier, self.family, images, study)
 
-    def raw_of_request(self, images: "Images", stack: "Studies") -> NDArray[np.float64]:
-        """Return what the classifier gives for slices that were sent, before calibration, float64 (n,).
+    def scores_of_request(self, images: "Images", stack: "Studies") -> "Scores":
+        """Return what the classifier gives for slices that were sent, before calibration.
 
         Parameters
         ----------
@@ -126,22 +131,27 @@ class Member:
 
         Returns
         -------
-        ndarray
+        Scores
             A slice that is the only one of its stack is judged as one of which nothing around is known; NaN
-            where the classifier cannot, or was given neighbours as channels.
+            where the classifier cannot, or was given neighbours as channels. It has no attention (NaN), since
+            there is nothing to share it with.
         """
         from hemo import families
 
         alone = stands_alone(stack)
         if not alone.any():
-            return self.raw(images, stack)
-        result = np.full(len(stack), np.nan)
+            return self.scores(images, stack)
+        probability, attention = np.full((2, len(stack)), np.nan)
+        heeds = False
         if not alone.all():
-            result[~alone] = self.raw(images[~alone], stack[~alone])
+            found = self.scores(images[~alone], stack[~alone])
+            probability[~alone] = found.probability
+            if found.attention is not None:
+                heeds, attention[~alone] = True, found.attention
         if not self.reduction.neighbours:
-            found = families.alone(self.classifier, self.family, images[alone])
-            result[alone] = np.nan if found is None else found
-        return result
+            by_itself = families.alone(self.classifier, self.family, images[alone])
+            probability[alone] = np.nan if by_itself is None else by_itself
+        return families.Scores(probability, attention if heeds else None)
 
     def calibrated(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of the label, given what `raw` gave."""
@@ -167,7 +177,9 @@ class Member:
         below = self.study_negative_below if self.study else self.negative_below
         return Thresholds.of(self.study_threshold, below)
 
-    def study_probability(self, raw: NDArray[np.float64], study: NDArray[Any]) -> NDArray[np.float64]:
+    def study_probability(
+        self, raw: NDArray[np.float64], study: NDArray[Any], attention: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """Return the probability of each study, (studies,), in the order in which they appear.
 
         Parameters
@@ -175,9 +187,11 @@ class Member:
         raw, study
             What `raw` gave for slices, and the study of each, (n,): a study's slices follow each other in the
             order of position.
+        attention
+            The classifier's attention to each, where it has one (see `scores`).
         """
         if self.study:
-            return self.study[0](raw, study)
+            return self.study[0](raw, study, attention)
         code, names = pd.factorize(np.asarray(study, object))
         largest = np.zeros(len(names))
         np.maximum.at(largest, code, self.calibrated(raw))

@@ -15,7 +15,7 @@ from hemo.errors import HemoError
 from hemo.imaging import Excluded, RawSlice, check_windows
 from hemo.imaging.formats import format_names
 from hemo.imaging.reader import read_parts
-from hemo.serving.answers import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE
+from hemo.serving.answers import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE, attention_rule
 from hemo.serving.arrange import in_study_order
 from hemo.serving.inputs import Unread, of_one_study, study_word, unread
 from hemo.serving.models import ServedPanel
@@ -109,13 +109,14 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
     if out.suffix == ".csv":
         out.write_text(as_csv(prediction), encoding="utf-8")
     elif out.suffix == ".json":
+        attended = attention_rule(prediction.table)
         facts = {
             **as_records(prediction),
             "skipped": prediction.skipped.to_dict("records"),
             "missing": prediction.missing,
             "synthetic": bool(panel.synthetic),
             "warnings": panel.warnings,
-            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, ALONE_RULE, UNSURE_RULE],
+            "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, *attended, ALONE_RULE, UNSURE_RULE],
         }
         out.write_text(json.dumps(facts, indent=2, default=str))
     else:

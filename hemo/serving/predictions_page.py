@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hemo.display.attribution import LEGEND, legend, overlaid
 from hemo.display.numbers import UNDEFINED, number
 from hemo.display.page import Mark, Row, Section, Table, render
-from hemo.serving.answers import ALONE_RULE, ANY_RULE, BETWEEN, STUDY_RULE
+from hemo.serving.answers import ALONE_RULE, ANY_RULE, BETWEEN, STUDY_RULE, attention_rule
 from hemo.serving.inputs import reduced
 from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction
@@ -57,7 +57,9 @@ def _about(prediction: Prediction, panel: ServedPanel) -> Section:
         columns=["label", "version", "family", "operating point of studies", "of slices"],
     )
     missing = f"\n\nWithout a production version: {', '.join(prediction.missing)}."
-    about = _plain(f"{ANY_RULE} {STUDY_RULE}\n\n{ALONE_RULE}\n\n{UNSURE_RULE}")
+    attended = attention_rule(prediction.table)
+    rules = [f"{ANY_RULE} {STUDY_RULE}", *attended, ALONE_RULE, UNSURE_RULE]
+    about = _plain("\n\n".join(rules))
     return Section("Panel", about + (missing if prediction.missing else ""), {"In production": versions})
 
 
@@ -166,8 +168,14 @@ def _answers(
         answers.append((member.label, row[f"{member.label}_probability"], point, said, *told))
     columns = ["label", "probability", "operating point", "decision"]
     columns += ["slices that speak for it"] if speaking else []
+    table = pd.DataFrame(answers, columns=columns)
+    attention = [row.get(f"{member.label}_attention", np.nan) for member in panel.members]
+    if np.isfinite(attention).any():
+        table["attention: where the network looked, not where blood is"] = [
+            number(share, ".0%") for share in attention
+        ]
     marks: Sequence[Mark] = ["bad" if row[f"{one.label}_decision"] else "" for one in panel.members]
-    return Table(pd.DataFrame(answers, columns=columns), marks)
+    return Table(table, marks)
 
 
 def _probability(row: Mapping[Any, Any], label: str) -> str:

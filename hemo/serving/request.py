@@ -39,12 +39,14 @@ def answer(
     others = Counter(slices[row].study for row in order[~judged])
     order, stack = order[judged], stack[judged]
     ordered = [slices[row] for row in order]
-    raw = {}
+    found = {}
     images: dict[Any, Images] = {}
     for member in members:
         if member.reduction not in images:
             images[member.reduction] = reduced(ordered, member.reduction)
-        raw[member.label] = member.raw_of_request(images[member.reduction], stack)
+        found[member.label] = member.scores_of_request(images[member.reduction], stack)
+    raw = {label: one.probability for label, one in found.items()}
+    attention = {label: one.attention for label, one in found.items() if one.attention is not None}
     sent = Sent(
         studies=[one.study for one in ordered],
         stack=stack,
@@ -54,7 +56,9 @@ def answer(
         excluded=Counter(part.study for part in parts if isinstance(part, Unread)),
         others=others,
     )
-    table = with_unsure(tabulate(raw, members, sent), members, unlike(members, images, len(ordered)))
+    table = with_unsure(
+        tabulate(raw, members, sent, attention), members, unlike(members, images, len(ordered))
+    )
     table.index = pd.Index([rows[row] for row in order])
     reasons = dict(zip(rows, why_not, strict=True))
     return _with_the_rest(table, parts, reasons)

@@ -1,18 +1,55 @@
 """What is around a slice: its stack, its neighbours in the order of positions, its other labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hemo.labels import LABELS
+from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
 
 
 def label_table(index: pd.DataFrame, rows: NDArray[np.integer]) -> NDArray[np.int8]:
     """Return the labels of some rows of a store's index, (n, labels) as in `LABELS`; -1 where unknown."""
     return index[list(LABELS)].to_numpy(np.int8)[rows]
+
+
+def study_truth(
+    index: pd.DataFrame, rows: NDArray[np.integer], labels: Sequence[str] = LABELS
+) -> NDArray[np.int8] | None:
+    """Return what tables of studies say of the stacks of some rows, which families take for studies.
+
+    Parameters
+    ----------
+    index
+        A store's index.
+    rows
+        Row numbers, whole stacks of them.
+    labels
+        Which of the labels.
+
+    Returns
+    -------
+    array or None
+        int8 (stacks, labels), by rising stack: 0, 1, or -1 where no table says anything, or says 0 where a
+        slice is labelled 1: then the slices teach. None where no table of studies was read at all.
+
+    Examples
+    --------
+    >>> said = {"study_any": [1, 1, 0, 0], "any": [-1, -1, 0, 1], "stack": [0, 0, 1, 2]}
+    >>> study_truth(pd.DataFrame(said), np.arange(4), ["any"]).tolist()
+    [[1], [0], [-1]]
+    """
+    if not any(name in index for name in STUDY_LABELS):
+        return None
+    slices = index[list(labels)].to_numpy(np.int8)[rows]
+    names = [STUDY_LABELS[LABELS.index(label)] for label in labels]
+    said = index.reindex(columns=names, fill_value=UNLABELLED).to_numpy(np.int8)[rows]
+    _, first, code = np.unique(index["stack"].to_numpy()[rows], return_index=True, return_inverse=True)
+    shown = np.zeros((len(first), len(labels)), bool)
+    np.logical_or.at(shown, code, slices == 1)
+    return np.where((said[first] == 0) & shown, np.int8(UNLABELLED), said[first])
 
 
 def whole_stacks(stack: NDArray[np.integer], at_most: int) -> Iterator[NDArray[np.intp]]:

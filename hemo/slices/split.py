@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.evaluation.protocols import Protocol
-from hemo.labels import LABELS
+from hemo.labels import LABELS, STUDY_LABELS
 
 PARTS = ("train", "validation", "test")
+
+BOTH_LABELS = tuple(zip(LABELS, STUDY_LABELS, strict=True))
+"""Columns of each label: of slices, and of studies."""
 
 Rows = NDArray[np.intp]
 """Row numbers in a store's index."""
@@ -95,13 +98,15 @@ def deal(
     """Deal patients to parts of the given fractions, stratified on the rarest labels first.
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas, 2011) on the labels that a patient has in
-    any slice: the patients of the rarest label that is still to be dealt go one by one to the part that
-    lacks it most; ties go to the part that lacks slices most, then by lot. The rest balance the slices.
+    any slice, or in any study as a table says: the patients of the rarest label that is still to be dealt go
+    one by one to the part that lacks it most; ties go to the part that lacks slices most, then by lot. The
+    rest balance the slices.
 
     Parameters
     ----------
     index : DataFrame
-        A store's index: `patient`, `digest` and the six labels (1 positive; 0 or -1 not).
+        A store's index: `patient`, `digest` and the six labels (1 positive; 0 or -1 not), of slices and where
+        it has them of studies.
     fractions : sequence of float
         Share of each part; sums to one.
     seed : int
@@ -116,7 +121,8 @@ def deal(
     """
     share = np.asarray(fractions)
     grouped = index.groupby("patient")
-    facts = pd.DataFrame({label: grouped[label].max() == 1 for label in LABELS})
+    said = [(label, [name for name in (label, study) if name in index]) for label, study in BOTH_LABELS]
+    facts = pd.DataFrame({label: (grouped[names].max() == 1).any(axis=1) for label, names in said})
     facts["slices"] = grouped.size()
     facts["key"] = grouped[order_by].min()
     facts = facts.sort_values(["key", "slices"])

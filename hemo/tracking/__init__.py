@@ -1,6 +1,8 @@
 """Runs in MLflow: where they are kept, how they nest, how they are found again, how people see them."""
 
 from hemo.tracking.artifacts import (
+    AGREEMENT,
+    ATTENTION,
     PREDICTIONS,
     STUDIES,
     artifact,
@@ -30,6 +32,8 @@ from hemo.tracking.runs import (
 )
 
 __all__ = [
+    "AGREEMENT",
+    "ATTENTION",
     "DEFAULT_EXPERIMENT",
     "PREDICTIONS",
     "STUDIES",

@@ -18,6 +18,12 @@ PREDICTIONS = "predictions/predictions.parquet"
 STUDIES = "predictions/studies.parquet"
 """Where it keeps that of whole studies, where it has one."""
 
+ATTENTION = "predictions/attention.parquet"
+"""Where it keeps how much each slice counted in its study, of families that judge studies."""
+
+AGREEMENT = "readers/agreement.csv"
+"""Where it keeps how far the readers of its studies agree, where there were several."""
+
 T = TypeVar("T")
 
 

@@ -5,7 +5,7 @@ those tags, so that the views are in the menu *Views* of every UI on the store, 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +27,9 @@ COLUMNS = {
     "metrics.`test/recall_at_specificity_80`": 205,
     "metrics.`test/precision`": 110,
     "metrics.`test/accuracy`": 110,
+    "metrics.`study/recall`": 100,
+    "metrics.`study/auc`": 90,
+    "metrics.`study/specificity`": 120,
     "metrics.`time/fit_s`": 90,
     "attributes.`Models`": 160,
     "attributes.`Dataset`": 260,
@@ -134,6 +137,16 @@ def links(base_url: str, experiment_id: str) -> dict[str, str]:
     for run in comparisons:
         found["Comparison"] = f"{runs}/{run.info.run_id}/artifacts/report/comparison.html?{mode}"
     return found | {"Registry": f"{base}/#/models?{mode}"}
+
+
+def level(metrics: Mapping[str, float]) -> str:
+    """Return the prefix of a run's leading metrics: `test`, of slices; `study` where no slice was judged.
+
+    >>> level({"test/auc": 0.9, "study/auc": 0.8}), level({"study/auc": 0.8})
+    ('test', 'study')
+    """
+    by_slice = any(name.startswith("test/") for name in metrics)
+    return "study" if not by_slice and any(name.startswith("study/") for name in metrics) else "test"
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

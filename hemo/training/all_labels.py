@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hemo import families
 from hemo.errors import HemoError
@@ -46,8 +45,8 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
         raise HemoError(f"{training.word}: protocol paper draws a split for each label: use cv or holdout")
     trainings = rounds(plan.split, store.index)
     whole = [everything(store, plan)] if plan.protocol.refits else []
-    labels = [label for label in LABELS if _learnable(store.index[label].to_numpy(), [*trainings, *whole])]
-    each = {label: replace(training, label=label) for label in labels}
+    each = {label: replace(training, label=label) for label in LABELS}
+    labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
     epochs: list[dict[str, float]] = []
     tables: dict[str, list[pd.DataFrame]] = {label: [] for label in labels}
     kept: dict[str, Classifier] = {}
@@ -63,7 +62,10 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     result: dict[str, Trained | HemoError] = {}
     for label in LABELS:
         if label in kept:
-            result[label] = conclude(each[label], tables[label], kept[label], epochs, seconds)
+            try:
+                result[label] = conclude(each[label], tables[label], kept[label], epochs, seconds)
+            except HemoError as fault:  # nothing to fit this label's operating point on
+                result[label] = HemoError(f"{label}: {fault}")
         else:
             result[label] = HemoError(f"{label}: too few patients have it for every round: use fewer folds")
     return result
@@ -85,8 +87,16 @@ def train_label(training: Training) -> Trained:
     return trained
 
 
-def _learnable(truth: NDArray[np.int8], trainings: Sequence[Round]) -> bool:
-    return all(len(np.unique(truth[one.train][truth[one.train] >= 0])) == 2 for one in trainings)
+def _learnable(training: Training, trainings: Sequence[Round]) -> bool:
+    """Return whether every round learns from both classes, of studies too where the family does."""
+    by_slice, by_study = training.truth(), training.study_truth()
+    for one in trainings:
+        known = {*by_slice[one.train].tolist()}
+        if families.get(training.family).study_labels:
+            known |= {*by_study[one.train].tolist()}
+        if not {0, 1} <= known:
+            return False
+    return True
 
 
 def _fit(
@@ -104,7 +114,12 @@ def _fit(
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
     context = families.fit_context(
-        training.family, training.study(rows), label_table(store.index, rows), training.study(held)
+        training.family,
+        training.study(rows),
+        label_table(store.index, rows),
+        training.study(held),
+        training.said_of_studies(rows, labels),
+        training.said_of_studies(held, labels),
     )
     network.fit(
         store.images(rows),
@@ -122,6 +137,6 @@ def _sampled(training: Training, labels: Sequence[str], rows: Rows, rng: np.rand
     if families.get(training.family).study:
         return rows
     index, draw = training.store.index, SAMPLINGS[training.plan.sampling]
-    any_hemorrhage: NDArray[np.int8] = index["any"].to_numpy()
+    any_hemorrhage = index["any"].to_numpy()
     samples = [draw(rows, index[label].to_numpy(), any_hemorrhage, rng) for label in labels]
     return np.unique(np.concatenate(samples))

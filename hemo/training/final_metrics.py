@@ -26,20 +26,26 @@ def finals(trained: Trained, plan: Plan, tested: Summary) -> dict[str, float]:
     Returns
     -------
     dict
-        `test/...`: of slices of the tested patients. `study/...`: of their studies (see `study_metrics`).
-        `val/...`: of validation patients, under `holdout`, without bounds. `threshold`: the kept operating
-        point, with its interval; under triage `negative_below` as well, and no interval: both thresholds keep
-        their promise as they are. And the facts of the training.
+        `test/...`: of slices of the tested patients; none where studies are labelled and too few slices are.
+        `study/...`: of their studies (see `study_metrics`). `val/...` and `val_study/...`: of validation
+        patients, under `holdout`, without bounds. `threshold`: the kept operating point, with its interval;
+        under triage `negative_below` as well, and no interval: both thresholds keep their promise as they
+        are. And the facts of the training.
     """
-    found = _rounded(with_bounds("test", tested)) | counts("test", "slices", tested)
+    found = {}
+    if tested.by_slice:
+        found = _rounded(with_bounds("test", tested)) | counts("test", "slices", tested)
     found |= study_metrics(tested, plan)
-    validation = trained.predictions[trained.predictions["part"] == "validation"]
-    if len(validation):
-        columns = ("truth", "probability", "threshold", "negative_below")
-        point = metrics.compute(*(validation[name].to_numpy() for name in columns))
-        if not tested.triaged:
-            del point["unsure_share"]
-        found |= _rounded({f"val/{name}": value for name, value in point.items()})
+    tables = [("val", trained.predictions, tested)]
+    tables += [("val_study", trained.studies.table, tested.studies)] if trained.studies else []
+    for prefix, table, shown in tables:
+        held = table[table["part"] == "validation"]
+        if len(held):
+            columns = ("truth", "probability", "threshold", "negative_below")
+            point = metrics.compute(*(held[name].to_numpy() for name in columns))
+            if not shown.triaged:
+                del point["unsure_share"]
+            found |= _rounded({f"{prefix}/{name}": value for name, value in point.items()})
     found |= trained.facts
     if len(trained.fitted_on) and not plan.rule.promise:
         interval = operating_point.threshold_interval(trained.fitted_on, plan.rule, plan.draws, plan.seed)
@@ -60,7 +66,8 @@ def study_metrics(tested: Summary, plan: Plan) -> dict[str, float]:
         `study/...` as `test/...`; empty under `paper`, which has parts of studies only, and where each slice
         is a study of its own.
     """
-    if not plan.protocol.by_patient or tested.table["study"].nunique() == tested.counts.slices:
+    single = tested.by_slice and tested.table["study"].nunique() == tested.counts.slices
+    if not plan.protocol.by_patient or single:
         return {}
     return _rounded(with_bounds("study", tested.studies)) | counts("study", "studies", tested.studies)
 

@@ -1,6 +1,6 @@
 """What a training is: one family on one label, under a plan that all trainings of an experiment share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +14,10 @@ from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.study_decisions import StudyDecided
 from hemo.evaluation.summary import Summary, summarize
-from hemo.families.base import Classifier, Images, Studies
+from hemo.families import Scores
+from hemo.families.base import Classifier, Images, LabelTable, Studies
+from hemo.labels import LABELS, STUDY_LABELS
+from hemo.slices.context import study_truth
 from hemo.slices.split import Rows, Split
 from hemo.slices.store import SliceStore
 
@@ -126,12 +129,34 @@ class Training:
         """Return the label of every row of the store, int8 (n,): 0, 1, or -1 where it is not known."""
         return self.store.index[self.label].to_numpy()
 
+    def study_truth(self) -> NDArray[np.int8]:
+        """Return what a table of studies says of every row's study, int8 (n,); -1 where there is none."""
+        return self.store.column(STUDY_LABELS[LABELS.index(self.label)])
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether the store says nothing of the label, of no slice and of no study."""
+        return bool((self.truth() < 0).all() and (self.study_truth() < 0).all())
+
+    @property
+    def only_studies_labelled(self) -> bool:
+        """Whether no slice is known to have the label, while something is known of studies."""
+        return not (self.truth() == 1).any() and bool((self.study_truth() >= 0).any())
+
     def study(self, rows: Rows) -> Studies | None:
         """Return the stack of rows of the store, which is what families take for a study.
 
         None where a sample by slice leaves none whole.
         """
         return self.store.stack[rows] if self.plan.protocol.by_patient else None
+
+    def said_of_studies(self, rows: Rows, labels: Sequence[str] = ()) -> LabelTable | None:
+        """Return what tables of studies say of rows' stacks, of the training's label or of others.
+
+        None where there is no such table, or no study is whole (see `hemo.slices.context.study_truth`).
+        """
+        whole = self.plan.protocol.by_patient
+        return study_truth(self.store.index, rows, labels or (self.label,)) if whole else None
 
 
 @dataclass(frozen=True)
@@ -146,9 +171,11 @@ class Trained:
     calibrator
         What makes its probabilities calibrated ones, fitted off-test; None where nothing is calibrated.
     threshold
-        Its operating point, fitted on validation or out-of-fold predictions (0.5 under `paper`).
+        Its operating point, fitted on validation or out-of-fold predictions (0.5 under `paper`); where no
+        slice is judged, that of studies: a slice is then a study of its own.
     predictions
-        Prediction table (see `hemo.evaluation.predictions`).
+        Prediction table (see `hemo.evaluation.predictions`); without rows where studies are labelled and too
+        few slices are to judge any.
     fitted_on
         The rows that calibrator and threshold were fitted on, calibrated.
     epochs
@@ -162,6 +189,9 @@ class Trained:
         What it says of whole studies; None under `paper`, and where each slice is a study of its own.
     negative_below
         Of triage: below it the answer is negative; the threshold where None.
+    attention
+        `slice_id`, `study`, `repeat`, `part`, `fold`, `probability` and `attention` of each predicted slice;
+        None of families that judge slices only.
     """
 
     classifier: Classifier
@@ -174,6 +204,7 @@ class Trained:
     family: str
     studies: StudyDecided | None = None
     negative_below: float | None = None
+    attention: pd.DataFrame | None = None
 
     def summary(self, plan: Plan, part: str = "test") -> Summary:
         """Return the summary of its predictions of slices and studies, with the plan's draws and seed."""
@@ -182,5 +213,9 @@ class Trained:
 
     def probability(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the calibrated probability of the label for slices as stored, float64 (n,)."""
-        raw = families.positive(self.classifier, self.family, images, study)
+        raw = self.scores(images, study).probability
         return raw if self.calibrator is None else self.calibrator(raw)
+
+    def scores(self, images: Images, study: Studies | None = None) -> Scores:
+        """Return what the classifier gives for slices as stored, before calibration."""
+        return families.scores(self.classifier, self.family, images, study)

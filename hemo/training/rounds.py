@@ -11,6 +11,7 @@ import pandas as pd
 from hemo import console, families
 from hemo.errors import HemoError
 from hemo.evaluation import decisions, predictions, study_decisions
+from hemo.evaluation.triage import Thresholds
 from hemo.families.base import Classifier, Images, OnEpoch, Truth
 from hemo.labels import LABELS
 from hemo.slices.context import label_table
@@ -82,7 +83,12 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
         y=y,
         validation=_slices(training, held) if len(held) else None,
         context=families.fit_context(
-            family, training.study(rows), label_table(store.index, rows), training.study(held)
+            family,
+            training.study(rows),
+            label_table(store.index, rows),
+            training.study(held),
+            training.said_of_studies(rows),
+            training.said_of_studies(held),
         ),
         seed=int(rng.integers(2**31)),
     )
@@ -172,25 +178,47 @@ def conclude(
     plan = training.plan
     predicted = pd.concat(tables, ignore_index=True)
     raw = predicted[predicted["truth"] >= 0].reset_index(drop=True)
-    decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration)
+    whole = plan.protocol.by_patient and predicted["study"].nunique() < predicted["slice_id"].nunique()
+    by_slice = not (whole and families.get(training.family).study_labels) or _slices_tell(raw, plan)
+    decided = decisions.decide(raw, plan.protocol, plan.rule, plan.calibration) if by_slice else None
     studies = None
-    if plan.protocol.by_patient and predicted["study"].nunique() < predicted["slice_id"].nunique():
+    if whole:
         truth = training.store.studies.set_index("study")[training.label]
         studies = study_decisions.decide_each(
-            predicted, truth, plan.protocol, plan.study_rule, decided.threshold, plan.calibration
-        )
+            predicted, truth, plan.protocol, plan.study_rule, decided.threshold if decided else None,
+            plan.calibration,
+        )  # fmt: skip
     facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
-    facts |= {"time/fit_s": fit_seconds, "threshold": decided.threshold}
-    if plan.rule.promise:
-        facts["negative_below"] = decided.negative_below
+    facts["time/fit_s"] = fit_seconds
+    if decided:
+        facts["threshold"] = decided.threshold
+        if plan.rule.promise:
+            facts["negative_below"] = decided.negative_below
+    elif studies:
+        at = Thresholds(studies.negative_below, studies.threshold)
+        decided = decisions.undecided(raw, at)
+    assert decided is not None
     if studies:
         facts["study_threshold"] = studies.threshold
         if plan.study_rule.promise:
             facts["study_negative_below"] = studies.negative_below
+    attended = predicted[[*ATTENDED]] if "attention" in predicted else None
     return Trained(
         classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
         decided.fitted_on, pd.DataFrame(epochs), facts, training.family, studies, decided.negative_below,
+        attended,
     )  # fmt: skip
+
+
+ATTENDED = ("slice_id", "study", "repeat", "part", "fold", "probability", "attention")
+"""Columns of what is kept of attention."""
+
+
+def _slices_tell(raw: pd.DataFrame, plan: Plan) -> bool:
+    """Return whether slices of both truths are known in two parts or folds: to fit on and to judge."""
+    where = "part" if plan.protocol.has_validation else "fold"
+    found = raw.groupby(["repeat", "truth"])[where].nunique()
+    return len(found) == 2 * plan.repeats and bool((found > 1).all())
 
 
 def _predict_part(
@@ -201,13 +229,15 @@ def _predict_part(
     if not training.plan.protocol.by_patient:
         rows, truth = rows[truth >= 0], truth[truth >= 0]
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    return table.assign(
+    found = families.scores(classifier, family, store.images(rows), training.study(rows))
+    table = table.assign(
         part=part,
         fold=np.int16(one.fold),
         repeat=np.int16(one.repeat),
         truth=truth.astype(np.int8),
-        probability=families.positive(classifier, family, store.images(rows), training.study(rows)),
+        probability=found.probability,
     )
+    return table if found.attention is None else table.assign(attention=found.attention)
 
 
 def _sampled(training: Training, rows: Rows, rng: np.random.Generator) -> Rows:

@@ -76,6 +76,10 @@ def tuning_rounds(plan: Plan, store: SliceStore) -> list[Round]:
 def check_learnable(training: Training) -> None:
     """Raise HemoError if a fold has no slices of both classes to learn from, or none at all to predict."""
     y, label = training.truth(), training.label
+    if training.only_studies_labelled:
+        raise HemoError(
+            f"{label}: no slice of the store is labelled 1: tuning compares families by slices' labels"
+        )
     for one in tuning_rounds(training.plan, training.store):
         if len(np.unique(y[one.train][y[one.train] >= 0])) < 2:
             raise HemoError(f"{label}: too few patients outside the test part have it for {FOLDS} folds")

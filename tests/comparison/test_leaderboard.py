@@ -8,13 +8,16 @@ import pandas as pd
 import pytest
 
 from hemo.comparison import differences, leaderboard, results
+from hemo.comparison import tables as tables_for_people
 from hemo.display import heatmaps, style
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 from hemo.evaluation.operating_point import OperatingPointRule
+from hemo.evaluation.predictions import study_table
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.summary import summarize
 from hemo.slices.split import make_split
-from hemo.training import Plan, Training, train
+from hemo.training import Plan, Training, final_metrics, train
 from tests.helpers.registry_world import table
 from tests.helpers.stores import bright_blood, write_store
 
@@ -89,3 +92,45 @@ def test_a_comparison_of_several_deals_says_that_metrics_are_means():
     ]
     assert found.leaderboard["auc"].tolist() == pytest.approx([np.mean(aucs)] * 2)
     assert "deals" not in leaderboard.compare([results.of_table("any", "a", one, draws=100)]).caveat
+
+
+def by_study(name, quality):
+    """Return the result of a family of which studies alone were judged."""
+    found = summarize(table().iloc[:0], 100, by_study=study_table(table(quality)))
+    logged = final_metrics.with_bounds("study", found.studies) | final_metrics.counts(
+        "study", "studies", found.studies
+    )
+    return results.Result("any", name, logged, Protocol.CV, run_id=name)
+
+
+def test_where_no_slice_was_judged_families_are_compared_by_studies_and_slices_are_absent():
+    found = leaderboard.compare([by_study("logreg", 0.5), by_study("mil", 4.0)])
+    board = found.leaderboard.set_index("family")
+    assert board["best"].to_dict() == {"mil": True, "logreg": False}
+    assert board["recall"].isna().all()
+    assert set(board["level"]) == {"study"}
+    assert leaderboard.led(found.leaderboard)["recall"].equals(found.leaderboard["study_recall"])
+    assert (board["patients"] == 40).all()
+    means = found.averages.set_index("family")
+    assert means["auc"].to_dict() == board["study_auc"].to_dict()
+    listed = tables_for_people.boards(found)
+    assert list(listed) == ["any: studies, and the threshold"]
+    assert "–" not in listed["any: studies, and the threshold"].to_numpy().ravel().tolist()
+    assert "Metrics of studies" in tables_for_people.markdown(found)
+
+
+def test_metrics_of_slices_and_of_studies_are_not_averaged_together():
+    of_slices = results.of_table("epidural", "mil", table(4.0), draws=100)
+    found = leaderboard.compare([by_study("mil", 4.0), of_slices])
+    assert found.averages[["family", "level", "labels"]].values.tolist() == [
+        ["mil", "slice", 1],
+        ["mil", "study", 1],
+    ]
+
+
+def test_what_was_judged_by_slice_is_not_set_against_what_was_judged_by_study():
+    found = leaderboard.compare(
+        [by_study("mil", 4.0), results.of_table("any", "logreg", table(4.0), draws=100)]
+    )
+    predicted = {"mil": study_table(table(4.0)), "logreg/any": table(4.0)}
+    assert differences.differences(found.leaderboard, predicted, draws=50, seed=0).empty

@@ -106,3 +106,33 @@ def test_patients_are_dealt_whole_and_whatever_they_are_called(rows):
     assert len({(name, number) for name, number in zip(patient, fold, strict=True)}) == len(set(patient))
     renamed = [f"x{1000 - name}" for name in patient]
     np.testing.assert_array_equal(study_score.folds_of(renamed, np.array(score), 4), fold)
+
+
+def test_what_a_classifier_says_of_studies_itself_is_its_attention_weighted_log_odds():
+    probability, study, truth, fold = studies()
+    # A good network: it looks at the highest slice where there is blood, else at one like the others.
+    rank = np.argsort(np.argsort(probability.reshape(-1, 20), axis=1), axis=1)
+    weight = 0.01 + (rank == np.where(truth == 1, 19, 10)[:, None]).ravel()
+    attention = weight / np.bincount(study, weight)[study]
+    found = fit(describe(probability, study, attention), truth, fold, "none")
+    assert found.score.pooling == "attention"
+    wanted = expit(np.bincount(study, attention * logit(probability)).astype(float))
+    np.testing.assert_allclose(found.score(probability, study, attention), wanted)
+    # Attention is a share of a stack: of a study of two it is that of both.
+    one = StudyScore("attention", found.score.calibrator)
+    both = np.zeros(len(study), int)
+    np.testing.assert_allclose(logit(one(probability, both, attention)), np.mean(logit(wanted)), rtol=1e-6)
+    read = StudyScore.from_json(json.loads(json.dumps(found.score.to_json())))
+    np.testing.assert_array_equal(
+        read(probability, study, attention), found.score(probability, study, attention)
+    )
+
+
+def test_attention_that_tells_nothing_gives_way_and_without_any_it_is_not_tried():
+    probability, study, truth, fold = studies()
+    lowest = np.array([probability[study == one].argmin() == np.arange(20) for one in range(120)])
+    found = fit(describe(probability, study, lowest.ravel().astype(float)), truth, fold, "none")
+    assert found.score.pooling != "attention"
+    assert "attention" not in fit(describe(probability, study), truth, fold, "none").losses
+    with pytest.raises(HemoError, match="gave none"):
+        StudyScore("attention", found.score.calibrator)(probability, study)

@@ -1,5 +1,6 @@
 """A phantom in CQ500's shape: its folders, its names in the table, and three readers who err."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ WORDS = {"any": "ICH", "intraparenchymal": "IPH", "intraventricular": "IVH",
          "subdural": "SDH", "epidural": "EDH", "subarachnoid": "SAH"}  # fmt: skip
 
 
-def as_cq500(phantom: Path, table: Path, wrong: float = 0.1, seed: int = 0) -> tuple[Path, pd.DataFrame]:
+def as_cq500(
+    phantom: Path, table: Path, wrong: Sequence[float] = (0.1, 0.1, 0.1), seed: int = 0
+) -> tuple[Path, pd.DataFrame]:
     """Lay a phantom's studies out as CQ500's, and write what three readers say of them.
 
     Parameters
@@ -22,7 +25,7 @@ def as_cq500(phantom: Path, table: Path, wrong: float = 0.1, seed: int = 0) -> t
     table
         Its labels in RSNA's form.
     wrong
-        How often a reader errs about a subtype.
+        How often each reader errs about a subtype, independently of the others.
     seed
         Of the errors.
 
@@ -55,11 +58,12 @@ def as_cq500(phantom: Path, table: Path, wrong: float = 0.1, seed: int = 0) -> t
     return path, pd.DataFrame.from_dict(truth, orient="index", columns=list(LABELS))
 
 
-def _reads(own: dict[str, int], wrong: float, rng: np.random.Generator) -> dict[str, int]:
+def _reads(own: dict[str, int], wrong: Sequence[float], rng: np.random.Generator) -> dict[str, int]:
     """Return what three readers say of a study, by CQ500's names of columns."""
     said: dict[str, int] = {}
-    for reader in ("R1", "R2", "R3"):
-        called = {label: int(own[label]) ^ int(rng.random() < wrong) for label in SUBTYPES}
+    for number, rate in enumerate(wrong, start=1):
+        reader = f"R{number}"
+        called = {label: int(own[label]) ^ int(rng.random() < rate) for label in SUBTYPES}
         called["any"] = max(called.values())
         said |= {f"{reader}:{WORDS[label]}": called[label] for label in LABELS}
     return said

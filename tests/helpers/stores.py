@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from hemo.imaging.reduction import Reduction
-from hemo.labels import LABELS, SUBTYPES
+from hemo.labels import LABELS, STUDY_LABELS, SUBTYPES
 from hemo.slices.facts import label_counts
 from hemo.slices.shards import npy_header
 from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.study_labels import studies_of, study_counts
 
 
 def write_store(
@@ -20,9 +21,13 @@ def write_store(
     patients: Sequence[str],
     labels: np.ndarray | None = None,
     known: bool = True,
+    study_labels: np.ndarray | None = None,
     **facts: object,
 ) -> SliceStore:
-    """Write slices (n, size, size) into a store of one shard, in the order given; a patient is one study."""
+    """Write slices (n, size, size) into a store of one shard, in the order given; a patient is one study.
+
+    `study_labels` are what a table of studies says of each slice's study.
+    """
     (folder / "shards").mkdir(parents=True)
     reduction = Reduction(size=images.shape[1], crop=False)
     stored = images.astype(np.uint8)[..., None]
@@ -40,6 +45,9 @@ def write_store(
         }
     )
     index[list(LABELS)] = np.zeros((len(images), 6), np.int8) if labels is None else labels.astype(np.int8)
+    if study_labels is not None:
+        index[list(STUDY_LABELS)] = study_labels.astype(np.int8)
+        facts = {"study_labels": study_counts(studies_of(index)), **facts}
     index["shard"], index["row"] = np.int32(0), np.arange(len(images), dtype=np.int32)
     index.to_parquet(folder / "index.parquet", index=False)
     content = {
@@ -56,6 +64,15 @@ def write_store(
     }
     (folder / "store.json").write_text(json.dumps({**content, **facts}))
     return SliceStore.open(folder)
+
+
+def only_of_studies(labels: np.ndarray, patients: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is left of slices' labels where a table of studies was read alone, and what that says.
+
+    A study is a patient's; slices of a study without blood are known to have none.
+    """
+    of_study = pd.DataFrame(labels).groupby(np.asarray(patients, object)).transform("max").to_numpy(np.int8)
+    return np.where(of_study == 0, 0, -1).astype(np.int8), of_study
 
 
 def bright_blood(

@@ -2,6 +2,9 @@ from typing import Any
 
 import numpy as np
 
+from hemo.display.numbers import ranged
+from hemo.evaluation.agreement import agreement
+from hemo.evaluation.predictions import study_table
 from hemo.evaluation.summary import summarize
 from hemo.registry import card
 from tests.helpers.registry_world import table
@@ -50,3 +53,30 @@ def test_subgroups_are_parts_of_the_patients():
 def test_a_table_without_positives_still_has_a_card(tmp_path):
     card.write(tmp_path, facts(), summarize(table().assign(truth=np.int8(0)), 100))
     assert "undefined" in (tmp_path / "card.md").read_text()
+
+
+def test_a_card_of_labels_of_studies_says_nothing_of_slices_and_why(tmp_path):
+    tested = summarize(table().iloc[:0], 100, by_study=study_table(table()))
+    card.write(tmp_path, facts(threshold=None, study_threshold=0.4), tested)
+    text = (tmp_path / "card.md").read_text()
+    assert "On 40 studies of 40 patients" in text
+    assert "too few slices are labelled" in text
+    assert "as a study of its own, at the studies' operating point" in text
+    for words in ("By slice", "Subgroups, ", "| nan", "undefined", "positive slices"):
+        assert words not in text
+
+
+def test_a_card_shows_the_classifier_above_each_reader(tmp_path):
+    votes = np.tile([[1, 1, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0]], (10, 1)).astype(np.int8)
+    agreed = agreement(
+        {"any": votes}, {"any": ["R1", "R2", "R3"]}, [f"p{number}" for number in range(40)], draws=100
+    )
+    tested = summarize(table(), 100)
+    card.write(tmp_path, facts(agreement=agreed), tested)
+    rows = [line for line in (tmp_path / "card.md").read_text().splitlines() if line.startswith("| any | ")]
+    own = ranged(*tested.studies["recall"])
+    assert rows[0].startswith(f"| any | this classifier (Logistic regression) | {own} | ")
+    assert [row.split(" | ")[1] for row in rows[1:4]] == ["reader R1", "reader R2", "reader R3"]
+    # The others of R1 are one on three of four kinds of studies: R2 and R3 both say 1, or both 0.
+    assert rows[1].split(" | ")[2].startswith("1.00 (")
+    assert any("Fleiss' kappa" in row for row in rows)

@@ -4,6 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hemo.config import Gate
+from hemo.evaluation.predictions import study_table
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import summarize
 from hemo.registry.gate import Candidate, Incumbent, judge
@@ -237,3 +238,18 @@ def test_what_was_made_of_synthetic_data_never_blocks_what_was_tested_on_patient
     assert found.passed
     assert "made of synthetic data, and gives way" in found.reason
     assert not verdict(table(quality=3.0), incumbent=phantom, synthetic=True).passed
+
+
+def of_studies_alone(predictions):
+    """Return the summary of a run whose studies are labelled, and no slice."""
+    return summarize(predictions.iloc[:0], DRAWS, by_study=study_table(predictions))
+
+
+@pytest.mark.parametrize(("level", "passed"), [("study", True), ("slice", False), ("both", False)])
+def test_where_no_slice_is_judged_studies_are_and_asking_for_slices_is_refused(level, passed):
+    found = judge(of_studies_alone(table()), candidate(), Gate(level=level))
+    assert found.level == "study"
+    assert found.passed is passed
+    if not passed:
+        assert not found.can_override
+        assert "set gate.level to study" in found.reason

@@ -171,3 +171,15 @@ def test_a_study_of_one_slice_is_judged_as_a_slice():
     found = tabulate({"any": np.array([0.5, 0.5, 0.5])}, [judged], Sent(["a", "b", "b"]))
     assert found["slice_only"].tolist() == [True, False, False]
     assert found["study_any_decision"].tolist() == [True, False, False]
+
+
+def test_a_member_that_judges_studies_answers_by_its_attention_which_is_shown():
+    (own,) = members("any")
+    own = replace(own, study=(StudyScore("attention", Calibrator("sigmoid")), 0.6))
+    p, attention = np.array([0.9, 0.2, 0.7]), np.array([0.75, 0.25, np.nan])
+    found = tabulate({"any": p}, [own], Sent(["a", "a", ""]), {"any": attention})
+    odds = np.log(p / (1 - p))
+    of_a = 1 / (1 + np.exp(-(0.75 * odds[0] + 0.25 * odds[1])))
+    np.testing.assert_allclose(found["study_any_probability"], [of_a, of_a, 0.7])
+    assert found["study_any_decision"].tolist() == [True, True, True]  # a slice alone is judged as a slice
+    np.testing.assert_array_equal(found["any_attention"], attention)

@@ -282,3 +282,11 @@ def test_a_share_of_the_patients_is_set_apart_in_the_order_of_the_rows():
         assert train.tolist() == [row for row in rows if dealt[index["patient"][row]] == 0]
         assert apart.tolist() == [row for row in rows if dealt[index["patient"][row]] == 1]
     assert set_apart(index, rows, 3)[1].tolist() == set_apart(index, rows, 3, 0.15)[1].tolist()
+
+
+def test_patients_are_dealt_by_what_is_known_of_studies_where_nothing_is_of_slices():
+    index = make_index(40, seed=3, prevalence=0.25)
+    said = index.groupby("patient")[list(LABELS)].transform("max")
+    alone = index.assign(**dict.fromkeys(LABELS, -1), **{f"study_{label}": said[label] for label in LABELS})
+    by_slices = deal(index, [0.5, 0.5], seed=1)
+    pd.testing.assert_frame_equal(deal(alone, [0.5, 0.5], seed=1), by_slices)

@@ -371,7 +371,7 @@ def test_a_row_says_1_of_a_study_only_where_it_is_of_no_other(pairs, data):
 
 def test_a_phantom_in_cq500_s_shape_goes_from_files_to_studies_with_their_truth(tmp_path):
     made = make_phantom(tmp_path / "phantom", 6, slices=5, size=96)
-    reads, real = as_cq500(tmp_path / "phantom", made, wrong=0)
+    reads, real = as_cq500(tmp_path / "phantom", made, wrong=(0, 0, 0))
     for word in ("all", "best"):
         words = ["--images", str(tmp_path / "phantom"), "--labels", str(reads), "--series", word]
         found = CliRunner().invoke(

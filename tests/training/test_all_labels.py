@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hemo import families
@@ -12,7 +13,7 @@ from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.slices.split import make_split
 from hemo.training import Plan, Trained, Training, train_together
-from tests.helpers.stores import bright_blood, write_store
+from tests.helpers.stores import bright_blood, only_of_studies, write_store
 
 FOLDS = 3
 
@@ -49,7 +50,8 @@ class Spy:
 class StudySpy(Spy):
     """A network that learns from whole studies."""
 
-    def fit(self, images, y, validation=None, on_epoch=None, study=None, validation_study=None):
+    def fit(self, images, y, validation=None, on_epoch=None, study=None, validation_study=None, **truths):
+        assert set(truths) == {"study_truth", "validation_study_truth"}
         super().fit(images, (y, study), validation and (*validation, validation_study), on_epoch)
         return self
 
@@ -114,3 +116,72 @@ def test_the_papers_protocol_is_refused(store):
     plan = Plan(None, "balanced", OperatingPointRule("fixed", 0.5), positives=10, seed=0)
     with pytest.raises(HemoError, match="a split for each label"):
         train_together(Training(store, plan, "multilabel", "any", {}))
+
+
+class Attentive(StudySpy):
+    """A network that judges studies by their brightest slice."""
+
+    def judge(self, images, study):
+        share = images.reshape(len(images), -1).max(axis=1) / 255
+        brightest = pd.Series(share).groupby(study).transform("max").to_numpy()
+        top = (share == brightest).astype(float)
+        return share, top / pd.Series(top).groupby(study).transform("sum").to_numpy()
+
+    def study_probability(self, images, study):
+        raise AssertionError("not asked")
+
+    attention = study_probability
+
+
+def untaught(folder, known=0):
+    """Return a store whose studies are labelled, and the slices of so many of the first patients too."""
+    images, patients, labels = bright_blood(patients=30, slices=8)
+    left, said = only_of_studies(labels, patients)
+    left[: 8 * known] = labels[: 8 * known]
+    return write_store(folder / "store", images, patients, left, study_labels=said)
+
+
+def test_labels_of_studies_alone_give_studies_and_nothing_of_slices(tmp_path, monkeypatch):
+    store = untaught(tmp_path)
+    results, _ = trained(store, monkeypatch, word="mil", spy=Attentive)
+    one = results["any"]
+    assert isinstance(one, Trained)
+    assert one.predictions.empty
+    assert one.studies is not None
+    assert one.threshold == one.studies.threshold
+    table = one.studies.table.set_index("study")["truth"]
+    assert table.to_dict() == store.studies.set_index("study")["any"].to_dict()
+    assert one.attention is not None
+    assert sorted(one.attention["slice_id"]) == sorted(store.index["slice_id"])
+    assert "threshold" not in one.facts
+    # Each subtype is in three patients: what of it is known is said of studies too.
+    assert all(isinstance(results[label], Trained) for label in LABELS)
+
+
+def test_slices_are_judged_where_they_are_known_and_studies_everywhere(tmp_path, monkeypatch):
+    store = untaught(tmp_path, known=12)
+    results, _ = trained(store, monkeypatch, word="mil", spy=Attentive)
+    one = results["any"]
+    assert isinstance(one, Trained)
+    known = store.index[store.index["any"] >= 0]
+    assert sorted(one.predictions["slice_id"]) == sorted(known["slice_id"])
+    assert one.predictions["truth"].sum() == (store.index["any"] == 1).sum() > 0
+    assert one.studies is not None
+    assert len(one.studies.table) == 30
+    assert "threshold" in one.facts
+
+
+def test_what_is_said_of_studies_is_told_to_the_family_in_the_order_of_their_numbers(tmp_path, monkeypatch):
+    store = untaught(tmp_path)
+    told = []
+
+    class Listening(Attentive):
+        def fit(self, images, y, validation=None, on_epoch=None, study=None, validation_study=None, **truths):
+            told.append((study, truths["study_truth"], validation_study, truths["validation_study_truth"]))
+            return super().fit(images, y, validation, on_epoch, study, validation_study, **truths)
+
+    trained(store, monkeypatch, word="mil", spy=Listening)
+    said = store.index.groupby("stack")[[f"study_{label}" for label in LABELS]].first()
+    for study, truth, held, held_truth in told:
+        np.testing.assert_array_equal(truth, said.loc[np.unique(study)])
+        np.testing.assert_array_equal(held_truth, said.loc[np.unique(held)])
