@@ -16,6 +16,7 @@ from hemo import families, tracking
 from hemo.display import failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary
+from hemo.evaluation.triage import Thresholds
 from hemo.labels import LABELS
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
@@ -208,12 +209,17 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
         for level in ("test", "study")
     )
     if "study/studies" in finals:
-        whole = (
-            f"{finals['study/studies']:.0f} studies, by a score and a threshold of their own: {studies}.\n\n"
-        )
+        whole = f"{finals['study/studies']:.0f} studies, by a score and a threshold of their own: {studies}."
+        if "study_negative_below" in finals:
+            at = Thresholds.of(finals["study_threshold"], finals["study_negative_below"])
+            unsure = numbers.logged(finals, "study/unsure_share", ".0%")
+            whole += f" A study is {at.words}; unsure: {unsure}."
+        whole += "\n\n"
     else:
         whole = ""
     threshold = f"{finals['threshold']:.3f}"
+    if "negative_below" in finals:
+        threshold = Thresholds.of(finals["threshold"], finals["negative_below"]).words
     if "threshold_low" in finals:
         threshold += f" ({finals['threshold_low']:.3f} to {finals['threshold_high']:.3f})"
     return (
