@@ -132,7 +132,8 @@ class Experiment(Part):
         Slices learned from: `balanced` (half positive) or `natural` prevalence.
     operating_point, study_operating_point
         Rules that fit the thresholds of slices and of whole studies off-test (see
-        `hemo.evaluation.operating_point`).
+        `hemo.evaluation.operating_point`); `triage:npv=0.97,ppv=0.9` fits two, and leaves what lies between
+        unsure (see `hemo.evaluation.triage`).
     calibration
         `none`, `sigmoid` or `isotonic`: whether probabilities are calibrated, off-test, as part of the
         classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking

@@ -96,7 +96,7 @@ def _tested(trained: Trained, training: Training) -> NDArray[np.bool_]:
         return np.zeros(len(index), bool)
     tested = trained.predictions[trained.predictions["part"] == "test"]
     name = "patient" if plan.protocol.by_patient else "slice_id"
-    found: NDArray[np.bool_] = index[name].isin(tested[name]).to_numpy()
+    found: NDArray[np.bool_] = index[name].isin(tested[name]).to_numpy(copy=True)
     if plan.split:
         found[rounds(plan.split, index)[0].test] = True
     return found

@@ -16,6 +16,7 @@ from hemo import families, tracking
 from hemo.display import attention, failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary
+from hemo.evaluation.triage import Thresholds
 from hemo.labels import LABELS
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
@@ -254,6 +255,10 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
     whole = ""
     if "study/studies" in finals:
         whole = f"{finals['study/studies']:.0f} studies, by a score and a threshold of their own: {studies}."
+        if "study_negative_below" in finals:
+            at = Thresholds.of(finals["study_threshold"], finals["study_negative_below"])
+            unsure = numbers.logged(finals, "study/unsure_share", ".0%")
+            whole += f" A study is {at.words}; unsure: {unsure}."
     repeats = training.plan.repeats
     dealt = f", each the mean of {repeats} deals" if repeats > 1 else ""
     level = views.level(finals)
@@ -261,6 +266,9 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
     if level == "study":
         units, first, point = "studies", f"{whole} {NO_SLICES}", "study_threshold"
     threshold = f"{finals[point]:.3f}"
+    below = point.replace("threshold", "negative_below")
+    if below in finals:
+        threshold = Thresholds.of(finals[point], finals[below]).words
     if f"{point}_low" in finals:
         threshold += f" ({finals[f'{point}_low']:.3f} to {finals[f'{point}_high']:.3f})"
     return (

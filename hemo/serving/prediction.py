@@ -106,11 +106,11 @@ def as_csv(prediction: Prediction) -> str:
 
 
 def as_records(prediction: Prediction) -> dict[str, list[dict[str, Any]]]:
-    """Return studies, then slices, as plain values: None is what is empty, names of slices are lists."""
+    """Return `studies`, then slices (`predictions`), as plain values: None is what is empty, names of slices are lists."""
     whole = prediction.studies.copy()
     for name in whole.columns[whole.columns.str.endswith("_slices")]:
         whole[name] = [text.split(BETWEEN) if text else [] for text in whole[name]]
-    return {"studies": _records(whole), "slices": _records(_slices(prediction.table))}
+    return {"studies": _records(whole), "predictions": _records(_slices(prediction.table))}
 
 
 def _slices(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from hemo.evaluation import metrics, study_decisions
 from hemo.evaluation.calibration import expit
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.evaluation.triage import NEVER
 
 RULE = OperatingPointRule("sensitivity_at_least", 0.9)
 
@@ -27,10 +28,10 @@ def predicted(patients=60, slices=12, seed=0, signal=2.5, part="test"):
     })  # fmt: skip
 
 
-def decide(slices, protocol=Protocol.CV):
+def decide(slices, protocol=Protocol.CV, rule=RULE):
     """Judge studies whose truth is the largest of their slices'."""
     truth = slices.groupby("study")["truth"].max()
-    return study_decisions.decide(slices, truth, protocol, RULE, 0.5)
+    return study_decisions.decide(slices, truth, protocol, rule, 0.5)
 
 
 def test_every_study_is_judged_once_with_its_truth():
@@ -119,3 +120,26 @@ def test_studies_are_counted_once_however_often_they_were_predicted():
     thrice = pd.concat([few.assign(repeat=k) for k in range(3)], ignore_index=True)
     found = study_decisions.decide_each(thrice, truth, Protocol.CV, RULE, 0.5)
     assert (found.score, found.threshold) == (study_decisions.LARGEST, 0.5)
+
+
+def test_triage_leaves_studies_unsure_and_all_of_them_where_few_support_a_promise():
+    rule = OperatingPointRule.parse("triage:npv=0.9,ppv=0.8")
+    found = decide(predicted(patients=150), rule=rule)
+    assert 0 < found.negative_below <= found.threshold < 1
+    assert found.served()["negative_below"] == found.negative_below
+    table = found.table
+    assert (table["negative_below"] <= table["threshold"]).all()
+    # Judged without the own patient, by promises of fewer studies.
+    assert table["threshold"].nunique() > 1
+    few = decide(predicted(patients=20), rule=rule)
+    assert (few.negative_below, few.threshold) == (0.0, NEVER)
+    assert ((few.table["negative_below"] == 0) & (few.table["threshold"] == NEVER)).all()
+
+
+def test_a_promise_is_made_of_the_largest_slice_where_too_few_studies_have_the_label():
+    slices = predicted(patients=120)
+    slices.loc[slices["patient"] != "p000", "truth"] = 0
+    found = decide(slices, rule=OperatingPointRule.parse("triage:npv=0.9,ppv=0.8"))
+    assert found.score == study_decisions.LARGEST
+    assert found.threshold == NEVER
+    assert 0 < found.negative_below < 1

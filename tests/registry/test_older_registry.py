@@ -195,10 +195,10 @@ def test_predict_says_of_files_what_the_panel_said(
     scans = [str(file) for file in sorted((older / "images").glob("*.dcm"))]
     printed = hemo("predict", *scans, "--out", str(tmp_path / "predictions.json"))
     facts = json.loads((tmp_path / "predictions.json").read_text())
-    answer = pd.DataFrame(facts["slices"]).drop(columns=["file", "slice"])
+    answer = pd.DataFrame(facts["predictions"]).drop(columns=["file", "slice"])
     assert_same(answer, kept)
     (study,) = facts["studies"]
-    for row, said in ((0, study), (1, facts["slices"][0])):  # the study first
+    for row, said in ((0, study), (1, facts["predictions"][0])):  # the study first
         positive = "+" if said["any_decision"] else ""
         assert rows(printed)[row][1] == f"{said['any_probability']:.3f} {positive}".strip()
     assert "subdural version 2 is in production against the gate: a network in the panel" in printed

@@ -77,8 +77,8 @@ def test_csv_json_and_html_say_the_same(served, scans, tmp_path):
     table = pd.read_csv(tmp_path / "out" / "p.csv")
     facts = json.loads((tmp_path / "out" / "p.json").read_text())
     assert list(facts)[:2] == ["studies", "slices"]
-    assert table["row"].tolist() == ["study"] * len(facts["studies"]) + ["slice"] * len(facts["slices"])
-    for kind, rows in (("study", facts["studies"]), ("slice", facts["slices"])):
+    assert table["row"].tolist() == ["study"] * len(facts["studies"]) + ["slice"] * len(facts["predictions"])
+    for kind, rows in (("study", facts["studies"]), ("slice", facts["predictions"])):
         here = table[table["row"] == kind]
         np.testing.assert_allclose(
             here["any_probability"],
@@ -87,7 +87,7 @@ def test_csv_json_and_html_say_the_same(served, scans, tmp_path):
     assert facts["skipped"][0]["file"].endswith("broken.dcm")
     page = (tmp_path / "out" / "p.html").read_text()
     assert f"{table['any_probability'][1]:.3f}" in page
-    looked = sum(bool(row["any_decision"] or row["epidural_decision"]) for row in facts["slices"])
+    looked = sum(bool(row["any_decision"] or row["epidural_decision"]) for row in facts["predictions"])
     assert (
         page.count("where the classifier of any looked")
         + page.count("where the classifier of epidural looked")
@@ -220,6 +220,6 @@ def test_synthetic_members_are_named_and_real_scans_are_not_sent_to_them(
     assert f"hemo predict {folder}" in drawn.output
     facts = json.loads((tmp_path / "p.json").read_text())
     assert facts["synthetic"] is True
-    assert all(row["synthetic"] for row in facts["slices"])
+    assert all(row["synthetic"] for row in facts["predictions"])
     predict_files.write(predict_files.predict(served, [scans]), served, tmp_path / "p.html")
     assert 'class="warning">Made of synthetic data' in (tmp_path / "p.html").read_text()

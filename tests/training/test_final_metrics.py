@@ -1,5 +1,6 @@
 """A training's figures: of slices, of studies, of the threshold."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,24 @@ def test_a_study_is_positive_as_soon_as_any_slice_is(table):
 
 def test_every_figure_of_slices_and_studies_has_its_bounds(table):
     found = finals(make_trained(table), make_plan("cv"))
+    assert not [name for name in found if "unsure" in name]
     for level in ("test", "study"):
-        for name in metrics.METRICS:
+        for name in set(metrics.METRICS) - {"unsure_share"}:
             low, value, high = (found[f"{level}/{name}{suffix}"] for suffix in ("_low", "", "_high"))
             assert low <= value <= high, (level, name)
+
+
+def test_under_triage_the_share_that_is_left_unsure_is_a_figure_and_the_thresholds_are_as_they_are(table):
+    table = table.assign(negative_below=0.1)
+    plan = replace(make_plan("cv"), rule=OperatingPointRule.parse("triage:npv=0.9,ppv=0.6"))
+    found = finals(make_trained(table), plan)
+    between = table["probability"].between(0.1, 0.3, inclusive="left")
+    assert found["test/unsure_share"] == pytest.approx(between.mean(), abs=1e-4)
+    assert found["test/unsure_share_low"] < found["test/unsure_share"] < found["test/unsure_share_high"]
+    highest = table.groupby("study")["probability"].max()
+    whole = highest.between(0.1, 0.3, inclusive="left").mean()
+    assert found["study/unsure_share"] == pytest.approx(whole, abs=1e-4)
+    assert "threshold_low" not in found
 
 
 def test_the_threshold_comes_with_its_own_uncertainty(table):
