@@ -106,7 +106,7 @@ def as_csv(prediction: Prediction) -> str:
 
 
 def as_records(prediction: Prediction) -> dict[str, list[dict[str, Any]]]:
-    """Return `studies`, then slices (`predictions`), as plain values: None is what is empty, names of slices are lists."""
+    """Return `studies`, then `predictions` of slices: None is what is empty, names of slices are lists."""
     whole = prediction.studies.copy()
     for name in whole.columns[whole.columns.str.endswith("_slices")]:
         whole[name] = [text.split(BETWEEN) if text else [] for text in whole[name]]
