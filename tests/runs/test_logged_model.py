@@ -40,15 +40,25 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 32, 32, 1), dtype=np.uint8)
     classifier = families.build("sequence").fit(images, np.arange(40) % 2)
-    fitted: Any = SimpleNamespace(classifier=classifier, calibrator=None, threshold=0.5, studies=None)
+    fitted: Any = SimpleNamespace(
+        classifier=classifier, calibrator=None, threshold=0.5, negative_below=None, studies=None
+    )
     plan = Plan(None, "natural", OperatingPointRule("fixed", 0.5), 0, 0)
-    store: Any = SimpleNamespace(reduction=Reduction(size=32, crop=False), digest="d1", thickness=5.0)
+    store: Any = SimpleNamespace(
+        reduction=Reduction(size=32, crop=False), folder=tmp_path, digest="d1", thickness=5.0, synthetic=True
+    )
+    monkeypatch.setattr(logged_model, "_tested", lambda *_: np.zeros(0, bool))
+    monkeypatch.setattr(logged_model.unlike, "of_store", lambda *_: None)
     with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
         logged = logged_model.log(tmp_path, fitted, Training(store, plan, "sequence", "any", {}))
     model = mlflow.pyfunc.load_model(logged.model_uri)
     pictures = list(images[:3, :, :, 0])
-    alone = model.predict(pd.DataFrame({"image": pictures}))["probability"]
-    together = model.predict(pd.DataFrame({"image": pictures, "study": ["one"] * 3}))["probability"]
+    alone = model.predict(pd.DataFrame({"image": pictures}))
+    together = model.predict(pd.DataFrame({"image": pictures, "study": ["one"] * 3}))
     known = families.positive(classifier, "sequence", images[:3], np.zeros(3, int))
-    np.testing.assert_allclose(together, known, atol=1e-6)
-    assert np.abs(together - alone).max() > 1e-3
+    np.testing.assert_allclose(together["probability"], known, atol=1e-6)
+    assert not together["slice_only"].any()
+    assert alone["slice_only"].all()
+    assert alone["probability"].isna().all()  # in another place it would be another
+    assert alone["unanswered"].str.contains("send the whole study").all()
+    assert together["synthetic"].all()
