@@ -46,16 +46,12 @@ class Bags:
         What is known of each slice, int8 (n, labels): 0, 1, or -1 for nothing.
     studies
         What is known of each study, int8 (studies, labels).
-    explained
-        Where slices say all that the study's truth does, bool (studies, labels): there the study's loss
-        teaches the attention, but not the slices' logits.
     """
 
     features: NDArray[np.float32]
     study: NDArray[np.intp]
     slices: NDArray[np.int8]
     studies: NDArray[np.int8]
-    explained: NDArray[np.bool_]
 
 
 def slice_network(k: int, labels: int, hidden: int, dropout: float) -> "keras.Model":
@@ -78,13 +74,12 @@ def slice_network(k: int, labels: int, hidden: int, dropout: float) -> "keras.Mo
     return keras.Model(inputs, [logit, score])
 
 
-def study_network(network: "keras.Model", hidden: float) -> "keras.Model":
+def study_network(network: "keras.Model", hidden: float, *, apart: bool) -> "keras.Model":
     """Return the network that is trained: probabilities of slices and of studies, from a slice network.
 
-    It takes in features of padded studies, (studies, slices, k), which of them are slices, 1 or 0, (studies,
-    slices), and which studies are `Bags.explained`, 1 or 0, (studies, labels): their loss teaches the
-    attention and what it shares with the logits, but not by way of these. Its weights are those of the slice
-    network.
+    It takes in features of padded studies, (studies, slices, k), and which of them are slices, 1 or 0,
+    (studies, slices); its weights are those of the slice network. With `apart`, a study's loss teaches the
+    attention and what it shares with the logits, but not by way of these.
 
     In training the share `hidden` of the slices is hidden from the attention, others each time: it would
     else go to the most telling slices alone, and what the others show would never be learned as positive.
@@ -94,16 +89,14 @@ def study_network(network: "keras.Model", hidden: float) -> "keras.Model":
 
     features = keras.Input(network.input_shape[1:])
     real = keras.Input((None,))
-    explained = keras.Input((network.output_shape[0][-1],))
     logit, score = network(features)
     seen = ops.cast(layers.Dropout(hidden)(real) > 0, "float32")
     score = score + ops.expand_dims(NOWHERE * (1 - real) + HIDDEN * (1 - seen), -1)
     attention = ops.softmax(score, axis=1)
-    apart = ops.expand_dims(explained, 1)
-    pooled = ops.sum(attention * (apart * ops.stop_gradient(logit) + (1 - apart) * logit), axis=1)
+    pooled = ops.sum(attention * (ops.stop_gradient(logit) if apart else logit), axis=1)
     slices = layers.Activation("sigmoid", name="slices")(logit)
     studies = layers.Activation("sigmoid", name="studies")(pooled)
-    return keras.Model([features, real, explained], {"slices": slices, "studies": studies})
+    return keras.Model([features, real], {"slices": slices, "studies": studies})
 
 
 def run(network: "keras.Model", features: NDArray[np.float32]) -> tuple[Values, Values]:
@@ -172,7 +165,7 @@ def batches(bags: Bags, size: int, seed: int | None) -> Any:
 
         def __getitem__(self, number: int) -> tuple[Any, Any]:
             chosen = self.order[number * size : (number + 1) * size]
-            return padded(bags, [members[one] for one in chosen], chosen)
+            return padded(bags, [members[one] for one in chosen], bags.studies[chosen])
 
         def on_epoch_end(self) -> None:
             if seed is not None:
@@ -181,8 +174,8 @@ def batches(bags: Bags, size: int, seed: int | None) -> Any:
     return Batches()
 
 
-def padded(bags: Bags, members: Sequence[NDArray[np.intp]], chosen: NDArray[np.intp]) -> tuple[Any, Any]:
-    """Return what the study network takes in for the chosen studies, with these rows, and their truth."""
+def padded(bags: Bags, members: Sequence[NDArray[np.intp]], studies: NDArray[np.int8]) -> tuple[Any, Any]:
+    """Return what the study network takes in for studies with these rows, and their truth."""
     longest = max(map(len, members))
     features = np.zeros((len(members), longest, bags.features.shape[1]), np.float32)
     real = np.zeros((len(members), longest), np.float32)
@@ -191,8 +184,7 @@ def padded(bags: Bags, members: Sequence[NDArray[np.intp]], chosen: NDArray[np.i
         features[number, : len(rows)] = bags.features[rows]
         real[number, : len(rows)] = 1
         slices[number, : len(rows)] = bags.slices[rows]
-    explained = bags.explained[chosen].astype(np.float32)
-    return (features, real, explained), {"slices": slices, "studies": bags.studies[chosen]}
+    return (features, real), {"slices": slices, "studies": studies}
 
 
 def slice_loss(truths: NDArray[np.integer] | None) -> Callable[[Any, Any], Any]:

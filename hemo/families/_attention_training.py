@@ -31,15 +31,13 @@ def learned_from(
     # A study that is negative has only negative slices: its truth is theirs.
     implied = np.where(studies[rows] == 0, np.int8(0), np.int8(-1))
     if how == "slices":
-        bags = Bags(features, rows, truth, from_slices, np.ones(studies.shape, bool))
+        bags = Bags(features, rows, truth, from_slices)
         learned = truth
     elif how == "studies":
-        bags = Bags(features, rows, implied, studies, np.zeros(studies.shape, bool))
+        bags = Bags(features, rows, implied, studies)
         learned = studies
     else:
-        # Where a slice is known to show it, the study's truth adds nothing to what slices teach: it would
-        # only compete with them (see the note on DEFAULTS in `hemo.families.mil`).
-        bags = Bags(features, rows, np.maximum(truth, implied), studies, from_slices == 1)
+        bags = Bags(features, rows, np.maximum(truth, implied), studies)
         learned = np.concatenate((truth, studies))
     check_truths(learned, len(learned), least)
     return bags
@@ -87,7 +85,7 @@ def train(
     p, how = params, params["learn_from"]
     # Where only slices teach the logits, the study's loss does not compete with theirs.
     weight = 0.5 if how == "slices" else p["slice_weight"]
-    trainer = _attention.study_network(network, p["slice_dropout"])
+    trainer = _attention.study_network(network, p["slice_dropout"], apart=how == "slices")
     balanced = p["class_weight"] == "balanced"
     trainer.compile(
         keras.optimizers.AdamW(p["learning_rate"], p["weight_decay"]),
