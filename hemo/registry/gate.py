@@ -97,7 +97,7 @@ def judge(tested: Summary, candidate: Candidate, gate: Gate, incumbent: Incumben
         for level, summary in judged.items()
     }
     first = levels[0]
-    return Verdict(tuple(_together(found)), judged[first].metrics, first, tested.counts.repeats)
+    return Verdict(tuple(_together(found)), judged[first].metrics, first, tested.judged.counts.repeats)
 
 
 NO_SLICES: Final = Finding(

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -253,3 +254,16 @@ def test_where_no_slice_is_judged_studies_are_and_asking_for_slices_is_refused(l
     if not passed:
         assert not found.can_override
         assert "set gate.level to study" in found.reason
+
+
+@pytest.mark.parametrize("slices", [True, False])
+def test_of_several_deals_means_are_judged_and_compared_and_patients_counted_once(slices):
+    one, other = table(quality=3.0, seed=1), table(quality=0.0, seed=2)
+    both = pd.concat([one.assign(repeat=0), other.assign(repeat=1)], ignore_index=True)
+    tested = summarize(both if slices else both.iloc[:0], DRAWS, by_study=both)
+    found = judge(tested, candidate(), GATE, Incumbent("1", "sgd", both, "the same split", studies=both))
+    assert found.repeats == 2
+    each = [summarize(part, DRAWS)["auc"].value for part in (one, other)]
+    assert found["auc"].value == pytest.approx(np.mean(each))
+    assert next(line.found for line in found.findings if line.name == "positive patients") == "20"
+    assert failed(found)[-1] == "incumbent"
