@@ -42,6 +42,7 @@ def world(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")  # tests before may have set another
         yield (
             folder,
             CliRunner().invoke(main, ["main", "--experiment", "studies.yaml"], catch_exceptions=False),
