@@ -76,7 +76,7 @@ def test_csv_json_and_html_say_the_same(served, scans, tmp_path):
         predict_files.write(found, served, tmp_path / "out" / f"p{suffix}")
     table = pd.read_csv(tmp_path / "out" / "p.csv")
     facts = json.loads((tmp_path / "out" / "p.json").read_text())
-    assert list(facts)[:2] == ["studies", "slices"]
+    assert list(facts)[:2] == ["studies", "predictions"]
     assert table["row"].tolist() == ["study"] * len(facts["studies"]) + ["slice"] * len(facts["predictions"])
     for kind, rows in (("study", facts["studies"]), ("slice", facts["predictions"])):
         here = table[table["row"] == kind]
