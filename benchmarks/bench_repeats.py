@@ -4,7 +4,7 @@ A data set is 60 patients, 20 of them with blood, whose slices are alike. A line
 of the class means) is trained in five folds by patient, R times: with another deal and other random weights,
 as families that are random by seed have. The truth is what such classifiers reach on new patients, over many
 data sets. Compared are intervals by patients alone, and those that know of deals (see
-`hemo.evaluation.intervals.error`).
+`hemo.evaluation.bounds.error`).
 
     python benchmarks/bench_repeats.py [DATA SETS]
 """
@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from hemo.evaluation.intervals import basis, draw_each, interval
+from hemo.evaluation.bounds import interval
+from hemo.evaluation.intervals import basis, draw_each
 
 PATIENTS, POSITIVE, SLICES, FEATURES, FOLDS = 60, 20, 6, 6, 5
 METRIC = "auc"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hemo.evaluation.intervals import Scale, interval
+from hemo.evaluation.bounds import Scale, interval
 from hemo.evaluation.resampling import patient_counts
 
 UNKNOWN: Final = -1
@@ -199,7 +199,7 @@ def agreement(
 
     Notes
     -----
-    Intervals are those of `hemo.evaluation.intervals.interval`: Student's on the draws' standard error, on
+    Intervals are those of `hemo.evaluation.bounds.interval`: Student's on the draws' standard error, on
     the log odds of shares, within [-1, 1] for kappas. Draws are stratified by whether a patient has a study
     that the majority calls positive, where such patients are few.
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hemo.evaluation.intervals import basis, interval
+from hemo.evaluation.bounds import interval
+from hemo.evaluation.intervals import basis
 from hemo.evaluation.metrics import Arranged, cumulated
 from hemo.evaluation.predictions import deals, sort
 from hemo.evaluation.resampling import codes, patient_counts

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.evaluation.intervals import basis, draw_each, error, interval
+from hemo.evaluation.bounds import error, interval
+from hemo.evaluation.intervals import basis, draw_each
 from hemo.evaluation.predictions import deals, sort
 
 PAIRED: Final = ("auc", "recall_at_specificity_80", "recall_at_specificity_90")
@@ -51,7 +52,7 @@ def compare(
 
     Notes
     -----
-    Interval: see `hemo.evaluation.intervals.interval`, without transformation. p is from the same standard
+    Interval: see `hemo.evaluation.bounds.interval`, without transformation. p is from the same standard
     error and Student's distribution. Correction: Holm, "A simple sequentially rejective multiple test
     procedure", Scandinavian Journal of Statistics 6:65, 1979.
     """

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.evaluation import operating_point, study_score
+from hemo.evaluation import operating_point, poolings, study_score
 from hemo.evaluation.calibration import Calibrator
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.predictions import validate
@@ -195,9 +195,9 @@ def _fit(
 
 
 def _described(slices: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """Return the numbers of each study by each way to a score (see `study_score.describe`)."""
+    """Return the numbers of each study by each way to a score (see `poolings.describe`)."""
     attention = slices["attention"].to_numpy() if "attention" in slices else None
-    return study_score.describe(slices["probability"].to_numpy(), slices["study"].to_numpy(), attention)
+    return poolings.describe(slices["probability"].to_numpy(), slices["study"].to_numpy(), attention)
 
 
 LARGEST = StudyScore("max", Calibrator("sigmoid"))

@@ -4,11 +4,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import special, stats
+from scipy import special
 
-from hemo.evaluation import intervals, metrics, predictions
+from hemo.evaluation import bounds, intervals, metrics, predictions
 from hemo.evaluation.predictions import sort, study_table
 from hemo.evaluation.resampling import FEW, codes, patient_counts
 
@@ -80,98 +78,6 @@ def test_few_positive_patients_give_wide_intervals_or_none(simulate, positive):
         assert np.isnan(result.loc["recall", ["value", "low", "high"]].astype(float)).all()
 
 
-@given(st.floats(0, 1), st.integers(1, 50), st.integers(0, 2**16), st.floats(0, 0.5))
-def test_an_interval_of_a_share_holds_its_value_and_stays_a_share(value, patients, seed, spread):
-    draws = np.clip(np.random.default_rng(seed).normal(value, spread, 50), 0, 1)
-    low, high = intervals.interval(value, draws, patients, "share")
-    assert 0 <= low <= value + 1e-9
-    assert value - 1e-9 <= high <= 1
-
-
-def student(draws, patients):
-    """Half the width of Student's interval of values drawn from so many patients."""
-    return draws.std() * np.sqrt(patients / (patients - 1)) * stats.t.ppf(0.975, patients - 1)
-
-
-DRAWN = np.array([-0.04, -0.01, 0.0, 0.02, 0.03])
-"""What draws are beside the figure."""
-
-
-@pytest.mark.parametrize("patients", [2, 3, 12])
-@pytest.mark.parametrize("value", [0.3, 0.7, 2.5])
-def test_an_interval_is_students_on_the_scale_of_its_figure(value, patients):
-    draws = value + DRAWN
-    reach = student(draws, patients)
-    expected: dict[Any, Any] = {
-        "positive": np.exp(np.log(value) + reach / value * np.array([-1, 1])),
-        "real": (value - reach, value + reach),
-    }
-    if value < 1:
-        slope = reach / (value * (1 - value)) * np.array([-1, 1])
-        expected["share"] = special.expit(special.logit(value) + slope)
-        expected["difference"] = (max(-1, value - reach), min(1, value + reach))
-    for scale, bounds in expected.items():
-        assert intervals.interval(value, draws, patients, scale) == pytest.approx(tuple(bounds), rel=1e-12)
-
-
-def test_undefined_draws_are_left_out():
-    draws = np.array([0.4, np.nan, 0.5, np.inf, 0.6])
-    assert intervals.interval(0.5, draws, 9, "share") == intervals.interval(0.5, draws[[0, 2, 4]], 9, "share")
-
-
-@pytest.mark.parametrize("scale", ["share", "positive", "real", "difference"])
-def test_what_is_undefined_has_no_interval(scale):
-    for value, draws, patients in ((np.nan, [0.4, 0.6], 5), (0.5, [np.nan] * 2, 5), (0.5, [0.4, 0.6], 0)):
-        assert np.isnan(intervals.interval(value, np.array(draws), patients, scale)).all()
-
-
-def test_a_difference_stays_between_its_bounds_and_zero_and_one_are_ordinary_to_it():
-    wide = 10 * DRAWN
-    assert intervals.interval(0.9, 0.9 + wide, 5, "difference")[1] == 1
-    assert intervals.interval(-0.9, -0.9 + wide, 5, "difference")[0] == -1
-    for value in (0.0, 1.0):
-        reach = student(DRAWN, 50)
-        low, high = intervals.interval(value, value + DRAWN, 50, "difference")
-        assert (low, high) == pytest.approx((value - reach, min(1, value + reach)))
-
-
-def test_a_positive_figure_of_zero_has_no_logarithm():
-    reach = student(DRAWN, 7)
-    assert intervals.interval(0.0, DRAWN, 7, "positive") == pytest.approx((-reach, reach))
-
-
-def test_a_wide_interval_stays_within_what_floats_hold():
-    draws = 0.01 + 20 * DRAWN
-    low, high = intervals.interval(0.01, draws, 2, "share")
-    assert low == pytest.approx(0.01 / 0.99 * np.exp(-700), rel=1e-9, abs=0)
-    assert high == 1
-    low, high = intervals.interval(0.01, draws, 2, "positive")
-    assert (low, high) == pytest.approx((0.01 * np.exp(-700), 0.01 * np.exp(700)), rel=1e-9, abs=0)
-
-
-def test_where_draws_say_nothing_patients_are_the_units():
-    alike = np.full(5, 0.5)
-    share = intervals.interval(0.5, alike, 9, "share")
-    assert share == intervals.wilson(0.5, 9)
-    assert intervals.interval(0.5, 0.5 + DRAWN, 1, "share") == intervals.wilson(0.5, 1)
-    for value in (0, 1):
-        assert intervals.interval(value, abs(value + DRAWN), 9, "share") == intervals.wilson(value, 9)
-    # A difference of 0.5 is where a share of 0.75 is, on a scale twice as long.
-    low, high = intervals.wilson(0.75, 9)
-    assert intervals.interval(0.5, alike, 9, "difference") == pytest.approx((2 * low - 1, 2 * high - 1))
-    assert np.isnan(intervals.interval(0.5, alike, 9, "real")).all()
-    assert np.isnan(intervals.interval(0.5, 0.5 + DRAWN, 1, "positive")).all()
-
-
-def test_wilsons_interval_is_scipys():
-    for units in (1, 2, 7, 40, 333):
-        for successes in {0, 1, units // 3, units - 1, units}:
-            expected = stats.binomtest(successes, units).proportion_ci(method="wilson")
-            low, high = intervals.wilson(successes / units, units)
-            assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-12, abs=1e-15)
-            assert 0 <= low <= high <= 1
-
-
 def test_patients_who_carry_a_figure_are_those_of_its_classes(simulate):
     table = simulate(3, patients=12, positive=5, slices=4)  # one of the five bleeds in all slices
     positive = table[table["truth"] == 1]["patient"].nunique()
@@ -200,7 +106,7 @@ def test_each_figure_has_an_interval_on_its_own_scale(simulate):
     assert rows.index.tolist() == list(metrics.METRICS)
     for name, row in rows.iterrows():
         patients = intervals.basis(table)[str(name)]
-        expected = intervals.interval(
+        expected = bounds.interval(
             values[str(name)], drawn[str(name)], patients, scales.get(str(name), "share")
         )
         assert (row["value"], row["patients"]) == (values[str(name)], patients)
@@ -219,8 +125,8 @@ def test_a_mean_loss_is_drawn_by_patients_and_stays_positive(simulate):
             rows = np.repeat(np.arange(len(table)), count[code])
             each.append(losses[rows].mean())
     found = intervals.bootstrap_mean(losses, table, 50, 3)
-    bounds = intervals.interval(losses.mean(), np.array(each), 9, "positive")
-    assert found == pytest.approx((losses.mean(), *bounds), rel=1e-9)
+    low, high = bounds.interval(losses.mean(), np.array(each), 9, "positive")
+    assert found == pytest.approx((losses.mean(), low, high), rel=1e-9)
     assert intervals.bootstrap_mean(losses, table) == intervals.bootstrap_mean(losses, table, 2000, 0)
 
 
@@ -320,6 +226,6 @@ def test_intervals_hold_the_mean_over_patients_and_deals(own, of_deal):
         scores = random.normal(size=(1, patients)) + own * random.normal(size=(repeats, patients))
         scores += of_deal * random.normal(size=(repeats, 1))
         counts = random.multinomial(patients, np.full(patients, 1 / patients), 200)
-        low, high = intervals.interval(scores.mean(axis=1), scores @ counts.T / patients, patients, "real")
+        low, high = bounds.interval(scores.mean(axis=1), scores @ counts.T / patients, patients, "real")
         held += low <= 0 <= high
     assert 0.92 <= held / 400 <= 0.98
