@@ -13,9 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._canonical import SIDE, Canonical
-
-Gray = NDArray[np.float32]
+from hemo.families._canonical import SIDE, Canonical, Gray
 
 CONTRAST: Final = {"subarachnoid": (12.0, 60.0)}
 """By how many gray levels blood is brighter than the brain, where not by `USUAL`: it is thin."""

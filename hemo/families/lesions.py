@@ -69,12 +69,12 @@ class Lesions(Sequence):
         self._on_disk = True
         numbers = _study.numbers(study, len(images))
         without = truth == 0 if labels is None else np.asarray(labels)[:, 0] == 0
-        part = _dealt(images, numbers)
-        self.markers_ = _learned(images, _study.around(numbers), without, part, self.params["trees"])
+        part, around = _dealt(images, numbers), _study.around(numbers)
+        self.markers_ = _learned(images, around, without, part, self.params["trees"])
         described = np.empty((len(images), _marker.NUMBERS))
         for number, marker in enumerate(self.markers_):
             own = np.flatnonzero(part == number)
-            described[own] = self._described([marker], images, _study.around(numbers)[own])
+            described[own] = self._described([marker], images, around[own])
         self.convergence_ = self.learn(_study.with_neighbours(described, numbers), truth)
         return self
 

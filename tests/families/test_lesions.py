@@ -13,6 +13,7 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families import _marker
 from hemo.families._canonical import SIDE, canonical, pose
+from hemo.families._cells import surroundings
 from hemo.families._drawn_blood import BONE, KINDS, draw
 from hemo.families._marker import Marker, learned, marked, odds
 
@@ -96,7 +97,7 @@ def test_a_marker_finds_blood_that_it_has_not_seen_where_it_is(marker: Marker) -
 def test_a_slice_without_a_brain_has_nothing_marked(marker: Marker) -> None:
     air = np.zeros((96, 96, 3), np.uint8)
     assert np.isfinite(marked(air, [marker])).all()
-    assert odds(air, [marker]).max() <= marker.maps(*_marker.surroundings(canonical(air))).max()
+    assert odds(air, [marker]).max() <= marker.maps(*surroundings(canonical(air))).max()
 
 
 def bloody(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
