@@ -27,6 +27,14 @@ def encoded(kind):
     return stream.getvalue()
 
 
+def pages():
+    """Return a TIFF of two pages, each behind its tags."""
+    stream = io.BytesIO()
+    first = Image.fromarray(GRAY)
+    first.save(stream, "TIFF", save_all=True, append_images=[first])
+    return stream.getvalue()
+
+
 def compressed(uid=RLELossless, content=None, **elements):
     """Return a compressed DICOM file whose header says what it likes."""
     dataset = make_dataset(STORED, RescaleIntercept="-1024")
@@ -62,6 +70,15 @@ def called(uid):
         (make_dicom(STORED, RescaleSlope="0"), "RescaleSlope is 0, which makes all its numbers one"),
         (encoded("JPEG")[:3000], "cut off before its end"),
         (encoded("TIFF")[:-3000], "cut off before its end"),
+        (pages()[: len(pages()) // 2], "damaged: a page of it has no size of its own"),
+        (
+            VOLUME[:-100],
+            f"cut off: holds {len(VOLUME) - 452} bytes of the {len(VOLUME) - 352} that its header says",
+        ),
+        (
+            make_dicom(STORED).replace(b"US\2\0", b"U!\2\0", 1),
+            "damaged: the kind of element (0028,0002) of its header is unknown",
+        ),
         (gzip.compress(VOLUME)[:-3000], "cut off before its end"),
         (VOLUME[:70] + b"\x7f\x7f" + VOLUME[72:], "numbers of type 32639, which NIfTI does not know"),
     ],
