@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families import _plugins
+from hemo.families._compiled import release
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._radiology import cached_radiological_features, radiological_features
 from hemo.families.base import (
@@ -60,6 +61,7 @@ __all__ = [
     "positive",
     "provider",
     "radiological_features",
+    "release",
     "save",
     "scores",
     "title",

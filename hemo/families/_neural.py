@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
+from hemo.families._compiled import shuffled
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes
 from hemo.families._feature_cache import cached_features
 from hemo.families._graph import Graph
@@ -91,7 +92,7 @@ class NeuralClassifier(ABC):
             known = _checked(validation[1], len(validation[0]), least=1)
             validation = (validation[0], known)
         self.n_labels = truth.shape[1] if truth.ndim == 2 else 1
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         keras.utils.set_random_seed(self.seed)
         self.image_shape_ = tuple(images.shape[1:])
         self._prepare(images, truth)
@@ -125,16 +126,27 @@ class NeuralClassifier(ABC):
 
     def _train(
         self,
-        images: Any,
+        images: Images,
+        truth: NDArray[np.int8],
+        validation: tuple[Images, NDArray[np.int8]] | None,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        """Train on slices."""
+        batches = shuffled(images, truth, self.params["batch_size"], self.seed)
+        self._fit_batches(self._trainer(truth), batches, truth, validation, on_epoch)
+
+    def _fit_batches(
+        self,
+        trainer: Any,
+        batches: Any,
         truth: NDArray[np.int8],
         validation: tuple[Any, NDArray[np.int8]] | None,
         on_epoch: OnEpoch | None,
     ) -> None:
-        """Train on what the trainer takes in: slices, or a `keras.utils.PyDataset` of batches with truth."""
+        """Train a compiled model on a `keras.utils.PyDataset` of batches with truth."""
         import keras
 
         p = self.params
-        trainer = self._trainer(truth)
         stopping = keras.callbacks.EarlyStopping(
             "val_loss", patience=p["patience"], restore_best_weights=True
         )
@@ -143,15 +155,13 @@ class NeuralClassifier(ABC):
             callbacks.append(
                 keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch, dict(logs)))
             )
-        own = isinstance(images, keras.utils.PyDataset)
         history = trainer.fit(
-            images,
-            None if own else truth,
-            batch_size=None if own else p["batch_size"],
+            batches,
             epochs=p["epochs"],
             validation_data=validation,
             class_weight=self._class_weight(truth) if truth.ndim == 1 else None,
             callbacks=callbacks,
+            shuffle=False,
             verbose=0,
         )
         epochs = len(history.epoch)

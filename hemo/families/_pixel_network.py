@@ -1,17 +1,22 @@
 """Networks on pixels, made from nothing: what `ann` and `cnn` share."""
 
+import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._augment import augmentation
+from hemo.families._compiled import Compiled, shuffled
 from hemo.families._neural import NeuralClassifier
 from hemo.families._rowspace import pixel_moments
 from hemo.families._saved import load_state, save_state
-from hemo.families.base import Images
+from hemo.families.base import Images, OnEpoch
+
+NOT_COMPILED: Final = ("batch_size", "class_weight", "epochs", "patience", "pretrained", "scale")
+"""Parameters that say how long and on what a network is trained: what is compiled does not hang on them."""
 
 
 class PixelNetwork(NeuralClassifier):
@@ -57,6 +62,32 @@ class PixelNetwork(NeuralClassifier):
         mean = center.reshape(-1, channels).mean(axis=0)
         square = (center**2 + deviation**2).reshape(-1, channels).mean(axis=0)
         return mean, np.maximum(np.sqrt(square - mean**2), 1)
+
+    def _train(
+        self,
+        images: Images,
+        truth: NDArray[np.int8],
+        validation: tuple[Images, NDArray[np.int8]] | None,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        # What augments has seeds of its own, and the loss of several labels their weights: compiled anew.
+        if self.params["augmentation"] or truth.ndim == 2:
+            super()._train(images, truth, validation, on_epoch)
+            return
+        params = {name: value for name, value in self.params.items() if name not in NOT_COMPILED}
+        key = (type(self).__name__, self.image_shape_, json.dumps(params, sort_keys=True, default=str))
+        compiled = Compiled.of(key, lambda: self._compiled(truth))
+        compiled.begin(self.network_)
+        batches = shuffled(images, truth, self.params["batch_size"], self.seed)
+        self._fit_batches(compiled.trainer, batches, truth, validation, on_epoch)
+        compiled.end(self.network_)
+
+    def _compiled(self, truth: NDArray[np.int8]) -> Compiled:
+        twin = type(self)(self.params, self.seed)
+        channels = self.image_shape_[-1]
+        twin.image_shape_ = self.image_shape_
+        twin.build_network(self.image_shape_, np.zeros(channels), np.ones(channels))
+        return Compiled(twin.network_, lambda: twin._trainer(truth))
 
     def _trainer(self, truth: NDArray[np.int8]) -> Any:
         # Augmentation comes before the network, which itself stays uncompiled.

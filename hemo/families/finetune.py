@@ -117,13 +117,14 @@ class FineTuned(NeuralClassifier):
         for number in range(p["copies"] if p["augmentation"] else 0):
             copies.append(stem_maps(self.front_, images, "", p["augmentation"], self.seed + 1 + number))
         stream = augmented_copies(copies, truth, p["batch_size"], self.seed)
+        trainer = self._trainer(truth)
         if validation is None:
-            super()._train(stream, truth, None, on_epoch)
+            self._fit_batches(trainer, stream, truth, None, on_epoch)
             return
         held = stem_maps(self.front_, validation[0], kind)
-        before, loss = self.network_.get_weights(), self._loss(held, validation[1])
-        super()._train(stream, truth, (held, validation[1]), on_epoch)
-        if loss <= self._loss(held, validation[1]):
+        before, loss = self.network_.get_weights(), _loss(trainer, held, validation[1])
+        self._fit_batches(trainer, stream, truth, (held, validation[1]), on_epoch)
+        if loss <= _loss(trainer, held, validation[1]):
             self.network_.set_weights(before)
             self.convergence_["best_epoch"] = -1.0
 
@@ -132,11 +133,6 @@ class FineTuned(NeuralClassifier):
 
         last = self.tail_.output
         return self._pooling([layers.GlobalAveragePooling2D()(last), layers.GlobalMaxPooling2D()(last)])
-
-    def _loss(self, maps: NDArray[np.float32], truth: NDArray[np.int8]) -> float:
-        """Return the validation loss by which epochs are judged."""
-        trainer = self._trainer(truth)
-        return float(trainer.evaluate(maps, truth, batch_size=64, verbose=0, return_dict=True)["loss"])
 
     def _start_head(self, features: Any, maps: NDArray[np.float32], truth: NDArray[np.int8]) -> None:
         """Fit the head on the frozen features."""
@@ -183,6 +179,11 @@ class FineTuned(NeuralClassifier):
             [*load_arrays(folder / "backbone.npz"), *load_arrays(folder / "head.npz")]
         )
         return classifier
+
+
+def _loss(trainer: "keras.Model", maps: NDArray[np.float32], truth: NDArray[np.int8]) -> float:
+    """Return the validation loss by which epochs are judged."""
+    return float(trainer.evaluate(maps, truth, batch_size=64, verbose=0, return_dict=True)["loss"])
 
 
 def suggest(trial: "optuna.Trial") -> dict[str, Any]:

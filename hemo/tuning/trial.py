@@ -1,6 +1,5 @@
 """One trial: parameters drawn, folds fitted and predicted, a value; or a reason to stop."""
 
-import gc
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -132,7 +131,7 @@ def run_trial(
     finally:
         result.write(trial)
         if families.get(spec.family).neural:
-            _release_graphs()
+            families.release()
 
 
 def drawn_params(trial: "optuna.Trial", spec: StudySpec) -> dict[str, Any]:
@@ -260,19 +259,3 @@ def _key(params: Any) -> str:
 def _plain(value: Any) -> Any:
     """Return what JSON can hold of a NumPy number."""
     return value.item() if isinstance(value, np.generic) else str(value)
-
-
-def _release_graphs() -> None:
-    """Let go of a trial's networks and their compiled graphs.
-
-    TensorFlow keeps the gradient of each `tf.custom_gradient` that was ever traced, and with it the whole
-    graph of a training step: 1.7 MB for each network, of the smallest size (its issue 97697, open in 2.21).
-    """
-    import keras
-    from tensorflow.python.framework import ops
-
-    keras.backend.clear_session()
-    kept = ops.gradient_registry._registry
-    for name in [name for name in kept if name.startswith("CustomGradient-")]:
-        del kept[name]
-    gc.collect()
