@@ -13,6 +13,7 @@ from hemo.evaluation.resampling import FEW, codes, patient_counts
 REPEATS = 400
 
 
+@pytest.mark.no_cover
 def test_intervals_hold_the_truth_where_naive_ones_do_not(simulate, true_recall, true_auc):
     truth = {"recall": true_recall, "auc": true_auc}
     held: dict = {(name, naive): [] for name in truth for naive in (False, True)}
@@ -218,6 +219,7 @@ def test_deals_that_agree_say_no_more_than_one_of_them(simulate):
     pd.testing.assert_frame_equal(intervals.bootstrap(same, 100), intervals.bootstrap(table, 100))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(("own", "of_deal"), [(0.0, 0.0), (1.0, 0.0), (0.0, 0.2), (1.0, 0.3)])
 def test_intervals_hold_the_mean_over_patients_and_deals(own, of_deal):
     """A metric is a mean over 40 patients, alike in all deals but for `own`; deals differ as a whole."""

@@ -37,6 +37,7 @@ def test_pairing_is_sharper_than_two_intervals(simulate):
     assert difference["high"] - difference["low"] < (alone["high"] - alone["low"]) / 2
 
 
+@pytest.mark.no_cover
 def test_equal_runs_are_rarely_called_different(simulate):
     called = 0
     for seed in range(100):

@@ -54,6 +54,7 @@ def test_a_family_learns_a_separable_toy_set(family: Family, fitted: Fitted) -> 
     assert probability.shape == (len(images), 2)
 
 
+@pytest.mark.no_cover
 @ALL
 def test_a_fit_repeats_bit_by_bit_under_the_same_seed(family: Family, fitted: Fitted) -> None:
     images, truth = toy()

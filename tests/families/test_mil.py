@@ -65,6 +65,7 @@ def fitted(learn_from: str, images: Any, labels: Any, study: Any, epochs: int = 
     return classifier.fit(images, labels, study=study, **more)
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("_made_features")
 def test_study_labels_alone_teach_nearly_what_slice_labels_teach() -> None:
     images, labels, study = made(120, seed=0)
@@ -140,6 +141,7 @@ def classifier() -> Any:
         yield fitted("both", *made(40, seed=0), epochs=5).for_label(0)
 
 
+@pytest.mark.no_cover
 @given(order=st.permutations(range(6)))
 def test_the_order_of_studies_does_not_matter(order: list[int], classifier: Any) -> None:
     images, _, study = made(6, seed=3)

@@ -38,6 +38,7 @@ def right(classifier: families.Classifier, images: np.ndarray, truth: np.ndarray
     return float(((classifier.predict_proba(images)[:, 1] > 0.5) == truth).mean())
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "params",
     [
@@ -62,6 +63,7 @@ def test_each_label_learnt_together_is_a_classifier_of_its_own(params: dict, tmp
         assert loaded.attribution(other[:2]).shape == (2, 20, 20)
 
 
+@pytest.mark.no_cover
 def test_the_trunk_is_run_once_for_all_labels_and_anew_for_another_training(monkeypatch) -> None:
     images, truth = toy()
     trained: list[Any] = [families.build("multilabel", CNN, seed).fit(images, truth) for seed in (0, 1)]

@@ -242,6 +242,7 @@ def test_a_networks_graphs_do_not_outlive_its_trial(blood):
     assert graphs() <= before
 
 
+@pytest.mark.no_cover
 def test_one_worker_and_one_seed_give_the_same_trials_and_values(world):
     from hemo.tuning import storage as storages
     from hemo.tuning.worker import run_trials
