@@ -169,12 +169,9 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
     uid = text(values, "SOPInstanceUID")
     name = name or uid
     frames = stored[np.newaxis] if stored.ndim == 2 else stored
-    each, shared = (list(values[sequence] or []) if sequence in values else [] for sequence in GROUPS)
+    each, shared = [list(values.get(sequence) or ()) for sequence in GROUPS]
     instance = number(values, "InstanceNumber")
     many = len(frames) > 1
-    patient, study, series = (
-        text(values, name) for name in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
-    )
     image_type = _image_type(text(values, "ImageType"))
     parts: list[Part] = []
     for index, frame in enumerate(frames):
@@ -200,10 +197,10 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
                 offset=offset,
                 normal=unit(orientation.normal) if orientation and UNPLACED not in notes else None,
                 notes=(*notes, SYNTHETIC) if "SYNTHETIC" in image_type else notes,
-                patient=patient,
-                study=study,
+                patient=text(values, "PatientID"),
+                study=text(values, "StudyInstanceUID"),
                 uid=uid,
-                series=series,
+                series=text(values, "SeriesInstanceUID"),
                 acquisition=_acquisition(values, groups),
                 time=seconds(values),
                 thickness=_thickness(values, groups),

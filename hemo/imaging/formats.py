@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hemo.imaging.signatures import JPEG_START, PNG_START, TIFF_STARTS, is_dicom, is_nifti
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from hemo.imaging.raw import Part
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What a reader of a format may be told.
 
     Attributes

@@ -1,8 +1,7 @@
 """From the numbers a scanner stored to Hounsfield units, and whether they can be a head's."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,8 +20,7 @@ BELOW_AIR: Final = -1100
 """HU below any air: what is there was not measured."""
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """How stored numbers relate to HU.
 
     Attributes
@@ -164,7 +162,8 @@ def _ends(pixels: NDArray[Any], offset: int) -> tuple[float, float]:
     else:  # in half the time, but blind to NaN
         low, high, _, _ = cv2.minMaxLoc(pixels)
     if offset:  # as `to_hu` would give them
-        low, high = (min(max(end + offset, AIR), 32_767 + offset) for end in (low, high))
+        most = 32_767 + offset
+        low, high = min(max(low + offset, AIR), most), min(max(high + offset, AIR), most)
     return low, high
 
 

@@ -65,13 +65,14 @@ def refuse_implausible(pixels: NDArray[Any], sample: NDArray[Any], offset: int) 
         mask's.
     """
     few = sample.ravel()[:: sample.size // 64 + 1].tolist()  # most slices need no closer look
-    if len(set(few)) <= 2:
+    lowest, highest = min(few), max(few)
+    if not any(lowest < value < highest for value in few):
         _refuse_mask(pixels, sample)
     inner = sorted(few[len(few) // 4 : len(few) - len(few) // 4])
     if inner[len(inner) // 3] <= NOT_AIR - offset:
         _refuse_shifted(pixels, sample, offset)
-    air = {max(value, AIR - offset) for value in few if value <= -200 - offset}
-    if len(air) <= 1:
+    lowest, air = max(lowest, AIR - offset), -200 - offset
+    if not any(lowest < value <= air for value in few):
         _refuse_lone_air(pixels, offset)
 
 
