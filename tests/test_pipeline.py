@@ -16,10 +16,14 @@ from hemo.cli import main
 from hemo.labels import LABELS
 from hemo.registry import aliases
 from hemo.registry.panel import model_name
+from hemo.runs.steps import make_trainings, unfinished
+from hemo.slices.store import SliceStore
 from tests.helpers.stores import bright_blood, write_store
 
 pytestmark = pytest.mark.timeout(1200)
 """Six labels of every family are trained before the first test: what hangs ends, what is slow does not."""
+
+COMMIT = 40 * "c"
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,7 @@ def world(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(tracking, "git_commit", lambda: COMMIT)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
         mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")  # tests before may have set another
         yield folder, CliRunner().invoke(main, ["main", "--experiment", "small.yaml"], catch_exceptions=False)
@@ -56,6 +61,24 @@ def test_six_labels_of_every_family_are_trained_compared_and_judged(world, runs)
     assert all(run.info.status == "FINISHED" for run in runs.values())
     for word in ("Leaderboard", "Averages over labels", "Promotion", "Next:"):
         assert word in outcome.output
+
+
+def test_finished_trainings_of_the_same_data_parameters_and_code_are_taken_as_they_are(
+    world, monkeypatch, capsys
+):
+    folder, _ = world
+    experiment = config.load(str(folder / "small.yaml"))
+    store, found = SliceStore.open(folder / "store"), tracking.find_experiment("small")
+    trainings = make_trainings(experiment, store, experiment.families)
+    assert unfinished(trainings, found) == []
+    assert "12 of 12 trainings are finished" in " ".join(capsys.readouterr().err.split())
+    other = make_trainings(experiment, store, {"logreg": {"C": 2.0}, "ann": experiment.families["ann"]})
+    assert {one.family for one in unfinished(other, found)} == {"logreg"}
+    reseeded = make_trainings(experiment.model_copy(update={"seed": 1}), store, experiment.families)
+    assert len(unfinished(reseeded, found)) == 12
+    for commit in (40 * "d", COMMIT + tracking.CHANGED):
+        monkeypatch.setattr(tracking, "git_commit", lambda commit=commit: commit)
+        assert len(unfinished(trainings, found)) == 12
 
 
 def test_every_run_hangs_below_the_root(runs):

@@ -23,20 +23,23 @@ from hemo.errors import HemoError
     options.repeats,
     options.seed,
     options.workers,
+    click.option("--fresh", is_flag=True, help="Train anew what a run of the same kind has finished."),
 )
 @options.tracked
-def main(**words: Any) -> None:
+def main(fresh: bool, **words: Any) -> None:
     """Go the whole way: data, slice store, every family on every label, comparison, promotion.
 
     With no --images the phantom is made: synthetic head-CT studies. Each step is a run in MLflow, nested
-    below one root run. What the experiment file says is overridden by the options given here.
+    below one root run. What the experiment file says is overridden by the options given here. The same
+    command again goes on where it was ended: finished trainings of the same data, split, parameters and code
+    are taken as they are.
     """
     from hemo import config, pipeline
     from hemo.commands.compare import after_experiment
 
     file = words.pop("experiment")
     experiment = config.load(file, **words)
-    after_experiment(experiment, file, pipeline.run_experiment(experiment, file))
+    after_experiment(experiment, file, pipeline.run_experiment(experiment, file, fresh=fresh))
 
 
 HELP = """Train {title} on one label, or on all.

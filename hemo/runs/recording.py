@@ -21,7 +21,7 @@ from hemo.labels import LABELS
 from hemo.runs import logged_model
 from hemo.slices.sheet import write_sheet
 from hemo.slices.store import SliceStore
-from hemo.tracking import views
+from hemo.tracking import CHANGED, Run, views
 from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
 from hemo.version import __version__
@@ -51,6 +51,15 @@ def run_tags(training: Training) -> dict[str, str]:
         "hemo": __version__,
         "mlflow.runColor": views.color(training.family),
     }
+
+
+def is_of(run: Run | None, training: Training) -> bool:
+    """Return whether a finished run is of this very training, and so need not be made again."""
+    if run is None or run.tags.get("git_commit", "").endswith(CHANGED):
+        return False
+    tags = {name: str(value) for name, value in run_tags(training).items()}
+    params = {name: str(value) for name, value in _params(training).items()}
+    return tags.items() <= run.tags.items() and params == dict(run.params)
 
 
 def readers_words(store: SliceStore) -> str:

@@ -20,13 +20,10 @@ from hemo import console, tracking
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 from hemo.evaluation.protocols import Protocol
-from hemo.tracking import Run, trained_on
+from hemo.tracking import CHANGED, Run, trained_on
 
 TOLERANCE = 1e-6
 """Largest difference of probability that counts as the same."""
-
-CHANGED = "+changes"
-"""What a commit ends with where the work tree differed from it."""
 
 
 @dataclass(frozen=True)

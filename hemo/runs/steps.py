@@ -79,6 +79,32 @@ def _learns_from_studies(family: str) -> bool:
     return families.get(family).study_labels
 
 
+def unfinished(trainings: Sequence[Training], experiment: str) -> list[Training]:
+    """Return the trainings that no run has finished yet, and say in a line how many one has.
+
+    A finished run stands for a training of the same data, split, seed, parameters and code. It has to be the
+    newest of its family and label, which is what a comparison takes; code that was changed since its commit
+    is known by nothing, and trained again.
+
+    Parameters
+    ----------
+    trainings
+        What is asked for.
+    experiment
+        Id of the experiment in MLflow.
+    """
+    newest: dict[str, tracking.Run] = {}
+    for run in tracking.training_runs(experiment):
+        newest.setdefault(f"{run.word}/{run.label}", run)
+    left = [one for one in trainings if not recording.is_of(newest.get(one.name), one)]
+    if taken := len(trainings) - len(left):
+        console.err.print(
+            f"{taken} of {len(trainings)} trainings are finished: the same data, split, parameters and code. "
+            "They are taken as they are (--fresh trains them anew)."
+        )
+    return left
+
+
 def train_all(
     trainings: Sequence[Training], experiment: str, parent: str, workers: int, progress: Progress
 ) -> Failed:

@@ -14,6 +14,7 @@ from hemo.tracking.artifacts import (
 )
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
+    CHANGED,
     DEFAULT_EXPERIMENT,
     client,
     close_orphans,
@@ -34,6 +35,7 @@ from hemo.tracking.runs import (
 __all__ = [
     "AGREEMENT",
     "ATTENTION",
+    "CHANGED",
     "DEFAULT_EXPERIMENT",
     "PREDICTIONS",
     "STUDIES",

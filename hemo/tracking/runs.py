@@ -46,6 +46,9 @@ VERSIONED = (
 
 DEFAULT_EXPERIMENT = "0"
 
+CHANGED = "+changes"
+"""Ends the commit of code that differs from it."""
+
 
 def client() -> MlflowClient:
     """Return a client of the tracking store in use."""
@@ -254,11 +257,11 @@ def versions() -> dict[str, str]:
 
 @cache
 def git_commit() -> str:
-    """Return the commit of the code, with `+changes` where the work tree differs from it; else `unknown`."""
+    """Return the commit of the code, `CHANGED` behind it where the work tree differs; else `unknown`."""
     folder = Path(__file__).parents[1]
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        return commit + ("+changes" if _git(folder, "status", "--porcelain", "--", ".") else "")
+        return commit + (CHANGED if _git(folder, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
