@@ -4,13 +4,29 @@ Results go to standard output; progress and notices to standard error, so that o
 """
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 Item = TypeVar("Item")
+
+EVERY = 30.0
+"""Seconds from line to line where there is no terminal."""
 
 PLAIN_WIDTH = 132
 """Columns where there is no terminal to ask: wide enough for a leaderboard with its intervals."""
@@ -24,17 +40,71 @@ def _console(stderr: bool) -> Console:
 out = _console(stderr=False)
 err = _console(stderr=True)
 
+_step = ""
+
+
+def step(words: str) -> None:
+    """Note what this process does now: shown beside the bar, or in its place."""
+    global _step
+    _step = words
+
+
+class _StepColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(_step, style="dim")
+
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """Yield the items behind a progress bar; where there is no terminal, stay silent."""
+    """Yield the items behind a progress bar; where there is no terminal, with a line every half a minute."""
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TimeElapsedColumn(),
         TimeRemainingColumn(),
+        _StepColumn(),
     )
-    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        yield from progress.track(items, total=total, description=description)
+    step("")
+    if err.is_terminal:
+        with Progress(*columns, console=err) as progress:
+            yield from progress.track(items, total=total, description=description)
+        return
+    with _lines(description, total) as done:
+        for item in items:
+            yield item
+            done.append(True)
+
+
+@contextmanager
+def _lines(description: str, total: int) -> Iterator[list[bool]]:
+    """Print every `EVERY` seconds how many there are in the list that it gives, and what is left."""
+    ended, start = threading.Event(), time.monotonic()
+    done: list[bool] = []
+
+    def tell() -> None:
+        while not ended.wait(EVERY):
+            count, spent = len(done), time.monotonic() - start
+            words = [f"{description}: {count} of {total}", _minutes(spent)]
+            words += [f"about {_minutes(spent / count * (total - count))} left"] if count else []
+            words += [_step] if _step else []
+            err.print(", ".join(words), markup=False, soft_wrap=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield done
+    finally:
+        ended.set()
+        teller.join()
+
+
+def _minutes(seconds: float) -> str:
+    """Return a duration for people.
+
+    >>> _minutes(75), _minutes(8)
+    ('1:15 min', '0:08 min')
+    """
+    return f"{seconds // 60:.0f}:{seconds % 60:02.0f} min"
 
 
 def bar(description: str) -> Callable[[Iterable[Item], int], Iterator[Item]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 
-from hemo import families, tracking
+from hemo import console, families, tracking
 from hemo.display import attention, failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary
@@ -78,13 +78,16 @@ def record(trained: Trained, training: Training, run_id: str) -> str:
         If the logged model, loaded back, does not give the classifier's own probabilities.
     """
     plan = training.plan
+    console.step(f"{training.name}: intervals")
     tested = trained.summary(plan)
     finals = final_metrics.finals(trained, plan, tested)
     _log_numbers(run_id, training, finals, trained.epochs)
     _log_dataset(training)
     with tempfile.TemporaryDirectory() as scratch:
+        console.step(f"{training.name}: plots")
         _write_files(Path(scratch), trained, training, tested)
         tracking.log_folder(run_id, Path(scratch))
+        console.step(f"{training.name}: model")
         model = logged_model.log(Path(scratch), trained, training)
     logged_model.check(model, trained, training.store)
     tracking.set_note(run_id, _note(training, finals))

@@ -125,12 +125,16 @@ def fit_round(
 
 
 def announce(training: Training, one: Round) -> None:
-    """Say where a training with several deals is, `repeat 2 of 3, fold 1 of 5`: it takes that much longer."""
+    """Say where a training is: `fold 1 of 5`, and with several deals `repeat 2 of 3` in a line of its own."""
     split = training.plan.split
-    if split is None or split.repeats == 1:
+    if split is None:
+        console.step(training.name)
         return
-    where = f"repeat {one.repeat + 1} of {split.repeats}, fold {one.fold + 1} of {split.folds}"
-    console.err.print(f"{training.name}: {where if one.fold >= 0 else 'all patients'}")
+    where = f"fold {one.fold + 1} of {split.folds}" if one.fold >= 0 else "all patients"
+    if split.repeats > 1:
+        where = f"repeat {one.repeat + 1} of {split.repeats}, {where}" if one.fold >= 0 else where
+        console.err.print(f"{training.name}: {where}")
+    console.step(f"{training.name}: {where}")
 
 
 def noted(epochs: list[dict[str, float]], one: Round, *, kept: bool) -> OnEpoch:
