@@ -24,6 +24,7 @@ from hemo.slices.store import SliceStore
 from hemo.tracking import CHANGED, Run, views
 from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
+from hemo.training.rounds import Epochs
 from hemo.version import __version__
 
 
@@ -69,8 +70,35 @@ def readers_words(store: SliceStore) -> str:
     return f"Studies have several readers ({', '.join(names)}): {known['rule']}."
 
 
-def record(trained: Trained, training: Training, run_id: str) -> str:
+class LoggedEpochs(Epochs):
+    """Epochs of a training, each logged to its run as it ends.
+
+    Those of the classifier to keep are `epoch/...` by their number; those of folds, one after the other,
+    `folds/...`.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self._run_id = run_id
+
+    def append(self, epoch: dict[str, float]) -> None:
+        """Note an epoch and log it, in one batch."""
+        super().append(epoch)
+        group, step = ("epoch", int(epoch["epoch"])) if epoch["fold"] == -1 else ("folds", len(self))
+        tracking.client().log_batch(self._run_id, metrics=_curve(group, epoch, step))
+
+
+def _curve(group: str, epoch: Mapping[Any, float], step: int) -> list[Metric]:
+    """Return the metrics of an epoch."""
+    now = mlflow.utils.time.get_current_time_millis()
+    said = {name: float(value) for name, value in epoch.items() if name not in ("repeat", "fold", "epoch")}
+    return [Metric(f"{group}/{name}", value, now, step) for name, value in said.items() if np.isfinite(value)]
+
+
+def record(trained: Trained, training: Training, run_id: str, *, seen: bool = False) -> str:
     """Log a training to its run, which is the active one, and return its metrics in a line.
+
+    Its epochs are logged, too, unless they were `seen` as they ended.
 
     Raises
     ------
@@ -81,7 +109,7 @@ def record(trained: Trained, training: Training, run_id: str) -> str:
     console.step(f"{training.name}: intervals")
     tested = trained.summary(plan)
     finals = final_metrics.finals(trained, plan, tested)
-    _log_numbers(run_id, training, finals, trained.epochs)
+    _log_numbers(run_id, training, finals, trained.epochs.iloc[:0] if seen else trained.epochs)
     _log_dataset(training)
     with tempfile.TemporaryDirectory() as scratch:
         console.step(f"{training.name}: plots")
@@ -177,9 +205,8 @@ def _log_numbers(run_id: str, training: Training, finals: Mapping[str, float], e
     now = mlflow.utils.time.get_current_time_millis()
     entries = [Metric(name, value, now, 0) for name, value in finals.items() if np.isfinite(value)]
     curves = epochs[epochs["fold"] == -1] if len(epochs) else epochs
-    for row in curves.drop(columns=["repeat", "fold"], errors="ignore").to_dict("records"):
-        step = int(row.pop("epoch"))
-        entries += [Metric(f"epoch/{n}", float(v), now, step) for n, v in row.items() if np.isfinite(v)]
+    for row in curves.to_dict("records"):
+        entries += _curve("epoch", row, int(row["epoch"]))
     client = tracking.client()
     params = [Param(name, str(value)) for name, value in _params(training).items()]
     client.log_batch(run_id, params=params)

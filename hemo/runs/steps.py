@@ -162,7 +162,10 @@ def train_in_runs(experiment: str, parent: str, group: Group) -> list[str | Hemo
 
 def train_and_record(training: Training, run_id: str, trained: Trained | None = None) -> str:
     """Train, where that is not done, and log to a run; return the metrics in a line."""
-    return recording.record(trained or train_label(training), training, run_id)
+    if trained:
+        return recording.record(trained, training, run_id)
+    trained = train_label(training, recording.LoggedEpochs(run_id))
+    return recording.record(trained, training, run_id, seen=not families.get(training.family).together)
 
 
 def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Failed:

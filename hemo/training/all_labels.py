@@ -16,7 +16,7 @@ from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import announce, conclude, everything, noted, predict
+from hemo.training.rounds import Epochs, announce, conclude, everything, noted, predict
 
 
 def train_together(training: Training) -> dict[str, Trained | HemoError]:
@@ -47,7 +47,7 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     whole = [everything(store, plan)] if plan.protocol.refits else []
     each = {label: replace(training, label=label) for label in LABELS}
     labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
-    epochs: list[dict[str, float]] = []
+    epochs: Epochs = []
     tables: dict[str, list[pd.DataFrame]] = {label: [] for label in labels}
     kept: dict[str, Classifier] = {}
     seconds = 0.0
@@ -71,8 +71,10 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     return result
 
 
-def train_label(training: Training) -> Trained:
+def train_label(training: Training, epochs: Epochs | None = None) -> Trained:
     """Train a family on the training's label, whether it learns labels one by one or together.
+
+    Epochs of one that learns them one by one are noted in `epochs` as they end, where that is given.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def train_label(training: Training) -> Trained:
         If the store holds too few patients with the label.
     """
     if not families.get(training.family).together:
-        return train(training)
+        return train(training, epochs=epochs)
     trained = train_together(training)[training.label]
     if isinstance(trained, HemoError):
         raise trained
@@ -100,7 +102,7 @@ def _learnable(training: Training, trainings: Sequence[Round]) -> bool:
 
 
 def _fit(
-    training: Training, labels: Sequence[str], one: Round, epochs: list[dict[str, float]], *, kept: bool
+    training: Training, labels: Sequence[str], one: Round, epochs: Epochs, *, kept: bool
 ) -> tuple[dict[str, Classifier], float]:
     """Fit on a round's training slices; return each label's classifier and the seconds of the fit."""
     store = training.store

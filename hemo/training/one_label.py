@@ -4,10 +4,10 @@ from hemo.errors import HemoError
 from hemo.slices import paper
 from hemo.slices.split import Round, rounds
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import conclude, everything, fit_round, predict
+from hemo.training.rounds import Epochs, conclude, everything, fit_round, predict
 
 
-def train(training: Training, *, refit: bool = True) -> Trained:
+def train(training: Training, *, refit: bool = True, epochs: Epochs | None = None) -> Trained:
     """Train a family on one label.
 
     Parameters
@@ -17,6 +17,8 @@ def train(training: Training, *, refit: bool = True) -> Trained:
     refit : bool
         Whether to fit again on all patients under `cv`; without, the classifier is the last fold's, for
         those who want the predictions only.
+    epochs : list, optional
+        Where epochs are noted as they end, for those who want to see them then.
 
     Raises
     ------
@@ -25,7 +27,7 @@ def train(training: Training, *, refit: bool = True) -> Trained:
     """
     plan, store = training.plan, training.store
     trainings = _rounds(training)
-    epochs: list[dict[str, float]] = []
+    epochs = [] if epochs is None else epochs
     tables = []
     fit_seconds = 0.0
     for one in trainings:

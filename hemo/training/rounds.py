@@ -20,6 +20,9 @@ from hemo.slices.split import Round, Rows, repeat_seed, set_apart
 from hemo.slices.store import SliceStore
 from hemo.training.plan import Plan, Trained, Training
 
+Epochs = list[dict[str, float]]
+"""One each: `repeat`, `fold` (-1: the classifier to keep), `epoch`, `loss`, ..."""
+
 
 @dataclass(frozen=True)
 class LearningSet:
@@ -94,9 +97,7 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
     )
 
 
-def fit_round(
-    training: Training, one: Round, epochs: list[dict[str, float]], *, kept: bool
-) -> tuple[Classifier, float]:
+def fit_round(training: Training, one: Round, epochs: Epochs, *, kept: bool) -> tuple[Classifier, float]:
     """Fit a training's classifier on one round; return it with the seconds of the fit.
 
     Parameters
@@ -137,7 +138,7 @@ def announce(training: Training, one: Round) -> None:
     console.step(f"{training.name}: {where}")
 
 
-def noted(epochs: list[dict[str, float]], one: Round, *, kept: bool) -> OnEpoch:
+def noted(epochs: Epochs, one: Round, *, kept: bool) -> OnEpoch:
     """Return what notes the epochs of a round's fit in a list."""
 
     def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
