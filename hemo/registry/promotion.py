@@ -10,19 +10,21 @@ import pandas as pd
 from hemo import console, tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
+from hemo.digests import DiffersError
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.registry import aliases, card, gate_page, ledger, panel
+from hemo.registry import aliases, card, gate_page, ledger, panel, trusted
 from hemo.registry.candidates import Judgement, judge, model_uri
 from hemo.registry.names import model_name
 from hemo.tracking import family_word
+from hemo.tracking.tags import FILES_DIGEST
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
 
 CARRIED = (
     "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "synthetic",
-    "git_commit", "seed",
+    "git_commit", "seed", FILES_DIGEST,
 )  # fmt: skip
 """Tags of a training run that its version carries."""
 
@@ -61,11 +63,10 @@ def promote(
     with tracking.run_below(experiment, "promotion", tags, parent) as deciding:
         try:
             for label, run_id in chosen.items():
-                aliases.settle(model_name(label))
-                judged = judge(config, label, run_id)
-                rows.append(_row(judged, decide(judged, deciding, override), override))
+                rows.append(_judge_and_decide(config, label, run_id, deciding, override))
         finally:
-            panel.update(deciding)  # what was promoted before a fault is in production
+            with tracking.alone():
+                panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
         mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
         mlflow.set_tag("mlflow.note.content", gate_page.summary(table, deciding))
@@ -84,12 +85,43 @@ def rehearse(
     judgements : list of Judgement
         All conditions of each.
     """
-    judgements = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
-    rows = []
-    for judged in judgements:
+    judgements, rows = [], []
+    for label, run_id in _best(experiment, labels).items():
+        try:
+            judged = judge(config, label, run_id)
+        except DiffersError as fault:
+            rows.append(_row_of(label, tracking.get_run(run_id), "would be refused", str(fault)))
+            continue
+        judgements.append(judged)
         decision = "would pass" if judged.verdict.passed else "would be refused"
         rows.append(_row(judged, "kept" if judged.incumbent and judged.incumbent.same_run else decision))
     return _table(rows, labels), judgements
+
+
+def _judge_and_decide(
+    config: Experiment, label: str, run_id: str, deciding: str, override: str
+) -> dict[str, str]:
+    """Judge a candidate and carry the verdict out; return its row of the table.
+
+    What is not as it was recorded is refused, and stops no other label. Where another process decided about
+    the label while this one judged, the candidate is judged again.
+    """
+    model = model_name(label)
+    aliases.settle(model)
+    try:
+        judged = judge(config, label, run_id)
+        with tracking.alone():
+            now = ledger.replay(aliases.settle(model)).get("production")
+            if now != (judged.incumbent.version if judged.incumbent else None):
+                judged = judge(config, label, run_id)
+            return _row(judged, decide(judged, deciding, override), override)
+    except DiffersError as fault:
+        run = tracking.get_run(run_id)
+        with tracking.alone():
+            history = aliases.settle(model)
+            words = {"family": run.word, "run_id": run_id, "decided_in": deciding, "reason": str(fault)}
+            aliases.move(model, "refuse", ledger.replay(history), history, **words)
+        return _row_of(label, run, "refused", str(fault))
 
 
 def rollback(label: str, reason: str = "") -> ledger.Record:
@@ -98,8 +130,15 @@ def rollback(label: str, reason: str = "") -> ledger.Record:
     Raises
     ------
     HemoError
-        If there is nothing to go back to.
+        If there is nothing to go back to, or its files are not as they were recorded.
     """
+    with tracking.alone():
+        record = _roll_back(label, reason)
+        panel.update()
+    return record
+
+
+def _roll_back(label: str, reason: str) -> ledger.Record:
     model = model_name(label)
     history = aliases.settle(model)
     now = ledger.replay(history)
@@ -109,20 +148,20 @@ def rollback(label: str, reason: str = "") -> ledger.Record:
     del after["previous"]
     if "production" in now:
         after["previous"] = now["production"]
+    trusted.check(f"models:/{model}/{now['previous']}")
     version = aliases.versions(model)[now["previous"]]
-    record = aliases.move(
+    return aliases.move(
         model, "rollback", after, history, version=str(version.version),
         family=family_word(version.tags), reason=reason or "no reason given",
-        run_id=version.run_id or "",
+        run_id=version.run_id or "", files=version.tags.get(FILES_DIGEST, ""),
     )  # fmt: skip
-    panel.update()
-    return record
 
 
 def settle_all() -> None:
     """Complete what a killed process left and record what was done by hand, for all models and the panel."""
-    aliases.settle_all([model_name(label) for label in LABELS])
-    panel.update()
+    with tracking.alone():
+        aliases.settle_all([model_name(label) for label in LABELS])
+        panel.update()
 
 
 def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
@@ -155,6 +194,11 @@ def decide(judged: Judgement, deciding: str, override: str) -> str:
     -------
     str
         `promoted`, `overridden`, `challenger`, `refused`, or `kept` where it is in production already.
+
+    Raises
+    ------
+    DiffersError
+        If a file of a run that is to be registered is not as it was recorded.
     """
     model, verdict, run = model_name(judged.label), judged.verdict, judged.run
     if judged.incumbent and judged.incumbent.same_run:
@@ -170,10 +214,14 @@ def decide(judged: Judgement, deciding: str, override: str) -> str:
     _attach_report(judged, deciding, decision, override)
     history = ledger.records(model)
     now = ledger.replay(history)
-    words = {"family": run.word, "run_id": run.run_id, "decided_in": deciding}
+    words = {
+        "family": run.word, "run_id": run.run_id, "decided_in": deciding,
+        "files": run.tags.get(FILES_DIGEST, ""),
+    }  # fmt: skip
     if not goes and not verdict.sound:
         aliases.move(model, "refuse", now, history, reason=verdict.reason, **words)
         return decision
+    trusted.check_run(run)
     version = _register(judged, decision, deciding, override if overridden else "")
     if not goes:
         after = {**now, "challenger": version}
@@ -257,13 +305,19 @@ def _register(judged: Judgement, decision: str, deciding: str, override: str) ->
 
 def _row(judged: Judgement, decision: str, override: str = "") -> dict[str, str]:
     reason = "in production already" if decision == "kept" else judged.verdict.reason
+    if decision == "overridden":
+        reason = f"{override} (the gate: {reason})"
+    return _row_of(judged.label, judged.run, decision, reason)
+
+
+def _row_of(label: str, run: tracking.Run, decision: str, reason: str) -> dict[str, str]:
     return {
-        "label": judged.label,
-        "family": judged.run.word,
+        "label": label,
+        "family": run.word,
         "decision": decision,
-        "production": aliases.current(model_name(judged.label)).get("production", "none"),
-        "reason": f"{override} (the gate: {reason})" if decision == "overridden" else reason,
-        "run_id": judged.run.run_id,
+        "production": aliases.current(model_name(label)).get("production", "none"),
+        "reason": reason,
+        "run_id": run.run_id,
     }
 
 

@@ -201,3 +201,27 @@ class Member:
 def synthetic_warning(labels: Sequence[str]) -> str:
     """Return what must be said of classifiers that learned from synthetic slices."""
     return f"Made of synthetic data, which says nothing of patients: {', '.join(labels)}"
+
+
+def gap(member: Member, answers: Path) -> float:
+    """Return how far a member is from what its training gave for some slices (see `hemo.runs.logged_model`).
+
+    Parameters
+    ----------
+    member
+        As it was loaded.
+    answers
+        File with `images`, `study`, `probability` and, of what judges studies, `attention`.
+
+    Returns
+    -------
+    float
+        Largest difference of probability, or of attention where there is any.
+    """
+    with np.load(answers, allow_pickle=False) as kept:
+        known = dict(kept)
+    found = member.scores(known["images"], known["study"])
+    pairs = [(member.calibrated(found.probability), known["probability"])]
+    if "attention" in known and found.attention is not None:
+        pairs.append((found.attention, known["attention"]))
+    return float(np.max([np.abs(one - other).max() for one, other in pairs]))

@@ -1,0 +1,194 @@
+"""Digests of what runs leave: recorded at their end, compared before files and models of them are used.
+
+A run that made a model keeps `digests.json`: a digest of each file of the run and of the model. The digest
+of that file is a tag of the run, of the version that is registered of it, and in the registry's audit. What
+was written before there were digests has neither tag nor file, and is taken as it lies.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel
+from mlflow.store.artifact.utils.models import get_model_name_and_version
+from mlflow.tracking import MlflowClient
+
+from hemo import digests
+from hemo.digests import Difference, DiffersError, Manifest
+from hemo.tracking.tags import FILES_DIGEST
+
+LATER: Final = "registered_model_meta"
+"""What MLflow writes beside a model when it loads it; Python leaves bytecode, which is never loaded here."""
+
+REMEDY: Final = "put the file back as it was, or train again; `hemo verify` says more"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded of a run.
+
+    Attributes
+    ----------
+    files, model
+        Digests of its files and of its model's; either may have none.
+    """
+
+    files: Manifest
+    model: Manifest
+
+
+def record(run_id: str, files: Manifest, model: Manifest) -> str:
+    """Record digests with the run that left the files, and return the digest of them all."""
+    parts = {"files": digests.to_text(files), "model": digests.to_text(model)}
+    text = json.dumps(parts, indent=1)
+    client = MlflowClient()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / digests.FILE
+        path.write_text(text)
+        client.log_artifact(run_id, str(path))
+    known = digests.of_bytes(text.encode()).sha256
+    client.set_tag(run_id, FILES_DIGEST, known)  # last: a run with the tag has the file
+    return known
+
+
+def of_run(run_id: str, known: str = "") -> Recorded | None:
+    """Return what was recorded of a run; None where nothing was, as before there were digests.
+
+    Parameters
+    ----------
+    run_id
+        The run.
+    known
+        Digest of the record as a version or the audit has it.
+
+    Raises
+    ------
+    DiffersError
+        If the record is gone or another one.
+    """
+    try:
+        tag = MlflowClient().get_run(run_id).data.tags.get(FILES_DIGEST, "")
+    except MlflowException as fault:
+        if fault.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        tag = ""
+    if not (tag or known):
+        return None
+    if known and known != tag:
+        raise DiffersError(f"run {run_id}: its tag {FILES_DIGEST} is not what was registered of it: {REMEDY}")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            path = mlflow.artifacts.download_artifacts(
+                run_id=run_id, artifact_path=digests.FILE, dst_path=scratch
+            )
+            content = Path(path).read_bytes()
+        except (OSError, MlflowException):
+            raise DiffersError(f"run {run_id}: {digests.FILE} is gone: {REMEDY}") from None
+    if digests.of_bytes(content).sha256 != tag:
+        raise DiffersError(f"run {run_id}: {digests.FILE} changed: {REMEDY}")
+    parts = json.loads(content)
+    return Recorded(*(digests.from_text(parts[name]) for name in ("files", "model")))
+
+
+def run_differences(run_id: str, recorded: Recorded) -> list[Difference]:
+    """Return which files of a run are not as they were recorded; reports that came later do not count."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=scratch))
+        kept = {name.partition("/")[0] for name in recorded.files}
+        there = [name for name in digests.files_below(folder) if name.partition("/")[0] in kept]
+        return digests.compare(folder, recorded.files, there)
+
+
+def model_differences(folder: Path, recorded: Manifest) -> list[Difference]:
+    """Return which files of a model are not as they were recorded."""
+    there = [name for name in digests.files_below(folder) if not _comes_later(name)]
+    return digests.compare(folder, recorded, there)
+
+
+def check_file(run_id: str, path: str, file: Path) -> bool:
+    """Tell whether a run's file counts: False where its run recorded files, and not this one.
+
+    Raises
+    ------
+    DiffersError
+        If it is not as it was recorded.
+    """
+    recorded = of_run(run_id)
+    if recorded is None:
+        return True
+    if path not in recorded.files:
+        return False
+    if digests.of_file(file) != recorded.files[path]:
+        raise DiffersError(f"run {run_id}: {path} changed since it was written: {REMEDY}")
+    return True
+
+
+def model_files(folder: Path) -> dict[str, digests.Digest]:
+    """Return the digests of a model's files, as `record` takes them."""
+    names = [name for name in digests.files_below(folder) if not _comes_later(name)]
+    return digests.of_files(folder, names)
+
+
+@contextmanager
+def model_copy(uri: str, known: str = "") -> Iterator[Path]:
+    """Give a copy of a model's files that are as they were recorded, and nothing beside them.
+
+    Parameters
+    ----------
+    uri
+        As MLflow has it: `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `models:/m-ID`, `runs:/ID/NAME`.
+    known
+        Digest of the record of its run, as the audit has it.
+
+    Raises
+    ------
+    DiffersError
+        If a file is not as it was recorded. Nothing of it was run.
+    """
+    run_id, tag = _run_of(uri)
+    if known and tag and known != tag:
+        raise DiffersError(f"{uri}: its tag {FILES_DIGEST} is not what the audit has of it: {REMEDY}")
+    recorded = of_run(run_id, known or tag) if run_id else None
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=scratch))
+        for later in folder.rglob("__pycache__"):
+            shutil.rmtree(later)
+        if not _registered(uri):  # of another version perhaps, which was loaded before
+            (folder / LATER).unlink(missing_ok=True)
+        if recorded is not None and (found := model_differences(folder, recorded.model)):
+            raise DiffersError(f"{uri}: not what was recorded: {digests.words(found)}: {REMEDY}")
+        yield folder
+
+
+def load_model(uri: str, known: str = "") -> PyFuncModel:
+    """Load a model of which every file is as it was recorded (see `model_copy`): only then its code runs."""
+    with model_copy(uri, known) as folder:
+        return mlflow.pyfunc.load_model(str(folder))
+
+
+def _comes_later(name: str) -> bool:
+    return name == LATER or "__pycache__" in name.split("/")
+
+
+def _registered(uri: str) -> bool:
+    return uri.startswith("models:/") and not uri.startswith("models:/m-")
+
+
+def _run_of(uri: str) -> tuple[str, str]:
+    """Return the run that made a model and the digest that its version carries; empty where unknown."""
+    client = MlflowClient()
+    if uri.startswith("runs:/"):
+        return uri.removeprefix("runs:/").partition("/")[0], ""
+    if not uri.startswith("models:/"):
+        return "", ""
+    if not _registered(uri):
+        return client.get_logged_model(uri.removeprefix("models:/")).source_run_id or "", ""
+    version = client.get_model_version(*get_model_name_and_version(client, uri))
+    return version.run_id or "", version.tags.get(FILES_DIGEST, "")
