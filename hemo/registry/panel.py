@@ -30,6 +30,7 @@ from hemo.serving import (
     ServedPanel,
     synthetic_warning,
 )
+from hemo.serving.member import keep_digests
 from hemo.tracking import faults
 from hemo.tracking.tags import FILES_DIGEST, is_synthetic
 from hemo.tracking.views import markdown_table
@@ -126,6 +127,7 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
         ColSpec(DataType.string, "unanswered"),
         ColSpec(DataType.boolean, "synthetic"),
         ColSpec(DataType.string, "error"),
+        ColSpec(DataType.string, "panel_version"),
     ]
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.binary, "image"),
@@ -217,9 +219,10 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
             shutil.copytree(model / "artifacts" / "classifier", folder / label)
             required = (model / "requirements.txt").read_text().split()
         served = json.loads((folder / label / "served.json").read_text())
+        kept = keep_digests(folder / label)
         known = {"version": str(version.version), "override": version.tags.get("override", "")}
         drawn = {"synthetic": is_synthetic(version.tags) or served.get("synthetic", False)}
-        facts.append({"label": label, "run_id": version.run_id, **known, **served, **drawn})
+        facts.append({"label": label, "run_id": version.run_id, **known, **served, **drawn, "files": kept})
         for line in required:
             name, _, number = line.partition("==")
             requirements[name] = max(requirements.get(name, ""), number, key=_release)

@@ -66,6 +66,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "learned": learned.to_json() if learned else None,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
+    models.keep_digests(folder)
     package = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(
         name=family,
