@@ -3,16 +3,19 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hemo.errors import HemoError
 
 FILE: Final = "digests.json"
 """What a manifest is called that lies beside the files it is of."""
+
+FEW: Final = 1 << 26
+"""Bytes that one thread hashes before others would have begun."""
 
 SHOWN: Final = 3
 """Files that one message names."""
@@ -83,8 +86,16 @@ def of_file(path: Path) -> Digest:
 def of_files(folder: Path, names: Iterable[str]) -> dict[str, Digest]:
     """Return the digests of files below a folder, several read at a time."""
     listed = sorted(names)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing lets other threads run
-        return dict(zip(listed, pool.map(lambda name: of_file(folder / name), listed), strict=True))
+    size = sum((folder / name).stat().st_size for name in listed)
+    return dict(zip(listed, _each(lambda name: of_file(folder / name), listed, size), strict=True))
+
+
+def _each(function: Callable[[str], Any], names: Sequence[str], size: int) -> list[Any]:
+    """Apply a function that hashes files of so many bytes in all: hashing lets other threads run."""
+    if size < FEW:
+        return [function(name) for name in names]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, names))
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -122,8 +133,8 @@ def compare(folder: Path, recorded: Manifest, there: Collection[str] = ()) -> li
             return f"cannot be read ({fault.strerror})"
 
     names = sorted(recorded)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        differ = {name: words for name, words in zip(names, pool.map(found, names), strict=True) if words}
+    words = _each(found, names, sum(one.size for one in recorded.values()))
+    differ = {name: word for name, word in zip(names, words, strict=True) if word}
     differ |= {name: "added" for name in there if name not in recorded}
     return [Difference(name, differ[name]) for name in sorted(differ)]
 

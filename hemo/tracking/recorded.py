@@ -19,6 +19,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PyFuncModel
 from mlflow.store.artifact.utils.models import get_model_name_and_version
 from mlflow.tracking import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
 
 from hemo import digests
 from hemo.digests import Difference, DiffersError, Manifest
@@ -99,8 +101,7 @@ def of_run(run_id: str, known: str = "") -> Recorded | None:
 
 def run_differences(run_id: str, recorded: Recorded) -> list[Difference]:
     """Return which files of a run are not as they were recorded; reports that came later do not count."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(mlflow.artifacts.download_artifacts(run_id=run_id, dst_path=scratch))
+    with _folder(MlflowClient().get_run(run_id).info.artifact_uri) as folder:
         kept = {name.partition("/")[0] for name in recorded.files}
         there = [name for name in digests.files_below(folder) if name.partition("/")[0] in kept]
         return digests.compare(folder, recorded.files, there)
@@ -156,15 +157,41 @@ def model_copy(uri: str, known: str = "") -> Iterator[Path]:
     if known and tag and known != tag:
         raise DiffersError(f"{uri}: its tag {FILES_DIGEST} is not what the audit has of it: {REMEDY}")
     recorded = of_run(run_id, known or tag) if run_id else None
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=scratch))
-        for later in folder.rglob("__pycache__"):
-            shutil.rmtree(later)
-        if not _registered(uri):  # of another version perhaps, which was loaded before
-            (folder / LATER).unlink(missing_ok=True)
+    with model_folder(uri) as there, tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        shutil.copytree(
+            there, folder, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__", LATER)
+        )
         if recorded is not None and (found := model_differences(folder, recorded.model)):
             raise DiffersError(f"{uri}: not what was recorded: {digests.words(found)}: {REMEDY}")
+        if name := _registered(uri):
+            (folder / LATER).write_text(
+                json.dumps(dict(zip(("model_name", "model_version"), name, strict=True)))
+            )
         yield folder
+
+
+@contextmanager
+def model_folder(uri: str) -> Iterator[Path]:
+    """Give the folder of a model's files, compared with nothing: where they lie, or a download."""
+    client = MlflowClient()
+    if name := _registered(uri):
+        location = client.get_model_version_download_uri(*name)
+    elif uri.startswith("models:/"):
+        location = client.get_logged_model(uri.removeprefix("models:/")).artifact_location
+    else:
+        location = uri
+    with _folder(location) as folder:
+        yield folder
+
+
+@contextmanager
+def _folder(location: str) -> Iterator[Path]:
+    if is_local_uri(location):
+        yield Path(local_file_uri_to_path(location))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        yield Path(mlflow.artifacts.download_artifacts(location, dst_path=scratch))
 
 
 def load_model(uri: str, known: str = "") -> PyFuncModel:
@@ -177,8 +204,12 @@ def _comes_later(name: str) -> bool:
     return name == LATER or "__pycache__" in name.split("/")
 
 
-def _registered(uri: str) -> bool:
-    return uri.startswith("models:/") and not uri.startswith("models:/m-")
+def _registered(uri: str) -> tuple[str, str] | None:
+    """Return name and version that a model's URI means; None where it means no registered one."""
+    if not uri.startswith("models:/") or uri.startswith("models:/m-"):
+        return None
+    name, version = get_model_name_and_version(MlflowClient(), uri)
+    return name, str(version)
 
 
 def _run_of(uri: str) -> tuple[str, str]:
@@ -186,9 +217,9 @@ def _run_of(uri: str) -> tuple[str, str]:
     client = MlflowClient()
     if uri.startswith("runs:/"):
         return uri.removeprefix("runs:/").partition("/")[0], ""
-    if not uri.startswith("models:/"):
-        return "", ""
-    if not _registered(uri):
+    if name := _registered(uri):
+        version = client.get_model_version(*name)
+        return version.run_id or "", version.tags.get(FILES_DIGEST, "")
+    if uri.startswith("models:/"):
         return client.get_logged_model(uri.removeprefix("models:/")).source_run_id or "", ""
-    version = client.get_model_version(*get_model_name_and_version(client, uri))
-    return version.run_id or "", version.tags.get(FILES_DIGEST, "")
+    return "", ""
