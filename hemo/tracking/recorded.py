@@ -5,8 +5,10 @@ of that file is a tag of the run, of the version that is registered of it, and i
 was written before there were digests has neither tag nor file, and is taken as it lies.
 """
 
+import errno
 import json
-import shutil
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +26,14 @@ from mlflow.utils.uri import is_local_uri
 
 from hemo import digests
 from hemo.digests import Difference, DiffersError, Manifest
+from hemo.tracking.runs import get_run
 from hemo.tracking.tags import FILES_DIGEST
 
 LATER: Final = "registered_model_meta"
 """What MLflow writes beside a model when it loads it; Python leaves bytecode, which is never loaded here."""
+
+NO_FILE: Final = r"No such artifact|No such file"
+"""In the texts of what MLflow raises where an artifact is not there."""
 
 REMEDY: Final = "put the file back as it was, or train again; `hemo verify` says more"
 
@@ -76,23 +82,25 @@ def of_run(run_id: str, known: str = "") -> Recorded | None:
         If the record is gone or another one.
     """
     try:
-        tag = MlflowClient().get_run(run_id).data.tags.get(FILES_DIGEST, "")
+        run = MlflowClient().get_run(run_id)
     except MlflowException as fault:
         if fault.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        tag = ""
+        if known:
+            get_run(run_id)  # says so
+        return None  # nor did its version record anything
+    tag = run.data.tags.get(FILES_DIGEST, "")
     if not (tag or known):
         return None
     if known and known != tag:
         raise DiffersError(f"run {run_id}: its tag {FILES_DIGEST} is not what was registered of it: {REMEDY}")
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            path = mlflow.artifacts.download_artifacts(
-                run_id=run_id, artifact_path=digests.FILE, dst_path=scratch
-            )
-            content = Path(path).read_bytes()
-        except (OSError, MlflowException):
-            raise DiffersError(f"run {run_id}: {digests.FILE} is gone: {REMEDY}") from None
+    try:
+        with _folder(f"{run.info.artifact_uri}/{digests.FILE}") as path:
+            content = path.read_bytes()
+    except (OSError, MlflowException) as fault:
+        if not (isinstance(fault, FileNotFoundError) or re.search(NO_FILE, str(fault))):
+            raise
+        raise DiffersError(f"run {run_id}: {digests.FILE} is gone: {REMEDY}") from None
     if digests.of_bytes(content).sha256 != tag:
         raise DiffersError(f"run {run_id}: {digests.FILE} changed: {REMEDY}")
     parts = json.loads(content)
@@ -158,16 +166,17 @@ def model_copy(uri: str, known: str = "") -> Iterator[Path]:
         raise DiffersError(f"{uri}: its tag {FILES_DIGEST} is not what the audit has of it: {REMEDY}")
     recorded = of_run(run_id, known or tag) if run_id else None
     with model_folder(uri) as there, tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        shutil.copytree(
-            there, folder, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__", LATER)
-        )
+        folder = Path(scratch)
+        for name in digests.files_below(there):
+            if _comes_later(name) or not (there / name).is_file():
+                continue
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((there / name).read_bytes())
         if recorded is not None and (found := model_differences(folder, recorded.model)):
             raise DiffersError(f"{uri}: not what was recorded: {digests.words(found)}: {REMEDY}")
-        if name := _registered(uri):
-            (folder / LATER).write_text(
-                json.dumps(dict(zip(("model_name", "model_version"), name, strict=True)))
-            )
+        if registered := _registered(uri):
+            facts = dict(zip(("model_name", "model_version"), registered, strict=True))
+            (folder / LATER).write_text(json.dumps(facts))
         yield folder
 
 
@@ -187,8 +196,12 @@ def model_folder(uri: str) -> Iterator[Path]:
 
 @contextmanager
 def _folder(location: str) -> Iterator[Path]:
+    """Give a folder of artifacts, or a file of them, to read: where it lies, or a download."""
     if is_local_uri(location):
-        yield Path(local_file_uri_to_path(location))
+        path = Path(local_file_uri_to_path(location))
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        yield path
         return
     with tempfile.TemporaryDirectory() as scratch:
         yield Path(mlflow.artifacts.download_artifacts(location, dst_path=scratch))
