@@ -14,12 +14,12 @@ from hemo.tracking.artifacts import (
     log_folder,
     set_note,
 )
+from hemo.tracking.endings import close_orphans
 from hemo.tracking.recorded import load_model, model_copy, model_files, record
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
     DEFAULT_EXPERIMENT,
     client,
-    close_orphans,
     experiment_id,
     find_experiment,
     find_runs,

@@ -17,15 +17,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
-from mlflow.entities import Experiment, LifecycleStage, ViewType
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from hemo import liveness
 from hemo.errors import HemoError
 from hemo.tracking import faults, views
 from hemo.tracking.alone import alone
+from hemo.tracking.endings import close_orphans, killed_when_stopped
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
 
@@ -70,19 +70,6 @@ def experiment_id(name: str) -> str:
     return str(found)
 
 
-def close_orphans(experiment: str) -> list[str]:
-    """End runs that still count as running although their process on this machine is gone."""
-    runs = client().search_runs([experiment], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY)
-    closed = []
-    for run in runs:
-        tags = run.data.tags
-        if liveness.is_alive(f"{tags.get('host')}:{tags.get('process')}") is False:
-            client().set_tag(run.info.run_id, "ended", "the process died; closed at the next start")
-            client().set_terminated(run.info.run_id, "KILLED")
-            closed.append(run.info.run_id)
-    return closed
-
-
 @contextmanager
 def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
     """Open the run that a command's other runs hang below, and yield its id.
@@ -96,7 +83,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
         if launched and launched.info.experiment_id == experiment:
             close_orphans(experiment)
             with (
-                _killed_when_stopped([launched.info.run_id]),
+                killed_when_stopped([launched.info.run_id]),
                 mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True),
             ):
                 mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
@@ -130,7 +117,7 @@ def start_run(
     opened: list[str] = []
     with (
         faults.answered(),
-        _killed_when_stopped(opened),
+        killed_when_stopped(opened),
         mlflow.start_run(
             experiment_id=experiment,
             run_name=name,
@@ -144,17 +131,6 @@ def start_run(
         if parent is None:
             close_orphans(experiment)
         yield run.info.run_id
-
-
-@contextmanager
-def _killed_when_stopped(open_runs: list[str]) -> Iterator[None]:
-    """Let runs that are opened within end as KILLED by Ctrl-C or SIGTERM: MLflow ends them as FAILED."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        for run_id in open_runs:
-            client().set_terminated(run_id, "KILLED")
-        raise
 
 
 def run_below(
