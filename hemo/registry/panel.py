@@ -184,7 +184,7 @@ def _build(members: Mapping[str, str], parent: str) -> str:
     ):
         info = _log(Path(scratch), found)
         mlflow.set_tag("mlflow.note.content", _note(found))
-        with tracking.model_copy(info.model_uri) as folder:
+        with tracking.model_folder(info.model_uri) as folder:
             files = tracking.record(run_id, {}, tracking.model_files(folder))
     client = tracking.client()
     if aliases.registered(PANEL) is None:

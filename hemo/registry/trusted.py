@@ -30,8 +30,7 @@ def load(uri: str) -> PyFuncModel:
 
 def check(uri: str) -> None:
     """Raise DiffersError where a file of a registered version is not as it was recorded."""
-    with tracking.model_copy(uri, known(uri)):
-        pass
+    recorded.check_model(uri, known(uri))
 
 
 def check_run(run: Run) -> None:
@@ -41,5 +40,4 @@ def check_run(run: Run) -> None:
         raise DiffersError(
             f"run {run.name} ({run.run_id}): not what was recorded: {digests.words(found)}: {recorded.REMEDY}"
         )
-    with tracking.model_copy(run.model_uri):
-        pass
+    recorded.check_model(run.model_uri)

@@ -15,7 +15,7 @@ from hemo.tracking.artifacts import (
     set_note,
 )
 from hemo.tracking.endings import close_orphans
-from hemo.tracking.recorded import load_model, model_copy, model_files, record
+from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
     DEFAULT_EXPERIMENT,
@@ -59,6 +59,7 @@ __all__ = [
     "log_folder",
     "model_copy",
     "model_files",
+    "model_folder",
     "newest_experiment",
     "record",
     "root_run",

@@ -145,6 +145,15 @@ def model_files(folder: Path) -> dict[str, digests.Digest]:
     return digests.of_files(folder, names)
 
 
+def check_model(uri: str, known: str = "") -> None:
+    """Raise DiffersError where a file of a model is not as it was recorded (see `model_copy`)."""
+    recorded = _of_model(uri, known)
+    if recorded is None:
+        return
+    with model_folder(uri) as folder:
+        _require_same(uri, folder, recorded)
+
+
 @contextmanager
 def model_copy(uri: str, known: str = "") -> Iterator[Path]:
     """Give a copy of a model's files that are as they were recorded, and nothing beside them.
@@ -161,10 +170,7 @@ def model_copy(uri: str, known: str = "") -> Iterator[Path]:
     DiffersError
         If a file is not as it was recorded. Nothing of it was run.
     """
-    run_id, tag = _run_of(uri)
-    if known and tag and known != tag:
-        raise DiffersError(f"{uri}: its tag {FILES_DIGEST} is not what the audit has of it: {REMEDY}")
-    recorded = of_run(run_id, known or tag) if run_id else None
+    recorded = _of_model(uri, known)
     with model_folder(uri) as there, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name in digests.files_below(there):
@@ -172,8 +178,8 @@ def model_copy(uri: str, known: str = "") -> Iterator[Path]:
                 continue
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((there / name).read_bytes())
-        if recorded is not None and (found := model_differences(folder, recorded.model)):
-            raise DiffersError(f"{uri}: not what was recorded: {digests.words(found)}: {REMEDY}")
+        if recorded is not None:
+            _require_same(uri, folder, recorded)
         if registered := _registered(uri):
             facts = dict(zip(("model_name", "model_version"), registered, strict=True))
             (folder / LATER).write_text(json.dumps(facts))
@@ -211,6 +217,19 @@ def load_model(uri: str, known: str = "") -> PyFuncModel:
     """Load a model of which every file is as it was recorded (see `model_copy`): only then its code runs."""
     with model_copy(uri, known) as folder:
         return mlflow.pyfunc.load_model(str(folder))
+
+
+def _of_model(uri: str, known: str) -> Recorded | None:
+    """Return what was recorded of a model's run, by the word of the audit and of the model's version."""
+    run_id, tag = _run_of(uri)
+    if known and tag and known != tag:
+        raise DiffersError(f"{uri}: its tag {FILES_DIGEST} is not what the audit has of it: {REMEDY}")
+    return of_run(run_id, known or tag) if run_id else None
+
+
+def _require_same(uri: str, folder: Path, recorded: Recorded) -> None:
+    if found := model_differences(folder, recorded.model):
+        raise DiffersError(f"{uri}: not what was recorded: {digests.words(found)}: {REMEDY}")
 
 
 def _comes_later(name: str) -> bool:

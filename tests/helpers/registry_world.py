@@ -130,8 +130,8 @@ def train(
                 Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
             ),
         )
-        with tracking.model_copy(logged.model_uri) as copy:
-            tracking.record(run_id, files, tracking.model_files(copy))
+        with tracking.model_folder(logged.model_uri) as model:
+            tracking.record(run_id, files, tracking.model_files(model))
     return run_id
 
 
