@@ -81,8 +81,8 @@ def make_phantom(
 
 
 def open_store(folder: str | Path) -> SliceStore:
-    """Open a finished slice store (see `SliceStore.open`)."""
-    return SliceStore.open(folder)
+    """Open a finished slice store whose files are what was written (see `SliceStore.open_checked`)."""
+    return SliceStore.open_checked(folder)
 
 
 def train(

@@ -4,13 +4,16 @@ from typing import Any
 
 import click
 
-from hemo import commands
+from hemo import commands, executors
 from hemo.commands import options
 from hemo.commands.given import given
 from hemo.errors import HemoError
 
 STOPPED = 130
 """Exit status after Ctrl-C: 128 and the signal's number, as shells have it."""
+
+TERMINATED = 143
+"""The same after SIGTERM."""
 
 
 class Commands(click.Group):
@@ -41,7 +44,8 @@ class Commands(click.Group):
         Its status is 2. Any other exception is a fault of this program, and keeps its traceback.
         """
         try:
-            return super().invoke(ctx)
+            with executors.terminable():
+                return super().invoke(ctx)
         except HemoError as fault:
             click.echo(f"hemo: {fault}", err=True)
             ctx.exit(2)
@@ -55,11 +59,11 @@ class Commands(click.Group):
                 raise
             click.echo(f"hemo: {line}", err=True)
             ctx.exit(2)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo(
                 "hemo: stopped: what was finished is kept; preprocess and tune go on from it", err=True
             )
-            ctx.exit(STOPPED)
+            ctx.exit(TERMINATED if isinstance(stop, executors.Terminated) else STOPPED)
 
 
 @click.command(

@@ -8,9 +8,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from types import ModuleType
 from typing import TypeVar
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: as Slurm, systemd and `kill` end a process."""
+
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -99,6 +104,31 @@ def _work(function: Callable[[Task], Result], task: Task) -> Result:
         os._exit(1)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end what is done here as Ctrl-C does: with `finally`, and all processes below with it.
+
+    A terminal sends Ctrl-C to the whole group; SIGTERM comes to one process, which hands it on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no other thread may set it
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_: object) -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.send_signal(signal.SIGINT)
+    raise Terminated
 
 
 def end_with_parent() -> None:

@@ -80,7 +80,7 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         if not config.images:
             images, labels = make_phantom(config)
         preprocess_into(config, images, labels)
-    store = SliceStore.open(config.store_folder)
+    store = SliceStore.open_checked(config.store_folder)
     if parent and (config.images or not finished):
         experiment = tracking.get_run(parent).experiment
         tags = {"stage": "preprocess", "dataset": config.dataset}

@@ -9,9 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from hemo import commands
+from hemo.cli import main
 from hemo.executors import processes, run_all
 
 
@@ -152,6 +156,33 @@ def test_ctrl_c_ends_all_workers_and_starts_nothing_more(tmp_path):
     os.killpg(parent.pid, signal.SIGINT)
     assert parent.wait(timeout=60) != 0
     assert len(file.read_text().split()) == 2
+
+
+def test_sigterm_to_the_process_alone_ends_its_workers_too_before_it_goes(tmp_path):
+    file = tmp_path / "begun"
+    program = (
+        "from tests.test_executors import *; from hemo.executors import terminable\n"
+        f"with terminable(): list(run_all(note_and_sleep, [{str(file)!r}] * 9, 2))"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: file.exists() and len(file.read_text().split()), lambda begun: begun == 2)
+    before = time.monotonic()
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(timeout=60) != 0
+    assert time.monotonic() - before < 20
+    assert len(file.read_text().split()) == 2
+
+
+def test_a_command_that_is_terminated_says_so_with_status_143(monkeypatch):
+    command = click.Command("phantom", callback=lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(commands, "load", lambda name: command)
+    before = signal.getsignal(signal.SIGTERM)
+    ended = CliRunner().invoke(main, ["phantom"])
+    assert (ended.exit_code, "stopped: what was finished is kept" in ended.output) == (143, True)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def note_and_sleep(file: str) -> None:

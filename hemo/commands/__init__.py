@@ -17,6 +17,7 @@ COMMANDS = {
     "rollback": "hemo.commands.registry:rollback",
     "registry": "hemo.commands.registry:registry",
     "history": "hemo.commands.registry:history",
+    "verify": "hemo.commands.verify:verify",
     "predict": "hemo.commands.predict:predict",
     "evaluate": "hemo.commands.evaluate:evaluate",
     "reproduce": "hemo.commands.reproduce:reproduce",

@@ -20,6 +20,7 @@ from hemo.evaluation.summary import summarize
 from hemo.evaluation.triage import Thresholds
 from hemo.external import page
 from hemo.labels import LABELS, STUDY_LABELS
+from hemo.registry import trusted
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel, synthetic_warning
 from hemo.slices.assemble import Answering
@@ -173,7 +174,7 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
         If there is no such model, or it is none of hemo's.
     """
     try:
-        loaded = mlflow.pyfunc.load_model(uri)
+        loaded = trusted.load(uri)
     except (mlflow.MlflowException, OSError) as fault:
         raise faults.no_model(uri, fault, f"give one like {PANEL_URI}") from None
     model = loaded.unwrap_python_model()

@@ -37,7 +37,7 @@ def audit(config: Experiment, words: Sequence[str], labels: Sequence[str], out: 
     out
         Folder where page and tables are written as well.
     """
-    store = SliceStore.open(config.store_folder)
+    store = SliceStore.open_checked(config.store_folder)
     experiment = tracking.experiment_id(config.name)
     tags = {
         "stage": "audit",

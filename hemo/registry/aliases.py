@@ -15,6 +15,7 @@ from hemo import tracking
 from hemo.errors import HemoError
 from hemo.registry import ledger
 from hemo.registry.ledger import ALIASES, Aliases, Record
+from hemo.tracking.tags import FILES_DIGEST
 
 
 def registered(model: str) -> RegisteredModel | None:
@@ -109,8 +110,11 @@ def _apply(model: str, after: Aliases) -> None:
 
 
 def _carry_out(record: Record) -> Record:
-    """Move the aliases of a record just written, unless another process wrote one at the same time."""
-    if ledger.has_rival(record, ledger.records(record.model)):
+    """Move the aliases of a record just written, unless another process decides at the same time.
+
+    Whoever of two finds the other's record takes its own back: both may, and neither overwrites the other.
+    """
+    if not ledger.follows(record, ledger.records(record.model)):
         ledger.withdraw(record)
         raise HemoError(f"{record.model}: another decision was made at the same time: try again")
     _apply(record.model, record.after)
@@ -146,11 +150,14 @@ def _adopt(model: str, expected: Aliases, found: Aliases, history: Sequence[Reco
     if was and was != now and found.get("previous") == expected.get("previous") and was in versions(model):
         after["previous"] = was
     since = f" after {when(history[-1].at)}" if history else ""
-    audit_words = {"version": now or "", "reason": f"outside hemo{since}: {_changes(expected, found)}"}
+    audit_words = {"version": now or "", "reason": f"outside hemo{since}: {changes(expected, found)}"}
+    if now in (there := versions(model)):
+        audit_words["files"] = there[now].tags.get(FILES_DIGEST, "")
     _carry_out(ledger.write(model, "by hand", expected, after, history, **audit_words))
 
 
-def _changes(before: Aliases, after: Aliases) -> str:
+def changes(before: Aliases, after: Aliases) -> str:
+    """Return in words how aliases moved."""
     parts = []
     for alias in ALIASES:
         old, new = before.get(alias), after.get(alias)

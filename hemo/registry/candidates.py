@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import DRAWS, Summary, summarize
-from hemo.registry import aliases, gate
+from hemo.registry import aliases, gate, trusted
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
+from hemo.serving import member
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, family_word, trained_on
 from hemo.tracking.tags import is_synthetic
@@ -60,14 +62,21 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         With the gate's conditions, and the store for evaluating an incumbent again.
     label, run_id : str
         The candidate.
+
+    Raises
+    ------
+    DiffersError
+        If its predictions are not as the run recorded them: of others no verdict is worth anything.
     """
     run = tracking.get_run(run_id)
     tags = run.tags
     table = tracking.load_predictions(run_id)
+    fault, gap = _loaded_back(run)
     candidate = Candidate(
         protocol=run.protocol,
-        loaded_back_gap=run.metrics.get("model/loaded_back_gap", float("nan")),
-        fault=_load_fault(run),
+        loaded_back_gap=gap,
+        fault=fault,
+        recorded=run.recorded,
         patients_known=tags.get("patients_known", "true") == "true",
         synthetic=is_synthetic(tags),
     )
@@ -113,13 +122,20 @@ def _data(store: SliceStore | HemoError) -> dict[str, Any]:
     }
 
 
-def _load_fault(run: Run) -> str:
-    """Return why the model of a run cannot be loaded and used now; empty where it can."""
+def _loaded_back(run: Run) -> tuple[str, float]:
+    """Return why the model of a run cannot be loaded and used now, and how far it is from the run's answers.
+
+    The first is empty where it can, the second NaN where it cannot, or where no answers are recorded. Of runs
+    of before there were digests it is what the training logged.
+    """
     try:
-        mlflow.pyfunc.load_model(model_uri(run)).unwrap_python_model()
+        loaded = tracking.load_model(model_uri(run)).unwrap_python_model()
+        if not run.recorded:
+            return "", run.metrics.get("model/loaded_back_gap", float("nan"))
+        gap = tracking.artifact(run.run_id, tracking.ANSWERS, partial(member.gap, loaded.member))
     except Exception as fault:  # whatever a broken model raises is the reason to refuse it
-        return " ".join(str(fault).split())[:200] or type(fault).__name__
-    return ""
+        return " ".join(str(fault).split())[:200] or type(fault).__name__, float("nan")
+    return "", float("nan") if gap is None else gap
 
 
 def model_uri(run: Run) -> str:
@@ -159,21 +175,21 @@ def _evaluate_again(
     if isinstance(store, HemoError):
         raise store
     uri = f"models:/{version.name}/{version.version}"
-    member = mlflow.pyfunc.load_model(uri).unwrap_python_model().member
-    if member.reduction != store.reduction:
+    served = trusted.load(uri).unwrap_python_model().member
+    if served.reduction != store.reduction:
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test, whole = tested.table, tested.by_study
     once = predictions.once(test)  # it says the same in every deal of the patients
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[once["slice_id"]].to_numpy()
-    of_slice = pd.Series(member.probability(store.images(rows), store.stack[rows]), once["slice_id"])
+    of_slice = pd.Series(served.probability(store.images(rows), store.stack[rows]), once["slice_id"])
     probability = of_slice.loc[test["slice_id"]].to_numpy()
-    again = test.assign(probability=probability, **member.at._asdict())
+    again = test.assign(probability=probability, **served.at._asdict())
     if whole is None:
         return again, None
     rows = np.flatnonzero(store.index["study"].isin(whole["study"]))
     study = store.index["study"].to_numpy()[rows]
-    found = member.scores(store.images(rows), store.stack[rows])
-    judged = member.study_probability(found.probability, study, found.attention)
+    found = served.scores(store.images(rows), store.stack[rows])
+    judged = served.study_probability(found.probability, study, found.attention)
     score = pd.Series(judged, pd.unique(study))
     scored = score.loc[whole["study"]].to_numpy()
-    return again, whole.assign(probability=scored, **member.study_at._asdict())
+    return again, whole.assign(probability=scored, **served.study_at._asdict())

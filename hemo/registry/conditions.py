@@ -125,6 +125,8 @@ def loaded_back(seen: Evidence) -> Finding:
         words = "the model was never loaded back and compared"
     else:
         words = f"loaded back, its probabilities differ by {gap:{form}} at most"
+    if not (fault or seen.candidate.recorded):
+        words += ", as its training logged: no digests of its files were recorded then"
     asked = f"the run's own probabilities within {LOADED_BACK_TOLERANCE:g}"
     return Finding("loaded back", fault or f"{gap:{form}}", asked, passed, words, override=False)
 

@@ -47,14 +47,17 @@ class Candidate:
     protocol
         How it was tested.
     loaded_back_gap
-        Largest difference between the probabilities of the logged model, loaded back, and the run's own;
-        NaN where that was never compared.
+        Largest difference between the probabilities of the logged model, loaded back now, and the run's own;
+        NaN where that cannot be compared.
     fault
         Why the model cannot be loaded now; empty where it can.
     patients_known
         Whether every slice named its patient: where not, no split by patient can vouch for itself.
     synthetic
         Whether it was made of the phantom.
+    recorded
+        Whether digests of its files were recorded; where not, as of earlier versions, the gap is what its
+        training logged.
     """
 
     protocol: Protocol
@@ -62,6 +65,7 @@ class Candidate:
     fault: str = ""
     patients_known: bool = True
     synthetic: bool = False
+    recorded: bool = True
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,9 @@ class Record:
         Training run that was decided on.
     decided_in
         Run that made the decision and holds the gate's report.
+    files
+        Digest of what the training run recorded of its files and model (see `hemo.tracking.recorded`); empty
+        where nothing was decided on, or nothing recorded.
     by, at
         Who, and when (seconds since 1970).
     chain
@@ -85,6 +88,7 @@ class Record:
     at: float = 0.0
     commit: str = ""
     chain: str = ""
+    files: str = ""
     state: str = field(default="open", compare=False)
     audit_id: str = field(default="", compare=False)
     owner: str = field(default="", compare=False)
@@ -142,13 +146,14 @@ def write(
     reason: str = "",
     run_id: str = "",
     decided_in: str = "",
+    files: str = "",
 ) -> Record:
     """Append a record, open until `close`: from now on the next command knows what was under way."""
     record = Record(
         number=len(history) + 1, model=model, action=action, before=dict(before), after=dict(after),
         version=version, family=family, reason=reason[:2000], run_id=run_id, decided_in=decided_in,
         by=f"{getpass.getuser()}@{socket.gethostname()}", at=round(time.time(), 3),
-        commit=tracking.git_commit(), chain=history[-1].digest if history else "",
+        commit=tracking.git_commit(), chain=history[-1].digest if history else "", files=files,
     )  # fmt: skip
     label = model.removeprefix("hemo-")
     name = (label if action == label else f"{action} {label}") + (f" v{version}" if version else "")
@@ -172,6 +177,25 @@ def withdraw(record: Record) -> None:
     """Take back a record written at the same time as another, before anything moved."""
     tracking.client().set_tag(record.audit_id, "withdrawn", "another record was written at the same time")
     tracking.client().set_terminated(record.audit_id, "FAILED")
+
+
+def follows(record: Record, history: Sequence[Record]) -> bool:
+    """Tell whether a record that was just written stands at the end of a history that is settled.
+
+    Where not, another process wrote or closed one since the history was read that this one is made of.
+    """
+    others = [one for one in history if one.audit_id != record.audit_id]
+    return (
+        all(one.state != "open" for one in others)
+        and record.number == len(others) + 1
+        and record.chain == (others[-1].digest if others else "")
+        and record.before == replay(others)
+    )
+
+
+def files_of(history: Sequence[Record], version: str) -> str:
+    """Return the digest that a history has of a version's files; empty where it has none."""
+    return next((one.files for one in reversed(history) if one.version == version and one.files), "")
 
 
 def has_rival(record: Record, history: Sequence[Record]) -> bool:
@@ -237,6 +261,8 @@ def _to_json(record: Record) -> str:
         for name in record.__dataclass_fields__
         if name not in ("state", "audit_id", "owner")
     }
+    if not record.files:
+        del said["files"]  # so that records of before it was known keep their digests
     return json.dumps(said, sort_keys=True)
 
 

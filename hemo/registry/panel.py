@@ -13,11 +13,13 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from packaging.version import Version
+from rich.markup import escape
 
-from hemo import tracking
+from hemo import console, tracking
+from hemo.digests import DiffersError
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.registry import aliases, gate_page, ledger
+from hemo.registry import aliases, gate_page, ledger, trusted
 from hemo.registry.names import PANEL, PANEL_URI, model_name
 from hemo.serving import (
     ALONE_RULE,
@@ -28,8 +30,9 @@ from hemo.serving import (
     ServedPanel,
     synthetic_warning,
 )
+from hemo.serving.member import keep_digests
 from hemo.tracking import faults
-from hemo.tracking.tags import is_synthetic
+from hemo.tracking.tags import FILES_DIGEST, is_synthetic
 from hemo.tracking.views import markdown_table
 
 
@@ -51,11 +54,13 @@ def update(parent: str = "") -> str:
     if members == (members_of(now) if now else {}) and (not now or _override_of(now) == _override(members)):
         return now
     version = (_find(members) or _build(members, parent)) if members else ""
+    files = tracking.client().get_model_version(PANEL, version).tags.get(FILES_DIGEST, "") if version else ""
     after = {"production": version, "previous": now}
     after = {alias: number for alias, number in after.items() if number}
     parts = [f"{label} version {number}" for label, number in members.items()]
     reason = ", ".join(parts) or "nothing in production"
-    aliases.move(PANEL, "panel", after, history, version=version, reason=reason, decided_in=parent)
+    words = {"version": version, "reason": reason, "decided_in": parent, "files": files}
+    aliases.move(PANEL, "panel", after, history, **words)
     return version
 
 
@@ -70,10 +75,10 @@ def load(uri: str = PANEL_URI) -> ServedPanel:
     Raises
     ------
     HemoError
-        If there is none, or it is another model.
+        If there is none, it is another model, or a file of it is not as it was recorded.
     """
     try:
-        loaded = mlflow.pyfunc.load_model(uri).unwrap_python_model()
+        loaded = trusted.load(uri).unwrap_python_model()
     except (mlflow.MlflowException, OSError) as fault:
         raise faults.no_model(uri, fault, "promote first, `hemo promote`") from None
     if not isinstance(loaded, ServedPanel):
@@ -122,6 +127,7 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
         ColSpec(DataType.string, "unanswered"),
         ColSpec(DataType.boolean, "synthetic"),
         ColSpec(DataType.string, "error"),
+        ColSpec(DataType.string, "panel_version"),
     ]
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.binary, "image"),
@@ -131,10 +137,21 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
 
 
 def _find(members: Mapping[str, str]) -> str:
-    """Return the newest panel version of exactly these members, or an empty text."""
+    """Return the newest panel version of exactly these members that is whole, or an empty text."""
     same = [v for v, one in aliases.versions(PANEL).items() if _members(one) == members]
     override = _override(members)
-    return max((v for v in same if _override_of(v) == override), key=int, default="")
+    shown = [v for v in same if _override_of(v) == override]
+    return next((v for v in sorted(shown, key=int, reverse=True) if _whole(v)), "")
+
+
+def _whole(version: str) -> bool:
+    """Tell whether a panel's files are as they were recorded."""
+    try:
+        trusted.check(f"models:/{PANEL}/{version}")
+    except DiffersError as fault:
+        console.err.print(f"[bold red]not used again:[/bold red] {escape(str(fault))}", soft_wrap=True)
+        return False
+    return True
 
 
 def _override(members: Mapping[str, str]) -> str:
@@ -167,6 +184,8 @@ def _build(members: Mapping[str, str], parent: str) -> str:
     ):
         info = _log(Path(scratch), found)
         mlflow.set_tag("mlflow.note.content", _note(found))
+        with tracking.model_folder(info.model_uri) as folder:
+            files = tracking.record(run_id, {}, tracking.model_files(folder))
     client = tracking.client()
     if aliases.registered(PANEL) is None:
         what = (
@@ -181,6 +200,7 @@ def _build(members: Mapping[str, str], parent: str) -> str:
         PANEL, f"models:/{info.model_id}", run_id,
         {
             **members,
+            FILES_DIGEST: files,
             **({"override": override} if override else {}),
             **({"synthetic": "true"} if synthetic_members(members) else {}),
         },
@@ -194,15 +214,16 @@ def _log(scratch: Path, members: Mapping[str, ModelVersion]) -> ModelInfo:
     requirements: dict[str, str] = {}
     folder = scratch / "panel"
     for label, version in members.items():
-        model = scratch / "downloads" / label
-        model.mkdir(parents=True)
-        mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(model))
-        shutil.move(model / "artifacts" / "classifier", folder / label)
+        uri = f"models:/{version.name}/{version.version}"
+        with tracking.model_copy(uri, trusted.known(uri)) as model:
+            shutil.copytree(model / "artifacts" / "classifier", folder / label)
+            required = (model / "requirements.txt").read_text().split()
         served = json.loads((folder / label / "served.json").read_text())
+        kept = keep_digests(folder / label)
         known = {"version": str(version.version), "override": version.tags.get("override", "")}
         drawn = {"synthetic": is_synthetic(version.tags) or served.get("synthetic", False)}
-        facts.append({"label": label, "run_id": version.run_id, **known, **served, **drawn})
-        for line in (model / "requirements.txt").read_text().split():
+        facts.append({"label": label, "run_id": version.run_id, **known, **served, **drawn, "files": kept})
+        for line in required:
             name, _, number = line.partition("==")
             requirements[name] = max(requirements.get(name, ""), number, key=_release)
     missing = [label for label in LABELS if label not in members]

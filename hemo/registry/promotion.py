@@ -1,8 +1,6 @@
 """Promote the best classifier of each label through the gate, and go back."""
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -10,21 +8,17 @@ import pandas as pd
 from hemo import console, tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
+from hemo.digests import DiffersError
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.registry import aliases, card, gate_page, ledger, panel
-from hemo.registry.candidates import Judgement, judge, model_uri
+from hemo.registry import aliases, gate_page, ledger, panel, registration, trusted
+from hemo.registry.candidates import Judgement, judge
 from hemo.registry.names import model_name
 from hemo.tracking import family_word
+from hemo.tracking.tags import FILES_DIGEST
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
-
-CARRIED = (
-    "family", "variant", "label", "data_digest", "split_digest", "protocol", "dataset", "synthetic",
-    "git_commit", "seed",
-)  # fmt: skip
-"""Tags of a training run that its version carries."""
 
 
 def promote(
@@ -61,11 +55,10 @@ def promote(
     with tracking.run_below(experiment, "promotion", tags, parent) as deciding:
         try:
             for label, run_id in chosen.items():
-                aliases.settle(model_name(label))
-                judged = judge(config, label, run_id)
-                rows.append(_row(judged, decide(judged, deciding, override), override))
+                rows.append(_judge_and_decide(config, label, run_id, deciding, override))
         finally:
-            panel.update(deciding)  # what was promoted before a fault is in production
+            with tracking.alone():
+                panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
         mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
         mlflow.set_tag("mlflow.note.content", gate_page.summary(table, deciding))
@@ -84,12 +77,43 @@ def rehearse(
     judgements : list of Judgement
         All conditions of each.
     """
-    judgements = [judge(config, label, run_id) for label, run_id in _best(experiment, labels).items()]
-    rows = []
-    for judged in judgements:
+    judgements, rows = [], []
+    for label, run_id in _best(experiment, labels).items():
+        try:
+            judged = judge(config, label, run_id)
+        except DiffersError as fault:
+            rows.append(_row_of(label, tracking.get_run(run_id), "would be refused", str(fault)))
+            continue
+        judgements.append(judged)
         decision = "would pass" if judged.verdict.passed else "would be refused"
         rows.append(_row(judged, "kept" if judged.incumbent and judged.incumbent.same_run else decision))
     return _table(rows, labels), judgements
+
+
+def _judge_and_decide(
+    config: Experiment, label: str, run_id: str, deciding: str, override: str
+) -> dict[str, str]:
+    """Judge a candidate and carry the verdict out; return its row of the table.
+
+    What is not as it was recorded is refused, and stops no other label. Where another process decided about
+    the label while this one judged, the candidate is judged again.
+    """
+    model = model_name(label)
+    aliases.settle(model)
+    try:
+        judged = judge(config, label, run_id)
+        with tracking.alone():
+            now = ledger.replay(aliases.settle(model)).get("production")
+            if now != (judged.incumbent.version if judged.incumbent else None):
+                judged = judge(config, label, run_id)
+            return _row(judged, decide(judged, deciding, override), override)
+    except DiffersError as fault:
+        run = tracking.get_run(run_id)
+        with tracking.alone():
+            history = aliases.settle(model)
+            words = {"family": run.word, "run_id": run_id, "decided_in": deciding, "reason": str(fault)}
+            aliases.move(model, "refuse", ledger.replay(history), history, **words)
+        return _row_of(label, run, "refused", str(fault))
 
 
 def rollback(label: str, reason: str = "") -> ledger.Record:
@@ -98,8 +122,15 @@ def rollback(label: str, reason: str = "") -> ledger.Record:
     Raises
     ------
     HemoError
-        If there is nothing to go back to.
+        If there is nothing to go back to, or its files are not as they were recorded.
     """
+    with tracking.alone():
+        record = _roll_back(label, reason)
+        panel.update()
+    return record
+
+
+def _roll_back(label: str, reason: str) -> ledger.Record:
     model = model_name(label)
     history = aliases.settle(model)
     now = ledger.replay(history)
@@ -109,20 +140,20 @@ def rollback(label: str, reason: str = "") -> ledger.Record:
     del after["previous"]
     if "production" in now:
         after["previous"] = now["production"]
+    trusted.check(f"models:/{model}/{now['previous']}")
     version = aliases.versions(model)[now["previous"]]
-    record = aliases.move(
+    return aliases.move(
         model, "rollback", after, history, version=str(version.version),
         family=family_word(version.tags), reason=reason or "no reason given",
-        run_id=version.run_id or "",
+        run_id=version.run_id or "", files=version.tags.get(FILES_DIGEST, ""),
     )  # fmt: skip
-    panel.update()
-    return record
 
 
 def settle_all() -> None:
     """Complete what a killed process left and record what was done by hand, for all models and the panel."""
-    aliases.settle_all([model_name(label) for label in LABELS])
-    panel.update()
+    with tracking.alone():
+        aliases.settle_all([model_name(label) for label in LABELS])
+        panel.update()
 
 
 def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
@@ -155,6 +186,11 @@ def decide(judged: Judgement, deciding: str, override: str) -> str:
     -------
     str
         `promoted`, `overridden`, `challenger`, `refused`, or `kept` where it is in production already.
+
+    Raises
+    ------
+    DiffersError
+        If a file of a run that is to be registered is not as it was recorded.
     """
     model, verdict, run = model_name(judged.label), judged.verdict, judged.run
     if judged.incumbent and judged.incumbent.same_run:
@@ -167,14 +203,18 @@ def decide(judged: Judgement, deciding: str, override: str) -> str:
         decision = "promoted"
     else:
         decision = "challenger" if verdict.sound else "refused"
-    _attach_report(judged, deciding, decision, override)
+    registration.attach_report(judged, deciding, decision, override)
     history = ledger.records(model)
     now = ledger.replay(history)
-    words = {"family": run.word, "run_id": run.run_id, "decided_in": deciding}
+    words = {
+        "family": run.word, "run_id": run.run_id, "decided_in": deciding,
+        "files": run.tags.get(FILES_DIGEST, ""),
+    }  # fmt: skip
     if not goes and not verdict.sound:
         aliases.move(model, "refuse", now, history, reason=verdict.reason, **words)
         return decision
-    version = _register(judged, decision, deciding, override if overridden else "")
+    trusted.check_run(run)
+    version = registration.register(judged, decision, deciding, override if overridden else "")
     if not goes:
         after = {**now, "challenger": version}
         aliases.move(model, "refuse", after, history, version=version, reason=verdict.reason, **words)
@@ -190,80 +230,21 @@ def decide(judged: Judgement, deciding: str, override: str) -> str:
     return decision
 
 
-def _attach_report(judged: Judgement, deciding: str, decision: str, override: str) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        gate_page.write(folder, judged.label, judged.run.name, judged.verdict, decision, override)
-        for run_id in (deciding, judged.run.run_id):
-            tracking.client().log_artifacts(run_id, scratch, "gate")
-
-
-def _attach_card(judged: Judgement, override: str) -> None:
-    run = judged.run
-    facts = card.Facts(
-        label=judged.label,
-        family=run.title,
-        tags=run.tags,
-        params=run.params,
-        data=judged.data,
-        threshold=run.metrics.get("threshold"),
-        study_threshold=run.metrics.get("study_threshold"),
-        negative_below=run.metrics.get("negative_below"),
-        study_negative_below=run.metrics.get("study_negative_below"),
-        run_id=run.run_id,
-        versions=tracking.versions(),
-        override=override,
-        agreement=tracking.artifact(run.run_id, tracking.AGREEMENT, pd.read_csv),
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        card.write(Path(scratch), facts, judged.tested)
-        tracking.client().log_artifacts(run.run_id, scratch, "card")
-
-
-def _register(judged: Judgement, decision: str, deciding: str, override: str) -> str:
-    """Return the version of a run's model, registered where it is not yet, with tags and description."""
-    client, model, run = tracking.client(), model_name(judged.label), judged.run
-    if aliases.registered(model) is None:
-        client.create_registered_model(model, description=gate_page.about(judged.label, model))
-    point_of = run.metrics.get("threshold", run.metrics.get("study_threshold", float("nan")))
-    tags = {"gate": decision, "threshold": f"{point_of:.6g}", "level": judged.verdict.level}
-    for name in ("recall", "specificity", "auc"):
-        point, low, high = judged.verdict[name]
-        bounds = f"{low:.2f}-{high:.2f}".replace("0.", ".")  # short: the UI cuts tags off
-        tags[name] = f"{point:.2f} ({bounds})"
-    tags |= {name: run.tags[name] for name in CARRIED if name in run.tags}
-    tags["decided_in"] = deciding
-    if override:
-        tags["override"] = override
-    _attach_card(judged, override)
-    description = gate_page.description(judged.label, run, judged.verdict, decision, override, deciding)
-    known = [v for v in aliases.versions(model).values() if v.run_id == run.run_id]
-    if known:
-        newest = max(known, key=lambda v: int(v.version))
-        number = str(newest.version)
-        for name, value in tags.items():
-            if newest.tags.get(name) != value:
-                client.set_model_version_tag(model, number, name, value)
-        if decision == "promoted" and "override" in newest.tags:
-            client.delete_model_version_tag(model, number, "override")
-        client.update_model_version(model, number, description)
-        return number
-    uri = model_uri(run)
-    created = client.create_model_version(
-        model, uri, run.run_id, tags, description=description, model_id=uri.removeprefix("models:/")
-    )
-    return str(created.version)
-
-
 def _row(judged: Judgement, decision: str, override: str = "") -> dict[str, str]:
     reason = "in production already" if decision == "kept" else judged.verdict.reason
+    if decision == "overridden":
+        reason = f"{override} (the gate: {reason})"
+    return _row_of(judged.label, judged.run, decision, reason)
+
+
+def _row_of(label: str, run: tracking.Run, decision: str, reason: str) -> dict[str, str]:
     return {
-        "label": judged.label,
-        "family": judged.run.word,
+        "label": label,
+        "family": run.word,
         "decision": decision,
-        "production": aliases.current(model_name(judged.label)).get("production", "none"),
-        "reason": f"{override} (the gate: {reason})" if decision == "overridden" else reason,
-        "run_id": judged.run.run_id,
+        "production": aliases.current(model_name(label)).get("production", "none"),
+        "reason": reason,
+        "run_id": run.run_id,
     }
 
 

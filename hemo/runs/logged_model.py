@@ -14,8 +14,10 @@ from mlflow.types import ColSpec, DataType, Schema
 from numpy.typing import NDArray
 
 from hemo import families, tracking
+from hemo.digests import Digest
 from hemo.errors import HemoError
 from hemo.families import FeatureClassifier
+from hemo.serving import member as models
 from hemo.serving import unlike
 from hemo.slices.split import rounds
 from hemo.slices.store import SliceStore
@@ -64,6 +66,7 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
         "learned": learned.to_json() if learned else None,
     }
     (folder / "served.json").write_text(json.dumps(facts, indent=2))
+    models.keep_digests(folder)
     package = Path(__file__).parents[1]
     return mlflow.pyfunc.log_model(
         name=family,
@@ -120,23 +123,44 @@ def requirements(family: str, params: Mapping[str, Any]) -> list[str]:
     return [*(f"{name}=={version(name)}" for name in packages), *sorted(providers)]
 
 
-def check(model: ModelInfo, trained: Trained, store: SliceStore) -> None:
+def write_answers(trained: Trained, store: SliceStore, folder: Path) -> None:
+    """Write some slices and what the classifier says of them: its logged form is judged by that."""
+    spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
+    together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
+    rows = np.union1d(spread, together)
+    images, study = store.images(rows), store.stack[rows]
+    known: dict[str, Any] = {"probability": trained.probability(images, study)}
+    attention = trained.scores(images, study).attention
+    known |= {} if attention is None else {"attention": attention}
+    path = folder / tracking.ANSWERS
+    path.parent.mkdir()
+    np.savez_compressed(path, images=images, study=study, **known)
+
+
+def check(model: ModelInfo, answers: Path) -> dict[str, Digest]:
     """Compare the logged model, loaded back, with the classifier: formats that log well can fail at load.
+
+    Parameters
+    ----------
+    model
+        What `log` returned.
+    answers
+        What `write_answers` wrote.
+
+    Returns
+    -------
+    dict
+        The digests of the logged model's files.
 
     Raises
     ------
     HemoError
         If it does not give the classifier's own probabilities.
     """
-    spread = np.linspace(0, len(store) - 1, min(ROUNDTRIP_SLICES, len(store))).astype(int)
-    together = np.arange(min(ROUNDTRIP_SLICES, len(store)))
-    rows = np.union1d(spread, together)
-    images, study = store.images(rows), store.stack[rows]
-    served = mlflow.pyfunc.load_model(model.model_uri).unwrap_python_model()
-    gap = np.abs(served.probability(images, study) - trained.probability(images, study)).max()
-    wanted, found = trained.scores(images, study).attention, served.member.scores(images, study).attention
-    if wanted is not None and found is not None:
-        gap = max(gap, np.abs(found - wanted).max())
-    mlflow.log_metric("model/loaded_back_gap", float(gap))
-    if gap > ROUNDTRIP_TOLERANCE:
+    with tracking.model_copy(model.model_uri) as folder:
+        files = tracking.model_files(folder)
+        gap = models.gap(mlflow.pyfunc.load_model(str(folder)).unwrap_python_model().member, answers)
+    mlflow.log_metric("model/loaded_back_gap", gap)
+    if not gap <= ROUNDTRIP_TOLERANCE:
         raise HemoError(f"{model.model_uri}: loaded back, its probabilities differ by {gap:.2g}: not kept")
+    return files

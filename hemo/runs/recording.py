@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 
-from hemo import console, families, tracking
+from hemo import console, digests, families, tracking
 from hemo.display import attention, failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary
@@ -45,6 +45,7 @@ def run_tags(training: Training) -> dict[str, str]:
         "protocol": plan.protocol,
         "dataset": training.dataset,
         "data_digest": store.digest,
+        "store_digest": store.files_digest,
         "split_digest": plan.split_digest,
         "patients_known": str(store.patients_known).lower(),
         "seed": str(plan.seed),
@@ -114,10 +115,13 @@ def record(trained: Trained, training: Training, run_id: str, *, seen: bool = Fa
     with tempfile.TemporaryDirectory() as scratch:
         console.step(f"{training.name}: plots")
         _write_files(Path(scratch), trained, training, tested)
+        logged_model.write_answers(trained, training.store, Path(scratch))
+        files = digests.of_folder(Path(scratch))
         tracking.log_folder(run_id, Path(scratch))
         console.step(f"{training.name}: model")
         model = logged_model.log(Path(scratch), trained, training)
-    logged_model.check(model, trained, training.store)
+        of_model = logged_model.check(model, Path(scratch) / tracking.ANSWERS)
+    tracking.record(run_id, files, of_model)
     tracking.set_note(run_id, _note(training, finals))
     level = views.level(finals)
     words = "by study: " if level == "study" else ""
@@ -153,7 +157,13 @@ def record_store(store: SliceStore) -> None:
     numbers["excluded"] = sum(facts["excluded"].values())
     mlflow.log_params({f"reduction.{word}": str(value) for word, value in store.reduction.to_json().items()})
     mlflow.log_metrics({f"store/{name}": float(number) for name, number in numbers.items()})
-    mlflow.set_tags({"data_digest": store.digest, "patients_known": str(store.patients_known).lower()})
+    mlflow.set_tags(
+        {
+            "data_digest": store.digest,
+            "store_digest": store.files_digest,
+            "patients_known": str(store.patients_known).lower(),
+        }
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         counts.to_csv(folder / "labels.csv")

@@ -170,7 +170,7 @@ def train_and_record(training: Training, run_id: str, trained: Trained | None = 
 
 def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Failed:
     """Train one family: on one label in the root run itself, on several in runs below it."""
-    store = SliceStore.open(config.store_folder)
+    store = SliceStore.open_checked(config.store_folder)
     experiment = tracking.experiment_id(config.name)
     params = config.families.get(family, {})
     if len(labels) == 1:

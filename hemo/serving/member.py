@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hemo import digests
+from hemo.digests import DiffersError
 from hemo.evaluation.triage import Thresholds
 from hemo.serving.answers import stands_alone
 
@@ -73,15 +75,22 @@ class Member:
 
     @classmethod
     def load(
-        cls, folder: Path, version: str = "", override: str = "", *, synthetic: bool = False
+        cls, folder: Path, version: str = "", override: str = "", *, synthetic: bool = False, files: str = ""
     ) -> "Member":
-        """Read what a training run logged: `served.json` and the fitted classifier."""
+        """Read what a training run logged: `served.json` and the fitted classifier.
+
+        Raises
+        ------
+        DiffersError
+            If a file is not what it was when the classifier was logged.
+        """
         from hemo import families
         from hemo.evaluation.calibration import Calibrator
         from hemo.evaluation.study_score import StudyScore
         from hemo.imaging import Reduction
         from hemo.serving.unlike import Learned
 
+        _check_files(folder, files)
         facts = json.loads((folder / "served.json").read_text())
         calibrator, study, learned = (facts.get(name) for name in ("calibrator", "study", "learned"))
         return cls(
@@ -198,6 +207,62 @@ class Member:
         return largest
 
 
+def keep_digests(folder: Path) -> str:
+    """Write the digests of a classifier's files beside them, for who serves it and has no registry to ask.
+
+    Returns
+    -------
+    str
+        The digest of what was written.
+    """
+    files = digests.of_files(folder, (name for name in digests.files_below(folder) if name != digests.FILE))
+    (folder / digests.FILE).write_text(digests.to_text(files))
+    return digests.of_file(folder / digests.FILE).sha256
+
+
+def _check_files(folder: Path, known: str) -> None:
+    """Raise DiffersError where a classifier's files are not those that were logged.
+
+    Those that were logged before digests lay beside them are taken as they are. `known` is what
+    `keep_digests` returned.
+    """
+    path = folder / digests.FILE
+    if not (path.is_file() or known):
+        return
+    if known and not (path.is_file() and digests.of_file(path).sha256 == known):
+        raise DiffersError(f"{path}: not what was logged: `hemo verify` says what differs")
+    recorded = digests.from_text(path.read_text())
+    there = [name for name in digests.files_below(folder) if name != digests.FILE]
+    if found := digests.compare(folder, recorded, there):
+        raise DiffersError(
+            f"{folder}: not what was logged: {digests.words(found)}: `hemo verify` says what differs"
+        )
+
+
 def synthetic_warning(labels: Sequence[str]) -> str:
     """Return what must be said of classifiers that learned from synthetic slices."""
     return f"Made of synthetic data, which says nothing of patients: {', '.join(labels)}"
+
+
+def gap(member: Member, answers: Path) -> float:
+    """Return how far a member is from what its training gave for some slices (see `hemo.runs.logged_model`).
+
+    Parameters
+    ----------
+    member
+        As it was loaded.
+    answers
+        File with `images`, `study`, `probability` and, of what judges studies, `attention`.
+
+    Returns
+    -------
+    float
+        Largest difference of probability, or of attention where there is any.
+    """
+    with np.load(answers, allow_pickle=False) as kept:
+        known = dict(kept)
+    found = member.scores(known["images"], known["study"])
+    pairs = [(member.calibrated(found.probability), known["probability"])]
+    if "attention" in known and found.attention is not None:
+        pairs.append((found.attention, known["attention"]))
+    return float(np.max([np.abs(one - other).max() for one, other in pairs]))

@@ -6,14 +6,17 @@ is decoded once and reduced once for each distinct reduction, however many membe
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from mlflow.pyfunc import PythonModel
 from numpy.typing import NDArray
 
+from hemo import digests
 from hemo.labels import LABELS
 from hemo.serving.inputs import Unread, in_server, read_inputs, reduced
 from hemo.serving.member import Member, synthetic_warning
@@ -60,16 +63,21 @@ class ServedPanel(PythonModel):
     groups slices (DICOM bytes carry it themselves). Output: a row an image; see `predict_slices`.
     """
 
+    version = ""
+    """The registered version; whoever serves it goes on with it after a promotion, and answers say so."""
+
     def load_context(self, context: Any) -> None:
         """Read the members."""
         folder = Path(context.artifacts["panel"])
         facts = json.loads((folder / "panel.json").read_text())
+        self.version = _version(folder)
         self.members = [
             Member.load(
                 folder / member["label"],
                 member["version"],
                 member.get("override", ""),
                 synthetic=member.get("synthetic", False),
+                files=member.get("files", ""),
             )
             for member in sorted(facts["members"], key=lambda member: LABELS.index(member["label"]))
         ]
@@ -132,7 +140,9 @@ class ServedPanel(PythonModel):
             In the order of `parts`: the columns of `tabulate`, and `error`: why a slice could not be read,
             "" where it was. Where it was not, or was not judged, its answers are empty (NaN and None).
         """
-        return answer(self.members, parts, self.thickness, names, every_stack=every_stack)
+        table = answer(self.members, parts, self.thickness, names, every_stack=every_stack)
+        table["panel_version"] = self.version
+        return table
 
     def attribution(
         self, label: str, slices: Sequence["RawSlice"], rows: NDArray[np.intp]
@@ -141,6 +151,17 @@ class ServedPanel(PythonModel):
         member = next(member for member in self.members if member.label == label)
         images = reduced(slices, member.reduction)[rows]
         return images, member.classifier.attribution(images)
+
+
+def _version(folder: Path) -> str:
+    """Return the registered version of a panel; where it was loaded by its path, a digest of `panel.json`.
+
+    MLflow writes the version beside a model that it loads from the registry.
+    """
+    with suppress(FileNotFoundError):
+        loaded = yaml.safe_load((folder.parents[1] / "registered_model_meta").read_text())
+        return str(loaded["model_version"])
+    return f"sha256:{digests.of_file(folder / 'panel.json').sha256[:12]}"
 
 
 def _as_asked(table: pd.DataFrame, model_input: pd.DataFrame) -> pd.DataFrame:

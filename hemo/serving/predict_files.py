@@ -114,6 +114,7 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
             **as_records(prediction),
             "skipped": prediction.skipped.to_dict("records"),
             "missing": prediction.missing,
+            "panel_version": panel.version,
             "synthetic": bool(panel.synthetic),
             "warnings": panel.warnings,
             "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, *attended, ALONE_RULE, UNSURE_RULE],

@@ -58,7 +58,13 @@ def _about(prediction: Prediction, panel: ServedPanel) -> Section:
     )
     missing = f"\n\nWithout a production version: {', '.join(prediction.missing)}."
     attended = attention_rule(prediction.table)
-    rules = [f"{ANY_RULE} {STUDY_RULE}", *attended, ALONE_RULE, UNSURE_RULE]
+    rules = [
+        f"Panel version {panel.version}.",
+        f"{ANY_RULE} {STUDY_RULE}",
+        *attended,
+        ALONE_RULE,
+        UNSURE_RULE,
+    ]
     about = _plain("\n\n".join(rules))
     return Section("Panel", about + (missing if prediction.missing else ""), {"In production": versions})
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
+from hemo import digests
 from hemo.imaging.raw import Excluded, Part, RawSlice
 from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
@@ -23,6 +24,9 @@ from hemo.slices.sources import Packed, Source, state_of
 
 RECORDS: Final = 256
 """Slices whose records are made and written at a time."""
+
+IMAGES: Final = "hemo.images"
+"""Where a record's metadata has the digest of its shard's images, taken when they were written."""
 
 BUFFER: Final = 1 << 20
 """Bytes of images written at a time."""
@@ -189,9 +193,10 @@ def write_shard(task: ShardTask) -> None:
                     writer.write_batch(records(rows, task.key))
                     rows.clear()
             writer.write_batch(records(rows, task.key))
-        stream.seek(0)
-        stream.write(npy_header(count, shape))
-        durable(stream)
+            stream.seek(0)
+            stream.write(npy_header(count, shape))
+            durable(stream)
+            writer.add_key_value_metadata({IMAGES: digests.to_text({final.name: digests.of_file(partial)})})
         durable(record_stream)
     os.replace(partial_record, record_path)
     os.replace(partial, final)

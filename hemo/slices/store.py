@@ -12,10 +12,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hemo import digests
 from hemo.errors import HemoError
 from hemo.imaging.raw import SYNTHETIC
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
+from hemo.slices import integrity
 from hemo.slices.context import neighbour_rows
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
@@ -71,8 +73,27 @@ class SliceStore:
             )
         return cls(folder, facts)
 
+    @classmethod
+    def open_checked(cls, folder: str | Path) -> Self:
+        """Open a store whose files are what was written: the way in to training and judging.
+
+        Raises
+        ------
+        HemoError
+            As `open`, or DiffersError if a file was changed since.
+        """
+        store = cls.open(folder)
+        integrity.check(store)
+        return store
+
     def __len__(self) -> int:
         return int(self.facts["slices"])
+
+    @property
+    def files_digest(self) -> str:
+        """Digest of what is recorded of all its files; empty for stores of before that was kept."""
+        path = self.folder / digests.FILE
+        return digests.of_file(path).sha256 if self.facts.get(integrity.RECORDED) and path.is_file() else ""
 
     def __del__(self) -> None:
         for descriptor in self._descriptors.values():
@@ -173,9 +194,9 @@ class SliceStore:
         """
         where = np.arange(len(self)) if rows is None else np.asarray(rows, np.intp)
         if self.reduction.neighbours == 0:
-            return self._read(where)
+            return self.stored(where)
         around = neighbour_rows(self.stack, where, self.reduction.neighbours)
-        stacked = self._read(around.ravel())
+        stacked = self.stored(around.ravel())
         size, windows = self.reduction.size, len(self.reduction.windows)
         stacked = stacked.reshape(len(where), around.shape[1], size, size, windows)
         return np.ascontiguousarray(np.moveaxis(stacked, 1, 3)).reshape(len(where), *self.image_shape)
@@ -211,8 +232,8 @@ class SliceStore:
                 ) from error
         return self._descriptors[shard]
 
-    def _read(self, where: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """Return stored images, read straight from the files.
+    def stored(self, where: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Return images of rows as they are stored, without neighbours, read straight from the files.
 
         Not memory-mapped: a map's pages count as the process's own and would grow with the store.
         """

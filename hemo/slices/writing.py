@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hemo import digests
+from hemo.slices import integrity
 from hemo.slices.ordering import ROWS
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import durable, sync_folder
@@ -41,7 +43,10 @@ def write_index(folder: Path, index: pd.DataFrame) -> None:
 
 
 def write_assembled(folder: Path, assembled: "Assembled", facts: dict[str, Any]) -> None:
-    """Write index, exclusions, agreement and, last, `store.json`, which makes the store count as finished."""
+    """Write index, exclusions, agreement, digests of all files, and `store.json`.
+
+    The last makes the store count as finished.
+    """
     write_index(folder, assembled.index)
     replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
     unmatched = folder / "unmatched.csv"
@@ -51,4 +56,6 @@ def write_assembled(folder: Path, assembled: "Assembled", facts: dict[str, Any])
         unmatched.unlink(missing_ok=True)
     if (agreed := agreement_table(facts)) is not None:
         replace_text(folder / "agreement.csv", agreed.to_csv(index=False))
-    replace_text(folder / "store.json", json.dumps(facts, indent=2) + "\n")
+    text = json.dumps({**facts, integrity.RECORDED: True}, indent=2) + "\n"
+    replace_text(folder / digests.FILE, integrity.manifest(folder, text))
+    replace_text(folder / "store.json", text)

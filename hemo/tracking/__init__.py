@@ -1,7 +1,9 @@
 """Runs in MLflow: where they are kept, how they nest, how they are found again, how people see them."""
 
+from hemo.tracking.alone import alone
 from hemo.tracking.artifacts import (
     AGREEMENT,
+    ANSWERS,
     ATTENTION,
     PREDICTIONS,
     STUDIES,
@@ -12,12 +14,13 @@ from hemo.tracking.artifacts import (
     log_folder,
     set_note,
 )
+from hemo.tracking.endings import close_orphans
+from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
     CHANGED,
     DEFAULT_EXPERIMENT,
     client,
-    close_orphans,
     experiment_id,
     find_experiment,
     find_runs,
@@ -34,12 +37,14 @@ from hemo.tracking.runs import (
 
 __all__ = [
     "AGREEMENT",
+    "ANSWERS",
     "ATTENTION",
     "CHANGED",
     "DEFAULT_EXPERIMENT",
     "PREDICTIONS",
     "STUDIES",
     "Run",
+    "alone",
     "artifact",
     "client",
     "close_orphans",
@@ -49,11 +54,16 @@ __all__ = [
     "find_runs",
     "get_run",
     "git_commit",
+    "load_model",
     "load_predictions",
     "load_studies",
     "log_file",
     "log_folder",
+    "model_copy",
+    "model_files",
+    "model_folder",
     "newest_experiment",
+    "record",
     "root_run",
     "run_below",
     "set_note",

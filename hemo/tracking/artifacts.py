@@ -10,7 +10,9 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from hemo.digests import DiffersError
 from hemo.evaluation import predictions
+from hemo.tracking import recorded
 
 PREDICTIONS = "predictions/predictions.parquet"
 """Where a training run keeps its prediction table."""
@@ -23,6 +25,9 @@ ATTENTION = "predictions/attention.parquet"
 
 AGREEMENT = "readers/agreement.csv"
 """Where it keeps how far the readers of its studies agree, where there were several."""
+
+ANSWERS = "check/answers.npz"
+"""Where it keeps some slices and what its classifier says of them, to judge the logged model by."""
 
 T = TypeVar("T")
 
@@ -43,13 +48,19 @@ def set_note(run_id: str, text: str) -> None:
 
 
 def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:
-    """Return what `read` makes of a run's artifact; None where the run has none of this path."""
+    """Return what `read` makes of a run's artifact; None where the run has none of this path.
+
+    Raises
+    ------
+    DiffersError
+        If it is not as its run recorded it.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         try:
             file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=scratch)
         except (OSError, MlflowException):
             return None
-        return read(Path(file))
+        return read(Path(file)) if recorded.check_file(run_id, path, Path(file)) else None
 
 
 def load_studies(run_id: str) -> pd.DataFrame | None:
@@ -58,7 +69,14 @@ def load_studies(run_id: str) -> pd.DataFrame | None:
 
 
 def load_predictions(run_id: str) -> pd.DataFrame:
-    """Return a run's prediction table."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=PREDICTIONS, dst_path=scratch)
-        return predictions.read(Path(file))
+    """Return a run's prediction table.
+
+    Raises
+    ------
+    DiffersError
+        If it is gone, or not as its run recorded it.
+    """
+    table = artifact(run_id, PREDICTIONS, predictions.read)
+    if table is None:
+        raise DiffersError(f"run {run_id}: {PREDICTIONS} is not to be had: {recorded.REMEDY}")
+    return table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hemo import families
 from hemo.evaluation import protocols
 from hemo.evaluation.protocols import Protocol
+from hemo.tracking.tags import FILES_DIGEST
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -79,6 +80,11 @@ class Run:
     def digests(self) -> tuple[str, str, str]:
         """Protocol, data and split: runs that agree in all three were tested on the same slices."""
         return self.tags["protocol"], self.tags["data_digest"], self.tags["split_digest"]
+
+    @property
+    def recorded(self) -> bool:
+        """Whether digests of its files were recorded (see `hemo.tracking.recorded`)."""
+        return FILES_DIGEST in self.tags
 
     @property
     def repeats(self) -> int:

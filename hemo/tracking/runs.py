@@ -17,14 +17,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
-from mlflow.entities import Experiment, LifecycleStage, ViewType
+from mlflow.entities import Experiment, LifecycleStage
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from hemo import liveness
 from hemo.errors import HemoError
 from hemo.tracking import faults, views
+from hemo.tracking.alone import alone
+from hemo.tracking.endings import close_orphans, killed_when_stopped
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
 
@@ -56,33 +57,20 @@ def client() -> MlflowClient:
 
 
 def experiment_id(name: str) -> str:
-    """Return the id of an experiment, made where it does not exist, with orphaned runs closed.
+    """Return the id of an experiment, made where it does not exist.
 
-    Called once in the parent process, before any worker: processes that open a fresh SQLite store
-    together die in its schema migration.
+    Called once in the parent process, before any worker, and by one process at a time: those that open a
+    fresh SQLite store together die in its schema migration.
     """
-    launched = _launched_run()
-    if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
-        found = launched.info.experiment_id  # `mlflow run --experiment-name` said where
-    else:
-        experiment = _by_name(name)
-        found = experiment.experiment_id if experiment else mlflow.create_experiment(name)
-    views.prepare(str(found))
-    close_orphans(found)
+    with alone():
+        launched = _launched_run()
+        if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
+            found = launched.info.experiment_id  # `mlflow run --experiment-name` said where
+        else:
+            experiment = _by_name(name)
+            found = experiment.experiment_id if experiment else mlflow.create_experiment(name)
+        views.prepare(str(found))
     return str(found)
-
-
-def close_orphans(experiment: str) -> list[str]:
-    """End runs that still count as running although their process on this machine is gone."""
-    runs = client().search_runs([experiment], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY)
-    closed = []
-    for run in runs:
-        tags = run.data.tags
-        if liveness.is_alive(f"{tags.get('host')}:{tags.get('process')}") is False:
-            client().set_tag(run.info.run_id, "ended", "the process died; closed at the next start")
-            client().set_terminated(run.info.run_id, "KILLED")
-            closed.append(run.info.run_id)
-    return closed
 
 
 @contextmanager
@@ -96,7 +84,11 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
     launched = _launched_run()
     with _released_launch():
         if launched and launched.info.experiment_id == experiment:
-            with mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True):
+            close_orphans(experiment)
+            with (
+                killed_when_stopped([launched.info.run_id]),
+                mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True),
+            ):
                 mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
                 yield launched.info.run_id
             return
@@ -115,8 +107,9 @@ def start_run(
     *,
     system_metrics: bool = False,
 ) -> Iterator[str]:
-    """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED.
+    """Open a run, below `parent` if given, and yield its id; a failure ends it as FAILED, a stop as KILLED.
 
+    One without a parent first closes runs of its experiment whose process was killed.
     With `system_metrics`, which are for long runs, the machine's load is logged as `system/...` each minute.
 
     Raises
@@ -124,8 +117,10 @@ def start_run(
     HemoError
         If the tracking store or the disk fails, here or in what is done within.
     """
+    opened: list[str] = []
     with (
         faults.answered(),
+        killed_when_stopped(opened),
         mlflow.start_run(
             experiment_id=experiment,
             run_name=name,
@@ -135,6 +130,9 @@ def start_run(
             log_system_metrics=system_metrics,
         ) as run,
     ):
+        opened.append(run.info.run_id)
+        if parent is None:
+            close_orphans(experiment)
         yield run.info.run_id
 
 

@@ -7,6 +7,9 @@ from hemo import liveness
 UNAUDITED = "unaudited: slices without patient ids"
 """Tag `leakage` of runs on such data: no split of it can be shown to keep patients apart."""
 
+FILES_DIGEST = "files_digest"
+"""Tag of runs and versions: the digest of the run's `digests.json` (see `hemo.tracking.recorded`)."""
+
 PHANTOM = "phantom"
 """Tag `dataset` of what is made of the phantom; runs of before had no other sign of it."""
 

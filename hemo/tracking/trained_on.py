@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hemo.errors import HemoError
+from hemo.slices import integrity
 from hemo.slices.store import SliceStore
 from hemo.tracking.records import Run
 
@@ -59,9 +60,10 @@ def opened(run: Run, folder: Path) -> SliceStore:
     Raises
     ------
     HemoError
-        If there is none, or it holds other data.
+        If there is none, it holds other data, or its files are not what was written.
     """
     store = SliceStore.open(folder)
     if store.digest != run.tags["data_digest"]:
         raise HemoError(f"{folder}: holds other data than {run.name} was trained on: give its store")
+    integrity.check(store, run.tags.get("store_digest", ""))
     return store

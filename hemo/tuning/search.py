@@ -90,7 +90,7 @@ def tune(
     outcomes, failed
         What each study came to, and names and reasons of those that could not be run.
     """
-    store = SliceStore.open(config.store_folder)
+    store = SliceStore.open_checked(config.store_folder)
     experiment = tracking.experiment_id(config.name)
     storage = storages.open_storage(tuning.storage or storages.default_url(mlflow.get_tracking_uri()))
     outcomes, failed = [], []

@@ -30,6 +30,7 @@ WORDS = {
     "rollback": ["any"],
     "registry": [],
     "history": ["any"],
+    "verify": [],
     "predict": ["scans"],
     "evaluate": ["--images", "scans", "--labels", "labels.csv"],
     "reproduce": ["0123456789abcdef0123456789abcdef"],

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 import hemo
-from hemo import families, tracking
+from hemo import digests, families, tracking
 from hemo.evaluation import intervals
 from hemo.evaluation.metrics import METRICS
 from hemo.evaluation.summary import summarize
@@ -109,12 +109,17 @@ def train(
         folder.mkdir(parents=True)
         (folder / "predictions").mkdir()
         predictions.to_parquet(folder / tracking.PREDICTIONS, index=False)
+        (folder / tracking.ANSWERS).parent.mkdir()
+        shown = images(0)[::6]
+        probability = fitted.predict_proba(shown)[:, 1]
+        np.savez(folder / tracking.ANSWERS, images=shown, study=np.arange(10), probability=probability)
+        files = digests.of_folder(folder)
         mlflow.log_artifacts(str(folder))
         families.save(fitted, "logreg", folder / "classifier" / "fitted")
         facts = {"label": label, "family": "logreg", "threshold": 0.5, "reduction": REDUCTION.to_json()}
         (folder / "classifier" / "served.json").write_text(json.dumps(facts))
         package = Path(hemo.__file__).parent
-        mlflow.pyfunc.log_model(
+        logged = mlflow.pyfunc.log_model(
             name="logreg",
             python_model=str(package / "serving" / "classifier_code.py"),
             artifacts={"classifier": str(folder / "classifier")},
@@ -125,6 +130,8 @@ def train(
                 Schema([ColSpec(DataType.double, "probability"), ColSpec(DataType.boolean, "decision")]),
             ),
         )
+        with tracking.model_folder(logged.model_uri) as model:
+            tracking.record(run_id, files, tracking.model_files(model))
     return run_id
 
 

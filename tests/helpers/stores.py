@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hemo import digests
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, STUDY_LABELS, SUBTYPES
 from hemo.slices.facts import label_counts
+from hemo.slices.integrity import RECORDED
 from hemo.slices.shards import npy_header
 from hemo.slices.store import SCHEMA, SliceStore
 from hemo.slices.study_labels import studies_of, study_counts
@@ -62,7 +64,8 @@ def write_store(
         "unmatched": 0,
         "digest": "d" * 32,
     }
-    (folder / "store.json").write_text(json.dumps({**content, **facts}))
+    (folder / "store.json").write_text(json.dumps({**content, **facts, RECORDED: True}))
+    (folder / digests.FILE).write_text(digests.to_text(digests.of_folder(folder)))
     return SliceStore.open(folder)
 
 

@@ -168,6 +168,12 @@ def test_the_panel_still_answers_with_the_code_that_it_carries(older: Path, expe
     assert_same(answer, expected["registered"]["hemo-panel@production"]["scans"])
 
 
+def test_what_was_made_before_digests_is_said_not_to_be_recorded_and_nothing_is_amiss(older: Path) -> None:
+    printed = hemo("verify", "panel")
+    assert "nothing recorded, as by earlier versions of hemo: hemo-panel version" in printed
+    assert "none not as recorded" in printed
+
+
 def test_registry_says_what_is_in_production_and_finds_the_ledger_whole(
     older: Path, expected: dict[str, Any]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hemo import config, tracking
 from hemo.errors import HemoError
 from hemo.registry import aliases, in_production, ledger, panel, promotion
+from tests.helpers.forks import forked
 from tests.helpers.present import present
 from tests.helpers.registry_world import case, classifier, decide, table, train
 
@@ -207,3 +208,46 @@ def test_a_process_killed_beside_another_decision_leaves_nothing_behind(store, g
     history = aliases.settle(ANY)
     assert [one.state for one in history] == ["done"]
     assert aliases.current(ANY) == {"production": "1"}
+
+
+def test_a_decision_in_the_midst_of_another_is_taken_back_and_the_history_stays_whole(store, monkeypatch):
+    """Another process had read the history while the first one's record was open: a false alarm for good."""
+    decide(case(store, "any", "bad"))
+    first, second = case(store, "any", "good"), case(store, "any", "better")
+    apply, refused = aliases._apply, []
+
+    def meanwhile(model, after):
+        monkeypatch.setattr(aliases, "_apply", apply)
+        with pytest.raises(HemoError, match="another decision was made at the same time"):
+            promotion.decide(second, second.run.run_id, "")
+        refused.append(True)
+        apply(model, after)
+
+    monkeypatch.setattr(aliases, "_apply", meanwhile)
+    decide(first)
+    assert refused == [True]
+    assert ledger.faults(ledger.records(ANY)) == []
+    assert aliases.current(ANY) == {"production": "2", "previous": "1"}
+    assert decide(case(store, "any", "better")) == "promoted"
+    assert ledger.faults(ledger.records(ANY)) == []
+
+
+def test_two_promotions_at_once_make_one_version_one_panel_and_no_alarm(store):
+    assert forked(*[lambda: promote(labels=["any"])] * 2) == [0, 0]
+    assert sorted(aliases.versions(ANY)) == sorted(aliases.versions("hemo-panel")) == ["1"]
+    assert [record.action for record in ledger.records(ANY)] == ["promote"]
+    assert ledger.faults(ledger.records(ANY)) == []
+
+
+def test_what_was_decided_while_a_candidate_was_judged_is_heeded(store, monkeypatch):
+    judge = promotion.judge
+
+    def slowly(*words):
+        judged = judge(*words)
+        monkeypatch.setattr(promotion, "judge", judge)
+        promotion.decide(case(store, "any"), store["any", "good"], "")  # another process, which was faster
+        return judged
+
+    monkeypatch.setattr(promotion, "judge", slowly)
+    assert promote(labels=["any"]).loc["any", "decision"] == "kept"
+    assert sorted(aliases.versions(ANY)) == ["1"]

@@ -129,6 +129,7 @@ def test_dicom_and_png_over_http_get_the_probabilities_of_the_run_itself(served,
     first = answer["predictions"][0]
     assert first["any_probability"] >= first["epidural_probability"]
     assert first["any_version"] == "1"
+    assert first["panel_version"] == "2"
 
 
 def test_slices_that_carry_a_study_get_its_summary(served, files):

@@ -84,6 +84,7 @@ def test_bytes_paths_and_arrays_of_a_picture_give_the_same_probabilities(loaded,
     assert rows[0].equals(rows[1])
     assert rows[0].equals(rows[2])
     assert rows[0]["any_version"].tolist() == ["1"]
+    assert rows[0]["panel_version"].tolist() == ["2"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
+from hemo.slices import integrity, shards, workers
 from hemo.slices import preprocess as module
-from hemo.slices import shards, workers
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from tests.helpers.folders import dicom_folder, everything, write_rsna
@@ -144,4 +144,5 @@ def test_killed_with_its_workers_at_random_moments_it_still_finishes(tmp_path):
     assert store.index.drop(columns=["shard", "row"]).equals(whole.index.drop(columns=["shard", "row"]))
     names = {path.name for path in (tmp_path / "s").rglob("*")}
     shards_of = {f"{k:05d}.{kind}" for k in store.index["shard"].unique() for kind in ("npy", "parquet")}
-    assert names == {"shards", "store.json", "index.parquet", "exclusions.csv"} | shards_of
+    assert names == {"shards", "store.json", "digests.json", "index.parquet", "exclusions.csv"} | shards_of
+    assert integrity.differences(store) == []

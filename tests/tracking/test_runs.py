@@ -7,7 +7,9 @@ import pytest
 
 from hemo import tracking
 from hemo.errors import HemoError
+from hemo.executors import Terminated
 from hemo.tracking import runs, tags
+from tests.helpers.forks import forked
 
 
 @pytest.fixture
@@ -103,6 +105,35 @@ def test_a_running_run_of_a_dead_process_is_closed_and_a_living_one_is_not(exper
     assert tracking.close_orphans(experiment) == [dead]
     status = {run: tracking.client().get_run(run).info.status for run in (dead, alive, unknown)}
     assert status == {dead: "KILLED", alive: "RUNNING", unknown: "RUNNING"}
+
+
+def test_a_command_closes_what_a_killed_one_left_though_it_makes_no_experiment(experiment):
+    host = {**tags.process_tags(), "process": "999999999@1.0"}
+    dead = tracking.client().create_run(experiment, tags=host).info.run_id
+    with tracking.run_below(experiment, "comparison", {}, None) as running:
+        assert tracking.client().get_run(running).info.status == "RUNNING"
+    assert tracking.client().get_run(dead).info.status == "KILLED"
+
+
+def test_what_ctrl_c_or_sigterm_ends_is_killed_and_not_failed(experiment):
+    def stopped() -> None:
+        with (
+            tracking.root_run(experiment, "root", {}) as root,
+            tracking.start_run(experiment, "child", {}, root),
+        ):
+            raise Terminated
+
+    with pytest.raises(Terminated):
+        stopped()
+    found = tracking.client().search_runs([experiment])
+    assert {run.info.run_name: run.info.status for run in found} == {"root": "KILLED", "child": "KILLED"}
+
+
+def test_processes_that_begin_together_in_a_fresh_folder_all_find_the_experiment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/fresh.db")
+    assert forked(*[lambda: tracking.experiment_id("made up")] * 4) == [0, 0, 0, 0]
+    assert tracking.find_experiment("made up")
 
 
 def test_training_runs_are_found_by_their_tags_newest_first(experiment):

@@ -1,0 +1,41 @@
+"""What only one process may do at a time: make the tracking store's tables, and decide about production."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from sqlalchemy.engine import make_url
+
+from hemo import console
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process of this machine is in here with the same tracking store, and keep them out.
+
+    Processes of other machines are not seen: the registry's audit notices what they do at the same time.
+    """
+    with _file().open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.err.print("waiting for another hemo command that uses the same tracking store ...")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _file() -> Path:
+    """Return the file that is locked: beside an SQLite database, else in the folder of temporary files."""
+    uri = str(mlflow.get_tracking_uri())
+    database = make_url(uri).database if uri.startswith("sqlite") else None
+    if database and database != ":memory:":
+        path = Path(database).absolute()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.with_name(f"{path.name}.lock")
+    name = hashlib.sha256(uri.encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"hemo-{os.getuid()}-{name}.lock"

@@ -1,0 +1,100 @@
+"""A store that is not what was written is named and refused; one that is, is not."""
+
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from hemo import digests
+from hemo.digests import DiffersError
+from hemo.imaging import Reduction
+from hemo.slices import integrity
+from hemo.slices import preprocess as module
+from hemo.slices.preprocess import preprocess
+from hemo.slices.store import SliceStore
+from tests.helpers.folders import dicom_folder, write_rsna
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    labels = write_rsna(tmp_path / "labels.csv", dicom_folder(tmp_path / "images"))
+    monkeypatch.setattr(module, "SMALLEST_SHARD", 4)
+    return preprocess(tmp_path / "images", labels, tmp_path / "store", Reduction(size=16)).store
+
+
+def flip(path, place=-1):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def change_index(store, **columns):
+    table = pd.read_parquet(store.folder / "index.parquet")
+    table.assign(**columns).to_parquet(store.folder / "index.parquet", index=False)
+
+
+def change_facts(store, **facts):
+    (store.folder / "store.json").write_text(json.dumps({**store.facts, **facts}))
+
+
+def without_manifest(store):
+    """Make of a store one of before files were recorded."""
+    (store.folder / digests.FILE).unlink()
+    facts = {name: value for name, value in store.facts.items() if name != integrity.RECORDED}
+    (store.folder / "store.json").write_text(json.dumps(facts))
+
+
+def named(store):
+    return [(one.file, one.found) for one in integrity.differences(SliceStore.open(store.folder))]
+
+
+def test_a_store_that_was_just_written_or_added_to_is_whole(store, tmp_path):
+    assert named(store) == []
+    dicom_folder(tmp_path / "more")
+    os.rename(tmp_path / "more" / "study0", tmp_path / "images" / "study9")
+    preprocess(tmp_path / "images", None, store.folder)
+    assert named(store) == []
+
+
+def test_a_shards_digest_is_taken_when_it_is_written_and_not_again(store, tmp_path):
+    flip(store.folder / "shards" / "00001.npy")
+    preprocess(tmp_path / "images", None, store.folder)  # writes a manifest anew
+    assert named(store) == [("shards/00001.npy", "changed")]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "file"),
+    [
+        (lambda s: flip(s.folder / "shards" / "00000.npy"), "shards/00000.npy"),
+        (lambda s: change_index(s, any=1 - s.index["any"]), "index.parquet"),
+        (lambda s: change_index(s, patient=s.index["slice_id"]), "index.parquet"),
+        (lambda s: change_facts(s, patients_known=False), "store.json"),
+        (lambda s: (s.folder / "shards" / "00007.npy").write_bytes(b""), "shards/00007.npy"),
+        (lambda s: (s.folder / "exclusions.csv").unlink(), "exclusions.csv"),
+        (lambda s: (s.folder / digests.FILE).unlink(), digests.FILE),
+    ],
+    ids=["pixels", "labels", "patients", "facts", "a shard more", "exclusions gone", "manifest gone"],
+)
+def test_what_was_changed_is_named_and_refused(store, tamper, file):
+    tamper(store)
+    assert [name for name, _ in named(store)] == [file]
+    with pytest.raises(DiffersError, match=file):
+        SliceStore.open_checked(store.folder)
+
+
+def test_a_store_of_before_files_were_recorded_is_compared_by_its_content(store):
+    without_manifest(store)
+    assert named(store) == []
+    change_index(store, subdural=np.int8(1))
+    with pytest.raises(DiffersError, match="content's digest"):
+        SliceStore.open_checked(store.folder)
+
+
+def test_records_of_older_shards_are_read_once_to_know_their_images(store, tmp_path):
+    for record in (store.folder / "shards").glob("*.parquet"):
+        pq.write_table(pq.read_table(record).replace_schema_metadata(None), record)
+    preprocess(tmp_path / "images", None, store.folder)
+    assert named(store) == []
