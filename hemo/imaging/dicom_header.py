@@ -12,8 +12,11 @@ SMALLEST: Final = 64
 LARGEST: Final = 4096
 """Rows or columns outside these are no CT slice."""
 
-LARGEST_DECODED: Final = 1 << 29
-"""Bytes that a file may take once inflated and decoded: a thousand slices. More is a decompression bomb."""
+LARGEST_DECODED: Final = 400 << 20
+"""Bytes that a file's numbers may take once decoded: 800 slices. More is a decompression bomb."""
+
+LARGEST_INFLATED: Final = 256 << 20
+"""Bytes that a deflated file may take, of which parsing it takes copies."""
 
 CT_CLASSES: Final = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}"
