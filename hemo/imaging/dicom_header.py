@@ -71,24 +71,34 @@ Values = Mapping[str, Any]
 
 
 def floats(value: Any) -> list[float]:
-    """Return the numbers of an element, none where it is absent or no number."""
+    """Return the numbers of an element, none where it is absent or one of them is no finite number."""
     if value is None:
         return []
     try:
         if isinstance(value, str):
-            return list(map(float, value.split("\\")))
-        return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
-    except (TypeError, ValueError):
+            found = list(map(float, value.split("\\")))
+        else:
+            found = [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
+    except (TypeError, ValueError, OverflowError):
         return []
+    return found if all(map(math.isfinite, found)) else []
+
+
+def only(value: Any) -> float:
+    """Return the one number of an element's value, NaN where it has none or several."""
+    numbers = floats(value)
+    return numbers[0] if len(numbers) == 1 else math.nan
 
 
 def number(values: Values, name: str) -> float:
     """Return the one number of an element, NaN where it has none or several."""
-    value = values.get(name)
-    if value is None:
-        return math.nan
-    numbers = floats(value)
-    return numbers[0] if len(numbers) == 1 else math.nan
+    return only(values.get(name))
+
+
+def whole(values: Values, name: str) -> int:
+    """Return the one number of an element of kind IS (PS3.5, 6.2), 0 where it has none that it may have."""
+    found = number(values, name)
+    return int(found) if abs(found) < 1 << 31 else 0  # not of NaN either
 
 
 def text(values: Values, name: str) -> str:

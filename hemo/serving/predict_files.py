@@ -23,6 +23,7 @@ from hemo.serving.prediction import Prediction, as_csv, as_records, names, studi
 from hemo.serving.unsure import UNSURE_RULE
 from hemo.slices.files import SUFFIXES, files_below, slice_name
 from hemo.slices.names import natural, readable
+from hemo.whole import write_text
 
 FORMATS = (".csv", ".json", ".html")
 
@@ -107,7 +108,7 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
     check_out(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".csv":
-        out.write_text(as_csv(prediction), encoding="utf-8")
+        write_text(out, as_csv(prediction))
     elif out.suffix == ".json":
         attended = attention_rule(prediction.table)
         facts = {
@@ -118,11 +119,11 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
             "warnings": panel.warnings,
             "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, *attended, ALONE_RULE, UNSURE_RULE],
         }
-        out.write_text(json.dumps(facts, indent=2, default=str))
+        write_text(out, json.dumps(facts, indent=2, default=str))
     else:
         from hemo.serving import predictions_page
 
-        out.write_text(predictions_page.as_html(prediction, panel), encoding="utf-8")
+        write_text(out, predictions_page.as_html(prediction, panel))
 
 
 def check_out(out: Path) -> None:

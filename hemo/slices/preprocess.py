@@ -29,6 +29,7 @@ from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import SCHEMA, SliceStore, read_facts
 from hemo.slices.workers import locked, started, write_shards
 from hemo.slices.writing import replace_text, write_assembled
+from hemo.whole import csv_text
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128
@@ -157,7 +158,7 @@ def preprocess(
             except HemoError as fault:
                 raise HemoError(f"{labels}: {fault}") from None
             if len(result.index) == 0:
-                replace_text(store / "exclusions.csv", result.exclusions.to_csv(index=False))
+                replace_text(store / "exclusions.csv", csv_text(result.exclusions))
                 raise HemoError(nothing_usable(images, store, result.exclusions["reason"]))
             if table is not None and result.matched == 0:
                 raise HemoError(nothing_matches(str(labels), images, table, examples, result))

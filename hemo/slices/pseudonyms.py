@@ -30,21 +30,37 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
     try:
         key = path.read_bytes().strip()
     except FileNotFoundError:
+        key = b""
+    except OSError as error:
+        raise HemoError(f"{path}: unreadable key ({error.strerror}): check its permissions") from error
+    if not key:  # nor is a file of no bytes one, as a full disk left it
         if not make:
             raise HemoError(
                 f"{path}: the key of this store's pseudonyms is gone: put it back, or build anew elsewhere"
             ) from None
-        key = secrets.token_hex(32).encode()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        return _made(path)
+    if len(key) < SHORTEST_KEY:
+        raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
+    return key
+
+
+def _made(path: Path) -> bytes:
+    """Write a new key, whole or not at all, and not over one that another process wrote meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    key = secrets.token_hex(32).encode()
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(key + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-        return key
-    except OSError as error:
-        raise HemoError(f"{path}: unreadable key ({error.strerror}): check its permissions") from error
-    if len(key) < SHORTEST_KEY:
-        raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
+        if path.exists() and not path.stat().st_size:
+            path.unlink()
+        os.link(partial, path)
+    except FileExistsError:
+        return load_or_make_key(path, make=False)
+    finally:
+        partial.unlink(missing_ok=True)
     return key
 
 

@@ -1,6 +1,5 @@
 """The slice store: small images of many slices on disk, with their labels."""
 
-import json
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -20,6 +19,7 @@ from hemo.slices.context import neighbour_rows
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.study_labels import studies_of
+from hemo.whole import read_json
 
 SCHEMA: Final = 2
 """Version of the store's layout. 1 knew no stacks: its slices may be interleaved, so it is refused."""
@@ -45,12 +45,15 @@ class SliceStore:
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self._descriptors: dict[int, int] = {}
         self.folder = folder
         self.facts = facts
         self.reduction = Reduction.from_json(facts["reduction"])
         self.digest: str = facts["digest"]
         self.patients_known: bool = facts["patients_known"]
-        self._descriptors: dict[int, int] = {}
+        self._slices = int(facts["slices"])
+        if self._slices < 0:
+            raise ValueError(f"{self._slices} slices")
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -69,10 +72,14 @@ class SliceStore:
             raise HemoError(
                 f"{folder}: an unfinished slice store: run the same `hemo preprocess` command again"
             )
-        return cls(folder, facts)
+        try:
+            return cls(folder, facts)
+        except (KeyError, TypeError, ValueError, OverflowError, HemoError) as error:
+            reason = " ".join(str(error).split())
+            raise HemoError(f"{folder}/store.json: damaged ({reason}): build the store anew") from None
 
     def __len__(self) -> int:
-        return int(self.facts["slices"])
+        return self._slices
 
     def __del__(self) -> None:
         for descriptor in self._descriptors.values():
@@ -238,11 +245,9 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         If it is of another version or no JSON.
     """
     try:
-        facts = json.loads((folder / "store.json").read_text())
+        facts = read_json(folder / "store.json", "build the store anew")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
-        raise HemoError(f"{folder}/store.json: unreadable ({error}): build the store anew") from error
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
         found = facts.get("schema") if isinstance(facts, dict) else None
         raise HemoError(

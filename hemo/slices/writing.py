@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from hemo.slices.ordering import ROWS
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import durable, sync_folder
+from hemo.whole import csv_text
 
 if TYPE_CHECKING:
     from hemo.slices.assemble import Assembled
@@ -43,12 +44,12 @@ def write_index(folder: Path, index: pd.DataFrame) -> None:
 def write_assembled(folder: Path, assembled: "Assembled", facts: dict[str, Any]) -> None:
     """Write index, exclusions, agreement and, last, `store.json`, which makes the store count as finished."""
     write_index(folder, assembled.index)
-    replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
+    replace_text(folder / "exclusions.csv", csv_text(assembled.exclusions))
     unmatched = folder / "unmatched.csv"
     if assembled.unmatched:
-        replace_text(unmatched, pd.Series(assembled.unmatched, name="label_row").to_csv(index=False))
+        replace_text(unmatched, csv_text(pd.Series(assembled.unmatched, name="label_row")))
     else:
         unmatched.unlink(missing_ok=True)
     if (agreed := agreement_table(facts)) is not None:
-        replace_text(folder / "agreement.csv", agreed.to_csv(index=False))
+        replace_text(folder / "agreement.csv", csv_text(agreed))
     replace_text(folder / "store.json", json.dumps(facts, indent=2) + "\n")
