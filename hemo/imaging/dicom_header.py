@@ -63,6 +63,66 @@ AXIAL: Final = r"ax(ial)?|tra(ns(verse)?)?"
 IN_HU: Final = frozenset({"", "HU", "US", "UNSPECIFIED"})
 """Values of RescaleType under which numbers may be HU; others name another quantity."""
 
+UNITS: Final = frozenset({"OD", "MGML", "PCT", "Z_EFF", "ED", "EDW", "HU_MOD", "US"})
+MODALITIES: Final = frozenset(
+    {
+        *(
+            "AR",
+            "AU",
+            "BI",
+            "BMD",
+            "CR",
+            "DG",
+            "DMS",
+            "DOC",
+            "DX",
+            "ECG",
+            "EPS",
+            "ES",
+            "FID",
+            "GM",
+            "HC",
+            "HD",
+        ),
+        *(
+            "IO",
+            "IOL",
+            "IVOCT",
+            "IVUS",
+            "KO",
+            "LS",
+            "M3D",
+            "MG",
+            "MR",
+            "NM",
+            "OAM",
+            "OCT",
+            "OP",
+            "OPM",
+            "OPT",
+        ),
+        *("OPV", "OSS", "PLAN", "POS", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE", "RTIMAGE", "RTPLAN"),
+        *(
+            "RTRECORD",
+            "RTSTRUCT",
+            "RWV",
+            "SEG",
+            "SM",
+            "SMR",
+            "SR",
+            "STAIN",
+            "TG",
+            "US",
+            "VA",
+            "VF",
+            "XA",
+            "XC",
+        ),
+    }
+)
+"""Defined terms of RescaleType and Modality (PS3.3 C.11.1.1.2, C.7.3.1.1.1): no other text of a header is
+repeated in a reason, since reasons leave the store and anything may be written into a field."""
+
 TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d(?:\.\d*)?)")
 """DICOM's TM, and as old files write it."""
 
@@ -147,7 +207,7 @@ def _reason(
 ) -> str:
     """Return why an image with these elements is no head-CT slice, "" where it may be one."""
     if modality not in ("CT", "OT", ""):
-        return f"modality {modality}, not CT"
+        return f"modality {modality}, not CT" if modality in MODALITIES else "not of modality CT"
     words = frozenset(re.split(r"[^A-Z0-9_]+", image_type.upper()))
     words |= frozenset(part for word in words for part in word.split("_"))
     if words & SCOUTS:
@@ -165,7 +225,7 @@ def _reason(
     if not colors.startswith("MONOCHROME") and colors:
         return "color image"
     if unit.upper() not in IN_HU:
-        return f"its numbers are {unit}, not HU"
+        return f"its numbers are {unit if unit in UNITS else 'something else'}, not HU"
     for known, what in (
         (CAPTURES, "secondary capture"),
         (PROJECTIONS, "intensity projection"),

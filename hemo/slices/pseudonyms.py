@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from hemo.errors import HemoError
@@ -82,6 +83,20 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     """
     text = f"{kind}\0{identifier}".encode("utf-8", "surrogateescape")
     return hmac.digest(key, text, "sha256").hex()[:16]
+
+
+def slice_ids(key: bytes, names: Iterable[str]) -> list[str]:
+    """Return what a store's slices are called outside it: their place in it, and a keyed hash of their name.
+
+    Sorted, they are in the order of the store, which depends on no key: so no figure does that follows from
+    the order of slices, as the draws of an interval do.
+
+    Examples
+    --------
+    >>> slice_ids(b"a key of 16 bytes", ["DOE_JANE/scan-1", "DOE_JANE/scan-2"])
+    ['0000000-ca8ead04', '0000001-3514593a']
+    """
+    return [f"{place:07d}-{keyed_hash(key, name) & 0xFFFFFFFF:08x}" for place, name in enumerate(names)]
 
 
 def keyed_hash(key: bytes, text: str) -> int:

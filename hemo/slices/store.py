@@ -24,6 +24,9 @@ from hemo.whole import read_json
 SCHEMA: Final = 2
 """Version of the store's layout. 1 knew no stacks: its slices may be interleaved, so it is refused."""
 
+KEYED: Final = "keyed"
+"""How `store.json` says that slices are called by keyed ids, as they were not always."""
+
 
 class SliceStore:
     """A finished slice store, opened for reading.
@@ -72,6 +75,11 @@ class SliceStore:
             raise HemoError(
                 f"{folder}: an unfinished slice store: run the same `hemo preprocess` command again"
             )
+        if facts.get("slice_ids") != KEYED:
+            raise HemoError(
+                f"{folder}: its slices are called by names of files or of the label table, which may be "
+                "patients': run the same `hemo preprocess` command again, which reads no scan anew"
+            )
         try:
             return cls(folder, facts)
         except (KeyError, TypeError, ValueError, OverflowError, HemoError) as error:
@@ -105,13 +113,16 @@ class SliceStore:
     def index(self) -> pd.DataFrame:
         """A row a slice, grouped by patient, study and stack in the order of positions.
 
-        Columns: `slice_id`, `patient` and `study` (pseudonyms), `stack` (a number, rising), `position` (mm
-        along the normal or slice number), `digest` (of the source's bytes), the labels (int8: 0, 1, or -1
-        unlabelled), `shard` and `row`. A label that is younger than the store is unlabelled throughout.
+        Columns: `slice_id` (its place, and a keyed hash), `patient` and `study` (pseudonyms), `stack` (a
+        number, rising), `position` (mm along the normal or slice number), `digest` (of the source's bytes),
+        the labels (int8: 0, 1, or -1 unlabelled), `shard` and `row`. A label that is younger than the store
+        is unlabelled throughout.
         Where a table of studies was given, `study_any` and so on before `shard`: what it says of the slice's
-        study (see `studies`).
+        study (see `studies`). What the file has beside these, `name`, is what files and the label table call
+        a slice: it may name a patient, and stays in the store (`column("name")` has it).
         """
-        index = pd.read_parquet(self.folder / "index.parquet")
+        path = self.folder / "index.parquet"
+        index = pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "name"])
         for label in LABELS:
             if label not in index:
                 index.insert(list(index.columns).index("shard"), label, np.int8(UNLABELLED))
@@ -234,6 +245,14 @@ class SliceStore:
                 path = shard_path(self.folder / "shards", shard)
                 raise HemoError(f"{path}: a shard ends too early: build the store anew")
         return result
+
+
+def read_named(folder: Path) -> pd.DataFrame:
+    """Return a store's index with the slices' names in the place of their ids."""
+    index = pd.read_parquet(folder / "index.parquet")
+    if "name" not in index:  # ids were names once
+        return index
+    return index.drop(columns="slice_id").rename(columns={"name": "slice_id"})
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:

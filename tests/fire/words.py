@@ -71,7 +71,8 @@ def experiment_file(rng: Generator) -> bytes:
 
 
 STORE = {
-    "schema": 2, "reduction": json.loads(json.dumps(Reduction().to_json())), "series": "all", "key": "0" * 16,
+    "schema": 2, "slice_ids": "keyed", "reduction": json.loads(json.dumps(Reduction().to_json())),
+    "series": "all", "key": "0" * 16,
     "wanted_thickness": None, "slices": 2, "patients": 2, "patients_known": True,
     "digest": "0" * 32, "notes": {},
 }  # fmt: skip
