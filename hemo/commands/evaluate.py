@@ -16,7 +16,7 @@ from hemo.commands import options
 @click.argument("model", default="models:/hemo-panel@production")
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
-@click.option("--dataset", metavar="NAME", default="", help="Name of the data; default: the folder's.")
+@click.option("--dataset", metavar="NAME", default="", help="Name of the data, for the run; no patient's.")
 @options.labels_format
 @click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
