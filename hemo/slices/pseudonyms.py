@@ -48,7 +48,7 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
 def _made(path: Path) -> bytes:
     """Write a new key, whole or not at all, and not over one that another process wrote meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     key = secrets.token_hex(32).encode()
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
