@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test mutants lint docs ui bench clean lock mlproject
+.PHONY: help demo test mutants fire lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -24,6 +24,9 @@ test: .venv/done ## all tests; the branches they go through are in build/coverag
 mutants: .venv/done ## is what is judged by tested? Changed copies of it that no test notices
 	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run
 	$(BIN)/python -m tests.helpers.mutants
+
+fire: .venv/done ## hostile inputs by the hundred thousand, a quarter of an hour; it goes on where it was stopped
+	$(BIN)/python -m tests.fire
 
 lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .

@@ -22,7 +22,7 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS
 from hemo.slices.facts import label_counts
 from hemo.slices.shards import npy_header, shard_path
-from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.store import KEYED, SCHEMA, SliceStore
 from hemo.slices.writing import replace_text, write_index
 
 RSNA = 752_803
@@ -67,7 +67,8 @@ def make_store(folder: Path, slices: int) -> None:
     replace_text(folder / "exclusions.csv", "file,reason\n")
     reduction = Reduction(size=SIZE, crop=False)
     facts = {
-        "schema": SCHEMA, "reduction": reduction.to_json(), "key": "", "slices": slices, "digest": "0" * 32,
+        "schema": SCHEMA, "slice_ids": KEYED,
+        "reduction": reduction.to_json(), "key": "", "slices": slices, "digest": "0" * 32,
         "patients": int(index["patient"].nunique()), "studies": int(index["study"].nunique()),
         "patients_known": True, "labels": label_counts(index), "excluded": {}, "unmatched": 0,
     }  # fmt: skip

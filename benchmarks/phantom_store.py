@@ -22,7 +22,7 @@ from hemo.slices.pseudonyms import fingerprint, key_path, load_or_make_key
 from hemo.slices.records import Identity, Row, records
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.sources import Source
-from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.store import KEYED, SCHEMA, SliceStore
 from hemo.slices.writing import write_assembled
 
 ROUND = 48
@@ -70,6 +70,7 @@ def build(folder: Path, positives: int, *, size: int, slices: int, workers: int,
     result = assemble(sorted((folder / "shards").glob("*.parquet")), table, None, REDUCTION, key)
     facts = {
         "schema": SCHEMA,
+        "slice_ids": KEYED,
         "reduction": REDUCTION.to_json(),
         "key": fingerprint(key),
         "slices": len(result.index),

@@ -3,6 +3,7 @@
 Results go to standard output; progress and notices to standard error, so that output can be piped.
 """
 
+import io
 import sys
 import threading
 import time
@@ -34,7 +35,11 @@ PLAIN_WIDTH = 132
 
 def _console(stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PLAIN_WIDTH)
+    if isinstance(stream, io.TextIOWrapper):  # names of files may hold what the terminal's alphabet lacks
+        stream.reconfigure(errors="backslashreplace")
+    # What people wrote, such as a file's name, may have square brackets: nothing printed is read as markup.
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
 
 
 out = _console(stderr=False)
@@ -114,6 +119,6 @@ def bar(description: str) -> Callable[[Iterable[Item], int], Iterator[Item]]:
 
 def next_commands(*commands: str) -> None:
     """Print what to type next."""
-    err.print("[bold]Next:[/bold]")
+    err.print("Next:", style="bold")
     for command in commands:
         err.print(f"  {command}", markup=False, soft_wrap=True)

@@ -72,7 +72,7 @@ def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> Non
     from hemo import console
 
     for name, reason in outcome.failed:
-        console.err.print(f"[red]not trained:[/red] {name}: {reason}")
+        console.err.print(f"not trained: {name}: {reason}", style="red")
     where = f" --experiment {file}" if file else ""
     commands = [
         "make ui                  # the runs, the comparison and the registry in the browser",

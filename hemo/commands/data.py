@@ -144,23 +144,24 @@ def _report(summary: "Summary", labelled: bool) -> None:
     _print_store(store)
     if summary.unmatched or (labelled and summary.unlabelled):
         err.print(
-            f"[yellow]{summary.unlabelled:,} slices without label; {summary.unmatched:,} label rows without "
-            f"an image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.[/yellow]"
+            f"{summary.unlabelled:,} slices without label; {summary.unmatched:,} label rows without "
+            f"an image{f' ({store.folder}/unmatched.csv)' if summary.unmatched else ''}.",
+            style="yellow",
         )
     unknown = [label for label in LABELS if (store.index[label] < 0).all()]
     if labelled and unknown:
-        err.print(f"[yellow]No slice has a label for {', '.join(unknown)}.[/yellow]")
+        err.print(f"No slice has a label for {', '.join(unknown)}.", style="yellow")
     if summary.duplicates:
         err.print(f"{summary.duplicates:,} rows of the label table repeated another and were dropped.")
     for sentence, count in summary.notes.items():
-        err.print(f"[yellow]{count:,} {sentence}.[/yellow]", soft_wrap=True)
+        err.print(f"{count:,} {sentence}.", soft_wrap=True, style="yellow")
     err.print(f"{summary.decoded:,} files read now.")
 
 
 def _print_store(store: "SliceStore") -> None:
     facts = store.facts
     out.print(
-        f"[bold]{len(store):,} slices[/bold] of {facts['patients']:,} patients, {facts['studies']:,} studies",
+        f"{len(store):,} slices of {facts['patients']:,} patients, {facts['studies']:,} studies", style="bold"
     )
     made = store.reduction
     out.print(
@@ -188,8 +189,9 @@ def _print_store(store: "SliceStore") -> None:
         out.print(table(f"Excluded ({store.folder}/exclusions.csv)", ["reason", "files"], excluded[:12]))
     if not store.patients_known:
         err.print(
-            "[yellow]Some slices name no patient: each of them counts as a patient of its own, so a split by "
-            "patient cannot vouch for itself. A patient column in the label table would.[/yellow]"
+            "Some slices name no patient: each of them counts as a patient of its own, so a split by "
+            "patient cannot vouch for itself. A patient column in the label table would.",
+            style="yellow",
         )
 
 

@@ -16,7 +16,7 @@ from hemo.commands import options
 @click.argument("model", default="models:/hemo-panel@production")
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
-@click.option("--dataset", metavar="NAME", default="", help="Name of the data; default: the folder's.")
+@click.option("--dataset", metavar="NAME", default="", help="Name of the data, for the run; no patient's.")
 @options.labels_format
 @click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
@@ -43,10 +43,10 @@ def evaluate(
         terminal.table("Outside and inside", tuple(shown.columns), shown.itertuples(index=False, name=None))
     )
     for reason, count in found.excluded.items():
-        console.err.print(f"[yellow]left out:[/yellow] {count:,} ({reason})", soft_wrap=True)
+        console.err.print(f"left out: {count:,} ({reason})", soft_wrap=True, style="yellow")
     for sentence in found.warnings:
-        console.err.print(f"[bold red]{sentence}[/bold red]", soft_wrap=True)
+        console.err.print(sentence, soft_wrap=True, style="bold red")
     if found.unlabelled:
         noun = "studies" if (found.metrics["level"] == "study").any() else "slices"
-        console.err.print(f"[yellow]no negative {noun} known of:[/yellow] {', '.join(found.unlabelled)}")
+        console.err.print(f"no negative {noun} known of: {', '.join(found.unlabelled)}", style="yellow")
     console.next_commands("hemo ui", "hemo registry")

@@ -31,8 +31,6 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     speak for each label; so do the CSV, JSON and HTML of --out. A file that cannot be used is listed with its
     reason and skipped. A slice alone is judged by what needs no neighbours, and marked. Research use only.
     """
-    from rich.markup import escape
-
     from hemo import console
     from hemo.registry import panel
     from hemo.registry.names import PANEL_URI
@@ -44,7 +42,7 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     result = predict_files.predict(served, images)
     _show(result)
     for sentence in served.warnings:
-        console.err.print(f"[bold red]{escape(sentence)}[/bold red]", soft_wrap=True)
+        console.err.print(sentence, soft_wrap=True, style="bold red")
     if out:
         predict_files.write(result, served, Path(out))
         console.err.print(f"written: {out}", soft_wrap=True)
@@ -56,8 +54,6 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
 
 
 def _show(result: "Prediction") -> None:
-    from rich.markup import escape
-
     from hemo import console
     from hemo.labels import LABELS
     from hemo.serving import ALONE_RULE
@@ -78,13 +74,11 @@ def _show(result: "Prediction") -> None:
     if result.table["slice_only"].any():
         console.out.print(f"* {ALONE_RULE.replace('`', '')}", soft_wrap=True)
     for sentence in dict.fromkeys(slices["unanswered"][slices["unanswered"] != ""]):
-        console.err.print(f"[yellow]no answer:[/yellow] {sentence}", soft_wrap=True)
+        console.err.print(f"no answer: {sentence}", soft_wrap=True, style="yellow")
     for row in result.skipped.to_dict("records"):
-        console.err.print(
-            f"[yellow]skipped[/yellow] {escape(row['file'])}: {escape(row['reason'])}", soft_wrap=True
-        )
+        console.err.print(f"skipped {row['file']}: {row['reason']}", soft_wrap=True, style="yellow")
     if result.missing:
-        console.err.print(f"[yellow]no production version:[/yellow] {', '.join(result.missing)}")
+        console.err.print(f"no production version: {', '.join(result.missing)}", style="yellow")
 
 
 def _table(title: str, first: str, labels: list[str], rows: list[Any]) -> "Table":

@@ -63,8 +63,6 @@ def rollback(label: str, reason: str) -> None:
 
     What was in production becomes `previous`, so that a second rollback undoes the first.
     """
-    from rich.markup import escape
-
     from hemo import config, console
     from hemo.registry import aliases
     from hemo.registry import promotion as actions
@@ -78,7 +76,7 @@ def rollback(label: str, reason: str) -> None:
         f" (version {record.before.get('production', 'none')} was)"
     )
     if reason_against := aliases.overridden(record.model).get(record.after["production"]):
-        console.out.print(f"[bold red]it is there against the gate:[/bold red] {escape(reason_against)}")
+        console.out.print(f"it is there against the gate: {reason_against}", style="bold red")
     console.next_commands("hemo registry", f"hemo history {one}")
 
 
@@ -97,7 +95,7 @@ def registry() -> None:
     for line in in_production.reasons(rows):
         console.out.print(line, soft_wrap=True, markup=False)
     for warning in in_production.warnings(rows):
-        console.out.print(f"[bold red]{warning}[/bold red]")
+        console.out.print(warning, style="bold red")
     console.next_commands("hemo history LABEL", "hemo rollback LABEL", "hemo promote --experiment FILE")
 
 
@@ -124,7 +122,7 @@ def history(label: str) -> None:
         shown.add_row(*(Text(cell, style=style) for cell in _cells(record)))
     console.out.print(shown)
     for fault in ledger.faults(records):
-        console.out.print(f"[bold red]the history itself was changed:[/bold red] {fault}")
+        console.out.print(f"the history itself was changed: {fault}", style="bold red")
     if not records:
         console.out.print("nothing was decided yet")
     console.next_commands("hemo registry", *([f"hemo rollback {label}"] if label != "panel" else []))

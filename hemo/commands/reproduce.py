@@ -25,11 +25,11 @@ def reproduce(run: str, store: str) -> None:
     words = f"{found.slices} slices, largest difference of probability {found.largest:.2g}, of threshold"
     console.out.print(f"{words} {found.threshold_gap:.2g}; code {found.commit[:12]}")
     if not found.same_slices:
-        console.out.print("[red]the two did not predict the same slices in the same folds[/red]")
+        console.out.print("the two did not predict the same slices in the same folds", style="red")
     if found.caveat:
-        console.err.print(f"[yellow]note:[/yellow] {found.caveat}")
-    verdict = "[green]reproduced[/green]" if found.reproduced else "[bold red]not reproduced[/bold red]"
-    console.out.print(verdict)
+        console.err.print(f"note: {found.caveat}", style="yellow")
+    verdict, style = ("reproduced", "green") if found.reproduced else ("not reproduced", "bold red")
+    console.out.print(verdict, style=style)
     console.next_commands("hemo compare", "hemo registry")
     if not found.reproduced:
         raise SystemExit(1)

@@ -32,7 +32,7 @@ def ui(experiment: str, port: int, print_only: bool) -> None:
     views.prepare(experiment_id)
     links = views.links(remote or f"http://127.0.0.1:{port}", experiment_id)
     for title, link in links.items():
-        console.out.print(f"[bold]{title}[/bold]\n  {link}", soft_wrap=True)
+        console.out.print(f"{title}\n  {link}", soft_wrap=True, style="bold")
     first = next(iter(links.values()))
     if remote and not print_only:
         server.open_browser(first)

@@ -49,7 +49,7 @@ def log_comparison(
     with logged("comparison", found, note(found), experiment, parent, out) as folder:
         write(found, config, folder, store)
     if parent:
-        tracking.set_note(parent, f"{config.description}\n\n{note(found)}".strip())
+        tracking.set_note(parent, f"{views.as_written(config.description)}\n\n{note(found)}".strip())
     views.note_comparison(experiment, report_tables.markdown(found))
     return found
 

@@ -1,5 +1,6 @@
 """The experiment file as validated types: it lists only what differs from the defaults below."""
 
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -223,8 +224,14 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
         if not file.is_file():
             raise HemoError(f"{file}: no such experiment file: give one of experiments/*.yaml")
         try:
-            words = yaml.safe_load(file.read_text()) or {}
-        except yaml.YAMLError as fault:
+            words = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except UnicodeDecodeError as fault:
+            raise HemoError(f"{file}: no UTF-8 at byte {fault.start}: save it anew as UTF-8") from None
+        except RecursionError:
+            raise HemoError(
+                f"{file}: nests too deeply: an experiment file is a list of `word: value`"
+            ) from None
+        except (yaml.YAMLError, ValueError) as fault:  # a date of month 13 is a ValueError
             raise HemoError(f"{file}: not valid YAML: {' '.join(str(fault).split())}") from None
         if not isinstance(words, dict):
             raise HemoError(f"{file}: an experiment file is a list of `word: value` lines")
@@ -260,4 +267,4 @@ def _first_fault(fault: ValidationError) -> str:
         return f"unknown word '{where}': known are {', '.join(Experiment.model_fields)}"
     if error["type"] == "value_error":
         return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
-    return f"{where}: {error['msg'].lower()} (got {error['input']!r})"
+    return f"{where}: {error['msg'].lower()} (got {reprlib.repr(error['input'])[:100]})"

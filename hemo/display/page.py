@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from hemo.display import _template, style
 from hemo.display.numbers import UNDEFINED, number
+from hemo.whole import csv_text, write_text
 
 RESEARCH_ONLY: Final = "Research use only: not a medical device, not for diagnosis."
 
@@ -169,12 +170,12 @@ def write(folder: Path, report: str, title: str, sections: Sequence[Section]) ->
             file = folder / below / f"{name}.{suffix}"
             file.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, pd.DataFrame):
-                content.to_csv(file, index=False)
+                write_text(file, csv_text(content))
             else:
                 file.write_bytes(_png(content))
     page = folder / report
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(title, sections), encoding="utf-8")
+    write_text(page, render(title, sections))
     return page
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.whole import replacing
 
 COLUMNS: Final = {
     "slice_id": "str",
@@ -110,7 +111,9 @@ def validate(table: pd.DataFrame, source: str = "prediction table") -> pd.DataFr
 
 def write(table: pd.DataFrame, path: Path) -> None:
     """Validate a prediction table and write it as Parquet; equal tables give equal bytes."""
-    validate(table, path.name).to_parquet(path, index=False, compression="zstd")
+    table = validate(table, path.name)
+    with replacing(path) as partial:
+        table.to_parquet(partial, index=False, compression="zstd")
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -125,7 +128,7 @@ def read(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except FileNotFoundError as fault:
         raise HemoError(f"{path}: no such prediction table: give the file that a run wrote") from fault
-    except (OSError, ValueError) as fault:
+    except Exception as fault:  # Arrow and pandas raise whatever they like
         raise HemoError(f"{path}: not a Parquet file: give the prediction table that a run wrote") from fault
     return validate(table, path.name)
 

@@ -9,6 +9,7 @@ from hemo.display.page import Section, render
 from hemo.registry import card, gate_page
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
+from hemo.whole import csv_text
 
 
 def record(
@@ -33,8 +34,8 @@ def record(
     ]
     if store.agreement is not None:
         mlflow.log_text(store.agreement.to_csv(index=False), "tables/agreement.csv")
-    mlflow.log_text(found.to_csv(index=False), "tables/external.csv")
-    mlflow.log_text(store.exclusion_counts().to_csv(index=False), "tables/exclusions.csv")
+    mlflow.log_text(csv_text(found), "tables/external.csv")
+    mlflow.log_text(csv_text(store.exclusion_counts()), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")
     rows = table.itertuples(index=False)
     red = f"{gate_page.leave_red_mark(run_id, 'report')} **{' '.join(warnings)}**\n\n" if warnings else ""

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import mlflow
 import numpy as np
@@ -77,6 +77,10 @@ class External:
     run_id: str
 
 
+UNNAMED: Final = "unnamed data"
+"""What data are called that nobody gave a name."""
+
+
 def evaluate(
     uri: str,
     images: Path,
@@ -102,7 +106,7 @@ def evaluate(
     images, labels : Path
         The data; read by the code of `hemo preprocess` into temporary stores.
     dataset : str
-        Name of the data for people; the folder's name where empty.
+        Name of the data for people. Their folder's, which may be a patient's, is never taken.
     labels_format : str, optional
         Form of the label table; told from its header where None.
     workers : int
@@ -116,7 +120,7 @@ def evaluate(
         If the model or data cannot be read, or no label of the model has labels in the table.
     """
     members = load_members(uri)
-    dataset = dataset or images.resolve().name
+    dataset = dataset or UNNAMED
     experiment = tracking.experiment_id(EXPERIMENT)
     with tempfile.TemporaryDirectory() as scratch:
         stores = {}

@@ -5,7 +5,9 @@ storages, the pickled list of storages' keys, and each storage's number of eleme
 order.
 """
 
+import math
 import pickle
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +19,12 @@ from hemo.errors import HemoError
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """`torch.serialization.MAGIC_NUMBER`."""
+
+MOST_PLACES = 1 << 20
+"""Things that a pickle of a network's weights may keep to name them again."""
+
+MOST = 200
+"""Letters of a reason."""
 
 DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
@@ -36,6 +44,15 @@ class _Tensor:
         self.storage, self.offset, self.shape, self.stride = storage, offset, shape, stride
 
     def array(self) -> NDArray[Any]:
+        """Return what it shows of its storage; ValueError where that reaches beyond it."""
+        lengths, steps = tuple(self.shape), tuple(self.stride)
+        if not all(isinstance(one, int) and one >= 0 for one in (self.offset, *lengths, *steps)):
+            raise ValueError("an offset, length or stride of a tensor is none")
+        last = self.offset + sum((length - 1) * step for length, step in zip(lengths, steps, strict=True))
+        if math.prod(lengths) > self.storage.data.size or (
+            0 not in lengths and last >= self.storage.data.size
+        ):
+            raise ValueError("a tensor reaches beyond its storage")
         strides = tuple(step * self.storage.dtype.itemsize for step in self.stride)
         return np.lib.stride_tricks.as_strided(self.storage.data[self.offset :], self.shape, strides).copy()
 
@@ -45,7 +62,17 @@ class _Reader(pickle.Unpickler):
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
+        self.file = file
         self.storages: dict[str, _Storage] = {}
+
+    def load(self) -> Any:
+        """Return what is pickled; ValueError for a place beyond all sense, for which room would be made."""
+        start = self.file.tell()
+        for code, place, _ in pickletools.genops(self.file):
+            if code.name in ("PUT", "LONG_BINPUT") and int(place or 0) > MOST_PLACES:
+                raise ValueError("it keeps too many things")
+        self.file.seek(start)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -80,9 +107,12 @@ def read_torch_file(path: Path) -> dict[str, NDArray[Any]]:
             for key in _Reader(file).load():
                 storage = reader.storages[key]
                 size = int.from_bytes(file.read(8), "little")
+                if size * storage.dtype.itemsize > path.stat().st_size:
+                    raise ValueError("a storage is larger than the file")
                 storage.data = np.frombuffer(file.read(size * storage.dtype.itemsize), storage.dtype, size)
             return {name: tensor.array() for name, tensor in tensors.items() if isinstance(tensor, _Tensor)}
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, AttributeError) as fault:
+    except Exception as fault:  # an unpickler raises whatever it likes
+        reason = " ".join(str(fault).split())[:MOST] or type(fault).__name__
         raise HemoError(
-            f"{path}: not a legacy PyTorch weights file ({fault}): give the published one"
+            f"{path}: not a legacy PyTorch weights file ({reason}): give the published one"
         ) from None

@@ -9,6 +9,7 @@ import atexit
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -18,10 +19,11 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.decoding_worker import SECONDS as CPU_SECONDS
 from hemo.imaging.raw import Excluded
 
 SECONDS: Final = 60.0
-"""What the largest study in one file takes a tenth of."""
+"""By the clock, which a busy machine does not slow down: the worker's own bound is of processor time."""
 
 PIECE: Final = 1 << 20
 
@@ -69,7 +71,7 @@ class _Worker:
             self.input.write(data)
             self.input.flush()
         except OSError as error:
-            raise _DiedError("its decoder crashed") from error
+            raise self._died() from error
         answer = json.loads(self._receive(int.from_bytes(self._receive(4, deadline), "big"), deadline))
         if "reason" in answer:
             raise Excluded(answer["reason"])
@@ -87,10 +89,18 @@ class _Worker:
                 raise _DiedError(f"takes more than {SECONDS:g} seconds to decode")
             piece = os.read(self.output, min(PIECE, count - done))
             if not piece:
-                raise _DiedError("its decoder crashed")
+                raise self._died()
             view[done : done + len(piece)] = piece
             done += len(piece)
         return content
+
+    def _died(self) -> _DiedError:
+        """Return why the process ended."""
+        self.process.wait()
+        overtime = self.process.returncode == -signal.SIGXCPU
+        return _DiedError(
+            f"takes more than {CPU_SECONDS} seconds to decode" if overtime else "its decoder crashed"
+        )
 
     def end(self) -> None:
         """Stop the process, if it is this one's own: a forked copy of its owner leaves it alone."""

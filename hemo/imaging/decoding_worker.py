@@ -6,25 +6,25 @@ import json
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.codestream import claimed_size
 from hemo.imaging.faults import reason
 from hemo.imaging.raw import Excluded
 
-MEMORY: Final = 6 << 30
-"""Bytes of address space, of which libraries take one: what claims more than it holds ends here."""
+MEMORY: Final = 900 << 20
+"""Bytes that a file may take beyond what the libraries do: what claims more than it holds ends here."""
+
+SECONDS: Final = 10
+"""Seconds of processor time of a file, whatever else the machine does: the largest takes half of them."""
 
 
 def serve() -> None:
     """Decode files until the input ends: `KIND SIZE` and a line's end, then the file; answers follow each."""
-    with contextlib.suppress(ImportError, ValueError, OSError):  # where the system has such a bound
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     source = sys.stdin.buffer
     target = os.fdopen(os.dup(1), "wb")
@@ -35,6 +35,7 @@ def serve() -> None:
         if len(data) < int(size):
             return
         arrays: list[NDArray[Any]] = []
+        _bound(len(data))
         try:
             arrays = DECODERS[kind.decode()](data)
             parts = [{"dtype": one.dtype.str, "shape": one.shape, "bytes": one.nbytes} for one in arrays]
@@ -53,12 +54,44 @@ def serve() -> None:
         target.flush()
 
 
+def _bound(size: int) -> None:
+    """Bound memory and processor time from here on, where the system has such bounds; a file took `size`."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() - size + MEMORY
+        seconds = int(used.ru_utime + used.ru_stime) + SECONDS + 1
+        for kind, bound in (
+            (resource.RLIMIT_AS, most),
+            (resource.RLIMIT_CPU, seconds),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            hard = resource.getrlimit(kind)[1]
+            resource.setrlimit(kind, (bound if hard == resource.RLIM_INFINITY else min(bound, hard), hard))
+
+
 def decode_dicom(data: bytes) -> list[NDArray[Any]]:
-    """Return the stored numbers of a DICOM file, of all its frames."""
+    """Return the stored numbers of a DICOM file, of all its frames.
+
+    Raises
+    ------
+    Excluded
+        Where a compressed frame claims another size than the header: its decoder would believe it.
+    """
     import pydicom
+    from pydicom.encaps import generate_frames
     from pydicom.pixels import pixel_array
 
-    return [pixel_array(pydicom.dcmread(io.BytesIO(data), force=True))]
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    said = (int(dataset.Rows), int(dataset.Columns))
+    for frame in generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames") or 1)):
+        claimed = claimed_size(frame)
+        if claimed not in (None, said):
+            sizes = [f"{height}x{width}" for height, width in (claimed or said, said)]
+            raise Excluded(f"its compressed data claim {sizes[0]} pixels where its header says {sizes[1]}")
+    return [pixel_array(dataset)]
 
 
 def decode_tiff(data: bytes) -> list[NDArray[Any]]:

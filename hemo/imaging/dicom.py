@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.dicom_header import Values, floats, number, refuse_by_plane, seconds, text
+from hemo.imaging.dicom_header import Values, floats, number, only, refuse_by_plane, seconds, text, whole
 from hemo.imaging.dicom_pixels import GROUPS, stored_pixels
 from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, reaches_air, refuse_without_air, scaled
@@ -76,7 +76,7 @@ def _acquisition(values: Values, groups: list[Any]) -> str:
 
 def _thickness(values: Values, groups: list[Any]) -> float:
     found = _group_value(groups, "PixelMeasuresSequence", "SliceThickness") if groups else None
-    return number(values, "SliceThickness") if found is None else float(found)
+    return number(values, "SliceThickness") if found is None else only(found)
 
 
 def _padding(values: Values, signed: bool) -> tuple[float, float] | None:
@@ -98,7 +98,7 @@ def _pixels(
     if groups:
         given = [_group_value(groups, sequence, name) for name in ("RescaleSlope", "RescaleIntercept")]
         slope, intercept = (
-            own if value is None else float(value)
+            own if value is None else only(value)
             for own, value in zip((slope, intercept), given, strict=True)
         )
     bits = int(values.get("BitsStored") or 16)
@@ -170,13 +170,12 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
     name = name or uid
     frames = stored[np.newaxis] if stored.ndim == 2 else stored
     each, shared = [list(values.get(sequence) or ()) for sequence in GROUPS]
-    instance = number(values, "InstanceNumber")
     many = len(frames) > 1
     image_type = _image_type(text(values, "ImageType"))
     parts: list[Part] = []
     for index, frame in enumerate(frames):
         groups = ([each[index]] if index < len(each) else []) + shared
-        place = index + 1 if many else int(instance) if math.isfinite(instance) else 0
+        place = index + 1 if many else whole(values, "InstanceNumber")
         slice_id = f"{name}_{place}" if many else name
         try:
             orientation, position, spacing, notes = _place(groups, values)

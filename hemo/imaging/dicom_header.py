@@ -12,8 +12,11 @@ SMALLEST: Final = 64
 LARGEST: Final = 4096
 """Rows or columns outside these are no CT slice."""
 
-LARGEST_DECODED: Final = 1 << 29
-"""Bytes that a file may take once inflated and decoded: a thousand slices. More is a decompression bomb."""
+LARGEST_DECODED: Final = 400 << 20
+"""Bytes that a file's numbers may take once decoded: 800 slices. More is a decompression bomb."""
+
+LARGEST_INFLATED: Final = 256 << 20
+"""Bytes that a deflated file may take, of which parsing it takes copies."""
 
 CT_CLASSES: Final = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}"
@@ -60,6 +63,66 @@ AXIAL: Final = r"ax(ial)?|tra(ns(verse)?)?"
 IN_HU: Final = frozenset({"", "HU", "US", "UNSPECIFIED"})
 """Values of RescaleType under which numbers may be HU; others name another quantity."""
 
+UNITS: Final = frozenset({"OD", "MGML", "PCT", "Z_EFF", "ED", "EDW", "HU_MOD", "US"})
+MODALITIES: Final = frozenset(
+    {
+        *(
+            "AR",
+            "AU",
+            "BI",
+            "BMD",
+            "CR",
+            "DG",
+            "DMS",
+            "DOC",
+            "DX",
+            "ECG",
+            "EPS",
+            "ES",
+            "FID",
+            "GM",
+            "HC",
+            "HD",
+        ),
+        *(
+            "IO",
+            "IOL",
+            "IVOCT",
+            "IVUS",
+            "KO",
+            "LS",
+            "M3D",
+            "MG",
+            "MR",
+            "NM",
+            "OAM",
+            "OCT",
+            "OP",
+            "OPM",
+            "OPT",
+        ),
+        *("OPV", "OSS", "PLAN", "POS", "PR", "PT", "PX", "REG", "RF", "RG", "RTDOSE", "RTIMAGE", "RTPLAN"),
+        *(
+            "RTRECORD",
+            "RTSTRUCT",
+            "RWV",
+            "SEG",
+            "SM",
+            "SMR",
+            "SR",
+            "STAIN",
+            "TG",
+            "US",
+            "VA",
+            "VF",
+            "XA",
+            "XC",
+        ),
+    }
+)
+"""Defined terms of RescaleType and Modality (PS3.3 C.11.1.1.2, C.7.3.1.1.1): no other text of a header is
+repeated in a reason, since reasons leave the store and anything may be written into a field."""
+
 TIME: Final = re.compile(r"(\d\d):?(\d\d):?(\d\d(?:\.\d*)?)")
 """DICOM's TM, and as old files write it."""
 
@@ -68,24 +131,34 @@ Values = Mapping[str, Any]
 
 
 def floats(value: Any) -> list[float]:
-    """Return the numbers of an element, none where it is absent or no number."""
+    """Return the numbers of an element, none where it is absent or one of them is no finite number."""
     if value is None:
         return []
     try:
         if isinstance(value, str):
-            return list(map(float, value.split("\\")))
-        return [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
-    except (TypeError, ValueError):
+            found = list(map(float, value.split("\\")))
+        else:
+            found = [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
+    except (TypeError, ValueError, OverflowError):
         return []
+    return found if all(map(math.isfinite, found)) else []
+
+
+def only(value: Any) -> float:
+    """Return the one number of an element's value, NaN where it has none or several."""
+    numbers = floats(value)
+    return numbers[0] if len(numbers) == 1 else math.nan
 
 
 def number(values: Values, name: str) -> float:
     """Return the one number of an element, NaN where it has none or several."""
-    value = values.get(name)
-    if value is None:
-        return math.nan
-    numbers = floats(value)
-    return numbers[0] if len(numbers) == 1 else math.nan
+    return only(values.get(name))
+
+
+def whole(values: Values, name: str) -> int:
+    """Return the one number of an element of kind IS (PS3.5, 6.2), 0 where it has none that it may have."""
+    found = number(values, name)
+    return int(found) if abs(found) < 1 << 31 else 0  # not of NaN either
 
 
 def text(values: Values, name: str) -> str:
@@ -134,7 +207,7 @@ def _reason(
 ) -> str:
     """Return why an image with these elements is no head-CT slice, "" where it may be one."""
     if modality not in ("CT", "OT", ""):
-        return f"modality {modality}, not CT"
+        return f"modality {modality}, not CT" if modality in MODALITIES else "not of modality CT"
     words = frozenset(re.split(r"[^A-Z0-9_]+", image_type.upper()))
     words |= frozenset(part for word in words for part in word.split("_"))
     if words & SCOUTS:
@@ -152,7 +225,7 @@ def _reason(
     if not colors.startswith("MONOCHROME") and colors:
         return "color image"
     if unit.upper() not in IN_HU:
-        return f"its numbers are {unit}, not HU"
+        return f"its numbers are {unit if unit in UNITS else 'something else'}, not HU"
     for known, what in (
         (CAPTURES, "secondary capture"),
         (PROJECTIONS, "intensity projection"),

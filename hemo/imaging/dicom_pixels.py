@@ -1,5 +1,6 @@
 """From the pixel data of a DICOM file to the numbers that it stores."""
 
+import struct
 import warnings
 import zlib
 from io import BytesIO
@@ -8,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.imaging.dicom_header import LARGEST_DECODED, Values, refuse_by_header
-from hemo.imaging.dicom_native import DEFLATED, NUMBERS, OVERLAYS, TEXTS, scan, syntax
+from hemo.imaging.dicom_header import LARGEST_INFLATED, Values, refuse_by_header
+from hemo.imaging.dicom_native import DEFLATED, EXPLICIT, NUMBERS, OVERLAYS, TEXTS, scan, syntax
 from hemo.imaging.raw import Excluded
 
 GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
@@ -35,7 +36,7 @@ def stored_pixels(data: bytes) -> tuple[Values, NDArray[Any]]:
     Excluded
         Where the header is no CT slice's, or the pixels are fewer than it says.
     """
-    return _native(data) or _with_pydicom(data)
+    return _native(data) or _with_pydicom(_inflated(data))
 
 
 def _native(data: bytes) -> tuple[Values, NDArray[Any]] | None:
@@ -58,12 +59,11 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
     import pydicom
     from pydicom.tag import Tag
 
-    _refuse_bomb(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         names = [*TEXTS.values(), *NUMBERS.values(), *GROUPS]
         tags = [*map(Tag, [*names, "PixelData"]), *(Tag(group, 0x0102) for group in OVERLAYS)]
-        dataset = pydicom.dcmread(BytesIO(data), specific_tags=tags, force=True)
+        dataset = pydicom.dcmread(_Stored(data), specific_tags=tags, force=True)
         values = {name: dataset.get(name) for name in names}
         values["OverlayBitPosition"] = [
             int(dataset[group, 0x0102].value or 0) for group in OVERLAYS if (group, 0x0102) in dataset
@@ -172,16 +172,38 @@ def _without_unused_bits(stored: NDArray[Any], values: Values) -> NDArray[Any]:
     return whole if beyond.min() >= LOWEST and beyond.max() < 0 else shifted
 
 
-def _refuse_bomb(data: bytes) -> None:
-    """Refuse a deflated file that would inflate beyond all measure, before anything inflates it in full."""
-    if DEFLATED not in data[128:4096]:
-        return
+def _inflated(data: bytes) -> bytes:
+    """Return a deflated file as it was before it was deflated, any other as it is.
+
+    Raises
+    ------
+    Excluded
+        Where it would inflate beyond all measure; nothing else inflates it (see `_Stored`).
+    """
+    if DEFLATED not in data or data[128:132] != b"DICM":
+        return data
     uid, place = syntax(data)
-    if uid == DEFLATED:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        size, rest = 0, data[place:]
-        while rest:
-            size += len(inflater.decompress(rest, 1 << 20))
+    if uid != DEFLATED:
+        return data
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    whole = bytearray(data[:128] + b"DICM" + struct.pack("<HH2sH", 2, 0x10, b"UI", len(EXPLICIT)) + EXPLICIT)
+    for start in range(place, len(data), 1 << 16):
+        rest = data[start : start + (1 << 16)]
+        while rest and len(whole) <= LARGEST_INFLATED:
+            whole += inflater.decompress(rest, 1 << 20)
             rest = inflater.unconsumed_tail
-            if size > LARGEST_DECODED:
-                raise Excluded(f"inflates to more than {LARGEST_DECODED >> 20} MB")
+    if len(whole) > LARGEST_INFLATED:
+        raise Excluded(f"inflates to more than {LARGEST_INFLATED >> 20} MB")
+    if not inflater.eof:
+        raise Excluded("cut off before its end")
+    return bytes(whole)
+
+
+class _Stored(BytesIO):
+    """A file of which pydicom may read elements, but not all the rest, which it does to inflate it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next `size` bytes."""
+        if size is None or size < 0:
+            raise Excluded("deflated in a way that is not read")
+        return super().read(size)

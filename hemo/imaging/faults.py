@@ -11,7 +11,7 @@ SAID: Final = (
     (r"could not broadcast input array from shape \((\d+),\) into shape \((\d+),\)",
      "decodes to {0} bytes where its header says {1}"),
     (r"^StopIteration", "holds fewer frames than its header says"),
-    (r"'Transfer Syntax UID' value of '([^']{1,80})' is not supported",
+    (r"'Transfer Syntax UID' value of '([0-9.]{1,64})' is not supported",
      "compressed as {0}, which is not read"),
     (r"missing dependencies", "compressed in a way for which no decoder is installed"),
     (r"SOI marker missing|No matching JPEG 2000|JPEG marker was not found",

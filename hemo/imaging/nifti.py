@@ -1,6 +1,7 @@
 """NIfTI volumes, slice by slice."""
 
 import gzip
+import logging
 import math
 from io import BytesIO
 from typing import Any, Final
@@ -8,15 +9,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.imaging.dicom_header import LARGEST_DECODED
 from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, to_hu
 from hemo.imaging.orientation import refuse_steep, unit
 from hemo.imaging.plausible import check_spacing
-from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.raw import LARGEST_FILE, Excluded, Part, RawSlice
 from hemo.imaging.signatures import GZIP_START
 
-LARGEST: Final = 2 << 30
-"""Bytes of a volume beyond which reading stops: a head is far below."""
+FIRST_HEADER: Final = 348
+SECOND_HEADER: Final = 540
+"""Bytes of the headers of NIfTI-1 and NIfTI-2."""
+
+PIECE: Final = 1 << 20
+
+_quiet = logging.Logger("nibabel's notes, which name no file")
+_quiet.addHandler(logging.NullHandler())
 
 SMALLEST: Final = 64
 """Rows or columns of an axial slice below which it is none, as in DICOM: a scout is one column wide."""
@@ -27,6 +35,9 @@ MISFIT: Final = 0.3
 UNORIENTED: Final = "no orientation in its header: stored from right to left, back to front, feet to head"
 
 Affine = NDArray[np.float64]
+
+Scaling = tuple[float | None, float | None]
+"""Slope and intercept; None where there are none."""
 
 
 def read_nifti(data: bytes, name: str = "") -> list[Part]:
@@ -55,34 +66,62 @@ def read_nifti(data: bytes, name: str = "") -> list[Part]:
         raise Excluded(reason(error)) from error
 
 
-def _volume(data: bytes) -> tuple[NDArray[Any], Affine, tuple[str, ...]]:
-    """Return the voxels of a file, the affine that is valid, in mm, and what was assumed."""
+def _volume(data: bytes) -> tuple[NDArray[Any], Scaling, Affine, tuple[str, ...]]:
+    """Return the voxels as stored, how they are scaled, the valid affine in mm, and what was assumed.
+
+    What the header claims is checked before as much is inflated or asked for.
+    """
     import nibabel
 
-    if data.startswith(GZIP_START):
-        with gzip.GzipFile(fileobj=BytesIO(data)) as stream:
-            data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise Excluded("larger than 2 GB, so no head")
-    image = (nibabel.Nifti2Image if data[4:8] == b"n+2\x00" else nibabel.Nifti1Image).from_bytes(data)
-    shape = image.shape
+    packed = data.startswith(GZIP_START)
+    stream: Any = gzip.GzipFile(fileobj=BytesIO(data)) if packed else BytesIO(data)
+    start = stream.read(SECOND_HEADER)
+    kinds = {FIRST_HEADER: nibabel.Nifti1Header, SECOND_HEADER: nibabel.Nifti2Header}
+    length = SECOND_HEADER if start[4:8] == b"n+2\x00" else FIRST_HEADER
+    # The four zeros say that no extension follows, which would be read in whatever size it claims.
+    header = kinds[length].from_fileobj(BytesIO(start[:length] + bytes(4)), check=False)
+    header.check_fix(logger=_quiet)
+    shape, kind = _shape(header)
+    offset = int(header.get_data_offset())
+    count = math.prod(shape)
+    if (
+        offset + count * kind.itemsize > LARGEST_FILE
+        or count * min(max(kind.itemsize, 2), 4) > LARGEST_DECODED
+    ):
+        raise Excluded(f"claims {' x '.join(map(str, shape))} voxels of {8 * kind.itemsize} bits: too many")
+    needed = offset + count * kind.itemsize
+    if packed:
+        stream.seek(0)
+        data = stream.read(needed)
+        behind = 0
+        while piece := stream.read(PIECE):  # to its end, where its checksum is
+            behind += len(piece)
+            if behind > LARGEST_FILE - needed:
+                raise Excluded("holds much more than the volume of its header")
+    if len(data) < needed:
+        held, said = max(0, len(data) - offset), needed - offset
+        raise Excluded(f"cut off: holds {held} bytes of the {said} that its header says")
+    affine, notes = _affine(header)
+    volume = np.frombuffer(data, kind, count, offset).reshape(shape, order="F")
+    affine[:3] *= {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
+    return volume, header.get_slope_inter(), affine, notes
+
+
+def _shape(header: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return how many voxels a header claims along each axis, and their type."""
+    shape = tuple(header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) == 4:
         raise Excluded(f"{shape[3]} volumes in one file: give one a file")
-    kind = image.get_data_dtype()
+    kind = header.get_data_dtype()
     if kind.fields:
         raise Excluded("color volume")
     if len(shape) != 3 or not np.issubdtype(kind, np.number) or np.issubdtype(kind, np.complexfloating):
         raise Excluded(f"an array of {len(shape)} dimensions and type {kind} is no volume")
-    needed = int(image.header.get_data_offset()) + math.prod(shape) * kind.itemsize
-    if len(data) < needed:
-        raise Excluded(f"short volume: {len(data)} bytes where {needed} are needed")
-    affine, notes = _affine(image.header)
-    volume = np.asanyarray(image.dataobj).reshape(shape)
-    unit_of_space = image.header.get_xyzt_units()[0]
-    affine[:3] *= {"meter": 1000.0, "micron": 0.001}.get(unit_of_space, 1.0)
-    return volume, affine, notes
+    if min(shape) < 1 or kind.itemsize > 8:
+        raise Excluded(f"{' x '.join(map(str, shape))} voxels of {8 * kind.itemsize} bits are no volume")
+    return shape, kind
 
 
 def _affine(header: Any) -> tuple[Affine, tuple[str, ...]]:
@@ -137,9 +176,12 @@ def _axes(affine: Affine) -> tuple[str, ...]:
     return tuple(nibabel.aff2axcodes(affine))
 
 
-def _slices(volume: NDArray[Any], affine: Affine, notes: tuple[str, ...], name: str) -> list[Part]:
+def _slices(
+    volume: NDArray[Any], scaling: Scaling, affine: Affine, notes: tuple[str, ...], name: str
+) -> list[Part]:
     """Return the axial slices of a volume, from the feet up."""
     import nibabel
+    from nibabel.volumeutils import apply_read_scaling
 
     here = nibabel.io_orientation(affine)
     if np.isnan(here).any():
@@ -161,8 +203,8 @@ def _slices(volume: NDArray[Any], affine: Affine, notes: tuple[str, ...], name: 
     for index in range(count):
         number = index + 1 if upwards else count - index
         slice_id = f"{name}_{number}"
-        pixels = np.ascontiguousarray(volume[:, :, index].T)
         try:
+            pixels = np.ascontiguousarray(apply_read_scaling(volume[:, :, index].T, *scaling))
             hu = to_hu(pixels, Scale(slope=1.0, intercept=0.0))
             check_hu(hu)
         except Excluded as excluded:

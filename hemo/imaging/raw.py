@@ -13,12 +13,22 @@ AIR: int = -1024
 """HU below which nothing is told apart: padding and air outside the scan circle."""
 
 
+LARGEST_FILE: Final = 512 << 20
+"""Bytes of a file, as it lies or inflated, beyond which it is no head CT: a thousand slices in 16 bits."""
+
+
 class Excluded(Exception):
     """One file or slice that cannot be used; its text is the reason, without any identifier of a patient."""
 
     def __init__(self, reason: str, slice_id: str = "") -> None:
         super().__init__(reason)
         self.slice_id = slice_id
+
+
+def check_length(length: int) -> None:
+    """Raise `Excluded` for a file of so many bytes that it is no head CT, before it is read."""
+    if length > LARGEST_FILE:
+        raise Excluded(f"{length >> 20} MB are no head CT: {LARGEST_FILE >> 20} MB at most")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.imaging.formats import Options, format_names, recognize, stem
-from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.raw import Excluded, Part, RawSlice, check_length
 from hemo.imaging.reduction import Reduction, reduce
 
 
@@ -43,6 +43,7 @@ def read_parts(
         if path.exists() and not path.is_file():
             raise Excluded("a folder" if path.is_dir() else "no file, but a pipe, a socket or a device")
         try:
+            check_length(path.stat().st_size)
             data = path.read_bytes()
         except OSError as error:
             raise Excluded(f"cannot be opened ({error.strerror})") from error

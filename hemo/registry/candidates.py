@@ -180,6 +180,8 @@ def _evaluate_again(
         raise HemoError("it takes slices of another size, window or crop than the candidate's store holds")
     test, whole = tested.table, tested.by_study
     once = predictions.once(test)  # it says the same in every deal of the patients
+    if not once["slice_id"].isin(store.index["slice_id"]).all():
+        raise HemoError("its slices are called otherwise in the store by now: train it again")
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[once["slice_id"]].to_numpy()
     of_slice = pd.Series(served.probability(store.images(rows), store.stack[rows]), once["slice_id"])
     probability = of_slice.loc[test["slice_id"]].to_numpy()

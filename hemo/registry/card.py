@@ -16,6 +16,7 @@ from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Counts, Summary
 from hemo.evaluation.triage import Thresholds
 from hemo.tracking.tags import is_synthetic
+from hemo.tracking.views import as_written
 
 METRICS = {
     "recall": "recall (sensitivity)",
@@ -284,12 +285,12 @@ def _markdown(title: str, parts: Sequence[Section]) -> str:
     for part in parts:
         lines += ["", f"## {part.title}"]
         if part.warning:
-            lines += ["", f"> **{part.warning}**"]
+            lines += ["", f"> **{as_written(part.warning)}**"]
         if part.text:
             lines += ["", part.text]
         for caption, given in part.tables.items():
             table = given.rows if isinstance(given, Table) else given
             lines += ["", f"**{caption}**"] if caption else []
             rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-            lines += ["", *(f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)]
+            lines += ["", *(f"| {' | '.join(as_written(str(cell)) for cell in row)} |" for row in rows)]
     return "\n".join([*lines, "", "Research use only.", ""])

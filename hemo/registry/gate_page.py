@@ -19,7 +19,7 @@ from hemo.registry import card
 from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import Run
 from hemo.tracking.tags import is_synthetic
-from hemo.tracking.views import markdown_table
+from hemo.tracking.views import as_written, markdown_table
 
 DECISIONS = {
     "promoted": "Promoted: it is in production now.",
@@ -163,7 +163,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     metrics = markdown_table((f"metric, {by}", "value (95% interval)"), rows)
     mark = red_mark(deciding)
     # The list of versions shows the beginning, as plain text.
-    red = f"Gate overridden: {override} {mark}\n\n" if decision == "overridden" else ""
+    red = f"Gate overridden: {as_written(override)} {mark}\n\n" if decision == "overridden" else ""
     if is_synthetic(tags):
         red = f"**SYNTHETIC.** {card.SYNTHETIC}\n\n{red}"
     links = (
@@ -173,7 +173,7 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     )
     return (
         f"{red}{run.title} for {card.kind(label)}, trained on "
-        f"{tags.get('dataset', 'unknown data')}, {run.protocol.words.short}. "
+        f"{as_written(tags.get('dataset', 'unknown data'))}, {run.protocol.words.short}. "
         f"Research use only.\n\n{DECISIONS[decision]} The gate: {verdict.reason}.\n\n{links}\n\n{metrics}"
     )
 
@@ -187,7 +187,7 @@ def summary(table: pd.DataFrame, deciding: str) -> str:
         said += [f"**{words}:** {', '.join(labels)}.{mark}"] if labels else []
     for row in table.to_dict("records"):
         red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
-        reason = row["reason"].replace("|", "/")
+        reason = as_written(row["reason"])
         rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
     decisions = markdown_table(("label", "family", "decision", "production", "why"), rows)
     return f"{' '.join(said)}\n\n{decisions}"

@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from hemo import liveness, tracking
 from hemo.tracking import views
+from hemo.tracking.views import as_written
 
 EXPERIMENT = "hemo-registry"
 """The MLflow experiment that holds the records."""
@@ -282,6 +283,7 @@ def _note(record: Record) -> str:
 
     mark = "**Gate overridden.** " if record.overridden else ""
     return (
-        f"{mark}{record.action} of `{record.model}`: {record.reason}\n\n| | aliases |\n|---|---|\n"
+        f"{mark}{record.action} of `{record.model}`: {as_written(record.reason)}\n\n"
+        "| | aliases |\n|---|---|\n"
         f"| before | {text(record.before)} |\n| after | {text(record.after)} |"
     )

@@ -33,7 +33,7 @@ from hemo.serving import (
 from hemo.serving.member import keep_digests
 from hemo.tracking import faults
 from hemo.tracking.tags import FILES_DIGEST, is_synthetic
-from hemo.tracking.views import markdown_table
+from hemo.tracking.views import as_written, markdown_table
 
 
 def production() -> dict[str, str]:
@@ -264,4 +264,4 @@ def _note(members: Mapping[str, ModelVersion]) -> str:
 def _overridden(version: ModelVersion) -> str:
     reason = version.tags.get("override", "")
     mark = gate_page.red_mark(version.run_id or "")
-    return f"{mark} gate overridden: {reason.replace('|', '/')}" if reason else ""
+    return f"{mark} gate overridden: {as_written(reason)}" if reason else ""

@@ -16,6 +16,7 @@ from hemo.registry.candidates import Judgement, judge
 from hemo.registry.names import model_name
 from hemo.tracking import family_word
 from hemo.tracking.tags import FILES_DIGEST
+from hemo.whole import csv_text
 
 RESULT = ("label", "family", "decision", "production", "reason", "run_id")
 """Columns of what `promote` returns. `decision`: promoted, overridden, refused, challenger or kept."""
@@ -60,7 +61,7 @@ def promote(
             with tracking.alone():
                 panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
-        mlflow.log_text(table.to_csv(index=False), "gate/decisions.csv")
+        mlflow.log_text(csv_text(table), "gate/decisions.csv")
         mlflow.set_tag("mlflow.note.content", gate_page.summary(table, deciding))
     return table
 

@@ -26,6 +26,7 @@ from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
 from hemo.training.rounds import Epochs
 from hemo.version import __version__
+from hemo.whole import csv_text
 
 
 def run_tags(training: Training) -> dict[str, str]:
@@ -145,7 +146,7 @@ def note_group(root: str, family: str, dataset: str) -> None:
         for run in sorted(children, key=lambda run: LABELS.index(run.label))
     ]
     note = views.markdown_table(("label", "recall", "specificity", "AUC"), rows)
-    title = f"**{families.title(family)}** on each label ({dataset})"
+    title = f"**{families.title(family)}** on each label ({views.as_written(dataset)})"
     tracking.set_note(root, f"{title}.\n\n{note}")
 
 
@@ -167,7 +168,7 @@ def record_store(store: SliceStore) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         counts.to_csv(folder / "labels.csv")
-        store.exclusion_counts().to_csv(folder / "exclusions.csv", index=False)
+        (folder / "exclusions.csv").write_text(csv_text(store.exclusion_counts()))
         if store.agreement is not None:
             store.agreement.to_csv(folder / "agreement.csv", index=False)
             mlflow.set_tag("readers", readers_words(store))
@@ -321,7 +322,8 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
     if f"{point}_low" in finals:
         threshold += f" ({finals[f'{point}_low']:.3f} to {finals[f'{point}_high']:.3f})"
     return (
-        f"**{training.title}** on **{training.label}** ({training.dataset}): {first.strip()}\n\n"
+        f"**{training.title}** on **{training.label}** ({views.as_written(training.dataset)}): "
+        f"{first.strip()}\n\n"
         f"{training.plan.protocol.words.tested}{dealt}: {finals[f'{level}/{units}']:.0f} {units} of "
         f"{finals[f'{level}/patients']:.0f} patients, {finals[f'{level}/positive_{units}']:.0f} positive in "
         f"{finals[f'{level}/positive_patients']:.0f} patients. "

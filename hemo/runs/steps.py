@@ -117,7 +117,7 @@ def train_all(
         for training, result in zip(group, results, strict=True):
             if isinstance(result, Exception):
                 failed.append((training.name, str(result) or type(result).__name__))
-                console.err.print(f"[red]{training.name} failed:[/red] {result}")
+                console.err.print(f"{training.name} failed: {result}", style="red")
             else:
                 console.err.print(f"{training.name}: {result}")
     return failed

@@ -128,7 +128,7 @@ def tabulate(
         A row a slice. For each label `LABEL_probability`, `LABEL_decision` and `LABEL_version` (see
         `ANY_RULE`), NaN and None where its member says nothing, as `unanswered` then does; `slice_only` (see
         `ALONE_RULE`) and `synthetic`: whether a member is made of synthetic data. Where any slice has a study
-        also `study` (a short digest of the identifier, or the word given), `why_not`,
+        also `study` (its number in the request, or the word given), `why_not`,
         `study_LABEL_probability` and `study_LABEL_decision` (see `STUDY_RULE`), `study_LABEL_slices`: the
         names of the slices that speak for it, highest first; `study_seen`, `study_of`, `study_excluded`: how
         many slices answer, of how many that were sent, and how many could not be read; `study_stack`: what

@@ -1,11 +1,11 @@
 """From what a request holds to slices, and from slices to what classifiers see."""
 
-import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,10 @@ def reduced(slices: Sequence["RawSlice"], reduction: "Reduction") -> "Images":
     return with_neighbours(images, slices, reduction.neighbours) if reduction.neighbours else images
 
 
+OWN: Final = "\0"
+"""Stands before a study's identifier from a file until it has a word."""
+
+
 @dataclass(frozen=True)
 class Unread:
     """What of a request could not be read.
@@ -46,7 +50,7 @@ class Unread:
     reason
         Why, in one line, without a path.
     study
-        The study that it is of, called as in results; "" where unknown.
+        The study that it is of, called as in results (see `in_words`); "" where unknown.
     """
 
     reason: str
@@ -74,7 +78,7 @@ def read_inputs(table: pd.DataFrame, reductions: Iterable["Reduction"]) -> "list
     if all(isinstance(part, Unread) for part in parts):
         none = f"none of {len(parts)} images can be used: " if len(parts) > 1 else ""
         raise bad_request(f"{none}row 0: image not usable: {parts[0].reason}")  # type: ignore[union-attr]
-    return of_one_study(parts)
+    return in_words(of_one_study(parts))
 
 
 def of_one_study(parts: "Sequence[RawSlice | Unread]") -> "list[RawSlice | Unread]":
@@ -91,22 +95,36 @@ def bad_request(message: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(message)
 
 
-def study_word(identifier: str) -> str:
-    """Return what a study is called in results: never the identifier of the file itself."""
-    return f"study-{hashlib.sha256(identifier.encode()).hexdigest()[:10]}" if identifier else ""
+def in_words(parts: "Sequence[RawSlice | Unread]") -> "list[RawSlice | Unread]":
+    """Return parts with their studies called by number, `study-1` the first, but those that a caller named.
+
+    An identifier of a file never comes back, nor anything that follows from it: a hash without a key can be
+    found by whoever has a list of identifiers.
+    """
+    called = dict.fromkeys(part.study for part in parts if part.study)
+    given = {study for study in called if not study.startswith(OWN)}
+    numbers = (f"study-{number}" for number in itertools.count(1))
+    free = (word for word in numbers if word not in given)
+    words = {"": "", **{study: study if study in given else next(free) for study in called}}
+    return [replace(part, study=words[part.study]) for part in parts]
+
+
+def own_study(identifier: str) -> str:
+    """Return the study that a file names itself, told apart from what a caller may call one."""
+    return f"{OWN}{identifier}" if identifier else ""
 
 
 def unread(fault: "Excluded", source: bytes | Path, study: str = "") -> Unread:
     """Return what could not be read of bytes or of a file, with the study that its header names."""
     from hemo.imaging.dicom import study_of
 
-    return Unread(" ".join(str(fault).split()), study or study_word(study_of(source)))
+    return Unread(" ".join(str(fault).split()), study or own_study(study_of(source)))
 
 
 def _read_one(image: Any, study: Any, reductions: Iterable["Reduction"]) -> "RawSlice | Unread":
     from hemo import imaging
 
-    given = study if isinstance(study, str) else ""
+    given = study.removeprefix(OWN) if isinstance(study, str) else ""
     source: bytes | Path = b""
     try:
         if isinstance(image, np.ndarray):
@@ -127,7 +145,7 @@ def _read_one(image: Any, study: Any, reductions: Iterable["Reduction"]) -> "Raw
             imaging.check_windows(slices[0], reduction)
     except imaging.Excluded as fault:
         return unread(fault, source, given)
-    return replace(slices[0], study=given or study_word(slices[0].study))
+    return replace(slices[0], study=given or own_study(slices[0].study))
 
 
 def in_server() -> bool:

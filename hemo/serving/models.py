@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hemo import digests
 from hemo.labels import LABELS
 from hemo.serving.inputs import Unread, in_server, read_inputs, reduced
+from hemo.serving.limits import protect_server
 from hemo.serving.member import Member, synthetic_warning
 from hemo.serving.request import answer
 from hemo.serving.unsure import BETWEEN_THRESHOLDS
@@ -36,6 +37,7 @@ class ServedClassifier(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Read the classifier and what was fixed when it was fitted."""
+        protect_server()
         self.member = Member.load(Path(context.artifacts["classifier"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
@@ -69,6 +71,7 @@ class ServedPanel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Read the members."""
         folder = Path(context.artifacts["panel"])
+        protect_server()
         facts = json.loads((folder / "panel.json").read_text())
         self.version = _version(folder)
         self.members = [

@@ -17,12 +17,13 @@ from hemo.imaging.formats import format_names
 from hemo.imaging.reader import read_parts
 from hemo.serving.answers import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE, attention_rule
 from hemo.serving.arrange import in_study_order
-from hemo.serving.inputs import Unread, of_one_study, study_word, unread
+from hemo.serving.inputs import Unread, in_words, of_one_study, own_study, unread
 from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction, as_csv, as_records, names, studies
 from hemo.serving.unsure import UNSURE_RULE
 from hemo.slices.files import SUFFIXES, files_below, slice_name
 from hemo.slices.names import natural, readable
+from hemo.whole import write_text
 
 FORMATS = (".csv", ".json", ".html")
 
@@ -50,6 +51,8 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
             scan = os.path.splitext(name)[1].lower() in SUFFIXES  # a README is no slice that is lost
             found.append((readable(os.path.join(folder, name)), called, part if scan else own))
     found.sort(key=lambda entry: natural(entry[0]))
+    words = in_words([part for _, _, part in found])
+    found = [(file, called, part) for (file, called, _), part in zip(found, words, strict=True)]
     unusable = [(file, part.reason) for file, _, part in found if isinstance(part, Unread)]
     if len(unusable) == len(found):
         raise HemoError(f"{unusable[0][0]}: {unusable[0][1]}: none of {len(files)} files can be used")
@@ -92,7 +95,7 @@ def _parts(panel: ServedPanel, folder: str, name: str) -> list[tuple[str, RawSli
         except Excluded as fault:
             result.append((called, unread(fault, Path(path))))
         else:
-            result.append((called, replace(part, slice_id=called, study=study_word(part.study))))
+            result.append((called, replace(part, slice_id=called, study=own_study(part.study))))
     return result
 
 
@@ -107,7 +110,7 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
     check_out(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".csv":
-        out.write_text(as_csv(prediction), encoding="utf-8")
+        write_text(out, as_csv(prediction))
     elif out.suffix == ".json":
         attended = attention_rule(prediction.table)
         facts = {
@@ -119,11 +122,11 @@ def write(prediction: Prediction, panel: ServedPanel, out: Path) -> None:
             "warnings": panel.warnings,
             "rules": [ANY_RULE, OWN_RULE, STUDY_RULE, *attended, ALONE_RULE, UNSURE_RULE],
         }
-        out.write_text(json.dumps(facts, indent=2, default=str))
+        write_text(out, json.dumps(facts, indent=2, default=str))
     else:
         from hemo.serving import predictions_page
 
-        out.write_text(predictions_page.as_html(prediction, panel), encoding="utf-8")
+        write_text(out, predictions_page.as_html(prediction, panel))
 
 
 def check_out(out: Path) -> None:

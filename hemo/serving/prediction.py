@@ -12,6 +12,7 @@ from hemo.evaluation.calibration import logit
 from hemo.imaging import RawSlice
 from hemo.serving.answers import BETWEEN
 from hemo.serving.member import Member
+from hemo.whole import csv_text
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def as_csv(prediction: Prediction) -> str:
         [whole.assign(row="study", **counts).astype(object), slices.assign(row="slice").astype(object)]
     )
     first = [name for name in ("row", "study", "file", "slice", "error") if name in both]
-    return both[[*first, *(name for name in both if name not in first)]].to_csv(index=False)
+    return csv_text(both[[*first, *(name for name in both if name not in first)]])
 
 
 def as_records(prediction: Prediction) -> dict[str, list[dict[str, Any]]]:

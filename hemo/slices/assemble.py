@@ -27,6 +27,7 @@ from hemo.slices.doubles import Reasons, drop_doubles, without
 from hemo.slices.labelling import label_rows, labels_of
 from hemo.slices.matching import Records
 from hemo.slices.ordering import IMAGE, content_digest, hashes, order_of
+from hemo.slices.pseudonyms import slice_ids
 from hemo.slices.study_labels import AMBIGUOUS, OF_SEVERAL, contradictions
 
 KEPT = [
@@ -229,12 +230,14 @@ def assemble(
     images = np.stack([frame.pop(name).to_numpy() for name in IMAGE], axis=1)
     order = order_of(frame, images)
     exclusions = pd.concat([excluded, pd.DataFrame(reasons, columns=["file", "reason"])])
-    names = ["slice_id", "patient", "study", "stack", "position", "digest", *LABELS]
+    frame = frame.rename(columns={"slice_id": "name"})
+    names = ["name", "patient", "study", "stack", "position", "digest", *LABELS]
     names += [*(name for name in STUDY_LABELS if name in frame), "shard", "row"]
     columns = {}
     for name in names:
         columns[name] = frame.pop(name).take(order).reset_index(drop=True)
         pa.default_memory_pool().release_unused()
+    columns = {"slice_id": pd.Series(slice_ids(key, columns["name"])), **columns}
     columns["stack"] = pd.Series(pd.factorize(columns["stack"])[0].astype(np.int32))
     index = pd.DataFrame(columns, copy=False)
     images = images[order]

@@ -78,7 +78,7 @@ def plain(name: str) -> str:
     name = normalized(name)
     for suffix in (".nii.gz", ".nii"):
         name = name.removesuffix(suffix)
-    return str(int(name)) if name.isascii() and name.isdecimal() else name
+    return (name.lstrip("0") or "0") if name.isascii() and name.isdecimal() else name
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:

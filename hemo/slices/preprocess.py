@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -26,9 +25,10 @@ from hemo.slices.records import path_hash
 from hemo.slices.refusals import nothing_matches, nothing_usable
 from hemo.slices.shards import ShardTask, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
-from hemo.slices.store import SCHEMA, SliceStore, read_facts
+from hemo.slices.store import KEYED, SCHEMA, SliceStore, read_facts, read_named
 from hemo.slices.workers import locked, started, write_shards
 from hemo.slices.writing import replace_text, write_assembled
+from hemo.whole import csv_text
 
 LARGEST_SHARD: Final = 8192
 SMALLEST_SHARD: Final = 128
@@ -132,6 +132,7 @@ def preprocess(
                 "reduction": chosen.to_json(),
                 "series": "best" if kept.best else "all",
                 "wanted_thickness": kept.thickness,
+                "slice_ids": KEYED,
                 "key": fingerprint(secret),
             }
             if facts is None:
@@ -150,14 +151,14 @@ def preprocess(
                 pass
             del tasks
             finished = facts is not None and "digest" in facts
-            previous = pd.read_parquet(store / "index.parquet") if finished else None
+            previous = read_named(store) if finished else None
             pa.default_memory_pool().release_unused()
             try:
                 result = assemble(_finished(store, shards), table, previous, chosen, secret, present, kept)
             except HemoError as fault:
                 raise HemoError(f"{labels}: {fault}") from None
             if len(result.index) == 0:
-                replace_text(store / "exclusions.csv", result.exclusions.to_csv(index=False))
+                replace_text(store / "exclusions.csv", csv_text(result.exclusions))
                 raise HemoError(nothing_usable(images, store, result.exclusions["reason"]))
             if table is not None and result.matched == 0:
                 raise HemoError(nothing_matches(str(labels), images, table, examples, result))

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from hemo.errors import HemoError
@@ -30,21 +31,37 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
     try:
         key = path.read_bytes().strip()
     except FileNotFoundError:
+        key = b""
+    except OSError as error:
+        raise HemoError(f"{path}: unreadable key ({error.strerror}): check its permissions") from error
+    if not key:  # nor is a file of no bytes one, as a full disk left it
         if not make:
             raise HemoError(
                 f"{path}: the key of this store's pseudonyms is gone: put it back, or build anew elsewhere"
             ) from None
-        key = secrets.token_hex(32).encode()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        return _made(path)
+    if len(key) < SHORTEST_KEY:
+        raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
+    return key
+
+
+def _made(path: Path) -> bytes:
+    """Write a new key, whole or not at all, and not over one that another process wrote meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    key = secrets.token_hex(32).encode()
+    try:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(key + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
-        return key
-    except OSError as error:
-        raise HemoError(f"{path}: unreadable key ({error.strerror}): check its permissions") from error
-    if len(key) < SHORTEST_KEY:
-        raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
+        if path.exists() and not path.stat().st_size:
+            path.unlink()
+        os.link(partial, path)
+    except FileExistsError:
+        return load_or_make_key(path, make=False)
+    finally:
+        partial.unlink(missing_ok=True)
     return key
 
 
@@ -66,6 +83,20 @@ def pseudonym(key: bytes, kind: str, identifier: str) -> str:
     """
     text = f"{kind}\0{identifier}".encode("utf-8", "surrogateescape")
     return hmac.digest(key, text, "sha256").hex()[:16]
+
+
+def slice_ids(key: bytes, names: Iterable[str]) -> list[str]:
+    """Return what a store's slices are called outside it: their place in it, and a keyed hash of their name.
+
+    Sorted, they are in the order of the store, which depends on no key: so no figure does that follows from
+    the order of slices, as the draws of an interval do.
+
+    Examples
+    --------
+    >>> slice_ids(b"a key of 16 bytes", ["DOE_JANE/scan-1", "DOE_JANE/scan-2"])
+    ['0000000-ca8ead04', '0000001-3514593a']
+    """
+    return [f"{place:07d}-{keyed_hash(key, name) & 0xFFFFFFFF:08x}" for place, name in enumerate(names)]
 
 
 def keyed_hash(key: bytes, text: str) -> int:

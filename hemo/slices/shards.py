@@ -16,7 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from hemo import digests
-from hemo.imaging.raw import Excluded, Part, RawSlice
+from hemo.imaging.raw import Excluded, Part, RawSlice, check_length
 from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.slices.records import RECORD, Identity, Row, records
@@ -78,6 +78,7 @@ def _file(path: str) -> tuple[bytes, os.stat_result]:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise Excluded("no file, but a pipe, a socket or a device")
+        check_length(facts.st_size)
         content = os.read(descriptor, facts.st_size)
         while 0 < len(content) < facts.st_size and (
             more := os.read(descriptor, facts.st_size - len(content))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.slices.store import SliceStore
+from hemo.whole import replacing
 
 GAP = 4
 TITLE = 20
@@ -66,7 +67,8 @@ def write_sheet(store: SliceStore, path: Path, columns: int = 10, seed: int = 0)
     """
     encoded = cv2.imencode(".png", contact_sheet(store, columns, seed))[1]
     try:
-        path.write_bytes(encoded.tobytes())
+        with replacing(path) as partial:
+            partial.write_bytes(encoded.tobytes())
     except OSError as error:
         raise HemoError(
             f"{path}: cannot be written ({error.strerror}): give another file with --out"

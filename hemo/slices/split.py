@@ -204,13 +204,13 @@ def make_split(
         )
     if protocol == Protocol.CV:
         each = [
-            deal(index, [1 / folds] * folds, repeat_seed(seed, repeat)).set_index("patient")["part"]
+            _none_empty(deal(index, [1 / folds] * folds, repeat_seed(seed, repeat)), index, folds)["part"]
             for repeat in range(repeats)
         ]
         names = ["fold", *(f"fold_{number}" for number in range(2, repeats + 1))]
         dealt = pd.concat(each, axis=1, keys=names)
     else:
-        dealt = deal(index, fractions, seed).set_index("patient")
+        dealt = _none_empty(deal(index, fractions, seed), index, parts)
         dealt["part"] = [PARTS[part] for part in dealt["part"]]
     where = dealt.astype(str).agg(" ".join, axis=1)
     lines = sorted(
@@ -220,6 +220,17 @@ def make_split(
     digest = hashlib.sha256("\n".join([protocol, *lines]).encode()).hexdigest()
     dealt = dealt.sort_index().reset_index()
     return Split(protocol, seed, dealt, digest, repeats if protocol == Protocol.CV else 1)
+
+
+def _none_empty(dealt: pd.DataFrame, index: pd.DataFrame, parts: int) -> pd.DataFrame:
+    """Return the part of each patient, by patient; each part has one, where of few it had got none."""
+    dealt = dealt.set_index("patient")
+    for part in range(parts):
+        if not (dealt["part"] == part).any():
+            most = dealt["part"].value_counts(sort=False).sort_index().idxmax()
+            in_order = index["patient"].drop_duplicates()
+            dealt.loc[in_order[dealt.loc[in_order, "part"].to_numpy() == most].iloc[-1], "part"] = part
+    return dealt
 
 
 def repeat_seed(seed: int, repeat: int) -> int:

@@ -1,6 +1,5 @@
 """The slice store: small images of many slices on disk, with their labels."""
 
-import json
 import os
 from collections.abc import Sequence
 from functools import cached_property
@@ -22,9 +21,13 @@ from hemo.slices.context import neighbour_rows
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.study_labels import studies_of
+from hemo.whole import read_json
 
 SCHEMA: Final = 2
 """Version of the store's layout. 1 knew no stacks: its slices may be interleaved, so it is refused."""
+
+KEYED: Final = "keyed"
+"""How `store.json` says that slices are called by keyed ids, as they were not always."""
 
 
 class SliceStore:
@@ -47,12 +50,15 @@ class SliceStore:
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self._descriptors: dict[int, int] = {}
         self.folder = folder
         self.facts = facts
         self.reduction = Reduction.from_json(facts["reduction"])
         self.digest: str = facts["digest"]
         self.patients_known: bool = facts["patients_known"]
-        self._descriptors: dict[int, int] = {}
+        self._slices = int(facts["slices"])
+        if self._slices < 0:
+            raise ValueError(f"{self._slices} slices")
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -71,7 +77,16 @@ class SliceStore:
             raise HemoError(
                 f"{folder}: an unfinished slice store: run the same `hemo preprocess` command again"
             )
-        return cls(folder, facts)
+        if facts.get("slice_ids") != KEYED:
+            raise HemoError(
+                f"{folder}: its slices are called by names of files or of the label table, which may be "
+                "patients': run the same `hemo preprocess` command again, which reads no scan anew"
+            )
+        try:
+            return cls(folder, facts)
+        except (KeyError, TypeError, ValueError, OverflowError, HemoError) as error:
+            reason = " ".join(str(error).split())
+            raise HemoError(f"{folder}/store.json: damaged ({reason}): build the store anew") from None
 
     @classmethod
     def open_checked(cls, folder: str | Path) -> Self:
@@ -87,7 +102,7 @@ class SliceStore:
         return store
 
     def __len__(self) -> int:
-        return int(self.facts["slices"])
+        return self._slices
 
     @property
     def files_digest(self) -> str:
@@ -119,13 +134,16 @@ class SliceStore:
     def index(self) -> pd.DataFrame:
         """A row a slice, grouped by patient, study and stack in the order of positions.
 
-        Columns: `slice_id`, `patient` and `study` (pseudonyms), `stack` (a number, rising), `position` (mm
-        along the normal or slice number), `digest` (of the source's bytes), the labels (int8: 0, 1, or -1
-        unlabelled), `shard` and `row`. A label that is younger than the store is unlabelled throughout.
+        Columns: `slice_id` (its place, and a keyed hash), `patient` and `study` (pseudonyms), `stack` (a
+        number, rising), `position` (mm along the normal or slice number), `digest` (of the source's bytes),
+        the labels (int8: 0, 1, or -1 unlabelled), `shard` and `row`. A label that is younger than the store
+        is unlabelled throughout.
         Where a table of studies was given, `study_any` and so on before `shard`: what it says of the slice's
-        study (see `studies`).
+        study (see `studies`). What the file has beside these, `name`, is what files and the label table call
+        a slice: it may name a patient, and stays in the store (`column("name")` has it).
         """
-        index = pd.read_parquet(self.folder / "index.parquet")
+        path = self.folder / "index.parquet"
+        index = pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "name"])
         for label in LABELS:
             if label not in index:
                 index.insert(list(index.columns).index("shard"), label, np.int8(UNLABELLED))
@@ -250,6 +268,14 @@ class SliceStore:
         return result
 
 
+def read_named(folder: Path) -> pd.DataFrame:
+    """Return a store's index with the slices' names in the place of their ids."""
+    index = pd.read_parquet(folder / "index.parquet")
+    if "name" not in index:  # ids were names once
+        return index
+    return index.drop(columns="slice_id").rename(columns={"name": "slice_id"})
+
+
 def read_facts(folder: Path) -> dict[str, Any] | None:
     """Return what `store.json` says, or None where there is none.
 
@@ -259,11 +285,9 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         If it is of another version or no JSON.
     """
     try:
-        facts = json.loads((folder / "store.json").read_text())
+        facts = read_json(folder / "store.json", "build the store anew")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
-        raise HemoError(f"{folder}/store.json: unreadable ({error}): build the store anew") from error
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
         found = facts.get("schema") if isinstance(facts, dict) else None
         raise HemoError(

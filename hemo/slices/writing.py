@@ -14,6 +14,7 @@ from hemo.slices import integrity
 from hemo.slices.ordering import ROWS
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import durable, sync_folder
+from hemo.whole import csv_text
 
 if TYPE_CHECKING:
     from hemo.slices.assemble import Assembled
@@ -48,14 +49,14 @@ def write_assembled(folder: Path, assembled: "Assembled", facts: dict[str, Any])
     The last makes the store count as finished.
     """
     write_index(folder, assembled.index)
-    replace_text(folder / "exclusions.csv", assembled.exclusions.to_csv(index=False))
+    replace_text(folder / "exclusions.csv", csv_text(assembled.exclusions))
     unmatched = folder / "unmatched.csv"
     if assembled.unmatched:
-        replace_text(unmatched, pd.Series(assembled.unmatched, name="label_row").to_csv(index=False))
+        replace_text(unmatched, csv_text(pd.Series(assembled.unmatched, name="label_row")))
     else:
         unmatched.unlink(missing_ok=True)
     if (agreed := agreement_table(facts)) is not None:
-        replace_text(folder / "agreement.csv", agreed.to_csv(index=False))
+        replace_text(folder / "agreement.csv", csv_text(agreed))
     text = json.dumps({**facts, integrity.RECORDED: True}, indent=2) + "\n"
     replace_text(folder / digests.FILE, integrity.manifest(folder, text))
     replace_text(folder / "store.json", text)

@@ -5,6 +5,7 @@ those tags, so that the views are in the menu *Views* of every UI on the store, 
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -147,6 +148,15 @@ def level(metrics: Mapping[str, float]) -> str:
     """
     by_slice = any(name.startswith("test/") for name in metrics)
     return "study" if not by_slice and any(name.startswith("study/") for name in metrics) else "test"
+
+
+def as_written(text: str) -> str:
+    r"""Return a person's words in one line of Markdown that shows them as they are: no markup, no link.
+
+    >>> as_written("[see](http://x) | <b>")
+    '\\[see\\](http://x) \\| \\<b\\>'
+    """
+    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", " ".join(text.split()))
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

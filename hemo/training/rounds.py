@@ -118,9 +118,10 @@ def fit_round(training: Training, one: Round, epochs: Epochs, *, kept: bool) -> 
     """
     learned = learning_set(training, one, decides=training.plan.protocol.has_validation)
     if len(np.unique(learned.y)) < 2:
-        raise HemoError(
-            f"{training.label}: fold {one.fold} has no slices of both classes to learn from: use fewer folds"
+        where, remedy = (
+            ("there are", "more patients") if one.fold < 0 else (f"fold {one.fold} has", "fewer folds")
         )
+        raise HemoError(f"{training.label}: {where} no slices of both classes to learn from: use {remedy}")
     announce(training, one)
     return learned.fit(training.family, training.params, noted(epochs, one, kept=kept))
 

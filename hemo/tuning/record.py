@@ -21,6 +21,7 @@ from hemo.tuning.mirror import Mirror
 from hemo.tuning.results import Refits, Values, best_trial, counts, values
 from hemo.tuning.spec import StudySpec
 from hemo.tuning.trial import Result
+from hemo.whole import csv_text
 
 TABLE = ("number", "value", "state", "datetime_start", "datetime_complete", "duration", "params")
 """Columns of a study's table of trials."""
@@ -74,7 +75,7 @@ def log_study(study: Study, spec: StudySpec, mirror: Mirror, run_id: str, tested
         page = study_page.as_html(study, spec.objectives, tested, figures)
         (folder / "study.html").write_text(page, encoding="utf-8")
         (folder / "best" / "params.json").write_text(json.dumps(found.params, indent=2))
-        study.trials_dataframe(TABLE).to_csv(folder / "trials" / "trials.csv", index=False)
+        (folder / "trials" / "trials.csv").write_text(csv_text(study.trials_dataframe(TABLE)))
         mlflow.log_artifacts(str(folder))
 
 

@@ -106,7 +106,7 @@ def tune(
                     best, outcome = tune_one(session, family, label, shared)
                 except HemoError as fault:
                     failed.append((name, str(fault)))
-                    console.err.print(f"[red]{name} failed:[/red] {fault}", soft_wrap=True)
+                    console.err.print(f"{name} failed: {fault}", soft_wrap=True, style="red")
                     continue
                 shared.insert(0, (label, best))
                 outcomes.append(outcome)
@@ -253,7 +253,7 @@ def _refit(spec: Training, study: Mapping[str, str], trial: FrozenTrial, parent:
             train_and_record(training, run_id)
     except HemoError as fault:
         name = f"{study['study']}: {training.name}"
-        console.err.print(f"[red]{name} not trained:[/red] {fault}", soft_wrap=True)
+        console.err.print(f"{name} not trained: {fault}", soft_wrap=True, style="red")
         return f"none: {fault}"
     return _line(tracking.get_run(run_id).metrics)
 

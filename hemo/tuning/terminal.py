@@ -51,8 +51,9 @@ def print_study(storage: RDBStorage, name: str) -> None:
     objectives = study.user_attrs.get("facts", {}).get("objective", "objective").split(",")
     states = ", ".join(f"{n} {word}" for word, n in counts(trials).items() if n)
     console.out.print(
-        f"[bold]{name}[/bold]: {states or 'no trial yet'}; {storages.spent_seconds(trials):.0f} s of trials",
+        f"{name}: {states or 'no trial yet'}; {storages.spent_seconds(trials):.0f} s of trials",
         soft_wrap=True,
+        style="bold",
     )
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:

@@ -48,6 +48,31 @@ def test_a_faulty_experiment_file_is_refused_with_the_remedy(tmp_path, text, fau
         config.load(file)
 
 
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"name: caf\xe9", "no UTF-8 at byte 9: save it anew as UTF-8"),
+        (b"[" * 20_000, "nests too deeply"),
+        (b"name: 2024-13-45", "not valid YAML: month must be in"),
+        (b"a: &a [x, x]\n" + b"".join(b"a%d: &a%d [*a, *a]\n" % (n, n) for n in range(9)), "unknown word"),
+    ],
+)
+def test_an_experiment_file_that_is_no_text_or_nests_too_deeply_is_refused(tmp_path, data, fault):
+    file = tmp_path / "experiment.yaml"
+    file.write_bytes(data)
+    with pytest.raises(HemoError, match=fault):
+        config.load(file)
+
+
+def test_a_value_that_unfolds_without_end_is_quoted_in_short(tmp_path):
+    lines = ["x0: &x0 [a, a]", *(f"x{n}: &x{n} [*x{n - 1}, *x{n - 1}, *x{n - 1}]" for n in range(1, 24))]
+    file = tmp_path / "experiment.yaml"
+    file.write_text("families: {logreg: 1}\nfolds:\n  " + "\n  ".join(lines))
+    with pytest.raises(HemoError) as refused:
+        config.load(file)
+    assert len(str(refused.value)) < 1000
+
+
 def test_a_family_can_be_there_several_times_as_variants(tmp_path):
     file = tmp_path / "experiment.yaml"
     file.write_text("families: {logreg: , logreg@saga: {solver: saga}}")

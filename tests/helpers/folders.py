@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from hemo.imaging.windows import WINDOWS, apply_window
 from hemo.labels import LABELS
+from hemo.slices.store import SliceStore
 from tests.helpers.scans import head, make_dicom
+from tests.helpers.stores import names
 
 
 def dicom_folder(folder: Path, patients: int = 3, slices: int = 5, first: int = 0) -> dict[str, list[int]]:
@@ -70,11 +71,11 @@ def everything(folder: Path) -> bytes:
     )
 
 
-def as_truth(index: pd.DataFrame) -> dict[str, list[int]]:
+def as_truth(store: SliceStore) -> dict[str, list[int]]:
     """Return each slice's labels from a store's index."""
-    values = index[list(LABELS)].to_numpy()
+    values = store.index[list(LABELS)].to_numpy()
     assert values.dtype == np.int8
-    return dict(zip(index["slice_id"], values.tolist(), strict=True))
+    return dict(zip(names(store), values.tolist(), strict=True))
 
 
 def write_series(

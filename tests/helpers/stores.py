@@ -13,7 +13,7 @@ from hemo.labels import LABELS, STUDY_LABELS, SUBTYPES
 from hemo.slices.facts import label_counts
 from hemo.slices.integrity import RECORDED
 from hemo.slices.shards import npy_header
-from hemo.slices.store import SCHEMA, SliceStore
+from hemo.slices.store import KEYED, SCHEMA, SliceStore
 from hemo.slices.study_labels import studies_of, study_counts
 
 
@@ -54,6 +54,7 @@ def write_store(
     index.to_parquet(folder / "index.parquet", index=False)
     content = {
         "schema": SCHEMA,
+        "slice_ids": KEYED,
         "reduction": reduction.to_json(),
         "slices": len(images),
         "patients": int(index["patient"].nunique()),
@@ -67,6 +68,16 @@ def write_store(
     (folder / "store.json").write_text(json.dumps({**content, **facts, RECORDED: True}))
     (folder / digests.FILE).write_text(digests.to_text(digests.of_folder(folder)))
     return SliceStore.open(folder)
+
+
+def names(store: SliceStore) -> list[str]:
+    """Return what files and the label table call a store's slices."""
+    return [str(name) for name in store.column("name")]
+
+
+def named(store: SliceStore) -> pd.DataFrame:
+    """Return a store's index with these names in the place of ids."""
+    return store.index.assign(slice_id=names(store))
 
 
 def only_of_studies(labels: np.ndarray, patients: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,6 @@
 import contextlib
+import io
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -226,8 +228,24 @@ def test_a_deflated_bomb_is_refused_before_it_is_inflated():
     packed += [deflater.compress(bytes(1 << 24)) for _ in range(40)]
     data = deflated[: syntax(deflated)[1]] + b"".join(packed) + deflater.flush()
     assert len(data) < 2_000_000
-    with pytest.raises(Excluded, match="inflates to more than 512 MB"):
+    with pytest.raises(Excluded, match="inflates to more than 256 MB"):
         read_dicom(data)
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "99999999999", "1e308", "x"])
+def test_a_number_that_no_instance_has_is_none(number):
+    with pydicom.config.disable_value_validation():
+        dataset = make_dataset(STORED, RescaleIntercept="-1024")
+        dataset.add(pydicom.DataElement("InstanceNumber", "LO", number))
+        dataset.add(pydicom.DataElement("SliceLocation", "LO", number))
+    dataset.PixelData = STORED.tobytes()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    stream = io.BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    (one,) = slices_of(read_dicom(stream.getvalue()))
+    assert one.number == 0
+    assert math.isnan(one.position) or number in ("99999999999", "1e308")
 
 
 def test_more_frames_than_any_head_has_are_refused_before_they_are_decoded():

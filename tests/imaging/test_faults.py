@@ -61,7 +61,10 @@ def called(uid):
     [
         (compressed()[:-100], "cut off within its pixel data"),
         (compressed(Rows=200), "decodes to 16384 bytes a segment where its header says 25600"),
-        (compressed(JPEGLSLossless, Rows=200), "decodes to 16384 bytes where its header says 25600"),
+        (
+            compressed(JPEGLSLossless, Rows=200),
+            "its compressed data claim 128x128 pixels where its header says 200x128",
+        ),
         (compressed(NumberOfFrames=3), "holds fewer frames than its header says"),
         (compressed(content=bytes(500)), "holds 0 segments of RLE a frame where its header says 2"),
         (compressed(JPEGLSLossless, bytes(500)), "its compressed data are not what its header calls them"),

@@ -81,7 +81,7 @@ def test_an_empty_slice_does_not_cost_the_volume():
         (volume_bytes((CANONICAL > 0).astype(np.uint8), np.eye(4)), "no air around a head"),
         (volume_bytes(np.zeros((4, 4, 4, 3), np.int16), np.eye(4)), "3 volumes in one file"),
         (volume_bytes(np.zeros((4, 4), np.int16), np.eye(4)), "no volume"),
-        (volume_bytes(np.ascontiguousarray(CANONICAL), np.eye(4))[:5000], "short volume"),
+        (volume_bytes(np.ascontiguousarray(CANONICAL), np.eye(4))[:5000], "cut off: holds"),
         (
             gzip.compress(volume_bytes(np.ascontiguousarray(CANONICAL), np.eye(4)))[:-3000],
             "cut off|damaged|neither",

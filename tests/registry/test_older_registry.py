@@ -109,6 +109,9 @@ def assert_same(answer: pd.DataFrame, expected: Mapping[str, list[Any]]) -> None
     for name, values in expected.items():
         if name.endswith("probability"):
             np.testing.assert_allclose(answer[name], values, rtol=0, atol=CLOSE, err_msg=name)
+        elif name == "study" and any(str(value).startswith("study-") for value in values):
+            # They were called by a hash of identifiers, and are by number: the same ones are together.
+            np.testing.assert_array_equal(pd.factorize(answer[name])[0], pd.factorize(np.array(values))[0])
         else:
             assert answer[name].tolist() == values, name
 

@@ -199,6 +199,31 @@ def test_a_png_bomb_gets_a_4xx_without_being_decoded(served):
     assert time.perf_counter() - start < 10
 
 
+def test_a_request_that_says_it_is_a_gigabyte_is_refused_before_it_is_sent(served):
+    host, port = served[0].removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as line:
+        line.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1073741824\r\n\r\n"
+        )
+        answer = line.recv(4096)
+        while b"}" not in answer:
+            answer += line.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"100 MB at most" in answer
+
+
+def test_no_error_tells_of_the_servers_code_its_paths_or_the_request(served):
+    deep = b'{"dataframe_records":' + b"[" * 200_000
+    many = b'{"inputs": [' + b"1," * 300_000 + b"1]}"
+    sent = [b"[1, 2]", deep, many, records(b"secret words" * 20), json.dumps({"inputs": {"a": 1}}).encode()]
+    for body in (*sent, json.dumps({"dataframe_records": [{"image": "AAAA", "study": 7}]}).encode()):
+        status, answer = post(served[0], body)
+        assert status == 400
+        assert set(answer) <= {"error_code", "message", "sqlstate", "error_class"}
+        assert not any(word in str(answer) for word in ("Traceback", "site-packages", ".py", "secret"))
+
+
 def test_a_path_in_csv_is_not_opened(served):
     status, answer = post(served[0], b"image\n/etc/hostname\n", "text/csv")
     assert 400 <= status < 500, answer

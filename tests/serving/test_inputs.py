@@ -13,10 +13,10 @@ from hemo.imaging import RawSlice
 from hemo.imaging.reduction import Reduction
 from hemo.serving import Member, ServedPanel
 from hemo.serving.arrange import in_study_order, which_answer
-from hemo.serving.inputs import read_inputs, reduced
+from hemo.serving.inputs import Unread, in_words, own_study, read_inputs, reduced
 
 
-def sliced(study, position, level):
+def sliced(study, position=0.0, level=0):
     return RawSlice(np.full((16, 16), level, np.uint8), hu=False, study=study, position=position)
 
 
@@ -34,6 +34,13 @@ def test_studies_are_whole_sorted_by_position_and_a_slice_of_none_is_alone():
 def test_without_positions_slices_keep_the_order_they_came_in():
     order, _ = in_study_order([sliced("a", np.nan, level) for level in (3, 1, 2)])
     np.testing.assert_array_equal(order, [0, 1, 2])
+
+
+def test_studies_are_called_by_number_and_those_that_were_named_keep_their_names():
+    parts = [sliced(own_study("1.2.3")), sliced("study-1"), sliced(own_study("1.2.4")), sliced("")]
+    parts += [sliced(own_study("1.2.3")), Unread("cut off", own_study("1.2.4"))]
+    called = [part.study for part in in_words(parts)]
+    assert called == ["study-2", "study-1", "study-3", "", "study-2", "study-3"]
 
 
 class Telling:

@@ -10,6 +10,7 @@ from hemo.slices import preprocess as module
 from hemo.slices.preprocess import preprocess
 from tests.helpers.folders import as_truth, dicom_folder, write_rsna
 from tests.helpers.scans import head, make_dicom
+from tests.helpers.stores import named
 
 SMALL = Reduction(size=16)
 
@@ -40,15 +41,15 @@ def replace(path, seed):
 @pytest.mark.parametrize("with_labels", [True, False])
 def test_a_file_s_present_state_replaces_what_was_read_from_it(scans, tmp_path, with_labels):
     images, labels, truth = scans
-    before = preprocess(images, labels, tmp_path / "s", SMALL).store.index
+    before = named(preprocess(images, labels, tmp_path / "s", SMALL).store)
     path = sorted((images / "study0").glob("*.dcm"))[0]
     replace(path, 4242)
     done = preprocess(images, labels if with_labels else None, tmp_path / "s")
     assert (done.decoded, len(done.store), done.excluded) == (1, 15, {})
     assert said(done) == {"files changed since they were read": 1}
-    assert as_truth(done.store.index) == truth
+    assert as_truth(done.store) == truth
     old = before.set_index("slice_id")["digest"]
-    new = done.store.index.set_index("slice_id")["digest"]
+    new = named(done.store).set_index("slice_id")["digest"]
     assert new.index[new != old[new.index]].tolist() == [path.stem]
     whole = preprocess(images, labels, tmp_path / "whole", SMALL).store
     assert done.store.digest == whole.digest
@@ -65,7 +66,7 @@ def test_a_file_that_was_broken_and_is_whole_now_leaves_the_exclusions(scans, tm
     path.write_bytes(whole)
     second = preprocess(images, labels, tmp_path / "s")
     assert (len(second.store), second.excluded, second.unmatched) == (15, {}, 0)
-    assert as_truth(second.store.index) == truth
+    assert as_truth(second.store) == truth
 
 
 def test_a_deleted_file_is_taken_out_and_said_and_found_again_where_it_comes_back(scans, tmp_path):
@@ -75,7 +76,7 @@ def test_a_deleted_file_is_taken_out_and_said_and_found_again_where_it_comes_bac
     path.rename(tmp_path / "aside.dcm")
     done = preprocess(images, labels, tmp_path / "s")
     assert said(done) == {"files are gone": 1}
-    assert as_truth(done.store.index) == {name: row for name, row in truth.items() if name != path.stem}
+    assert as_truth(done.store) == {name: row for name, row in truth.items() if name != path.stem}
     assert said(preprocess(images, labels, tmp_path / "s")) == {}
     (tmp_path / "aside.dcm").rename(path)
     assert preprocess(images, labels, tmp_path / "s").store.digest == digest
@@ -90,7 +91,7 @@ def test_a_renamed_file_or_folder_keeps_its_labels_without_the_table(scans, tmp_
     done = preprocess(images, None, tmp_path / "s")
     assert len(done.store) == 15
     assert said(done) == {"files were renamed or moved": 6}
-    assert sorted(as_truth(done.store.index).values()) == sorted(truth.values())
+    assert sorted(as_truth(done.store).values()) == sorted(truth.values())
 
 
 def test_what_was_added_from_another_folder_stays_though_only_one_is_looked_through(tmp_path):
@@ -98,7 +99,7 @@ def test_what_was_added_from_another_folder_stays_though_only_one_is_looked_thro
     second = dicom_folder(tmp_path / "b", patients=1, first=1)
     preprocess(tmp_path / "a", write_rsna(tmp_path / "a.csv", first), tmp_path / "s", SMALL)
     done = preprocess(tmp_path / "b", write_rsna(tmp_path / "b.csv", second), tmp_path / "s")
-    assert as_truth(done.store.index) == first | second
+    assert as_truth(done.store) == first | second
     assert said(done) == {}
     single = next((tmp_path / "a").rglob("*.dcm"))
     assert len(preprocess(single, None, tmp_path / "s").store) == 10
@@ -110,4 +111,4 @@ def test_a_folder_that_moved_as_a_whole_is_not_there_twice(scans, tmp_path):
     shutil.move(images, tmp_path / "elsewhere")
     done = preprocess(tmp_path / "elsewhere", labels, tmp_path / "s")
     assert len(done.store) == 15
-    assert as_truth(done.store.index) == truth
+    assert as_truth(done.store) == truth

@@ -15,6 +15,7 @@ from hemo.slices.store import SliceStore
 from tests.helpers.folders import dicom_folder
 from tests.helpers.pictures import write_pictures
 from tests.helpers.scans import head, make_dicom
+from tests.helpers.stores import named
 
 SMALL = Reduction(size=16)
 
@@ -57,7 +58,7 @@ def test_files_named_by_uids_are_slices_of_their_own_names(tmp_path):
     for k in range(3):
         data = make_dicom(head(64, seed=k), SOPInstanceUID=f"1.2.3.{k}", PatientID="x", InstanceNumber=k + 1)
         (images / f"1.2.826.0.1.{k}").write_bytes(data)
-    index = preprocess(images, None, tmp_path / "s", SMALL).store.index
+    index = named(preprocess(images, None, tmp_path / "s", SMALL).store)
     assert index["slice_id"].tolist() == [f"1.2.826.0.1.{k}" for k in range(3)]
 
 
@@ -72,7 +73,7 @@ def test_a_name_that_is_no_utf8_is_read_as_any_other(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("image,any\nMüller,1\n", encoding="utf-8")
     store = preprocess(images, table, tmp_path / "s", SMALL).store
-    assert store.index.set_index("slice_id").loc["Müller", "any"] == 1
+    assert named(store).set_index("slice_id").loc["Müller", "any"] == 1
     assert store.exclusions["file"].tolist() == ["bröken.dcm"]
 
 
@@ -82,7 +83,7 @@ def test_a_name_that_is_no_utf8_is_read_as_any_other(tmp_path):
 def test_pictures_keep_the_natural_order_of_their_names(tmp_path, style):
     for folder in ("p1", "p2"):
         write_pictures(tmp_path / "images" / folder, [style.format(k) for k in range(1, 12)])
-    index = preprocess(tmp_path / "images", None, tmp_path / "s", Reduction(16, ("gray",))).store.index
+    index = named(preprocess(tmp_path / "images", None, tmp_path / "s", Reduction(16, ("gray",))).store)
     for _, own in index.groupby("patient"):
         assert own["slice_id"].tolist() == sorted(own["slice_id"], key=natural)
         assert own["position"].tolist() == list(range(1, 12))
@@ -92,7 +93,7 @@ def test_names_of_several_numbers_or_of_none_are_in_natural_order_too(tmp_path):
     names = ["s2 a1.png", "s2 a10.png", "s10 a2.png", "s10 a9.png", "cover.png"]
     write_pictures(tmp_path / "images" / "p", names)
     write_pictures(tmp_path / "images" / "q", ["x.png"])
-    index = preprocess(tmp_path / "images", None, tmp_path / "s", Reduction(16, ("gray",))).store.index
+    index = named(preprocess(tmp_path / "images", None, tmp_path / "s", Reduction(16, ("gray",))).store)
     own = [name.rpartition("/")[2] + ".png" for name in index["slice_id"] if not name.endswith("/x")]
     assert own == ["cover.png", "s2 a1.png", "s2 a10.png", "s10 a2.png", "s10 a9.png"]
 

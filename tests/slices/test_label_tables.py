@@ -135,6 +135,22 @@ def test_a_faulty_table_is_refused_with_file_fault_and_remedy_in_one_line(tmp_pa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["9" * 25, "9" * 5000])
+def test_a_number_that_no_slice_has_is_refused(tmp_path, number):
+    path = written(tmp_path, f"volume,slice_number,any\na,{number},0\n")
+    with pytest.raises(HemoError, match=r"slice_number is 99999999999999999999 \.\.\.: no volume has"):
+        read_labels(path)
+
+
+def test_a_patient_of_five_thousand_digits_is_a_name_like_any_other():
+    assert plain("0" + "9" * 5000) == "9" * 5000
+
+
+def test_a_line_end_of_another_kind_within_a_header_does_no_harm(tmp_path):
+    path = written(tmp_path, "image,any\rscan-1,1\nscan-2,0\n")
+    assert read_labels(path).ids.tolist() == ["scan-1", "scan-2"]
+
+
 def test_the_form_can_be_forced_and_a_wrong_one_says_what_is_missing(tmp_path):
     path = written(tmp_path, wide(TRUTH))
     assert as_dict(read_labels(path, "wide")) == TRUTH

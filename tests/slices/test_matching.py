@@ -14,6 +14,7 @@ from hemo.slices.preprocess import preprocess
 from tests.helpers.folders import dicom_folder
 from tests.helpers.pictures import write_pictures
 from tests.helpers.scans import head, make_dicom
+from tests.helpers.stores import named
 
 GRAY = Reduction(16, ("gray",), crop=False)
 SMALL = Reduction(size=16)
@@ -41,7 +42,7 @@ def test_numbers_match_names_that_are_the_same_number_with_zeros_before_it(tmp_p
 def test_zeros_count_where_they_tell_images_apart(tmp_path):
     write_pictures(tmp_path / "i", ["7.png", "007.png", "8.png"])
     labels = table(tmp_path, "image,any", "7,1", "007,0", "8,0")
-    index = preprocess(tmp_path / "i", labels, tmp_path / "s", GRAY).store.index
+    index = named(preprocess(tmp_path / "i", labels, tmp_path / "s", GRAY).store)
     assert dict(zip(index["slice_id"], index["any"], strict=True)) == {"7": 1, "007": 0, "8": 0}
 
 

@@ -1,8 +1,11 @@
+import json
 import os
+import re
 import shutil
 import stat
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hemo.errors import HemoError
@@ -13,9 +16,12 @@ from hemo.slices.preprocess import preprocess
 from hemo.slices.sources import Packed, find_sources
 from hemo.slices.store import SliceStore
 from tests.helpers.folders import as_truth, ct_ich_folder, dicom_folder, everything, write_rsna
+from tests.helpers.pictures import write_pictures
 from tests.helpers.scans import SHARED, head, make_dicom
+from tests.helpers.stores import named, names
 
 SMALL = Reduction(size=16)
+SMALL_GRAY = Reduction(16, ("gray",))
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +39,8 @@ def scans(tmp_path):
 def test_every_slice_is_stored_once_with_its_labels_and_its_very_pixels(scans, tmp_path):
     images, labels, truth = scans
     store = preprocess(images, labels, tmp_path / "store", SMALL).store
-    assert as_truth(store.index) == truth
-    for name, image in zip(store.index["slice_id"], store.images(), strict=True):
+    assert as_truth(store) == truth
+    for name, image in zip(names(store), store.images(), strict=True):
         path = next(images.rglob(f"{name}.dcm"))
         np.testing.assert_array_equal(image, reduce(read_one(path), SMALL))
 
@@ -56,9 +62,7 @@ def test_digest_and_order_depend_on_the_content_alone(scans, tmp_path):
     (moved / "study0").rename(moved / "zzz")
     three = preprocess(moved, labels, tmp_path / "three", SMALL).store
     assert one.digest == two.digest == three.digest
-    assert (
-        one.index["slice_id"].tolist() == two.index["slice_id"].tolist() == three.index["slice_id"].tolist()
-    )
+    assert names(one) == names(two) == names(three)
     assert set(one.index["patient"]).isdisjoint(two.index["patient"])  # each store has a key of its own
 
 
@@ -100,6 +104,38 @@ def test_no_identifier_of_a_patient_is_in_the_store_and_the_key_is_the_owners(sc
         assert key.read_bytes().strip() not in content
 
 
+@pytest.mark.parametrize("form", ["rsna", "wide"])
+def test_a_table_s_words_for_slices_stay_in_the_column_of_names(tmp_path, form):
+    write_pictures(tmp_path / "images", ["MRN77_DOE_JANE_1", "MRN77_DOE_JANE_2"])
+    rows = ["MRN77_DOE_JANE_1_any,1", "MRN77_DOE_JANE_2_any,0"]
+    text = (
+        ["ID,Label", *rows] if form == "rsna" else ["image,any", *(row.replace("_any", "") for row in rows)]
+    )
+    (tmp_path / "labels.csv").write_text("\n".join(text))
+    store = preprocess(tmp_path / "images", tmp_path / "labels.csv", tmp_path / "s", SMALL_GRAY).store
+    assert store.index["any"].sum() == 1
+    assert "MRN77" not in store.index.to_csv()
+    assert sorted(names(store)) == ["MRN77_DOE_JANE_1", "MRN77_DOE_JANE_2"]
+    again = preprocess(tmp_path / "images", tmp_path / "labels.csv", tmp_path / "s").store
+    pd.testing.assert_frame_equal(store.index, again.index)
+    assert re.fullmatch("0000000-[0-9a-f]{8}0000001-[0-9a-f]{8}", "".join(store.index["slice_id"]))
+
+
+def test_a_store_whose_ids_were_names_is_made_anew_of_what_was_read(scans, tmp_path):
+    images, labels, truth = scans
+    store = preprocess(images, labels, tmp_path / "s", SMALL).store
+    before = named(store)
+    before.to_parquet(tmp_path / "s" / "index.parquet")
+    facts = {name: fact for name, fact in store.facts.items() if name != "slice_ids"}
+    (tmp_path / "s" / "store.json").write_text(json.dumps(facts))
+    with pytest.raises(HemoError, match="which may be patients': run the same `hemo preprocess`"):
+        SliceStore.open(tmp_path / "s")
+    done = preprocess(images, None, tmp_path / "s")
+    assert done.decoded == 0
+    assert as_truth(done.store) == truth
+    assert not set(done.store.index["slice_id"]) & set(before["slice_id"])
+
+
 def test_bad_files_are_listed_with_their_reason_and_stop_nothing(scans, tmp_path):
     images, labels, truth = scans
     (images / "notes.dcm").write_text("nothing")
@@ -128,10 +164,10 @@ def test_new_files_make_new_shards_only_and_the_result_is_that_of_one_go(scans, 
     summary = preprocess(images, labels, store)
     assert summary.decoded == 10
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert as_truth(summary.store.index) == truth
+    assert as_truth(summary.store) == truth
     whole = preprocess(images, labels, tmp_path / "whole", SMALL).store
     assert whole.digest == summary.store.digest
-    assert whole.index["slice_id"].tolist() == summary.store.index["slice_id"].tolist()
+    assert names(whole) == names(summary.store)
 
 
 def test_a_second_folder_joins_and_its_table_leaves_earlier_labels_alone(tmp_path):
@@ -139,7 +175,7 @@ def test_a_second_folder_joins_and_its_table_leaves_earlier_labels_alone(tmp_pat
     second = dicom_folder(tmp_path / "b", patients=1, first=1)
     preprocess(tmp_path / "a", write_rsna(tmp_path / "a.csv", first), tmp_path / "store", SMALL)
     summary = preprocess(tmp_path / "b", write_rsna(tmp_path / "b.csv", second), tmp_path / "store")
-    assert as_truth(summary.store.index) == first | second
+    assert as_truth(summary.store) == first | second
 
 
 def test_a_changed_label_table_is_taken_up_without_decoding(scans, tmp_path):
@@ -148,7 +184,7 @@ def test_a_changed_label_table_is_taken_up_without_decoding(scans, tmp_path):
     changed = {name: [0] * 6 for name in truth}
     summary = preprocess(images, write_rsna(labels, changed), tmp_path / "store")
     assert summary.decoded == 0
-    assert as_truth(summary.store.index) == changed
+    assert as_truth(summary.store) == changed
 
 
 def test_unlabelled_slices_and_unmatched_rows_are_counted_and_listed(scans, tmp_path):
@@ -197,7 +233,7 @@ def test_the_same_slice_twice_is_kept_once_and_an_ambiguous_row_labels_none(scan
         "its label row fits several different images": 2,
         "the same slice once more": 1,
     }
-    assert set(summary.store.index["slice_id"]) == set(truth) - {other.stem}
+    assert set(names(summary.store)) == set(truth) - {other.stem}
 
 
 def test_ct_ich_is_matched_by_patient_and_number_with_both_windows(tmp_path):
@@ -208,9 +244,7 @@ def test_ct_ich_is_matched_by_patient_and_number_with_both_windows(tmp_path):
     assert (len(index), index["patient"].nunique(), store.patients_known) == (8, 2, True)
     assert index["position"].tolist() == [1, 2, 3, 4] * 2
     assert index["epidural"].tolist() == [0, 1, 0, 0] * 2
-    assert index["slice_id"].tolist() == [
-        f"{p}/{n}" for p, n in zip(index["patient"], [1, 2, 3, 4] * 2, strict=True)
-    ]
+    assert names(store) == [f"{p}/{n}" for p, n in zip(index["patient"], [1, 2, 3, 4] * 2, strict=True)]
     assert len(store.exclusions) == 0
     brain, bone = store.images()[..., 0], store.images()[..., 1]
     assert (brain > 0).mean() > (brain == 0).mean() / 3

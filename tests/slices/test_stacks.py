@@ -17,6 +17,7 @@ from hemo.slices.assemble import Answering
 from hemo.slices.preprocess import preprocess
 from hemo.slices.stacks import Geometry, Stack, choose, is_hard, stack_codes
 from tests.helpers.folders import write_series
+from tests.helpers.stores import named, names
 
 SMALL = Reduction(size=16)
 UPRIGHT, TILTED = (0.0, 0.0, 1.0), (0.0, 0.174, 0.985)
@@ -89,7 +90,7 @@ def study(tmp_path):
 
 def test_series_of_one_study_follow_each_other_and_are_one_patient(study, tmp_path):
     done = preprocess(study, None, tmp_path / "s", SMALL)
-    index = done.store.index
+    index = named(done.store)
     assert index["patient"].nunique() == index["study"].nunique() == 1
     assert index["stack"].tolist() == sorted(index["stack"])
     for _, stack in index.groupby("stack"):
@@ -122,7 +123,7 @@ def test_equal_positions_go_by_instance_number_and_are_said(tmp_path):
                 ImagePositionPatient=["0", "0", "0"], InstanceNumber=number + 1,
             )  # fmt: skip
         done = preprocess(tmp_path / name, None, tmp_path / f"{name}-store", SMALL)
-        found = [int(name.split("-")[0][-1]) for name in done.store.index["slice_id"]]
+        found = [int(name.split("-")[0][-1]) for name in names(done.store)]
         assert [order[k] for k in found] == [0, 1, 2, 3]
         assert [count for sentence, count in done.notes.items() if "position of another" in sentence] == [4]
 
@@ -137,7 +138,7 @@ def test_a_slice_compressed_otherwise_or_in_a_copy_of_its_series_is_kept_once(tm
         dataset.compress(RLELossless, generate_instance_uid=False)
         dataset.save_as(images / f"rle{k}.dcm")
     done = preprocess(images, None, tmp_path / "s", SMALL)
-    assert sorted(done.store.index["slice_id"]) == [f"plain{k}" for k in range(4)]
+    assert sorted(names(done.store)) == [f"plain{k}" for k in range(4)]
     assert done.excluded == {"the same slice once more": 4}
     assert done.store.index["stack"].nunique() == 1
 
@@ -161,13 +162,13 @@ def test_an_image_at_several_positions_of_a_study_tells_no_copies():
 def test_the_best_stack_is_kept_and_the_others_are_listed_with_why_not(study, tmp_path):
     done = preprocess(study, None, tmp_path / "s", SMALL, answering=Answering(best=True))
     assert len(done.store) == 5
-    assert all("thick" in name for name in done.store.index["slice_id"])
+    assert all("thick" in name for name in names(done.store))
     assert done.excluded == {
         "another stack of its study answers: slices of 1.25 mm, not 5 mm": 16,
         "another stack of its study answers: in the hard kernel H60s": 5,
     }
     thin = preprocess(study, None, tmp_path / "t", SMALL, answering=Answering(best=True, thickness=1.0))
-    assert all("thin" in name for name in thin.store.index["slice_id"])
+    assert all("thin" in name for name in names(thin.store))
 
 
 def test_the_command_keeps_all_or_the_best_and_a_store_stays_with_its_word(study, tmp_path):

@@ -131,3 +131,17 @@ def test_a_lost_or_shortened_shard_is_said(store, tmp_path):
     shard.unlink()
     with pytest.raises(HemoError, match="a shard is gone"):
         SliceStore.open(tmp_path / "s").images()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"schema": 2, "slice_ids": "keyed", "digest": "x"}',
+        '{"schema": 2, "slice_ids": "keyed", "digest": "x", "slices": -1}',
+        "[" * 200_000,
+    ],
+)
+def test_facts_that_are_damaged_or_nest_too_deeply_are_refused_with_the_remedy(tmp_path, content):
+    (tmp_path / "store.json").write_text(content)
+    with pytest.raises(HemoError, match=r"store.json: (damaged|unreadable) \(.*\): build the store anew"):
+        SliceStore.open(tmp_path)

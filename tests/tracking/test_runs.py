@@ -144,6 +144,14 @@ def test_training_runs_are_found_by_their_tags_newest_first(experiment):
     assert tracking.training_runs(experiment, label="subdural") == []
 
 
+def test_a_clock_that_was_set_back_makes_no_older_run_the_newest(experiment):
+    tracking.client().create_run(experiment, 4_000_000_000_000, {"stage": "train"}, "before")
+    for name in ("now", "child"):
+        with tracking.start_run(experiment, name, {"stage": "train", "label": "any"}) as run_id:
+            assert tracking.client().get_run(run_id).info.run_name == name
+    assert [run.name for run in tracking.training_runs(experiment)] == ["child", "now"]
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,9 @@ from hemo.slices.label_tables.columns import (
 )
 from hemo.slices.label_tables.values import binary, merged, texts, with_opposites
 from hemo.slices.names import plain
+
+LONGEST: Final = 9
+"""Digits of a slice's number beyond which it is none."""
 
 
 def read_rsna(path: Path, table: pa.Table) -> LabelTable:
@@ -90,7 +94,10 @@ def read_volume(path: Path, table: pa.Table) -> LabelTable:
     if not all(text.isascii() and text.isdecimal() for text in written):
         # What is called a slice's number is the name of its image, in the volume's folder.
         return _rows(path, table, _within(volumes, written), patients_of(path, table, patient))
-    ids = _within(volumes, [str(int(text)) for text in written])
+    written = [text.lstrip("0") or "0" for text in written]
+    if long := [text for text in written if len(text) > LONGEST]:
+        raise HemoError(f"{path}: {number} is {long[0][:20]} ...: no volume has as many slices")
+    ids = _within(volumes, written)
     result = _rows(path, table, ids, patients_of(path, table, patient))
     split = [name.rpartition("/") for name in result.ids]
     return replace(

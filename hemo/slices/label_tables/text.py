@@ -31,11 +31,11 @@ def read_table(path: Path) -> pa.Table:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
         if _is_plain(head):
-            with suppress(pa.ArrowInvalid):  # further on it may not be so plain
+            with suppress(pa.ArrowInvalid, csv.Error):  # further on it may not be so plain
                 return _parsed(path, path, head.decode("utf-8-sig", "ignore"))
         text = _decoded(path.read_bytes())
         return _parsed(path, pa.BufferReader(text.encode()), text[:_HEAD])
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).splitlines()[0][:120]
         raise HemoError(f"{path}: not a readable CSV table ({reason}): check its rows") from error
     except OSError as error:

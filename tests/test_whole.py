@@ -1,0 +1,41 @@
+"""Files are written whole or not at all, read whole or refused, and hold no formula."""
+
+import pandas as pd
+import pytest
+
+from hemo.errors import HemoError
+from hemo.whole import csv_text, read_json, replacing, write_text
+
+
+def test_what_fails_half_way_leaves_the_file_before_and_nothing_beside_it(tmp_path):
+    write_text(tmp_path / "page.html", "whole")
+
+    def fail():
+        with replacing(tmp_path / "page.html") as partial:
+            partial.write_text("ha")
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert (tmp_path / "page.html").read_text() == "whole"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_that_are_no_utf8_are_written_with_a_mark_in_their_place(tmp_path):
+    write_text(tmp_path / "page.html", "caf\udce9")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "caf?"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-x", "@SUM(A1)", "\tx"])
+def test_no_text_of_a_table_is_a_formula_and_numbers_stay_numbers(text):
+    written = csv_text(pd.DataFrame({"file": [text, "scan"], "shift": [-1.5, 2]}))
+    assert f"'{text}" in written
+    assert "\nscan,2.0\n" in written
+    assert ",-1.5\n" in written
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"{", b"\xff\xfe\x00", b""])
+def test_json_that_nests_too_deeply_or_is_none_is_refused_with_the_remedy(tmp_path, content):
+    (tmp_path / "facts.json").write_bytes(content)
+    with pytest.raises(HemoError, match=r"facts.json: unreadable \(.*\): build it anew"):
+        read_json(tmp_path / "facts.json", "build it anew")
