@@ -13,7 +13,6 @@ from mlflow.models import ModelSignature
 from mlflow.models.model import ModelInfo
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from packaging.version import Version
-from rich.markup import escape
 
 from hemo import console, tracking
 from hemo.digests import DiffersError
@@ -149,7 +148,7 @@ def _whole(version: str) -> bool:
     try:
         trusted.check(f"models:/{PANEL}/{version}")
     except DiffersError as fault:
-        console.err.print(f"[bold red]not used again:[/bold red] {escape(str(fault))}", soft_wrap=True)
+        console.err.print(f"not used again: {fault}", style="bold red", soft_wrap=True)
         return False
     return True
 
