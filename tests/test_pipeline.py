@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from hemo import config, families, pipeline, tracking
 from hemo.cli import main
+from hemo.commands import options
 from hemo.labels import LABELS
 from hemo.registry import aliases
 from hemo.registry.panel import model_name
@@ -79,6 +80,13 @@ def test_finished_trainings_of_the_same_data_parameters_and_code_are_taken_as_th
     for commit in (40 * "d", COMMIT + tracking.CHANGED):
         monkeypatch.setattr(tracking, "git_commit", lambda commit=commit: commit)
         assert len(unfinished(trainings, found)) == 12
+
+
+def test_without_a_file_the_newest_experiment_is_meant_with_its_own_words(world, capsys):
+    settings, found = options.of_newest("")
+    assert found == tracking.find_experiment("small")
+    assert settings == config.load("small.yaml")
+    assert "experiment small, of the newest training run" in capsys.readouterr().err
 
 
 def test_every_run_hangs_below_the_root(runs):

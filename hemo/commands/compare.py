@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
 @click.option("--paper", is_flag=True, help="Set them beside the seed paper's Tables 1 to 6.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-@options.tracked
+@options.of_runs
 def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> None:
     """Compare the newest training run of every family and label of an experiment.
 
@@ -34,16 +34,14 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     With --paper the same runs are set beside the seed paper's tables, with the differences, the averages
     recomputed, what its metrics imply of specificity, and times to convergence, as the run `paper`.
     """
-    from hemo import config, tracking
     from hemo.comparison import page as report
     from hemo.comparison.paper import page as paper_page
     from hemo.comparison.paper import tables
     from hemo.tracking import trained_on
 
-    settings = config.load(experiment)
+    settings, where = options.of_newest(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
     run_ids = [word.strip() for word in runs.split(",") if word.strip()]
-    where = tracking.find_experiment(settings.name)
     if paper:
         paper_page.print_paper(tables.log_paper(settings, where, out=folder))
     else:

@@ -20,7 +20,7 @@ from hemo.commands import options
 @options.labels_format
 @click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
 @click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
-@options.tracked
+@options.of_runs
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int
 ) -> None:

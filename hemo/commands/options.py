@@ -1,11 +1,14 @@
 """Options that several commands share: the same word with the same meaning everywhere."""
 
 import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hemo.errors import HemoError
 from hemo.imaging.formats import format_names
 from hemo.slices.label_tables import FORMATS
 
@@ -84,6 +87,26 @@ def settings(experiment: str, **words: Any) -> "Experiment":
     return config.load(experiment, **words)
 
 
+def of_newest(experiment: str) -> tuple["Experiment", str]:
+    """Return an experiment's settings and its id in MLflow; without a file, of the newest training run.
+
+    Where that was trained by `main`, its experiment file is beside its runs; else the defaults hold.
+    """
+    from hemo import config, console, tracking
+
+    if experiment:
+        settings = config.load(experiment)
+        return settings, tracking.find_experiment(settings.name)
+    found = tracking.newest_experiment()
+    name = tracking.client().get_experiment(found).name
+    console.err.print(f"experiment {name}, of the newest training run (--experiment FILE names another)")
+    settings = config.load(None)
+    for root in tracking.find_runs(found, most=1, stage="experiment"):
+        for file in tracking.client().list_artifacts(root.run_id, "experiment"):
+            settings = tracking.artifact(root.run_id, file.path, config.load) or settings
+    return settings.model_copy(update={"name": name}), found
+
+
 def examples(*lines: str) -> str:
     """Return command lines as the end of a command's help, each on a line of its own."""
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
@@ -100,3 +123,23 @@ def tracked(command: Callable[..., None]) -> Callable[..., None]:
         command(*words, **named)
 
     return checked
+
+
+def of_runs(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that asks for earlier runs begin only where a tracking store is (see `tracked`).
+
+    In another folder MLflow would make an empty database, and answer that nothing is known.
+    """
+    checked = tracked(command)
+
+    @functools.wraps(command)
+    def begun(*words: Any, **named: Any) -> None:
+        kind, _, file = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db").partition(":///")
+        if kind == "sqlite" and file and not Path(file).is_file():
+            raise HemoError(
+                f"{Path(file).absolute()}: no tracking database is here: go to the folder that you trained "
+                "in, or set MLFLOW_TRACKING_URI; `hemo main` makes a first one"
+            )
+        checked(*words, **named)
+
+    return begun

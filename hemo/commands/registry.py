@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.label
 @click.option("--dry-run", is_flag=True, help="Judge and show every condition; write and move nothing.")
 @click.option("--override", metavar="REASON", default="", help="Promote one label against the gate.")
-@options.tracked
+@options.of_runs
 def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     """Put the best family of each label through the gate, and into production where it passes.
 
@@ -29,14 +29,13 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
     run `promotion` and with the candidate, and a record in `hemo history LABEL`. An override is for one
     label at a time, and is shown in red wherever the version is shown.
     """
-    from hemo import config, console, tracking
+    from hemo import config, console
     from hemo.registry import gate_page, promotion
 
     if override and label == "all":
         raise HemoError("--override is a decision about one classifier: give --label")
     labels = config.label_names(label)
-    settings = config.load(experiment)
-    found = tracking.find_experiment(settings.name)
+    settings, found = options.of_newest(experiment)
     if dry_run:
         table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
@@ -57,7 +56,7 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
 @click.command(epilog=options.examples("hemo rollback epidural --reason 'too many calls at night'"))
 @click.argument("label")
 @click.option("--reason", metavar="WORDS", default="", help="Why; recorded.")
-@options.tracked
+@options.of_runs
 def rollback(label: str, reason: str) -> None:
     """Put the version of LABEL that was in production before back into production.
 
@@ -81,7 +80,7 @@ def rollback(label: str, reason: str) -> None:
 
 
 @click.command(epilog=options.examples("hemo registry"))
-@options.tracked
+@options.of_runs
 def registry() -> None:
     """Show what is in production, since when, why, and what it replaced.
 
@@ -101,7 +100,7 @@ def registry() -> None:
 
 @click.command(epilog=options.examples("hemo history epidural", "hemo history panel"))
 @click.argument("label")
-@options.tracked
+@options.of_runs
 def history(label: str) -> None:
     """Show every decision about LABEL (or `panel`), oldest first, with what was done by hand."""
     from rich.text import Text

@@ -12,7 +12,7 @@ from hemo.commands import options
 @click.option(
     "--store", metavar="DIR", default="", help="The run's slice store, where it lies elsewhere now."
 )
-@options.tracked
+@options.of_runs
 def reproduce(run: str, store: str) -> None:
     """Train RUN (an MLflow run id) again from its commit, data, parameters and seed; compare predictions.
 

@@ -4,15 +4,17 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from hemo.display import _template, style
+from hemo.display import _template
 from hemo.display.numbers import UNDEFINED, number
 from hemo.whole import csv_text, write_text
+
+if TYPE_CHECKING:  # a page without pictures needs no library for them, which takes half a second
+    from matplotlib.figure import Figure
 
 RESEARCH_ONLY: Final = "Research use only: not a medical device, not for diagnosis."
 
@@ -90,14 +92,14 @@ class Section:
     title: str
     text: str = ""
     tables: Mapping[str, pd.DataFrame | Table] = field(default_factory=dict)
-    figures: Mapping[str, Figure | bytes] = field(default_factory=dict)
+    figures: Mapping[str, "Figure | bytes"] = field(default_factory=dict)
     warning: str = ""
     mark: Mark = ""
     parts: Sequence["Section"] = ()
     header: Sequence[str] = ()
     rows: Sequence[Row] = ()
     key: bytes = b""
-    files: Mapping[str, pd.DataFrame | Figure | bytes] = field(default_factory=dict)
+    files: Mapping[str, "pd.DataFrame | Figure | bytes"] = field(default_factory=dict)
 
 
 def fact_table(facts: Mapping[str, object]) -> pd.DataFrame:
@@ -201,12 +203,16 @@ def _content(section: Section) -> dict[str, object]:
     }
 
 
-def _png(figure: Figure | bytes) -> bytes:
+def _png(figure: "Figure | bytes") -> bytes:
+    from hemo.display import style
+
     return figure if isinstance(figure, bytes) else style.png(figure)
 
 
-def _is_wide(figure: Figure | bytes) -> bool:
+def _is_wide(figure: "Figure | bytes") -> bool:
     """Return whether a picture is over 8 inches wide, and needs the page's width."""
+    from hemo.display import style
+
     if isinstance(figure, bytes):
         return int.from_bytes(figure[16:20], "big") > 8 * style.DPI  # the width in a PNG's header
     return bool(figure.get_size_inches()[0] > 8)

@@ -33,6 +33,13 @@ def slice_name(name: str) -> str:
     return stem(name) if name[name.rfind(".") :].lower() in SUFFIXES else name
 
 
+def check_there(paths: Sequence[str | Path]) -> None:
+    """Raise HemoError if one of the paths of scans is absent."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise HemoError(f"{path}: no such file or folder: give scans that exist")
+
+
 def files_below(paths: Sequence[str | Path]) -> Iterator[tuple[str, str]]:
     """Yield folder and name of every file, of a folder those below it that may be scans.
 
@@ -44,15 +51,14 @@ def files_below(paths: Sequence[str | Path]) -> Iterator[tuple[str, str]]:
     HemoError
         If a path is absent.
     """
+    check_there(paths)
     seen: set[tuple[int, int]] = set()
     for path in map(str, paths):
         if os.path.isdir(path):
             yield from _below(path, seen)
-        elif os.path.exists(path):
+        else:
             folder, name = os.path.split(path)
             yield folder or os.curdir, name
-        else:
-            raise HemoError(f"{path}: no such file or folder: give scans that exist")
 
 
 def _below(folder: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
