@@ -38,6 +38,12 @@ class Commands(click.Group):
         name, command, rest = super().resolve_command(ctx, args)
         return name, command, rest if command is None else given(command, rest)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, each with its whole first sentence."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(1000)) for name, one in found if one])
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a fault in what the user gave, or of a neighbouring system, ends with a line.
 
@@ -61,7 +67,7 @@ class Commands(click.Group):
             ctx.exit(2)
         except KeyboardInterrupt as stop:
             click.echo(
-                "hemo: stopped: what was finished is kept; preprocess and tune go on from it", err=True
+                "hemo: stopped: what was finished is kept; preprocess, main and tune go on from it", err=True
             )
             ctx.exit(TERMINATED if isinstance(stop, executors.Terminated) else STOPPED)
 
@@ -83,6 +89,6 @@ def main() -> None:
     The way of the data: scans and a label table (or `phantom`) -> `preprocess` makes a slice store ->
     each model family trains on it -> `compare` -> `promote` -> `predict`. `main` goes the whole way.
 
-    Everything is also an entry point of MLproject: `mlflow run . -e preprocess -P images=DIR ...`.
-    Research use only.
+    Everything is also an entry point of MLproject:
+    `mlflow run . --env-manager local -e preprocess -P images=DIR ...`. Research use only.
     """

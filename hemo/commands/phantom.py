@@ -50,7 +50,7 @@ def phantom(
     \b
     Example:
       hemo phantom --out data/phantom --patients 60
-      mlflow run . -e preprocess -P images=data/phantom \\
+      mlflow run . --env-manager local -e preprocess -P images=data/phantom \\
           -P labels=data/phantom/labels.csv -P store=data/store
     """  # noqa: D301 - click wants the character \b
     from hemo import console
@@ -88,7 +88,8 @@ def phantom(
     total = len(rows) // len(LABELS)
     console.out.print(terminal.table(f"{out}: {total} slices of {patients} patients", HEADER, counts))
     console.next_commands(
-        f"mlflow run . -e preprocess -P images={out} -P labels={table} -P store={out.parent / 'store'}"
+        f"mlflow run . --env-manager local -e preprocess -P images={out} -P labels={table} "
+        f"-P store={out.parent / 'store'}"
     )
 
 

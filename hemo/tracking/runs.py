@@ -250,7 +250,9 @@ def newest_experiment(name: str = "") -> str:
         )
         if newest:
             return str(newest[0].info.experiment_id)
-    raise HemoError(f"no training run yet in {shown_uri()}: `mlflow run .` or `hemo main` makes some")
+    raise HemoError(
+        f"no training run yet in {shown_uri()}: `mlflow run . --env-manager local` or `hemo main` makes some"
+    )
 
 
 def shown_uri() -> str:
