@@ -143,3 +143,16 @@ def of_runs(command: Callable[..., None]) -> Callable[..., None]:
         checked(*words, **named)
 
     return begun
+
+
+def of_scans(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command begin only where its `images` are there, before anything is loaded."""
+
+    @functools.wraps(command)
+    def begun(*words: Any, images: tuple[Path, ...], **named: Any) -> None:
+        from hemo.slices.files import check_there
+
+        check_there(images)
+        command(*words, images=images, **named)
+
+    return begun

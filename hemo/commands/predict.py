@@ -15,22 +15,15 @@ if TYPE_CHECKING:
     from hemo.serving.predict_files import Prediction
 
 
-def _there(_context: click.Context, _option: click.Parameter, images: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Refuse paths that are absent before anything is loaded."""
-    from hemo.slices.files import check_there
-
-    check_there(images)
-    return images
-
-
 @click.command(
     epilog=options.examples("hemo predict scans/study-1 --out predictions.html", "hemo predict a.dcm b.dcm")
 )
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), callback=_there)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="URI", default="", help="Panel; default: models:/hemo-panel@production.")
 @click.option(
     "--out", metavar="FILE", default="", help="Also write .csv, .json or .html (with where the model looked)."
 )
+@options.of_scans
 @options.of_runs
 def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     """Print the production classifiers' probabilities and decisions for IMAGES (scans, or folders of scans).
