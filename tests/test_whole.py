@@ -1,10 +1,12 @@
 """Files are written whole or not at all, read whole or refused, and hold no formula."""
 
+import os
+
 import pandas as pd
 import pytest
 
 from hemo.errors import HemoError
-from hemo.whole import csv_text, read_json, replacing, write_text
+from hemo.whole import beside, csv_text, read_json, replacing, write_text
 
 
 def test_what_fails_half_way_leaves_the_file_before_and_nothing_beside_it(tmp_path):
@@ -19,6 +21,19 @@ def test_what_fails_half_way_leaves_the_file_before_and_nothing_beside_it(tmp_pa
         fail()
     assert (tmp_path / "page.html").read_text() == "whole"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_that_of_a_running_one_is_not(tmp_path):
+    child = os.fork()
+    if not child:
+        beside(tmp_path / "p.csv").write_text("ha")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+    (mine := beside(tmp_path / "p.csv")).write_text("mine")
+    assert list(tmp_path.iterdir()) == [mine]
+    write_text(tmp_path / "p.csv", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"p.csv", mine.name}
 
 
 def test_names_that_are_no_utf8_are_written_with_a_mark_in_their_place(tmp_path):

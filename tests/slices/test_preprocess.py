@@ -12,6 +12,7 @@ from hemo.errors import HemoError
 from hemo.imaging import Reduction, read_one, reduce
 from hemo.labels import LABELS
 from hemo.slices import preprocess as module
+from hemo.slices.integrity import RECORDED
 from hemo.slices.preprocess import preprocess
 from hemo.slices.sources import Packed, find_sources
 from hemo.slices.store import SliceStore
@@ -126,7 +127,8 @@ def test_a_store_whose_ids_were_names_is_made_anew_of_what_was_read(scans, tmp_p
     store = preprocess(images, labels, tmp_path / "s", SMALL).store
     before = named(store)
     before.to_parquet(tmp_path / "s" / "index.parquet")
-    facts = {name: fact for name, fact in store.facts.items() if name != "slice_ids"}
+    facts = {name: fact for name, fact in store.facts.items() if name not in ("slice_ids", RECORDED)}
+    (tmp_path / "s" / "digests.json").unlink()
     (tmp_path / "s" / "store.json").write_text(json.dumps(facts))
     with pytest.raises(HemoError, match="which may be patients': run the same `hemo preprocess`"):
         SliceStore.open(tmp_path / "s")
