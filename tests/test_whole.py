@@ -1,10 +1,12 @@
 """Files are written whole or not at all, read whole or refused, and hold no formula."""
 
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import hemo
 from hemo.errors import HemoError
 from hemo.whole import beside, csv_text, read_json, replacing, write_text
 
@@ -47,6 +49,11 @@ def test_no_text_of_a_table_is_a_formula_and_numbers_stay_numbers(text):
     assert f"'{text}" in written
     assert "\nscan,2.0\n" in written
     assert ",-1.5\n" in written
+
+
+def test_every_table_is_written_as_csv_in_this_one_way():
+    package = Path(hemo.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if ".to_csv(" in path.read_text()] == ["whole.py"]
 
 
 @pytest.mark.parametrize("content", [b"[" * 200_000, b"{", b"\xff\xfe\x00", b""])
