@@ -47,12 +47,11 @@ def written(way: str, folder: Path) -> None:
     ],
 )
 def test_the_injection_notices_each_bad_end(way, fault, tmp_path):
-    job = Job(
-        way,
-        lambda folder: (folder / "number.txt").write_text("1") and None,
-        lambda folder: as_command(lambda: written(way, folder)),
-        number_in,
-    )
+
+    def begin(folder: Path) -> None:
+        (folder / "number.txt").write_text("1")
+
+    job = Job(way, begin, lambda folder: as_command(lambda: written(way, folder)), number_in)
     assert attempt(know(job, tmp_path), tmp_path, fault)[0] == way
 
 

@@ -10,6 +10,7 @@ from hemo.evaluation.summary import Summary
 from hemo.families._linear import LinearClassifier
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
+from tests.helpers.present import present
 from tests.helpers.stores import write_store
 
 
@@ -112,7 +113,7 @@ def test_a_patient_of_two_studies_is_one_patient_whose_studies_are_judged_apart(
     trained = api.train(again, "logreg", "any", config.load(None, folds=4, draws=100))
     table = trained.predictions
     assert (table.groupby("patient")["fold"].nunique() == 1).all()
-    studies = trained.studies.table
+    studies = present(trained.studies).table
     assert len(studies) == 24
     assert (studies.groupby("patient")["study"].nunique() == 2).all()
     assert studies.groupby("patient")["truth"].sum().tolist() == [1, 0] * 6  # blood is in the first alone
