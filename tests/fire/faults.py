@@ -4,6 +4,7 @@ Each fault follows from the seed and its number. `python -m tests.fire.faults` i
 """
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -174,7 +175,7 @@ def attempt(known: Known, root: Path, fault: Fault) -> tuple[str, str]:
     word = _word(first, fault)
     if word in BAD:
         return word, first.said
-    left = run(job, root, only_look=True)
+    left = run(job, root, only_look=True) if first.status == ENDED else first
     if left.status == -signal.SIGALRM:
         return "hang", left.said
     if left.result not in (known.before, known.after, None, "stopped") and word != "left out with its reason":
@@ -189,7 +190,8 @@ def attempt(known: Known, root: Path, fault: Fault) -> tuple[str, str]:
         return "wrong", f"again: {again.result}, {again.said}"
     if any(not path.exists() or path.stat().st_mtime_ns != when for path, when in kept.items()):
         return "lost", "a finished shard was made again"
-    if left_over := leftovers(folder):
+    scratch = [] if word == "ended" else [path.name for path in (folder / "scratch").iterdir()]
+    if left_over := [*leftovers(folder), *scratch]:
         return "left over", ", ".join(left_over)
     return word, ""
 
@@ -219,12 +221,15 @@ def inject(
     known = [know(job, root) for job in jobs]
     outcomes: dict[str, Counter[str]] = {point: Counter() for point in KINDS}
     bad = []
+    gc.collect()
+    gc.freeze()  # else each process copies what is searched for garbage
     for number in range(count):
         one, fault = fault_of(known, seed, number)
         word, words = attempt(one, root, fault)
         outcomes[fault.point][word] += 1
         if word in BAD:
             bad.append((number, f"{one.job.name}, {fault}: {word}: {words[-1500:]}"))
+    gc.unfreeze()
     return outcomes, bad
 
 
