@@ -16,6 +16,7 @@ from hemo.slices import preprocess as module
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from tests.helpers.folders import dicom_folder, write_rsna
+from tests.helpers.stores import without_manifest
 
 
 @pytest.fixture
@@ -38,13 +39,6 @@ def change_index(store, **columns):
 
 def change_facts(store, **facts):
     (store.folder / "store.json").write_text(json.dumps({**store.facts, **facts}))
-
-
-def without_manifest(store):
-    """Make of a store one of before files were recorded."""
-    (store.folder / digests.FILE).unlink()
-    facts = {name: value for name, value in store.facts.items() if name != integrity.RECORDED}
-    (store.folder / "store.json").write_text(json.dumps(facts))
 
 
 def named(store):
@@ -115,7 +109,7 @@ def test_what_was_changed_is_named_and_refused(store, tamper, file):
 
 
 def test_a_store_of_before_files_were_recorded_is_compared_by_its_content(store):
-    without_manifest(store)
+    without_manifest(store.folder)
     assert named(store) == []
     change_index(store, subdural=np.int8(1))
     with pytest.raises(DiffersError, match="content's digest"):
@@ -123,7 +117,7 @@ def test_a_store_of_before_files_were_recorded_is_compared_by_its_content(store)
 
 
 def test_records_of_older_shards_are_read_once_to_know_their_images(store, tmp_path):
-    without_manifest(store)
+    without_manifest(store.folder)
     for record in (store.folder / "shards").glob("*.parquet"):
         pq.write_table(pq.read_table(record).replace_schema_metadata(None), record)
     preprocess(tmp_path / "images", None, store.folder)
