@@ -13,7 +13,7 @@ from tests.fire.jobs import cheap_jobs
 
 def test_after_any_fault_below_the_same_command_gives_the_same_and_nothing_is_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(preprocessing, "SMALLEST_SHARD", preprocessing.SMALLEST_SHARD)  # put back behind it
-    outcomes, bad = inject(cheap_jobs(tmp_path), tmp_path, 36, seed=1)
+    outcomes, bad = inject(cheap_jobs(tmp_path), tmp_path, 30, seed=1)
     assert bad == []
     assert sum(counts["said in a line"] for counts in outcomes.values()) > 10
     assert sum(counts["ended"] for counts in outcomes.values()) > 4
