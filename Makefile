@@ -25,8 +25,9 @@ mutants: .venv/done ## is what is judged by tested? Changed copies of it that no
 	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run
 	$(BIN)/python -m tests.helpers.mutants
 
-fire: .venv/done ## hostile inputs by the hundred thousand, a quarter of an hour; it goes on where it was stopped
+fire: .venv/done ## hostile inputs by the hundred thousand and faults below, twenty minutes; the first goes on where it was stopped
 	$(BIN)/python -m tests.fire
+	$(BIN)/python -m tests.fire.faults
 
 lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .

@@ -2,8 +2,11 @@
 
 import json
 import os
+import platform
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +18,27 @@ if TYPE_CHECKING:
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that spreadsheets compute."""
 
+MOST_OF_A_HOST: Final = 32
+"""Letters of a machine's name in that of a temporary file: a file's name has at most 255."""
+
+
+def beside(path: Path) -> Path:
+    """Return a name beside a file to write under, which nobody else has.
+
+    What was left under such names by processes of this machine that have ended is removed.
+    """
+    import psutil
+
+    host = re.sub(r"\W", "-", platform.node())[:MOST_OF_A_HOST]
+    start, end = f".{path.name}.{host}.", f".tmp{path.suffix}"
+    with suppress(OSError):  # who writes will say what is wrong with the folder
+        for name in os.listdir(path.parent):
+            if name.startswith(start) and name.endswith(end):
+                process = name[len(start) :].partition(".")[0]
+                if process.isdecimal() and not psutil.pid_exists(int(process)):
+                    path.with_name(name).unlink(missing_ok=True)
+    return path.with_name(f"{start}{os.getpid()}.{secrets.token_hex(4)}{end}")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -22,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Where writing fails, as on a full disk, the file stays as it was, and nothing is left beside it.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    partial = beside(path)
     try:
         yield partial
         with partial.open("rb+") as stream:

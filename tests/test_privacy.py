@@ -79,9 +79,16 @@ def leaks(found: dict[str, bytes]) -> list[str]:
     return [path for path, content in found.items() if any(word in content for word in words)]
 
 
+def commanded(*words: str) -> str:
+    """Do a command and return what it says."""
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, (words, done.output, done.exception)
+    return done.output
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Scans, folders, files and a table full of identifiers, trained on and compared; the way's output."""
+    """Scans, folders, files and a table full of identifiers, the whole way to a prediction; its output."""
     folder = tmp_path_factory.mktemp("world")
     images, rows = folder / "in" / f"{NAME}_export", ["image,patient,any"]
     for patient in range(8):
@@ -104,18 +111,25 @@ def world(tmp_path_factory):
         patch.setenv("TMPDIR", str(folder / "tmp"))
         patch.setattr(tempfile, "tempdir", None)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        own = ["--experiment", "small.yaml"]
         words = {
-            "preprocess": ["--images", images, "--labels", table, "--size", "16"],
-            "logreg": ["--label", "any"],
-            "compare": [],
+            "preprocess": ["--images", images, "--labels", table, "--size", "16", "--store", "store"],
+            "logreg": ["--label", "any", *own],
+            "compare": own,
+            "promote": ["--label", "any", "--override", "to see what it writes", *own],
+            "evaluate": ["--images", images, "--labels", table, "--workers", "1", "--draws", "100"],
         }
         said = []
         (folder / "small.yaml").write_text("name: small\nstore: store\nfolds: 2\nworkers: 1\ndraws: 100\n")
         for command, more in words.items():
-            where = ["--store", "store"] if command == "preprocess" else ["--experiment", "small.yaml"]
-            done = CliRunner().invoke(main, [command, *map(str, more), *where])
-            assert done.exit_code == 0, (command, done.output, done.exception)
-            said.append(done.output)
+            said.append(commanded(command, *map(str, more)))
+        scans = sorted(images.glob(f"{NAME}_0/*/*.dcm"))
+        for number, scan in enumerate(scans):  # files are named in the answer, as they are called here
+            (folder / f"{number}.dcm").symlink_to(scan)
+        named = [str(folder / f"{number}.dcm") for number in range(len(scans))]
+        said += [commanded("predict", *named, "--out", f"p.{form}") for form in ("csv", "json", "html")]
+        for number in range(len(scans)):
+            (folder / f"{number}.dcm").unlink()
         patch.setattr(tempfile, "tempdir", None)
         yield folder, said
 
@@ -125,11 +139,11 @@ def test_no_planted_identifier_reaches_the_database_an_artifact_or_a_page(world)
     found = places(*(path for path in folder.iterdir() if path.is_dir() and path.name not in ("in", "store")))
     found |= {str(path): content(path) for path in folder.iterdir() if path.is_file()}
     assert any(path.endswith("predictions.parquet") for path in found)
-    assert any(path.endswith("mlflow.db") for path in found)
+    assert {"mlflow.db", "p.csv", "p.json", "p.html", "external.html"} <= {Path(path).name for path in found}
     assert leaks(found) == []
 
 
-def test_training_and_comparing_say_no_identifier(world):
+def test_what_comes_after_the_store_says_no_identifier(world):
     _, (prepared, *said) = world
     assert leaks({str(place): text.lower().encode() for place, text in enumerate(said)}) == []
     assert "Excluded" in prepared  # by reason: what was typed alone may be said again

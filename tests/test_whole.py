@@ -1,10 +1,14 @@
 """Files are written whole or not at all, read whole or refused, and hold no formula."""
 
+import os
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+import hemo
 from hemo.errors import HemoError
-from hemo.whole import csv_text, read_json, replacing, write_text
+from hemo.whole import beside, csv_text, read_json, replacing, write_text
 
 
 def test_what_fails_half_way_leaves_the_file_before_and_nothing_beside_it(tmp_path):
@@ -21,6 +25,19 @@ def test_what_fails_half_way_leaves_the_file_before_and_nothing_beside_it(tmp_pa
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next_and_that_of_a_running_one_is_not(tmp_path):
+    child = os.fork()
+    if not child:
+        beside(tmp_path / "p.csv").write_text("ha")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+    (mine := beside(tmp_path / "p.csv")).write_text("mine")
+    assert list(tmp_path.iterdir()) == [mine]
+    write_text(tmp_path / "p.csv", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"p.csv", mine.name}
+
+
 def test_names_that_are_no_utf8_are_written_with_a_mark_in_their_place(tmp_path):
     write_text(tmp_path / "page.html", "caf\udce9")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == "caf?"
@@ -32,6 +49,11 @@ def test_no_text_of_a_table_is_a_formula_and_numbers_stay_numbers(text):
     assert f"'{text}" in written
     assert "\nscan,2.0\n" in written
     assert ",-1.5\n" in written
+
+
+def test_every_table_is_written_as_csv_in_this_one_way():
+    package = Path(hemo.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if ".to_csv(" in path.read_text()] == ["whole.py"]
 
 
 @pytest.mark.parametrize("content", [b"[" * 200_000, b"{", b"\xff\xfe\x00", b""])

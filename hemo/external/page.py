@@ -33,7 +33,7 @@ def record(
         _excluded(store),
     ]
     if store.agreement is not None:
-        mlflow.log_text(store.agreement.to_csv(index=False), "tables/agreement.csv")
+        mlflow.log_text(csv_text(store.agreement), "tables/agreement.csv")
     mlflow.log_text(csv_text(found), "tables/external.csv")
     mlflow.log_text(csv_text(store.exclusion_counts()), "tables/exclusions.csv")
     mlflow.log_text(render(f"External validation: {dataset}", sections), "report/external.html")

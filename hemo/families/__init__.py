@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families import _plugins
+from hemo.families._checks import check_probability
 from hemo.families._compiled import release
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._radiology import cached_radiological_features, radiological_features
@@ -245,7 +246,7 @@ def positive(
         stands alone.
     """
     context: dict[str, Any] = {"study": study} if get(name).study else {}
-    return np.asarray(classifier.predict_proba(images, **context)[:, 1], np.float64)
+    return check_probability(classifier.predict_proba(images, **context)[:, 1], name)
 
 
 def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float64] | None:
@@ -256,7 +257,7 @@ def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float
     if not get(name).study:
         return positive(classifier, name, images)
     probability = classifier.predict_alone(images) if isinstance(classifier, JudgesAlone) else None
-    return None if probability is None else np.asarray(probability[:, 1], np.float64)
+    return None if probability is None else check_probability(probability[:, 1], name)
 
 
 class Scores(NamedTuple):
@@ -278,7 +279,8 @@ class Scores(NamedTuple):
 def scores(classifier: Classifier, name: str, images: Images, study: Studies | None = None) -> Scores:
     """Return what `positive` does, and the attention of classifiers that judge whole studies."""
     if study is not None and isinstance(classifier, JudgesStudies):
-        return Scores(*classifier.judge(images, study))
+        probability, attention = classifier.judge(images, study)
+        return Scores(check_probability(probability, name), attention)
     return Scores(positive(classifier, name, images, study))
 
 

@@ -93,3 +93,15 @@ def check_range(params: Mapping[str, Any], most: Mapping[str, float]) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
             asked = f" to {limit:g}" if np.isfinite(limit) else " or more"
             raise HemoError(f"parameter {name}: '{value}' is out of range: give 0{asked}")
+
+
+def check_probability(probability: NDArray[np.floating], name: str) -> NDArray[np.float64]:
+    """Return a family's probabilities as float64; refuse what is none, as a fit that diverged gives."""
+    found = np.asarray(probability, np.float64)
+    wrong = ~((found >= 0) & (found <= 1))
+    if wrong.any():
+        raise HemoError(
+            f"{name}: {wrong.sum()} of {found.size} probabilities are none, as {found[wrong][0]}: its fit "
+            "diverged: give other parameters, as a smaller learning rate, or take another family"
+        )
+    return found

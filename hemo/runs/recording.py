@@ -167,10 +167,10 @@ def record_store(store: SliceStore) -> None:
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        counts.to_csv(folder / "labels.csv")
+        (folder / "labels.csv").write_text(csv_text(counts, index=True))
         (folder / "exclusions.csv").write_text(csv_text(store.exclusion_counts()))
         if store.agreement is not None:
-            store.agreement.to_csv(folder / "agreement.csv", index=False)
+            (folder / "agreement.csv").write_text(csv_text(store.agreement))
             mlflow.set_tag("readers", readers_words(store))
         write_sheet(store, folder / "contact_sheet.png")
         mlflow.log_artifacts(scratch, "store")
@@ -257,12 +257,12 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
         (scratch / "plots" / f"{name}.png").write_bytes(style.png(figure))
     if len(trained.epochs):
         (scratch / "epochs").mkdir()
-        trained.epochs.to_csv(scratch / "epochs" / "epochs.csv", index=False)
+        (scratch / "epochs" / "epochs.csv").write_text(csv_text(trained.epochs))
     if training.plan.split:
         training.plan.split.save(scratch / "split")
     if training.store.agreement is not None:
         (scratch / tracking.AGREEMENT).parent.mkdir()
-        training.store.agreement.to_csv(scratch / tracking.AGREEMENT, index=False)
+        (scratch / tracking.AGREEMENT).write_text(csv_text(training.store.agreement))
     (scratch / "environment").mkdir()
     (scratch / "environment" / "versions.json").write_text(json.dumps(tracking.versions(), indent=2))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hemo.slices.stacks import BESIDE, USUAL_THICKNESS, Geometry, Stack, choose, stack_codes
+from hemo.slices.stacks import BESIDE, USUAL_THICKNESS, Geometry, Stack, choose, is_hard, stack_codes
 
 if TYPE_CHECKING:
     from hemo.imaging import RawSlice
@@ -101,14 +101,14 @@ def _said(chosen: Stack, thickness: NDArray[np.float64], why_others: Sequence[st
     --------
     >>> why = ["another stack of its study answers: slices of 1 mm, not 5 mm"]
     >>> _said(Stack(30, 145.0, 5.0, "H31s"), np.full(30, 5.0), why)
-    '30 slices of 5 mm, kernel H31s; the best of 2 stacks (the others: slices of 1 mm, not 5 mm)'
+    '30 slices of 5 mm, in a soft kernel; the best of 2 stacks (the others: slices of 1 mm, not 5 mm)'
     """
     words = f"{chosen.slices} slice{'s' if chosen.slices > 1 else ''}"
     low, high = (one(thickness, initial=chosen.thickness) for one in (np.fmin.reduce, np.fmax.reduce))
     if np.isfinite(low):
         words += f" of {low:g} mm" if low == high else f" of {low:g} to {high:g} mm"
-    if kernel := chosen.kernel.split("\\")[0].strip():
-        words += f", kernel {kernel}"
+    if chosen.kernel.strip():  # its name is a text of the header, which may hold anything
+        words += f", in a {'hard' if is_hard(chosen.kernel) else 'soft'} kernel"
     if not why_others:
         return f"{words}; its only stack"
     reasons = dict.fromkeys(reason.removeprefix(BESIDE) for reason in why_others)

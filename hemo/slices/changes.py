@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hemo.slices.arrays import matrix
+from hemo.slices.records import UNOPENED
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,13 @@ def outdated(
                 anew.update(pq.read_table(path, columns=["path"])["path"].to_pylist())
             masks.append(np.zeros(pq.read_metadata(path).num_rows, bool))
             continue
-        table = pq.read_table(path, columns=["source", "path", "folders"], use_threads=False)
+        table = pq.read_table(path, columns=["source", "path", "folders", "reason"], use_threads=False)
         state, where = table["source"].to_numpy(), table["path"].to_numpy()
         here = np.isin(where, present.paths)
         below = (matrix(table["folders"]) == present.folder).any(axis=1) & (present.folder != 0)
         old = (here | below) & ~np.isin(state, present.states)
-        replaced.update(where[old & here].tolist())
+        opened = ~pc.starts_with(table["reason"].fill_null(""), UNOPENED).to_numpy()
+        replaced.update(where[old & here & opened].tolist())
         masks.append(old)
         if old.any():
             columns = ["path", "slice_id", "digest", "number", "row", "patient"]

@@ -1,5 +1,6 @@
 """Whether a store still holds what was written: a digest of every file, and one of the content."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,22 +22,41 @@ RECORDED: Final = "files_recorded"
 """Fact of stores that have a manifest; earlier ones have none."""
 
 
-def manifest(folder: Path, facts_text: str) -> str:
-    """Return the manifest of a store whose other files are written, with what `store.json` will say.
+NEXT: Final = "digests.next.json"
+"""Digests of a store whose files are written and take their places now: `digests.json` when they have."""
 
+PARTIAL: Final = ".tmp"
+"""What is behind the name of a file that will take another's place."""
+
+
+def manifest(folder: Path, tables: Sequence[str], facts_text: str) -> str:
+    """Return the manifest of a store whose tables are written beside the old ones.
+
+    Parameters
+    ----------
+    folder
+        The store's.
+    tables
+        Which of `TABLES` it has.
+    facts_text
+        What `store.json` will say.
+
+    Notes
+    -----
     A shard's digest is that of its writing, which its record keeps: nothing large is read again, and a shard
     that was changed since does not become right by adding slices to its store.
     """
     shards = folder / "shards"
     records = sorted(shards.glob("*.parquet"))
     kept: dict[str, digests.Digest] = {}
-    unknown = [name for name in TABLES if (folder / name).exists()]
+    unknown = []
     for record in records:
         said = (pq.read_metadata(record).metadata or {}).get(IMAGES.encode())
         images = {record.with_suffix(".npy").name: None} if said is None else digests.from_text(said.decode())
         unknown += [f"shards/{record.name}", *(f"shards/{name}" for name, one in images.items() if not one)]
         kept |= {f"shards/{name}": one for name, one in images.items() if one}
     kept |= digests.of_files(folder, unknown)
+    kept |= {name: digests.of_file(folder / f"{name}{PARTIAL}") for name in tables}
     return digests.to_text({**kept, "store.json": digests.of_bytes(facts_text.encode())})
 
 
@@ -58,17 +78,35 @@ def differences(store: "SliceStore", known: str = "") -> list[Difference]:
     recorded = _recorded(store.folder)
     if recorded is None:
         return [Difference(digests.FILE, "gone, or no manifest")]
-    there = [f"shards/{path.name}" for path in (store.folder / "shards").iterdir() if path.suffix != ".tmp"]
-    return digests.compare(store.folder, recorded, there)
+    return digests.compare(store.folder, recorded, _foreign(store.folder, recorded))
 
 
 def check(store: "SliceStore", known: str = "") -> None:
     """Raise DiffersError where a store is not as it was written (see `differences`)."""
+    if (store.folder / NEXT).exists():
+        raise DiffersError(
+            f"{store.folder}: `hemo preprocess` was stopped as it ended: run the same command again"
+        )
     if found := differences(store, known):
         raise DiffersError(
             f"{store.folder}: not what was written: {digests.words(found)}: build the store anew, elsewhere, "
             "or put a copy back"
         )
+
+
+def _foreign(folder: Path, recorded: Manifest) -> list[str]:
+    """Return the files among the shards that no manifest has and no stopped addition left.
+
+    Such an addition leaves new shards with their records, or a record alone, which the next one takes or
+    removes: no index has a row of them yet.
+    """
+    names = {f"shards/{path.name}" for path in (folder / "shards").iterdir() if path.suffix != PARTIAL}
+    last = max(name for name in recorded if name.endswith(".npy"))
+    return [
+        name
+        for name in names - set(recorded)
+        if name < last or f"{name.removesuffix('.npy').removesuffix('.parquet')}.parquet" not in names
+    ]
 
 
 def _recorded(folder: Path) -> Manifest | None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
+from hemo.slices import integrity
 from hemo.slices.assemble import Answering, assemble
 from hemo.slices.changes import Present
 from hemo.slices.facts import facts_of
@@ -27,7 +28,7 @@ from hemo.slices.shards import ShardTask, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import KEYED, SCHEMA, SliceStore, read_facts, read_named
 from hemo.slices.workers import locked, started, write_shards
-from hemo.slices.writing import replace_text, write_assembled
+from hemo.slices.writing import replace_text, take_places, write_assembled
 from hemo.whole import csv_text
 
 LARGEST_SHARD: Final = 8192
@@ -127,6 +128,7 @@ def preprocess(
         shards = store / "shards"
         shards.mkdir(parents=True, exist_ok=True)
         with _alone(store, shards):
+            facts = _whole(store)
             basis = {
                 "schema": SCHEMA,
                 "reduction": chosen.to_json(),
@@ -150,8 +152,7 @@ def preprocess(
             for _ in progress(ticks, decoded) if progress else ticks:
                 pass
             del tasks
-            finished = facts is not None and "digest" in facts
-            previous = read_named(store) if finished else None
+            previous = read_named(store) if facts is not None and "digest" in facts else None
             pa.default_memory_pool().release_unused()
             try:
                 result = assemble(_finished(store, shards), table, previous, chosen, secret, present, kept)
@@ -213,6 +214,16 @@ def _alone(store: Path, shards: Path) -> Iterator[None]:
             yield
     except BlockingIOError:
         raise HemoError(f"{store}: another process builds this store: wait for it to end") from None
+
+
+def _whole(store: Path) -> dict[str, Any] | None:
+    """Return a store's facts: what a stopped build had written counts, what was changed since does not."""
+    if (store / integrity.NEXT).exists():
+        take_places(store)
+    facts = read_facts(store)
+    if facts is not None and "digest" in facts:
+        integrity.check(SliceStore(store, facts))  # else what is added would make it count as right
+    return facts
 
 
 def _finished(store: Path, shards: Path) -> list[Path]:

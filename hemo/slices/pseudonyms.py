@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hemo.errors import HemoError
+from hemo.whole import beside
 
 SHORTEST_KEY = 16
 """Bytes below which a key could be guessed together with the identifiers."""
@@ -48,7 +49,7 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
 def _made(path: Path) -> bytes:
     """Write a new key, whole or not at all, and not over one that another process wrote meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    partial = beside(path)
     key = secrets.token_hex(32).encode()
     try:
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:

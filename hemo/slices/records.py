@@ -58,6 +58,9 @@ RECORD: Final = pa.schema(
     ]
 )
 
+UNOPENED: Final = "cannot be opened"
+"""How the reason of a file begins that the system did not give out: it is tried again by every build."""
+
 NAMES: Final = ("uid", "slice", "file", "stem")
 """What an image may be called: SOPInstanceUID, name of the slice, of its file, and that without suffix.
 

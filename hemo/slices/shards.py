@@ -19,7 +19,7 @@ from hemo import digests
 from hemo.imaging.raw import Excluded, Part, RawSlice, check_length
 from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
-from hemo.slices.records import RECORD, Identity, Row, records
+from hemo.slices.records import RECORD, UNOPENED, Identity, Row, records
 from hemo.slices.sources import Packed, Source, state_of
 
 RECORDS: Final = 256
@@ -95,7 +95,10 @@ def _contents(source: Source) -> tuple[list[bytes] | Excluded, bytes]:
     try:
         files = [_file(path) for path in paths]
     except OSError as error:
-        return Excluded(f"cannot be opened ({error.strerror})"), source.state()
+        unknown = state_of(
+            paths, [None] * len(paths)
+        )  # no file is in that state: it is tried again next time
+        return Excluded(f"{UNOPENED} ({error.strerror})"), unknown
     except Excluded as excluded:
         return excluded, source.state()
     return [content for content, _ in files], state_of(paths, [facts for _, facts in files])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hemo.errors import HemoError
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS, STUDY_LABELS
+from hemo.whole import csv_text
 
 PARTS = ("train", "validation", "test")
 
@@ -85,7 +86,7 @@ class Split:
         """Write `split.csv` (patients) and `split.json` (protocol, seed, digest) into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         table, facts = folder / "split.csv", folder / "split.json"
-        self.patients.to_csv(table, index=False)
+        table.write_text(csv_text(self.patients))
         facts.write_text(
             json.dumps({"protocol": self.protocol, "seed": self.seed, "digest": self.digest}, indent=2)
         )

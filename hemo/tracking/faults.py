@@ -23,6 +23,7 @@ FILE_FAULTS = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: f"the disk's quota is used up: free some space, then run the command again; {KEPT}",
     errno.EFBIG: f"no file may become that large here (`ulimit -f`): raise the limit; {KEPT}",
+    errno.EIO: f"reading or writing fails (input/output error): see whether the disk is failing; {KEPT}",
     errno.EROFS: "the disk may only be read: name another place",
     errno.EACCES: "no permission: see who owns it, or name another place",
     errno.EPERM: "no permission: see who owns it, or name another place",

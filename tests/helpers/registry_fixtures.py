@@ -15,21 +15,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Runs]":
 
     Returns the folder with `mlflow.db`, and (label, name) to run: `good`, `better` and `bad`.
     """
-    import mlflow
-
-    from tests.helpers.registry_world import classifier, table, train
+    from tests.helpers.registry_world import train_all
 
     folder = tmp_path_factory.mktemp("trained")
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    experiment = mlflow.create_experiment("made up", f"{folder}/mlruns")
-    runs = {}
-    for place, label in enumerate(("any", "epidural")):
-        fitted = classifier(place)
-        # The newest run of a family and label is the candidate: the good one last.
-        for name, quality in (("bad", 0.2), ("better", 5.0), ("good", 1.8)):
-            run_id = train(experiment, label, table(quality), fitted, folder / f"{label}-{name}")
-            runs[label, name] = run_id
-    return folder, runs
+    return folder, train_all(folder)
 
 
 @pytest.fixture

@@ -107,3 +107,11 @@ def bright_blood(
         labels[rows, [[0], [kind + 1]]] = 1
         images[rows, 3 * kind : 3 * kind + 3, 2:8] += 100
     return images, [f"p{patient:03d}" for patient in np.repeat(np.arange(patients), slices)], labels
+
+
+def without_manifest(folder: Path) -> None:
+    """Make of a store one of before its files were recorded."""
+    (folder / digests.FILE).unlink()
+    facts = json.loads((folder / "store.json").read_text())
+    del facts[RECORDED]
+    (folder / "store.json").write_text(json.dumps(facts))

@@ -56,6 +56,27 @@ def test_a_file_s_present_state_replaces_what_was_read_from_it(scans, tmp_path, 
     assert said(preprocess(images, None, tmp_path / "s")) == {}
 
 
+def test_a_file_that_could_not_be_opened_is_tried_again_by_the_next_build(scans, tmp_path, monkeypatch):
+    images, labels, truth = scans
+    real, path = os.open, str(sorted((images / "study0").glob("*.dcm"))[0])
+
+    def failing(name, *words, **named):
+        if name == path:
+            raise OSError(5, "Input/output error", name)
+        return real(name, *words, **named)
+
+    monkeypatch.setattr(os, "open", failing)
+    for _ in range(2):
+        first = preprocess(images, labels, tmp_path / "s", SMALL)
+        assert (len(first.store), first.excluded, said(first)) == (
+            14, {"cannot be opened (Input/output error)": 1}, {},
+        )  # fmt: skip
+    monkeypatch.undo()
+    second = preprocess(images, labels, tmp_path / "s")
+    assert (len(second.store), second.excluded, second.decoded, said(second)) == (15, {}, 1, {})
+    assert as_truth(second.store) == truth
+
+
 def test_a_file_that_was_broken_and_is_whole_now_leaves_the_exclusions(scans, tmp_path):
     images, labels, truth = scans
     path = sorted((images / "study0").glob("*.dcm"))[0]

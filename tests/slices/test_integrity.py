@@ -16,6 +16,7 @@ from hemo.slices import preprocess as module
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from tests.helpers.folders import dicom_folder, write_rsna
+from tests.helpers.stores import without_manifest
 
 
 @pytest.fixture
@@ -40,13 +41,6 @@ def change_facts(store, **facts):
     (store.folder / "store.json").write_text(json.dumps({**store.facts, **facts}))
 
 
-def without_manifest(store):
-    """Make of a store one of before files were recorded."""
-    (store.folder / digests.FILE).unlink()
-    facts = {name: value for name, value in store.facts.items() if name != integrity.RECORDED}
-    (store.folder / "store.json").write_text(json.dumps(facts))
-
-
 def named(store):
     return [(one.file, one.found) for one in integrity.differences(SliceStore.open(store.folder))]
 
@@ -61,8 +55,37 @@ def test_a_store_that_was_just_written_or_added_to_is_whole(store, tmp_path):
 
 def test_a_shards_digest_is_taken_when_it_is_written_and_not_again(store, tmp_path):
     flip(store.folder / "shards" / "00001.npy")
+    facts = {name: value for name, value in store.facts.items() if name != "digest"}
+    (store.folder / "store.json").write_text(json.dumps(facts))  # as if it had been stopped before its end
     preprocess(tmp_path / "images", None, store.folder)  # writes a manifest anew
     assert named(store) == [("shards/00001.npy", "changed")]
+
+
+@pytest.mark.parametrize(
+    "file", ["shards/00001.npy", "shards/00001.parquet", "index.parquet", "store.json", "exclusions.csv"]
+)
+def test_nothing_is_added_to_a_store_that_was_changed(store, tmp_path, file):
+    if file == "store.json":
+        change_facts(store, patients_known=False)
+    else:
+        flip(store.folder / file, 0 if file.endswith(".csv") else -1)
+    dicom_folder(tmp_path / "images", patients=1, first=9)
+    with pytest.raises(DiffersError, match=f"{file} changed: build the store anew"):
+        preprocess(tmp_path / "images", None, store.folder)
+    assert [name for name, _ in named(store)] == [file]
+    assert len(list((store.folder / "shards").iterdir())) == 8  # nothing was read
+
+
+def test_slices_that_a_stopped_addition_read_do_not_spoil_the_store(store, tmp_path, monkeypatch):
+    dicom_folder(tmp_path / "images", patients=1, first=9)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "assemble", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            preprocess(tmp_path / "images", None, store.folder)
+    assert SliceStore.open_checked(store.folder).digest == store.digest
+    (store.folder / "shards" / "00005.npy").unlink()  # stopped between a shard's record and its images
+    assert named(store) == []
+    assert len(preprocess(tmp_path / "images", None, store.folder).store) == 20
 
 
 @pytest.mark.parametrize(
@@ -86,7 +109,7 @@ def test_what_was_changed_is_named_and_refused(store, tamper, file):
 
 
 def test_a_store_of_before_files_were_recorded_is_compared_by_its_content(store):
-    without_manifest(store)
+    without_manifest(store.folder)
     assert named(store) == []
     change_index(store, subdural=np.int8(1))
     with pytest.raises(DiffersError, match="content's digest"):
@@ -94,6 +117,7 @@ def test_a_store_of_before_files_were_recorded_is_compared_by_its_content(store)
 
 
 def test_records_of_older_shards_are_read_once_to_know_their_images(store, tmp_path):
+    without_manifest(store.folder)
     for record in (store.folder / "shards").glob("*.parquet"):
         pq.write_table(pq.read_table(record).replace_schema_metadata(None), record)
     preprocess(tmp_path / "images", None, store.folder)

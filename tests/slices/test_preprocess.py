@@ -18,7 +18,7 @@ from hemo.slices.store import SliceStore
 from tests.helpers.folders import as_truth, ct_ich_folder, dicom_folder, everything, write_rsna
 from tests.helpers.pictures import write_pictures
 from tests.helpers.scans import SHARED, head, make_dicom
-from tests.helpers.stores import named, names
+from tests.helpers.stores import named, names, without_manifest
 
 SMALL = Reduction(size=16)
 SMALL_GRAY = Reduction(16, ("gray",))
@@ -128,6 +128,7 @@ def test_a_store_whose_ids_were_names_is_made_anew_of_what_was_read(scans, tmp_p
     before.to_parquet(tmp_path / "s" / "index.parquet")
     facts = {name: fact for name, fact in store.facts.items() if name != "slice_ids"}
     (tmp_path / "s" / "store.json").write_text(json.dumps(facts))
+    without_manifest(tmp_path / "s")
     with pytest.raises(HemoError, match="which may be patients': run the same `hemo preprocess`"):
         SliceStore.open(tmp_path / "s")
     done = preprocess(images, None, tmp_path / "s")

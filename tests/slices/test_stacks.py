@@ -1,5 +1,7 @@
 """Stacks: one series, one orientation, one acquisition; they never interleave, and one of them answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pydicom
@@ -165,7 +167,7 @@ def test_the_best_stack_is_kept_and_the_others_are_listed_with_why_not(study, tm
     assert all("thick" in name for name in names(done.store))
     assert done.excluded == {
         "another stack of its study answers: slices of 1.25 mm, not 5 mm": 16,
-        "another stack of its study answers: in the hard kernel H60s": 5,
+        "another stack of its study answers: in a hard kernel": 5,
     }
     thin = preprocess(study, None, tmp_path / "t", SMALL, answering=Answering(best=True, thickness=1.0))
     assert all("thin" in name for name in names(thin.store))
@@ -213,3 +215,11 @@ def test_a_volume_of_which_two_stacks_fit_the_rows_is_refused(study, tmp_path):
         preprocess(study, table, tmp_path / "s", SMALL)
     done = preprocess(study, table, tmp_path / "t", SMALL, answering=Answering(best=True))
     assert (done.store.index["any"] == 0).all()
+
+
+@pytest.mark.parametrize("words", [{"kernel": "BONE DOE"}, {"body": "DOE"}, {"derived": True}])
+def test_why_a_stack_does_not_answer_repeats_no_text_of_a_header(words):
+    best, why = choose([Stack(30, 145.0, 5.0, "H31s"), replace(Stack(30, 145.0, 5.0, "H31s"), **words)])
+    assert best == 0
+    assert len(why[1]) > 10
+    assert "DOE" not in why[1].upper()

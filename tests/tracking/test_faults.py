@@ -52,8 +52,8 @@ def test_a_fault_is_said_by_what_it_came_of():
     assert not faults.lasts(of_sqlite("database is locked"))
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
-def test_a_disk_without_room_is_said_with_or_without_the_files_name(number):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
+def test_a_disk_without_room_or_that_fails_is_said_with_or_without_the_files_name(number):
     assert str(faults.said(OSError(number, "x", "out/a.csv"))).startswith("out/a.csv: ")
     assert faults.said(OSError(number, "x")) is not None
 

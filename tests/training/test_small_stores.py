@@ -7,7 +7,10 @@ from hemo import api, config
 from hemo.errors import HemoError
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Summary
+from hemo.families._linear import LinearClassifier
 from hemo.slices.split import make_split
+from hemo.slices.store import SliceStore
+from tests.helpers.present import present
 from tests.helpers.stores import write_store
 
 
@@ -79,3 +82,39 @@ def test_images_that_tell_nothing_are_told_apart_by_no_more_than_chance(tmp_path
     trained = api.train(store(tmp_path, 10, kind), "logreg", "any", config.load(None, folds=2, draws=100))
     auc = judged(trained)["auc"].value
     assert auc == pytest.approx(0.5, abs=1e-9) if kind == "constant" else 0 <= auc <= 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1])
+def test_a_classifier_that_gives_no_probability_is_refused_with_its_family(tmp_path, monkeypatch, value):
+    real = LinearClassifier.predict_proba
+
+    def wrong(self, *words, **named):
+        found = real(self, *words, **named)
+        found[-1, 1] = value
+        return found
+
+    monkeypatch.setattr(LinearClassifier, "predict_proba", wrong)
+    with pytest.raises(
+        HemoError, match=rf"logreg: 1 of 20 probabilities are none, as {value}: .* parameters"
+    ):
+        api.train(store(tmp_path, 10), "logreg", "any", config.load(None, folds=2, draws=100))
+
+
+def test_a_patient_of_two_studies_is_one_patient_whose_studies_are_judged_apart(tmp_path):
+    made = store(tmp_path, 12)
+    index = made.index
+    half = index.groupby("patient").cumcount() // 2
+    index = index.assign(study=index["study"] + half.map(" {}".format), stack=index["stack"] * 2 + half)
+    index.astype({"stack": np.int32}).to_parquet(made.folder / "index.parquet", index=False)
+    again = SliceStore.open(made.folder)
+    for protocol in (Protocol.HOLDOUT, Protocol.CV):
+        split = make_split(again.index, protocol, 0, folds=4)
+        assert split.patients["patient"].is_unique
+    trained = api.train(again, "logreg", "any", config.load(None, folds=4, draws=100))
+    table = trained.predictions
+    assert (table.groupby("patient")["fold"].nunique() == 1).all()
+    studies = present(trained.studies).table
+    assert len(studies) == 24
+    assert (studies.groupby("patient")["study"].nunique() == 2).all()
+    assert studies.groupby("patient")["truth"].sum().tolist() == [1, 0] * 6  # blood is in the first alone
+    assert (judged(trained).counts.patients, judged(trained).counts.slices) == (12, 48)
