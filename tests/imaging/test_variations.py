@@ -29,7 +29,6 @@ class Drawn:
         return self.data.draw(st.integers(low, high))
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("piece", range(PIECES))
 def test_variations_are_read_right_or_excluded_with_a_true_reason(piece):
     print(f"HEMO_VARIATIONS_SEED={SEED}")
@@ -40,7 +39,6 @@ def test_variations_are_read_right_or_excluded_with_a_true_reason(piece):
         assert not disagrees(kind, one), (seed, kind, one.words)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("kind", MAKERS)
 @given(st.data())
 @settings(max_examples=30, deadline=None)

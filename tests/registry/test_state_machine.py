@@ -144,7 +144,6 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
     return Registry
 
 
-@pytest.mark.no_cover
 def test_the_registry_tells_the_truth_whatever_is_done(trained, tmp_path_factory):
     run_state_machine_as_test(
         machine(trained, tmp_path_factory),

@@ -62,6 +62,12 @@ def test_what_nobody_touched_is_whole(world):
         assert not any(one.unrecorded for one in verify.verify(target))
 
 
+def test_everything_is_whole_where_nobody_touched_anything(world):
+    checked = verify.verify("all")
+    assert not any(one.differences for one in checked)
+    assert {one.what.split()[0] for one in checked} >= {"run", "hemo-panel"}
+
+
 def test_the_command_names_what_differs_with_status_1_and_knows_no_other_words(world):
     whole = CliRunner().invoke(main, ["verify", f"runs:/{world.run}"])
     assert (whole.exit_code, "1 compared: none not as recorded" in whole.output) == (0, True)

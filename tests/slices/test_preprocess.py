@@ -355,8 +355,9 @@ def test_the_real_head_study_is_in_anatomical_order_whatever_its_files_are_calle
     images.mkdir()
     for path in (SHARED / "head-dicom").glob("*.dcm"):
         shutil.copy(path, images / f"{hash(path.name) % 10_000:04d}{path.stem}.dcm")
-    index = preprocess(images, None, tmp_path / "s", Reduction(size=32)).store.index
-    assert [name[-2:] for name in index["slice_id"]] == [f"{k:02d}" for k in range(1, 29)]
+    store = preprocess(images, None, tmp_path / "s", Reduction(size=32)).store
+    index = store.index
+    assert [name[-2:] for name in store.column("name")] == [f"{k:02d}" for k in range(1, 29)]
     assert (np.diff(index["position"]) > 0).all()
     assert SliceStore.open(tmp_path / "s").facts["patients"] == 1
 
