@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test mutants fire lint docs ui bench clean lock mlproject
+.PHONY: help demo test mutants fire audit lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -28,6 +28,11 @@ mutants: .venv/done ## is what is judged by tested? Changed copies of it that no
 fire: .venv/done ## hostile inputs by the hundred thousand and faults below, twenty minutes; the first goes on where it was stopped
 	$(BIN)/python -m tests.fire
 	$(BIN)/python -m tests.fire.faults
+
+audit: .venv/done ## known weaknesses of the locked packages (where PyPI's answer can be had), and their licences
+	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --from mixed --format markdown --order license \
+	  --packages $$(sed -n 's/^\([A-Za-z0-9_.-]*\)==.*/\1/p' requirements.txt)
+	$(BIN)/uv tool run pip-audit -r requirements.txt --no-deps --disable-pip --progress-spinner off
 
 lint: .venv/done ## ruff and mypy
 	$(BIN)/ruff format --check .
