@@ -98,20 +98,33 @@ def registry() -> None:
     console.next_commands("hemo history LABEL", "hemo rollback LABEL", "hemo promote --experiment FILE")
 
 
-@click.command(epilog=options.examples("hemo history epidural", "hemo history panel"))
+@click.command(epilog=options.examples("hemo history epidural", "hemo history panel", "hemo history all"))
 @click.argument("label")
 @options.of_runs
 def history(label: str) -> None:
-    """Show every decision about LABEL (or `panel`), oldest first, with what was done by hand."""
+    """Show every decision about LABEL (or `panel`, or `all`), oldest first, with what was done by hand."""
+    from hemo import config, console
+
+    labels = ["panel"] if label == "panel" else [*config.label_names(label)]
+    for one in [*labels, "panel"] if label == "all" else labels:
+        _show_history(one)
+    alone = label not in ("panel", "all")
+    console.next_commands("hemo registry", *([f"hemo rollback {label}"] if alone else []))
+
+
+def _show_history(label: str) -> None:
     from rich.text import Text
 
-    from hemo import config, console
+    from hemo import console
     from hemo.display.terminal import table
     from hemo.registry import aliases, ledger
     from hemo.registry.names import model_name
 
-    model = model_name(label if label == "panel" else config.label_names(label)[0])
+    model = model_name(label)
     records = aliases.settle(model)
+    if not records:
+        console.out.print(f"{model}: nothing was decided yet")
+        return
     against = aliases.overridden(model)
     header = ("when", "what", "version", "aliases after", "by", "why")
     shown = table(f"History of {model}", header, numbers=False)
@@ -122,9 +135,6 @@ def history(label: str) -> None:
     console.out.print(shown)
     for fault in ledger.faults(records):
         console.out.print(f"the history itself was changed: {fault}", style="bold red")
-    if not records:
-        console.out.print("nothing was decided yet")
-    console.next_commands("hemo registry", *([f"hemo rollback {label}"] if label != "panel" else []))
 
 
 def _cells(record: "Record") -> tuple[str, ...]:

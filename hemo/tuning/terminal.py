@@ -19,7 +19,11 @@ MOST_SHOWN = 5
 def print_studies(storage: RDBStorage) -> None:
     """Print a line a study: trials in each state, minutes, and the first objective of defaults and best."""
     rows, gains = [], []
-    for name in sorted(optuna.get_all_study_names(storage)):
+    names = sorted(optuna.get_all_study_names(storage))
+    if not names:
+        console.out.print("no study yet: `hemo tune` makes some")
+        return
+    for name in names:
         study = optuna.load_study(study_name=name, storage=storage)
         trials = study.get_trials(deepcopy=False)
         states = counts(trials)

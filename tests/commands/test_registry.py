@@ -3,6 +3,7 @@ from click.testing import CliRunner
 
 from hemo import tracking
 from hemo.cli import main
+from hemo.labels import LABELS
 from tests.helpers.registry_world import case, decide
 
 
@@ -73,6 +74,9 @@ def test_history_shows_decisions_and_what_was_done_by_hand(promoted):
     assert "promote" in found.output
     assert "by hand" in found.output
     assert "panel" in run("history", "panel").output
+    everything = run("history", "all").output
+    assert all(f"hemo-{name}" in everything for name in (*LABELS, "panel"))
+    assert "hemo-subdural: nothing was decided yet" in everything
 
 
 def test_rollback_says_what_is_in_production_again(promoted):
