@@ -111,6 +111,7 @@ def world(tmp_path_factory):
         patch.setenv("TMPDIR", str(folder / "tmp"))
         patch.setattr(tempfile, "tempdir", None)
         mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")  # tests before may have set another
         own = ["--experiment", "small.yaml"]
         words = {
             "preprocess": ["--images", images, "--labels", table, "--size", "16", "--store", "store"],
