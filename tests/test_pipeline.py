@@ -34,7 +34,7 @@ def world(tmp_path_factory):
     images, patients, labels = bright_blood(patients=40, slices=8)
     write_store(folder / "store", images, patients, labels)
     (folder / "small.yaml").write_text(
-        f"name: small\\nstore: {folder}/store\\nfolds: 3\\nworkers: 1\\ndraws: 200\\n"
+        f"name: small\\nstore: {folder}/store\\nfolds: 2\\nworkers: 1\\ndraws: 200\\n"
         "calibration: sigmoid\\n"
         "gate: {min_positive_patients: 3}\\n"
         "families:\\n  logreg: {}\\n  ann: {layers: [16], epochs: 6}\\n".replace("\\n", "\n")
