@@ -89,6 +89,21 @@ def test_without_a_file_the_newest_experiment_is_meant_with_its_own_words(world,
     assert "experiment small, of the newest training run" in capsys.readouterr().err
 
 
+def test_without_images_the_phantom_is_made_once_and_its_store_is_taken_as_it_is(tmp_path):
+    words = config.load(None, store=str(tmp_path / "store"), workers=1)
+    small = words.phantom.model_copy(update={"patients": 3, "slices": 4, "size": 64})
+    reduction = words.reduction.model_copy(update={"size": 16})
+    words = words.model_copy(update={"phantom": small, "reduction": reduction})
+    made = pipeline.prepare_store(words)
+    assert made.synthetic
+    assert made.facts["patients"] == 3
+    images, labels = pipeline.make_phantom(words)
+    before = {path: path.stat().st_mtime_ns for path in images.rglob("*.dcm")}
+    assert pipeline.prepare_store(words).digest == made.digest
+    assert {path: path.stat().st_mtime_ns for path in images.rglob("*.dcm")} == before
+    assert labels.is_file()
+
+
 def test_every_run_hangs_below_the_root(runs):
     parents = {run.info.run_id: run.data.tags.get("mlflow.parentRunId") for run in runs.values()}
     root = runs["small"].info.run_id
