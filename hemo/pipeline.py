@@ -7,7 +7,7 @@ from hemo import console, tracking
 from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
-from hemo.runs import recording
+from hemo.runs import store_recording
 from hemo.runs.steps import Failed, make_trainings, teachable, train_all, unfinished
 from hemo.slices.store import SliceStore
 
@@ -85,7 +85,7 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         experiment = tracking.get_run(parent).experiment
         tags = {"stage": "preprocess", "dataset": config.dataset}
         with tracking.start_run(experiment, "preprocess", tags, parent):
-            recording.record_store(store)
+            store_recording.record_store(store)
     return store
 
 

@@ -19,12 +19,12 @@ from hemo.evaluation.summary import Summary
 from hemo.evaluation.triage import Thresholds
 from hemo.labels import LABELS
 from hemo.runs import logged_model
-from hemo.slices.sheet import write_sheet
+from hemo.runs.epochs import curve
+from hemo.runs.store_recording import readers_words
 from hemo.slices.store import SliceStore
 from hemo.tracking import CHANGED, Run, views
 from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
-from hemo.training.rounds import Epochs
 from hemo.version import __version__
 from hemo.whole import csv_text
 
@@ -63,38 +63,6 @@ def is_of(run: Run | None, training: Training) -> bool:
     tags = {name: str(value) for name, value in run_tags(training).items()}
     params = {name: str(value) for name, value in _params(training).items()}
     return tags.items() <= run.tags.items() and params == dict(run.params)
-
-
-def readers_words(store: SliceStore) -> str:
-    """Return who read the studies of a store, and by which rule they come to one truth."""
-    known = store.facts["readers"]
-    names = dict.fromkeys(name for each in known["readers"].values() for name in each)
-    return f"Studies have several readers ({', '.join(names)}): {known['rule']}."
-
-
-class LoggedEpochs(Epochs):
-    """Epochs of a training, each logged to its run as it ends.
-
-    Those of the classifier to keep are `epoch/...` by their number; those of folds, one after the other,
-    `folds/...`.
-    """
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__()
-        self._run_id = run_id
-
-    def append(self, epoch: dict[str, float]) -> None:
-        """Note an epoch and log it, in one batch."""
-        super().append(epoch)
-        group, step = ("epoch", int(epoch["epoch"])) if epoch["fold"] == -1 else ("folds", len(self))
-        tracking.client().log_batch(self._run_id, metrics=_curve(group, epoch, step))
-
-
-def _curve(group: str, epoch: Mapping[Any, float], step: int) -> list[Metric]:
-    """Return the metrics of an epoch."""
-    now = mlflow.utils.time.get_current_time_millis()
-    said = {name: float(value) for name, value in epoch.items() if name not in ("repeat", "fold", "epoch")}
-    return [Metric(f"{group}/{name}", value, now, step) for name, value in said.items() if np.isfinite(value)]
 
 
 def record(trained: Trained, training: Training, run_id: str, *, seen: bool = False) -> str:
@@ -150,47 +118,6 @@ def note_group(root: str, family: str, dataset: str) -> None:
     tracking.set_note(root, f"{title}.\n\n{note}")
 
 
-def record_store(store: SliceStore) -> None:
-    """Log a slice store to the active run: counts, options, exclusions and a contact sheet."""
-    counts = store.counts().set_index("label")
-    facts = store.facts
-    numbers = {"slices": len(store), "patients": facts["patients"], "studies": facts["studies"]}
-    numbers["excluded"] = sum(facts["excluded"].values())
-    mlflow.log_params({f"reduction.{word}": str(value) for word, value in store.reduction.to_json().items()})
-    mlflow.log_metrics({f"store/{name}": float(number) for name, number in numbers.items()})
-    mlflow.set_tags(
-        {
-            "data_digest": store.digest,
-            "store_digest": store.files_digest,
-            "patients_known": str(store.patients_known).lower(),
-        }
-    )
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "labels.csv").write_text(csv_text(counts, index=True))
-        (folder / "exclusions.csv").write_text(csv_text(store.exclusion_counts()))
-        if store.agreement is not None:
-            (folder / "agreement.csv").write_text(csv_text(store.agreement))
-            mlflow.set_tag("readers", readers_words(store))
-        write_sheet(store, folder / "contact_sheet.png")
-        mlflow.log_artifacts(scratch, "store")
-    rows = [(label, row["positive"], row["patients"]) for label, row in counts.iterrows()]
-    mlflow.set_tag(
-        "mlflow.note.content",
-        f"{len(store)} slices of {facts['patients']} patients, {facts['studies']} studies; "
-        f"{sum(facts['excluded'].values())} files excluded.\n\n"
-        + views.markdown_table(("label", "positive slices", "positive patients"), rows)
-        + _studies_table(store),
-    )
-
-
-def _studies_table(store: SliceStore) -> str:
-    """Return the labels of studies in Markdown, where a table of studies was read."""
-    known = store.facts.get("study_labels", {})
-    rows = [(label, *(count[name] for name in ("positive", "negative"))) for label, count in known.items()]
-    return "\n\n" + views.markdown_table(("label", "positive studies", "negative"), rows) if rows else ""
-
-
 def _params(training: Training) -> dict[str, Any]:
     plan = training.plan
     resolved = families.build(training.family, training.params).params
@@ -217,7 +144,7 @@ def _log_numbers(run_id: str, training: Training, finals: Mapping[str, float], e
     entries = [Metric(name, value, now, 0) for name, value in finals.items() if np.isfinite(value)]
     curves = epochs[epochs["fold"] == -1] if len(epochs) else epochs
     for row in curves.to_dict("records"):
-        entries += _curve("epoch", row, int(row["epoch"]))
+        entries += curve("epoch", row, int(row["epoch"]))
     client = tracking.client()
     params = [Param(name, str(value)) for name, value in _params(training).items()]
     client.log_batch(run_id, params=params)

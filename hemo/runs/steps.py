@@ -9,6 +9,7 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.runs import recording
+from hemo.runs.epochs import LoggedEpochs
 from hemo.runs.planning import make_plan
 from hemo.slices.store import SliceStore
 from hemo.training import Trained, Training, train_label, train_together
@@ -164,7 +165,7 @@ def train_and_record(training: Training, run_id: str, trained: Trained | None = 
     """Train, where that is not done, and log to a run; return the metrics in a line."""
     if trained:
         return recording.record(trained, training, run_id)
-    trained = train_label(training, recording.LoggedEpochs(run_id))
+    trained = train_label(training, LoggedEpochs(run_id))
     return recording.record(trained, training, run_id, seen=not families.get(training.family).together)
 
 
