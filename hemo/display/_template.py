@@ -47,7 +47,8 @@ figure img { display: block; width: 100%; height: auto; }
 .rows { margin: 1rem 0; overflow-x: auto; font-size: .92rem; font-variant-numeric: tabular-nums; }
 .rows .head, .rows summary { display: grid; gap: .75rem; padding: .35rem .5rem; min-width: 45rem;
   border-bottom: 1px solid var(--line); }
-.rows .head { color: var(--soft); font-weight: 600; border-bottom-width: 2px; overflow-wrap: anywhere; }
+.rows .head { color: var(--soft); font-size: .7rem; font-weight: 600; border-bottom-width: 2px;
+  overflow-wrap: anywhere; }
 .rows summary { cursor: pointer; list-style: none; }
 .rows summary::-webkit-details-marker { display: none; }
 .rows summary:hover { background: #f6f9fb; }
@@ -119,7 +120,7 @@ TEMPLATE: Final = """\
 <p class="key">against <img src="data:image/png;base64,{{ section.key }}" alt="colors"> for blood</p>
 {% endif %}
 {% if section.rows %}
-{% set grid = "grid-template-columns: minmax(12rem, 2fr) repeat(%d, minmax(3.5rem, 1fr))"
+{% set grid = "grid-template-columns: minmax(11rem, 1.2fr) repeat(%d, minmax(3.5rem, 1fr))"
   | format(section.header | length - 1) %}
 <div class="rows">
 <div class="head" style="{{ grid }}">

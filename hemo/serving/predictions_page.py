@@ -32,8 +32,9 @@ def as_html(prediction: Prediction, panel: ServedPanel) -> str:
     if len(prediction.studies):
         text = (
             "The most suspicious first. The probability of each label, + where it is positive: at or above "
-            "the operating point, which is said inside; ? where triage leaves it unsure. A study that is "
-            f"marked as unsure should not be believed, for the reason that is said inside. {LOOK}"
+            "the operating point, which is said inside (any also where a subtype is); ? where triage leaves "
+            "it unsure. A study that is marked as unsure should not be believed, for the reason that is said "
+            f"inside. {LOOK}"
         )
         labels = [member.label for member in panel.members]
         rows = [_study(row, prediction, panel, parts) for row in prediction.studies.to_dict("records")]
