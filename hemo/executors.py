@@ -6,9 +6,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TypeVar
 
@@ -62,7 +63,7 @@ def run_all(
         with _main_left_out():
             futures = {pool.submit(_work, function, task): task for task in tasks}
         try:
-            for future in as_completed(futures):
+            for future in _as_completed(futures):
                 failure = future.exception()
                 if failure is None:
                     yield futures[future], future.result()
@@ -72,6 +73,23 @@ def run_all(
                     raise failure
         finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _as_completed(futures: Collection[Future[Result]]) -> Iterator[Future[Result]]:
+    """Give futures as they end, as `concurrent.futures.as_completed` does, and hear signals meanwhile.
+
+    A signal that comes just before this thread sleeps on a lock, or to another thread, does not wake it; its
+    handler would run when a task ends, which can be an hour. So this one looks up twice a second.
+    """
+    ended: SimpleQueue[Future[Result]] = SimpleQueue()
+    waiting = set(futures)
+    for future in futures:
+        future.add_done_callback(ended.put)
+    while waiting:
+        with suppress(Empty):
+            future = ended.get(timeout=0.5)
+            waiting.remove(future)
+            yield future
 
 
 @contextmanager
