@@ -115,7 +115,8 @@ def decode(kind: str, data: bytes) -> list[NDArray[Any]]:
     Parameters
     ----------
     kind
-        "dicom" (the stored numbers of all frames), "tiff" (a picture a page, as a viewer shows it) or "png".
+        "dicom" (the stored numbers of all frames), "tiff" (a picture a page, as a viewer shows it), "png", or
+        "parquet" (how many bytes it holds).
     data
         The file's bytes.
 

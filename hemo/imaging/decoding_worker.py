@@ -108,4 +108,23 @@ def decode_png(data: bytes) -> list[NDArray[Any]]:
     return [imagecodecs.png_decode(data)]
 
 
-DECODERS: Final = {"dicom": decode_dicom, "tiff": decode_tiff, "png": decode_png}
+def weigh_parquet(data: bytes) -> list[NDArray[Any]]:
+    """Return how many bytes a table in Parquet holds, counted where each value is still written once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(pa.BufferReader(data)).names
+    table = pq.read_table(pa.BufferReader(data), read_dictionary=names, use_threads=False)
+    total = 0
+    for column in table.columns:
+        for chunk in column.chunks:
+            if pa.types.is_dictionary(chunk.type):
+                lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
+                total += pc.sum(lengths).as_py() or 0
+            else:
+                total += chunk.nbytes
+    return [np.array(total)]
+
+
+DECODERS: Final = {"dicom": decode_dicom, "tiff": decode_tiff, "png": decode_png, "parquet": weigh_parquet}

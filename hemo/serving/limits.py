@@ -7,12 +7,14 @@ the server's application is made, whose every request passes through a function 
 """
 
 import functools
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mlflow.exceptions import MlflowException
 
+from hemo.imaging import decoding
 from hemo.serving.inputs import MAX_IMAGES, bad_request
 
 LARGEST_BODY: Final = 100 << 20
@@ -24,11 +26,18 @@ LARGEST_BODY: Final = 100 << 20
 MOST_PARTS: Final = 200_000
 """Commas, brackets and lines of a request in text: each may become an object of a hundred bytes."""
 
+LARGEST_WIDE: Final = 10 << 20
+"""Bytes of a request in text that may hold signs beyond U+FFFF: one makes Python keep four bytes for each."""
+
 TOO_LARGE: Final = (
     f"a request is {LARGEST_BODY >> 20} MB at most: send a larger study compressed, or to `hemo predict`"
 )
 
 TOO_MANY: Final = f"a request of more than {MOST_PARTS:,} values: send the bytes of one file a row"
+
+TOO_WIDE: Final = (
+    f"a request of more than {LARGEST_WIDE >> 20} MB holds files in base64: it may have no sign beyond U+FFFF"
+)
 
 UNREADABLE: Final = "the request cannot be read: send what docs/registry.md describes"
 
@@ -95,6 +104,8 @@ async def _limit(request: Any) -> None:
     if "parquet" in request.headers.get("content-type", ""):
         if unpacked_size(body) > LARGEST_BODY:
             raise bad_request(TOO_LARGE)
+    elif size > LARGEST_WIDE and re.search(rb"[\xf0-\xf4]|\\u[dD][89a-fA-F]", body):
+        raise bad_request(TOO_WIDE)
     elif sum(body.count(sign) for sign in (b",", b"[", b"{", b"\n")) > MOST_PARTS:
         raise bad_request(TOO_MANY)
 
@@ -102,24 +113,20 @@ async def _limit(request: Any) -> None:
 def unpacked_size(body: bytes) -> int:
     """Return how many bytes a table in Parquet holds, of which each value may be written once for many rows.
 
-    What its description says is looked at first, and values are counted where they are still written once.
+    What its description says is looked at first. That may be false: pages are read where they cost no more
+    than a file may.
+
+    Raises
+    ------
+    Excluded
+        Where it cannot be read, or not within the bounds of a file.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     said = pq.read_metadata(pa.BufferReader(body))
     size = sum(said.row_group(number).total_byte_size for number in range(said.num_row_groups))
     if said.num_rows > MAX_IMAGES or size > LARGEST_BODY:
         return max(size, LARGEST_BODY + 1)
-    names = pq.read_schema(pa.BufferReader(body)).names
-    table = pq.read_table(pa.BufferReader(body), read_dictionary=names)
-    total = 0
-    for column in table.columns:
-        for chunk in column.chunks:
-            if pa.types.is_dictionary(chunk.type):
-                lengths = pc.binary_length(chunk.dictionary).take(chunk.indices)
-                total += pc.sum(lengths).as_py() or 0
-            else:
-                total += chunk.nbytes
-    return total
+    (size,) = decoding.decode("parquet", body)
+    return int(size)

@@ -4,15 +4,16 @@ import asyncio
 import io
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from mlflow.exceptions import MlflowException
 
 from hemo.serving.limits import FOLLOWED_BY, LARGEST_BODY, MOST_PARTS, UNREADABLE, guarded, unpacked_size
 
 
-def parquet(values):
+def parquet(values, **how):
     stream = io.BytesIO()
-    pd.DataFrame({"image": values}).to_parquet(stream)
+    pd.DataFrame({"image": values}).to_parquet(stream, **how)
     return stream.getvalue()
 
 
@@ -30,6 +31,23 @@ def test_too_many_rows_or_bytes_are_known_from_the_description(values):
 def test_a_study_is_counted_as_what_it_is():
     values = [bytes([number]) * 1000 for number in range(200)]
     assert unpacked_size(parquet(values)) == 200_000
+
+
+def test_a_description_that_says_less_than_the_pages_hold_is_not_believed():
+    body = parquet([bytes([number]) * (20 << 20) for number in range(8)], compression="zstd")
+    (said,) = {pq.read_metadata(io.BytesIO(body)).row_group(0).total_byte_size}
+    false = body.replace(varint(said), b"\x80\x80\x80\x80\x00"[-len(varint(said)) :])
+    assert pq.read_metadata(io.BytesIO(false)).row_group(0).total_byte_size < LARGEST_BODY
+    assert unpacked_size(false) > LARGEST_BODY
+
+
+def varint(number):
+    """Return a positive number as Parquet's description writes it (Thrift's compact protocol)."""
+    number, content = 2 * number, []
+    while number:
+        number, low = number >> 7, number & 127
+        content.append(low | (128 if number else 0))
+    return bytes(content)
 
 
 class Request:
@@ -80,6 +98,12 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_parsed(request_):
 
 def test_a_request_of_too_many_values_is_refused_before_it_is_parsed():
     assert "more than 200,000 values" in str(answered(Request(b"," * (MOST_PARTS + 1))))
+
+
+@pytest.mark.parametrize("sign", ["\U0001f600".encode(), b"\\uD83D\\ude00"], ids=["plain", "escaped"])
+def test_a_sign_that_makes_each_byte_four_is_refused_in_a_large_request(sign):
+    assert "no sign beyond U+FFFF" in str(answered(Request(b"A" * (10 << 20) + sign)))
+    assert answered(Request(b"A" * (1 << 20) + sign)) == (1 << 20) + len(sign)
 
 
 def test_what_goes_wrong_is_said_in_a_line_without_a_path_or_what_was_sent():
