@@ -168,7 +168,7 @@ def nifti(rng: Generator) -> bytes:
     if data[344:348] != b"n+1\0" and rng.random() < 0.8:  # else nothing more is asked of it
         data = data[:344] + b"n+1\0" + data[348:]
     if rng.random() < 0.3:
-        data = gzip.compress(data, 1)
+        data = gzip.compress(data, 1, mtime=0)
         data = mutated(rng, data) if rng.random() < 0.5 else data
     return data
 

@@ -1,6 +1,5 @@
 """What a file claims is looked at before anything is inflated, decoded or asked of the memory."""
 
-import gzip
 import resource
 import struct
 import tracemalloc
@@ -70,7 +69,7 @@ def hidden(content):
     ("data", "reason"),
     [
         (claiming((2000, 2000, 1250)), "claims 2000 x 2000 x 1250 voxels of 8 bits: too many"),
-        (gzip.compress(claiming((512, 512, 2000), np.float32)), "claims 512 x 512 x 2000 voxels of 32 bits"),
+        (zeros(claiming((512, 512, 2000), np.float32), 0, 31), "claims 512 x 512 x 2000 voxels of 32 bits"),
         (zeros(claiming((512, 512, 600)), 64, 31), "cut off: holds 67108864 bytes of the 157286400"),
         (zeros(claiming((64, 64, 9)), 600, 31), "holds much more than the volume of its header"),
         (compressed(JPEG2000Lossless, 60_000), "data claim 60000x60000 pixels where its header says 128x128"),
