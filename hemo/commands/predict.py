@@ -10,8 +10,7 @@ import click
 from hemo.commands import following, options
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from hemo.display.terminal import TerminalTable
     from hemo.serving.predict_files import Prediction
 
 
@@ -82,7 +81,7 @@ def _show(result: "Prediction") -> None:
         console.err.print(f"no production version: {', '.join(result.missing)}", style="yellow")
 
 
-def _table(title: str, first: str, labels: list[str], rows: list[Any]) -> "Table":
+def _table(title: str, first: str, labels: list[str], rows: list[Any]) -> "TerminalTable":
     from rich.text import Text
 
     from hemo.display.numbers import number

@@ -109,8 +109,6 @@ def print_comparison(found: Comparison) -> None:
     names = (*METRICS, "recall at spec. 0.80")
     levels = set(found.leaderboard["level"])
     board = terminal.table(_title(found), ("family", *names, ""), [])
-    for column in board.columns:
-        column.no_wrap = column.header in ("family", "recall", "auc")
     for label, part in report_tables.by_label(led(found.leaderboard)):
         board.add_row(label, style="bold")
         for row in part.to_dict("records"):

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from hemo import tracking
@@ -193,7 +192,7 @@ def summary(table: pd.DataFrame, deciding: str) -> str:
     return f"{' '.join(said)}\n\n{decisions}"
 
 
-def decisions(table: pd.DataFrame) -> RichTable:
+def decisions(table: pd.DataFrame) -> terminal.TerminalTable:
     """Return the decisions of a promotion as a table for the terminal."""
     rows = [
         (
@@ -209,7 +208,7 @@ def decisions(table: pd.DataFrame) -> RichTable:
     return terminal.table("Promotion", header, rows, numbers=False)
 
 
-def conditions(name: str, verdict: Verdict) -> RichTable:
+def conditions(name: str, verdict: Verdict) -> terminal.TerminalTable:
     """Return all conditions of one candidate as a table for the terminal."""
     rows = [
         (one.name, one.found, one.required, Text(_verdict(one), style="green" if one.passed else "red"))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.table import Table
 from rich.text import Text
 
 from hemo import tracking
@@ -74,7 +73,7 @@ def warnings(found: Sequence[Row]) -> list[str]:
     return lines
 
 
-def overview(found: Sequence[Row]) -> Table:
+def overview(found: Sequence[Row]) -> terminal.TerminalTable:
     """Return the overview as a table for the terminal."""
     header = ("label", "version", "recall", "specificity", "AUC", "since", "replaced")
     table = terminal.table("In production", header, numbers=False)
