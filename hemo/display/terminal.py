@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.table import Table
@@ -53,27 +54,39 @@ class TerminalTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield what fits."""
         for rows in (self.rows, [_with_intervals_below(row) for row in self.rows]):
-            least = [self._least(place, rows) for place in range(len(self.header))]
-            if sum(least) + 3 * len(least) + 1 <= options.max_width:
-                yield self._table(rows, least)
+            widths = [self._least(place, rows) for place in range(len(self.header))]
+            spare = options.max_width - sum(widths) - 3 * len(widths) - 1
+            if spare >= 0:
+                for place, least in enumerate(widths):
+                    more = max(0, min(spare, self._most(place, rows) - least))
+                    widths[place], spare = least + more, spare - more
+                yield self._table(rows, widths)
                 return
         yield from self._blocks(options.max_width)
 
     def _least(self, place: int, rows: Sequence[_Row]) -> int:
         """Return the width below which a word of a column would break, or the line of a number."""
-        widths = [max(map(len, self.header[place].split()), default=0)]
+        parts = self.header[place].split()
         for row in rows:
             text = row.cells[place].plain
             number = self.numbers and place and any(map(str.isdigit, text))
-            lines = text.split("\n") if number else text.split()
-            widths.append(max((Text(line).cell_len for line in lines), default=0))
-        return max(widths)
+            parts += text.split("\n") if number else text.split()
+        return max(map(cell_len, parts), default=0)
 
-    def _table(self, rows: Sequence[_Row], least: Sequence[int]) -> Table:
+    def _most(self, place: int, rows: Sequence[_Row]) -> int:
+        """Return the width in which every line of a column's cells is one."""
+        lines = [line for row in rows for line in row.cells[place].plain.split("\n")]
+        return max(map(cell_len, lines), default=0)
+
+    def _table(self, rows: Sequence[_Row], widths: Sequence[int]) -> Table:
         table = Table(title=Text(self.title), title_justify="left", title_style="bold", header_style="bold")
-        for place, (name, width) in enumerate(zip(self.header, least, strict=True)):
-            side = "right" if self.numbers and place else "left"
-            table.add_column(Text(name), justify=side, overflow="fold", min_width=width)  # type: ignore[arg-type]
+        for place, (name, width) in enumerate(zip(self.header, widths, strict=True)):
+            table.add_column(
+                Text(name),
+                justify="right" if self.numbers and place else "left",
+                overflow="fold",
+                width=width,
+            )
         for row in rows:
             table.add_row(*row.cells, style=row.style, end_section=row.ends_section)
         return table

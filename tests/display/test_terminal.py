@@ -36,6 +36,7 @@ def test_a_wide_terminal_has_a_row_a_line(board):
     assert first.count(INTERVAL) == 3
     assert first.endswith("│ best, not told from chance │")
     assert shown(board, 130).count("├") == 2
+    assert all(line.endswith(("┓", "┃", "┩", "│", "┤", "┘")) for line in shown(board, 120).splitlines()[1:])
 
 
 def test_a_narrower_one_has_intervals_below_their_numbers(board):
@@ -64,8 +65,9 @@ def test_a_long_text_in_a_block_goes_on_below_itself():
 
 @given(st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=4), st.booleans(), st.integers(30, 120))
 def test_no_word_is_broken_and_no_line_is_too_long(rows, numbers, width):
-    cells = [[" ".join(words) for words in row] for row in rows]
-    text = shown(table("Title", ("label", "decision", "found here"), cells, numbers=numbers), width)
+    cells = [[" ".join(words) for words in (*row, row[0], row[1])] for row in rows]
+    header = ("label", "decision", "found here", "", "again")
+    text = shown(table("Title", header, cells, numbers=numbers), width)
     assert all(len(line) <= width for line in text.splitlines())
     printed = text.replace("│", " ").split()
     for row in rows:
