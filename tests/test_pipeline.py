@@ -120,7 +120,7 @@ def test_a_training_run_holds_what_the_design_names(runs):
         assert {f"test/{metric}", f"test/{metric}_low", f"test/{metric}_high"} <= names
         assert {f"study/{metric}", f"study/{metric}_low", f"study/{metric}_high"} <= names
     assert {"threshold_low", "threshold_high"} <= names
-    assert {"time/fit_s", "threshold", "fit/converged", "epoch/loss", "epoch/val_loss"} <= names
+    assert {"time/fit_s", "threshold", "converged", "epoch/loss", "epoch/val_loss"} <= names
     tags = {
         "family",
         "label",

@@ -153,10 +153,12 @@ def markdown(found: Comparison) -> str:
     for row in whole.to_dict("records"):
         cells = [
             ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
-            for name in ("recall", "specificity", "auc")
+            for name in ("recall_at_specificity_80", "auc", "recall", "specificity")
         ]
         remarks = [row["degenerate"], "by study" if row["level"] == "study" and not of_studies else ""]
         said = ", ".join(remark for remark in remarks if remark)
         rows.append((row["label"], families.title(row["family"]), *cells, said))
-    table = views.markdown_table(("label", "best family", "recall", "specificity", "AUC", ""), rows)
+    table = views.markdown_table(
+        ("label", "best family", "recall at spec. 0.80", "AUC", "recall", "specificity", ""), rows
+    )
     return f"Metrics of studies: no slice was judged.\n\n{table}" if of_studies else table

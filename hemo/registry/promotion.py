@@ -14,7 +14,7 @@ from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger, panel, registration, trusted
 from hemo.registry.candidates import Judgement, judge
 from hemo.registry.names import model_name
-from hemo.tracking import family_word
+from hemo.tracking import family_word, leading
 from hemo.tracking.tags import FILES_DIGEST
 from hemo.whole import csv_text
 
@@ -62,7 +62,9 @@ def promote(
                 panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
         mlflow.log_text(csv_text(table), "gate/decisions.csv")
-        mlflow.set_tag("mlflow.note.content", gate_page.summary(table, deciding))
+        judged = {label: tracking.get_run(run_id).metrics for label, run_id in chosen.items()}
+        tracking.log_metrics(deciding, leading.mean_recalls(judged))
+        mlflow.set_tag("mlflow.note.content", gate_page.summary(table, judged, deciding))
     return table
 
 

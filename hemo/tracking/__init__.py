@@ -12,6 +12,7 @@ from hemo.tracking.artifacts import (
     load_studies,
     log_file,
     log_folder,
+    log_metrics,
     set_note,
 )
 from hemo.tracking.endings import close_orphans
@@ -59,6 +60,7 @@ __all__ = [
     "load_studies",
     "log_file",
     "log_folder",
+    "log_metrics",
     "model_copy",
     "model_files",
     "model_folder",

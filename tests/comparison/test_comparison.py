@@ -235,8 +235,11 @@ def test_the_command_logs_the_page_and_writes_the_newest_figures_below_the_exper
     assert len(pd.read_csv(tmp_path / "out" / "tables" / "leaderboard.csv")) == 2
     assert (tmp_path / "out" / "report" / "comparison.html").is_file()
     note = tracking.client().get_experiment(experiment).tags["mlflow.note.content"]
-    assert note.startswith(views.NOTE)
+    assert note.endswith(views.NOTE)
     assert families.get("sgd").title in note
+    made = tracking.find_runs(experiment, stage="comparison", most=1)[0]
+    assert "Recall at specificity 0.80/any" in made.metrics
+    assert "Recall at specificity 0.80 by the best family: any" in made.tags["mlflow.note.content"]
     tracking.client().set_experiment_tag(experiment, "mlflow.note.content", "ours")
-    views.note_comparison(experiment, "theirs")
+    views.note_comparison(experiment, "theirs", "")
     assert tracking.client().get_experiment(experiment).tags["mlflow.note.content"] == "ours"
