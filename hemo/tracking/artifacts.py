@@ -32,6 +32,9 @@ AGREEMENT = "readers/agreement.csv"
 ANSWERS = "check/answers.npz"
 """Where it keeps some slices and what its classifier says of them, to judge the logged model by."""
 
+DECISIONS = "gate/decisions.csv"
+"""Where a promotion keeps what the gate decided: a row a label."""
+
 T = TypeVar("T")
 
 
