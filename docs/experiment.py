@@ -37,7 +37,8 @@ HEAD = """# Experiment files
 An experiment file is YAML: a word, a colon, a value. It lists only what differs from the defaults below; an
 unknown word, or a value out of range, is refused with what is known. Those in `experiments/` are examples;
 `--experiment FILE` gives one to a command, `-P experiment=FILE` to `mlflow run`. What is given on the command
-line (`--seed`, `--store`, ...) stands above the file.
+line stands above the file: `--seed`, `--store`, ..., and any word by `--set 'folds=3 gate.level=slice'` (of
+`main`, `tune` and the families; with `mlflow run`: `-P set='folds=3 gate.level=slice'`).
 
 ```yaml
 name: mine

@@ -1,6 +1,7 @@
 """The experiment file as validated types: it lists only what differs from the defaults below."""
 
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -244,8 +245,17 @@ class Experiment(Part):
         return Path(self.store) if self.store else self.folder / "store"
 
 
-def load(path: str | Path | None, **overrides: Any) -> Experiment:
+def load(path: str | Path | None, changes: Mapping[str, Any] = {}, **overrides: Any) -> Experiment:
     """Read an experiment file and override its words by those given (empty ones are not given).
+
+    Parameters
+    ----------
+    path
+        The file; None: the defaults.
+    changes
+        Words of the file, nested as there; what a section does not name stays.
+    overrides
+        Words at the top; those that are None or an empty text count as not given.
 
     Raises
     ------
@@ -257,6 +267,8 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     >>> experiment = load(None, protocol="holdout", seed=7)
     >>> str(experiment.protocol), experiment.seed, experiment.folds
     ('holdout', 7, 5)
+    >>> load(None, {"gate": {"level": "slice"}}).gate.level
+    'slice'
     """
     words: dict[str, Any] = {}
     if path:
@@ -275,6 +287,7 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
             raise HemoError(f"{file}: not valid YAML: {' '.join(str(fault).split())}") from None
         if not isinstance(words, dict):
             raise HemoError(f"{file}: an experiment file is a list of `word: value` lines")
+    words = _merged(words, changes)
     words |= {word: value for word, value in overrides.items() if value not in (None, "")}
     try:
         experiment = Experiment.model_validate(words)
@@ -283,6 +296,15 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     for name, params in experiment.families.items():
         families.check_params(name, params)
     return experiment
+
+
+def _merged(words: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return words with changes in their place, section by section."""
+    merged = dict(words)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
 
 
 def label_names(word: str) -> tuple[str, ...]:
