@@ -3,8 +3,8 @@
     python docs/screenshots.py [FOLDER]
 
 needs compared runs here (the README's are of a phantom of 60 patients and ten families), Playwright (in the
-development requirements) and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default beside this
-file.
+development requirements) and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default
+beside this file.
 """
 
 import shutil
