@@ -2,9 +2,9 @@
 
     python docs/screenshots.py [FOLDER]
 
-needs training runs here (the README's are those of experiments/ct-ich.yaml), Playwright (in the development
-requirements) and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default beside this
-file.
+needs compared runs here (the README's are of a phantom of 60 patients and ten families), Playwright (in the
+development requirements) and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default
+beside this file.
 """
 
 import shutil
@@ -12,21 +12,16 @@ import socket
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from hemo import tracking
 from hemo.tracking import server, views
 
-WIDTH, HEIGHT = 1440, 810
+WIDTH, HEIGHT = 1440, 900
 PATIENCE = 120_000  # milliseconds
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
-QUIET = """
-localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
-localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
-"""
-"""Settings of the UI: no assistant's panel, model training rather than language models."""
 
 
 def main(folder: Path) -> None:
@@ -38,22 +33,20 @@ def main(folder: Path) -> None:
     links = views.links(f"http://127.0.0.1:{port}", experiment)
     with server.running(port), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        page.set_default_timeout(PATIENCE)
-        page.add_init_script(QUIET)
-        shoot(page, links["Training runs"], ".ag-center-cols-container .ag-row", folder / "runs.png")
-        shoot(page, links["Recall by family"], ".bartext", folder / "chart.png")
+        shoot(browser, links["Training runs"], ".ag-center-cols-container .ag-row", folder / "runs.png")
+        shoot(browser, links["Recall by family"], ".bartext", folder / "chart.png")
         browser.close()
 
 
-def shoot(page: Page, link: str, content: str, file: Path) -> None:
-    """Write a picture of a page of runs once `content` is there, without the notice of a shared view."""
+def shoot(browser: Browser, link: str, content: str, file: Path) -> None:
+    """Write a picture of a page of runs as a first visitor sees it, once `content` is there."""
+    page = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}).new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(link)
-    page.get_by_role("button", name="Exit shared view").locator("xpath=following::button[1]").click()
-    page.mouse.move(0, 0)
     page.locator(content).first.wait_for()
     page.wait_for_timeout(3000)  # the rest is drawn piece by piece
     page.screenshot(path=file)
+    page.context.close()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
     """
     from hemo.comparison.paper import page as paper_page
     from hemo.comparison.paper import tables as paper_tables
-    from hemo.registry import promotion
+    from hemo.registry import gate_page, promotion
 
     experiment = tracking.experiment_id(config.name)
     tags = {"stage": "experiment", "dataset": config.dataset, "protocol": config.protocol}
@@ -54,12 +54,15 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
         failed = train_all(left, experiment, root, config.workers, console.bar("training"))
         if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
-        found = comparison_page.log_comparison(config, experiment, root, store=store)
-        comparison_page.print_comparison(found)
+        try:
+            decisions = promotion.promote(config, experiment, root)
+        finally:  # the page tells what the gate answered, and is made where it could not
+            found = comparison_page.log_comparison(config, experiment, root, store=store)
+            comparison_page.print_comparison(found)
         if not config.protocol.by_patient:
             tables = paper_tables.log_paper(config, experiment, root)
             paper_page.print_paper(tables)
-        decisions = promotion.promote_and_print(config, experiment, root)
+        console.out.print(gate_page.decisions(decisions))
     return Outcome(failed, bool((decisions["production"] != "none").any()))
 
 

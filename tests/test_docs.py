@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import io
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -59,6 +60,21 @@ def test_the_readme_has_the_floors_that_the_contracts_of_imports_keep() -> None:
     starts = [next((line for line in lines if line.startswith(floor)), "") for floor in floors]
     assert "" not in starts, f"not in the README: {floors[starts.index('')]}"
     assert [lines.index(line) for line in starts] == sorted(lines.index(line) for line in starts)
+
+
+def test_the_reference_of_experiment_files_is_what_the_types_say() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "experiment.py"))["page"]()
+    assert (ROOT / "docs" / "experiment.md").read_text() == made, "run `python docs/experiment.py`"
+
+
+def test_every_message_of_the_page_on_trouble_is_one_of_hemo_s() -> None:
+    sources = "\n".join(path.read_text() for path in sorted((ROOT / "hemo").rglob("*.py")))
+    said = " ".join(re.sub(r'"\s*f?r?"', "", sources).split())
+    messages = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert messages
+    for message in messages:
+        for part in message.split("..."):
+            assert part.strip() in said, f"no message of hemo has `{part.strip()}`"
 
 
 def test_the_license_is_the_apache_license_to_the_letter() -> None:

@@ -19,6 +19,7 @@ from hemo.registry import aliases
 from hemo.registry.panel import model_name
 from hemo.runs.steps import make_trainings, unfinished
 from hemo.slices.store import SliceStore
+from hemo.tracking import leading
 from tests.helpers.stores import bright_blood, write_store
 
 pytestmark = pytest.mark.timeout(1200)
@@ -120,7 +121,7 @@ def test_a_training_run_holds_what_the_design_names(runs):
         assert {f"test/{metric}", f"test/{metric}_low", f"test/{metric}_high"} <= names
         assert {f"study/{metric}", f"study/{metric}_low", f"study/{metric}_high"} <= names
     assert {"threshold_low", "threshold_high"} <= names
-    assert {"time/fit_s", "threshold", "fit/converged", "epoch/loss", "epoch/val_loss"} <= names
+    assert {"time/fit_s", "threshold", "converged", "epoch/loss", "epoch/val_loss"} <= names
     tags = {
         "family",
         "label",
@@ -156,10 +157,13 @@ def test_a_training_run_holds_what_the_design_names(runs):
     assert {tracking.PREDICTIONS, "split/split.csv", "split/split.json", "environment/versions.json"} <= files
 
 
-def test_no_metric_carries_a_label(runs):
+def test_no_metric_carries_a_label_but_those_that_the_ui_shows_first(runs):
     for run in runs.values():
         assert not [
-            name for name in run.data.metrics if any(label in name.split("/")[-1] for label in LABELS)
+            name
+            for name in run.data.metrics
+            if any(label in name.split("/")[-1] for label in LABELS)
+            and name.split("/")[0] not in leading.RECALLS
         ]
 
 
@@ -198,12 +202,21 @@ def test_what_is_served_gives_calibrated_probabilities(runs):
 def test_notes_tell_the_figures(runs):
     for name in ("small", "comparison"):
         note = runs[name].data.tags["mlflow.note.content"]
+        assert note.startswith("Recall at specificity 0.80 by the best family: any")
         assert "best family" in note
         assert all(label in note for label in LABELS)
     assert (
         "studies, by a score and a threshold of their own"
         in runs["logreg/any"].data.tags["mlflow.note.content"]
     )
+
+
+def test_parent_comparison_and_promotion_have_the_recall_of_each_label_as_metrics(runs):
+    for name in ("small", "comparison", "promotion"):
+        found = runs[name].data.metrics
+        assert {f"Recall at specificity 0.80/{label}" for label in LABELS} <= set(found)
+        assert all(0 <= found[f"Recall at the own threshold/{label}"] <= 1 for label in LABELS)
+    assert "recall at spec. 0.80" in runs["promotion"].data.tags["mlflow.note.content"]
 
 
 def test_the_comparison_run_holds_the_leaderboard_and_one_page(world, runs, tmp_path):
@@ -219,6 +232,9 @@ def test_the_comparison_run_holds_the_leaderboard_and_one_page(world, runs, tmp_
     assert "http://" not in page
     assert "https://" not in page
     assert all(families.get(family).title in page for family in ("logreg", "ann"))
+    decided = decisions(runs)["decision"].value_counts()
+    for decision in ("promoted", "refused"):
+        assert page.count(f"The gate {decision} it: ") == decided[decision]
 
 
 def decisions(runs):

@@ -64,6 +64,51 @@ seed = click.option("--seed", type=int, default=None, help="The one seed all oth
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
 
 
+def parse_words(option: str, text: str) -> dict[str, Any]:
+    """Read words like `solver=saga C=0.1 layers=[256,16]`; values are YAML.
+
+    Raises
+    ------
+    HemoError
+        If one has no value, or one that is not YAML; `option` is named.
+    """
+    import yaml
+
+    found = {}
+    for word in text.split():
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise HemoError(f"{option} '{word}': give name=value, several separated by spaces")
+        try:
+            found[name] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):
+            raise HemoError(f"{option} '{word}': its value is not valid YAML: such as {name}=1") from None
+    return found
+
+
+def nested(text: str) -> dict[str, Any]:
+    """Return the words of `--set` as an experiment file would have them: `gate.level=slice` is nested."""
+    changes: dict[str, Any] = {}
+    for word, value in parse_words("--set", text).items():
+        *above, name = word.split(".")
+        place = changes
+        for section in above:
+            if not isinstance(place.get(section), dict):
+                place[section] = {}
+            place = place[section]
+        place[name] = value
+    return changes
+
+
+changes = click.option(
+    "--set",
+    "changes",
+    metavar="WORDS",
+    default="",
+    help="Other words of the experiment file, like 'folds=3 gate.level=slice'.",
+)
+
+
 def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Put several options on a command, in the order given."""
 
@@ -75,7 +120,7 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return decorate
 
 
-def settings(experiment: str, **words: Any) -> "Experiment":
+def settings(experiment: str, changes: str, **words: Any) -> "Experiment":
     """Load an experiment file, with the words given on the command line above its own.
 
     Without a file the store is the one that `preprocess` makes where it is not told.
@@ -84,7 +129,7 @@ def settings(experiment: str, **words: Any) -> "Experiment":
 
     if not (experiment or words.get("store")):
         words["store"] = STORE
-    return config.load(experiment, **words)
+    return config.load(experiment, nested(changes), **words)
 
 
 def of_newest(experiment: str) -> tuple["Experiment", str]:

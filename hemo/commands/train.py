@@ -12,7 +12,9 @@ from hemo.errors import HemoError
 
 @click.command(
     epilog=options.examples(
-        "hemo main", "hemo main --experiment experiments/best.yaml --images scans --labels labels.csv"
+        "hemo main",
+        "hemo main --set 'folds=4 gate.level=slice'",
+        "hemo main --experiment experiments/best.yaml --images scans --labels labels.csv",
     )
 )
 @options.together(
@@ -21,6 +23,7 @@ from hemo.errors import HemoError
     options.labels,
     options.store,
     options.repeats,
+    options.changes,
     options.seed,
     options.workers,
     click.option("--fresh", is_flag=True, help="Train anew what a run of the same kind has finished."),
@@ -38,7 +41,7 @@ def main(fresh: bool, **words: Any) -> None:
     from hemo.commands.compare import after_experiment
 
     file = words.pop("experiment")
-    experiment = config.load(file, **words)
+    experiment = config.load(file, options.nested(words.pop("changes")), **words)
     after_experiment(experiment, file, pipeline.run_experiment(experiment, file, fresh=fresh))
 
 
@@ -78,6 +81,7 @@ def _training_command(name: str) -> click.Command:
         options.protocol,
         options.repeats,
         options.experiment,
+        options.changes,
         options.seed,
         options.workers,
     )
@@ -89,7 +93,7 @@ def _training_command(name: str) -> click.Command:
 
         labels = config.label_names(label)
         settings = options.settings(experiment, **words)
-        own = {**settings.families.get(name, {}), **parse_params(params)}
+        own = {**settings.families.get(name, {}), **options.parse_words("--params", params)}
         families.check_params(name, own)
         settings = settings.model_copy(update={"families": {name: own}})
         failed = steps.train_family(settings, name, labels)
@@ -103,16 +107,3 @@ def _training_command(name: str) -> click.Command:
         f"hemo {name} --experiment {options.QUICKSTART}",
     )
     return click.command(name, help=HELP.format(title=family.title), epilog=options.examples(*lines))(command)
-
-
-def parse_params(text: str) -> dict[str, Any]:
-    """Read words like `solver=saga C=0.1 layers=[256,16]`; values are YAML."""
-    import yaml
-
-    params = {}
-    for word in text.split():
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise HemoError(f"--params '{word}': give name=value, several separated by spaces")
-        params[name] = yaml.safe_load(value)
-    return params

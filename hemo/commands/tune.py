@@ -56,6 +56,7 @@ label_ = click.option(
     objective_,
     storage,
     options.experiment,
+    options.changes,
     options.seed,
     options.workers,
 )

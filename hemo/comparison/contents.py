@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hemo import tracking
-from hemo.comparison import runs
+from hemo.comparison import differences, runs
 from hemo.comparison.leaderboard import Comparison
 from hemo.config import Experiment
 from hemo.display.page import fact_table
@@ -18,6 +18,15 @@ from hemo.tracking import Run, trained_on
 
 GALLERY = "plots/failures.png"
 """Where a training run keeps its failure gallery."""
+
+ANSWERS = {
+    "promoted": "the gate promoted it",
+    "overridden": "it is in production against the gate",
+    "refused": "the gate refused it",
+    "challenger": "the gate made it a challenger",
+    "kept": "the gate was not asked again",
+}
+"""What is said of a decision of the gate."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,10 @@ class Contents:
         Where each patient was dealt; None where nobody was (under `paper`).
     galleries
         Failure gallery (PNG) of each label's best run.
+    pairs
+        How the families of each label differ (see `hemo.comparison.differences.differences`).
+    decisions
+        Id of a run to what the gate answered to it last, in words.
     agreement
         How far the readers of the studies agree (see `hemo.evaluation.agreement.agreement`); None where there
         were not several.
@@ -74,6 +87,8 @@ class Contents:
     source: Source
     dealt: pd.DataFrame | None
     galleries: Mapping[str, bytes]
+    pairs: pd.DataFrame
+    decisions: Mapping[str, str] = field(default_factory=dict)
     agreement: pd.DataFrame | None = None
 
 
@@ -85,16 +100,29 @@ def gather(found: Comparison, config: Experiment, store: SliceStore | None = Non
     board = found.leaderboard
     known = {run_id: tracking.get_run(run_id) for run_id in board["run_id"]}
     newest = known[board["run_id"].iloc[0]]
+    predicted = runs.predictions(board)
     return Contents(
         found=found,
         config=config,
         runs=known,
-        predicted=runs.predictions(board),
+        predicted=predicted,
         source=_source(newest, store if store and store.digest == found.data_digest else _store(newest)),
         dealt=tracking.artifact(newest.run_id, "split/split.csv", pd.read_csv),
         galleries=_galleries(board[board["best"]]),
+        pairs=differences.differences(board, predicted, config.draws, config.seed),
+        decisions=decisions(newest.experiment),
         agreement=tracking.artifact(newest.run_id, tracking.AGREEMENT, pd.read_csv),
     )
+
+
+def decisions(experiment: str) -> dict[str, str]:
+    """Return id of a run to what the gate answered to it last, out of an experiment's newest promotions."""
+    said: dict[str, str] = {}
+    for promotion in tracking.find_runs(experiment, stage="promotion", most=10):
+        table = tracking.artifact(promotion.run_id, tracking.DECISIONS, pd.read_csv)
+        for row in [] if table is None else table.dropna(subset="run_id").to_dict("records"):
+            said.setdefault(row["run_id"], f"{ANSWERS[row['decision']]}: {row['reason']}")
+    return said
 
 
 def _store(run: Run) -> SliceStore | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hemo import console, tracking
-from hemo.comparison import contents, runs, sections
+from hemo.comparison import contents, runs, sections, shown_by_family
 from hemo.comparison import tables as report_tables
 from hemo.comparison.leaderboard import CHOOSE_BY, METRICS, Comparison, led
 from hemo.config import Experiment
@@ -46,19 +46,25 @@ def log_comparison(
         The experiment's, where it is at hand.
     """
     found = runs.compare(experiment, run_ids)
-    with logged("comparison", found, note(found), experiment, parent, out) as folder:
+    with logged("comparison", found, note(found), experiment, parent, out) as (run_id, folder):
         write(found, config, folder, store)
+        shown_by_family.log(found, experiment, run_id)
+    of_best = shown_by_family.of_best(found)
+    for one in (run_id, parent):
+        if one:
+            tracking.log_metrics(one, of_best)
     if parent:
-        tracking.set_note(parent, f"{views.as_written(config.description)}\n\n{note(found)}".strip())
-    views.note_comparison(experiment, report_tables.markdown(found))
+        tracking.set_note(parent, f"{note(found)}\n\n{views.as_written(config.description)}".strip())
+    views.prepare(experiment)
+    views.note_comparison(experiment, shown_by_family.answer(found), shown_by_family.markdown(found))
     return found
 
 
 @contextmanager
 def logged(
     stage: str, found: Comparison, text: str, experiment: str, parent: str | None, out: Path | None
-) -> Iterator[Path]:
-    """Open the run of a comparison, named by its stage, and yield a folder whose files it keeps.
+) -> Iterator[tuple[str, Path]]:
+    """Open the run of a comparison, named by its stage; yield its id and a folder whose files it keeps.
 
     Parameters
     ----------
@@ -82,7 +88,7 @@ def logged(
     }
     opened = tracking.run_below(experiment, stage, tags, parent)
     with opened as run_id, tempfile.TemporaryDirectory() as scratch:
-        yield Path(scratch)
+        yield run_id, Path(scratch)
         tracking.log_folder(run_id, Path(scratch))
         tracking.set_note(run_id, text)
         if out:
@@ -101,7 +107,8 @@ def note(found: Comparison) -> str:
     """Return the comparison in Markdown, for the run's page in the UI."""
     words = found.protocol.words
     how = f"Best family {words.chosen}. {found.caveat} Research use only."
-    return f"{report_tables.markdown(found)}\n\n{how}\n\nThe whole page: artifact `{REPORT}`."
+    parts = (shown_by_family.answer(found), report_tables.markdown(found), how)
+    return "\n\n".join((*parts, shown_by_family.markdown(found), f"The whole page: artifact `{REPORT}`."))
 
 
 def print_comparison(found: Comparison) -> None:

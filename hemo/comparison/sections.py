@@ -6,19 +6,17 @@ is nothing to say it gives None. Tables and pictures that it leaves as files are
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
 from hemo import families, tracking
-from hemo.comparison import differences, tables
+from hemo.comparison import conclusions, dealt, differences, tables
 from hemo.comparison.contents import Contents
 from hemo.comparison.leaderboard import CHOOSE_BY, led
 from hemo.display import agreement, heatmaps, style
 from hemo.display.page import Section, fact_table
-from hemo.evaluation import predictions
 from hemo.evaluation.protocols import averaged
-from hemo.labels import LABELS
 
 
 def compared(contents: Contents) -> Section:
@@ -82,39 +80,67 @@ def split(contents: Contents) -> Section:
     Without the store's index, positives are those of predicted slices. Under `paper` there are no parts of
     patients, and the table has no rows.
     """
-    table = _dealt(contents)
+    table = dealt.table(contents)
     listed = {"Patients": table} if len(table) else {}
     return Section("Split", contents.found.protocol.words.dealt, listed, files={"split": table})
 
 
-def best(contents: Contents) -> Section:
-    """Return the best family of each label."""
-    rows = tables.best(contents.found)
-    chosen = contents.found.protocol.words.chosen
-    text = f"Chosen {chosen}: at equal specificity no classifier wins by calling everything positive."
-    listed = {"Best": tables.readable(rows, tables.BEST)}
-    return Section("Best family of each label", text, listed, files={"best": rows})
+def conclusion(contents: Contents) -> Section:
+    """Return the best family of each label: its metrics, how sure that is, and what the gate said of it."""
+    found = contents.found
+    rows = tables.best(found)
+    said = [
+        Section(
+            f"{str(row['label']).capitalize()}: {families.title(row['family'])}",
+            conclusions.words(row, found.leaderboard, contents.pairs, contents.decisions),
+        )
+        for row in rows.to_dict("records")
+    ]
+    chosen = f"Best is chosen {found.protocol.words.chosen}: {REASON} {found.caveat}"
+    listed = {"The best family of each label": tables.readable(rows, tables.BEST)}
+    return Section("Conclusion", chosen, listed, parts=said, files={"best": rows})
+
+
+REASON: Final = "at equal specificity no classifier wins by calling everything positive."
+"""Why families are compared at a specificity."""
+
+
+def recall_at_specificity(contents: Contents) -> Section:
+    """Return recall at a specificity of 0.80 by family and label, as one picture."""
+    board, name = _named(contents), contents.config.name
+    at_equal = board.drop(columns="specificity")  # that of the operating point says nothing there
+    picture = style.png(heatmaps.recall_heatmap(at_equal, name, CHOOSE_BY[0]))
+    return Section(
+        "Recall at a specificity of 0.80",
+        f"Where every family spares 80% of the negatives, recalls compare as they are.{_of_studies(board)}",
+        figures={"Recall at a specificity of 0.80": style.compact(picture)},
+        files={f"{CHOOSE_BY[0]}_by_family_and_label": picture},
+    )
 
 
 def recall(contents: Contents) -> Section:
-    """Return recall by family and label, as pictures."""
-    board, name = led(contents.found.leaderboard), contents.config.name
-    named = board.assign(family=[families.title(word) for word in board["family"]])
-    at_equal = named.drop(columns="specificity")  # that of the operating point says nothing there
+    """Return recall by family and label at the operating point, as pictures."""
+    board, name = _named(contents), contents.config.name
     drawn = {
-        "recall_by_family_and_label": heatmaps.recall_heatmap(named, name),
-        f"{CHOOSE_BY[0]}_by_family_and_label": heatmaps.recall_heatmap(at_equal, name, CHOOSE_BY[0]),
-        "recall_by_family": heatmaps.recall_by_family(named.assign(word=board["family"]), name),
+        "recall_by_family_and_label": heatmaps.recall_heatmap(board, name),
+        "recall_by_family": heatmaps.recall_by_family(board, name),
     }
     pictures = {file: style.png(figure) for file, figure in drawn.items()}
-    titles = ("Recall at the operating point", "Recall at a specificity of 0.80", "Recall by family")
+    titles = ("Recall at the operating point", "Recall by family")
     return Section(
-        "Recall by family and label",
-        "At the operating point a recall has to be read with its specificity; at a specificity of 0.80 "
-        f"recalls compare as they are.{_of_studies(board)}",
-        figures=dict(zip(titles, pictures.values(), strict=True)),
+        "Recall at the operating point",
+        f"Here a recall has to be read with its specificity.{_of_studies(board)}",
+        figures=dict(zip(titles, map(style.compact, pictures.values()), strict=True)),
         files=pictures,
     )
+
+
+def _named(contents: Contents) -> pd.DataFrame:
+    """Return the leaderboard with families by title, those of best mean recall first, and by `word`."""
+    board = led(contents.found.leaderboard)
+    board = board.assign(word=board["family"], family=[families.title(word) for word in board["family"]])
+    rank = board.groupby("word")[CHOOSE_BY[0]].mean().rank(ascending=False, method="first")
+    return board.sort_values(by="word", key=lambda words: words.map(rank), kind="stable")
 
 
 def leaderboard(contents: Contents) -> Section:
@@ -125,6 +151,7 @@ def leaderboard(contents: Contents) -> Section:
         f"{averaged(found.repeats)} "
         "Metrics of slices at the operating point, with 95% intervals by cluster bootstrap over patients. "
         "Metrics of studies: a study has a score and a threshold of its own, both learned off-test. "
+        "The best family stands first, with the others by recall at a specificity of 0.80 behind it. "
         "Beside its name stands what speaks against a family: that it calls nearly everything or nothing "
         "positive, or is not told from chance. tables/leaderboard.csv has all metrics.",
         tables.boards(found),
@@ -152,11 +179,9 @@ def averages(contents: Contents) -> Section:
 
 def paired(contents: Contents) -> Section:
     """Return the differences of each label's best family from the others."""
-    found, config = contents.found, contents.config
-    pairs = differences.differences(found.leaderboard, contents.predicted, config.draws, config.seed)
-    rows = tables.best(found)
+    rows = tables.best(contents.found)
     against = differences.against_best(
-        pairs, dict(zip(rows["label"].astype(str), rows["family"], strict=True))
+        contents.pairs, dict(zip(rows["label"].astype(str), rows["family"], strict=True))
     )
     return Section(
         "Differences",
@@ -165,7 +190,7 @@ def paired(contents: Contents) -> Section:
         "shows the best family less each other one; all pairs are in tables/differences.csv. An interval "
         "that holds 0 means that the data cannot tell the two apart.",
         tables.differences(against),
-        files={"differences": pairs},
+        files={"differences": contents.pairs},
     )
 
 
@@ -174,7 +199,7 @@ def failures(contents: Contents) -> Section:
     return Section(
         "Failures",
         "Worst misses and false alarms of each label's best family, and where it looked.",
-        figures=contents.galleries,
+        figures={label: style.compact(png) for label, png in contents.galleries.items()},
         files={f"failures_{label}": png for label, png in contents.galleries.items()},
     )
 
@@ -224,19 +249,20 @@ def left_out(contents: Contents) -> Section | None:
 
 
 SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
+    conclusion,
+    recall_at_specificity,
+    leaderboard,
+    paired,
+    recall,
+    averages,
+    readers,
+    failures,
+    left_out,
     compared,
     data,
     split,
-    best,
-    recall,
-    readers,
-    leaderboard,
-    averages,
-    paired,
-    failures,
     settings,
     digests,
-    left_out,
 )
 """The page, in the order of reading."""
 
@@ -244,46 +270,3 @@ SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
 def _of_studies(board: pd.DataFrame) -> str:
     labels = ", ".join(dict.fromkeys(board.loc[board["level"] == "study", "label"].astype(str)))
     return f" Metrics of studies, as no slice was judged: {labels}." if labels else ""
-
-
-def _dealt(contents: Contents) -> pd.DataFrame:
-    if contents.dealt is None:
-        return pd.DataFrame()
-    where = contents.dealt.columns[1]
-    dealt = contents.dealt.astype({"patient": str}).set_index("patient")
-    slices = _predicted(contents) if contents.source.index is None else contents.source.index
-    rows = []
-    for number, (_, part_of) in enumerate(dealt.items(), 1):
-        for part in sorted(part_of.unique(), key=_order):
-            members = slices[slices["patient"].map(part_of) == part]
-            row: dict[str, Any] = {"deal": str(number)} if len(dealt.columns) > 1 else {}
-            row |= {
-                where: str(part),
-                "patients": int((part_of == part).sum()),
-                "slices": len(members),
-            }
-            for label in [label for label in LABELS if label in members]:
-                positive = members[members[label] == 1]
-                row[label] = f"{len(positive)} ({positive['patient'].nunique()})"
-                study = f"study_{label}"
-                if study in members:
-                    having = members[members[study] == 1]
-                    row[f"{label}, studies"] = f"{having['study'].nunique()} ({having['patient'].nunique()})"
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _predicted(contents: Contents) -> pd.DataFrame:
-    """Return patient and truths of every predicted slice."""
-    joined = pd.DataFrame()
-    for row in contents.found.leaderboard.drop_duplicates("label").to_dict("records"):
-        table = predictions.once(contents.predicted[row["run_id"]]).set_index("slice_id")
-        joined = joined.combine_first(
-            pd.DataFrame({"patient": table["patient"], str(row["label"]): table["truth"]})
-        )
-    return joined.reset_index(drop=True)
-
-
-def _order(part: Any) -> tuple[int, str]:
-    names = ("train", "validation", "test")
-    return (names.index(part), "") if part in names else (int(part), "")

@@ -8,19 +8,19 @@ import pandas as pd
 from hemo import families, tracking
 from hemo.comparison.leaderboard import Comparison, led
 from hemo.config import Experiment
-from hemo.display.numbers import number, ranged
-from hemo.display.page import fact_table
+from hemo.display.numbers import number, p_value, ranged
+from hemo.display.page import Table, fact_table
 from hemo.tracking import views
 
 SLICES = (
-    "family", "recall", "specificity", "auc", "recall_at_specificity_80", "precision", "accuracy",
+    "family", "recall_at_specificity_80", "auc", "recall", "specificity", "precision", "accuracy",
     "unsure_share",
 )  # fmt: skip
 STUDIES = (
-    "family", "study_recall", "study_specificity", "study_auc", "study_recall_at_specificity_80",
+    "family", "study_recall_at_specificity_80", "study_auc", "study_recall", "study_specificity",
     "study_unsure_share", "threshold", "seconds",
 )  # fmt: skip
-BEST = ("label", "family", "level", "recall", "specificity", "auc", "recall_at_specificity_80", "precision")
+BEST = ("label", "family", "level", "recall_at_specificity_80", "auc", "recall", "specificity", "precision")
 """Columns of the page's tables; the CSV files have all."""
 
 
@@ -37,7 +37,7 @@ def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
                     ranged(d, low, high, "+z.3f")
                     for d, low, high in zip(rows["difference"], rows["low"], rows["high"], strict=True)
                 ],
-                "p, corrected": ["< 0.001" if p < 0.001 else f"{p:.3f}" for p in rows["p_holm"]],
+                "p, corrected": [p_value(p) for p in rows["p_holm"]],
             }
         )
     return tables
@@ -90,15 +90,29 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
     return pd.DataFrame(result).rename(columns=_title)
 
 
-def boards(found: Comparison) -> dict[str, pd.DataFrame]:
-    """Return the leaderboard for people, two tables a label: of slices, and of studies."""
+def boards(found: Comparison) -> dict[str, Table]:
+    """Return the leaderboard for people, two tables a label: of slices, and of studies.
+
+    The best family is marked and stands first, the others by recall at a specificity of 0.80.
+    """
     tables = {}
     for label, part in by_label(found.leaderboard):
         if (part["level"] == "slice").any():
-            tables[label] = readable(part, SLICES)
+            tables[label] = _board(part, SLICES, "recall_at_specificity_80")
         if not part["study_recall"].isna().all():
-            tables[f"{label}: studies, and the threshold"] = readable(part, STUDIES)
+            column = "study_recall_at_specificity_80"
+            tables[f"{label}: studies, and the threshold"] = _board(part, STUDIES, column)
     return tables
+
+
+def _board(part: pd.DataFrame, columns: Sequence[str], by: str) -> Table:
+    ranked = part.sort_values(["best", by], ascending=False, kind="stable")
+    remarks = [
+        ", ".join(filter(None, ("best" if best else "", remark)))
+        for best, remark in zip(ranked["best"], ranked["degenerate"], strict=True)
+    ]
+    shown = readable(ranked.assign(degenerate=remarks), columns)
+    return Table(shown, ["good" if best else "" for best in ranked["best"]])
 
 
 def _title(column: str) -> str:
@@ -153,10 +167,12 @@ def markdown(found: Comparison) -> str:
     for row in whole.to_dict("records"):
         cells = [
             ranged(row[name], row[f"{name}_low"], row[f"{name}_high"])
-            for name in ("recall", "specificity", "auc")
+            for name in ("recall_at_specificity_80", "auc", "recall", "specificity")
         ]
         remarks = [row["degenerate"], "by study" if row["level"] == "study" and not of_studies else ""]
         said = ", ".join(remark for remark in remarks if remark)
         rows.append((row["label"], families.title(row["family"]), *cells, said))
-    table = views.markdown_table(("label", "best family", "recall", "specificity", "AUC", ""), rows)
+    table = views.markdown_table(
+        ("label", "best family", "recall at spec. 0.80", "AUC", "recall", "specificity", ""), rows
+    )
     return f"Metrics of studies: no slice was judged.\n\n{table}" if of_studies else table

@@ -1,6 +1,7 @@
 """The experiment file as validated types: it lists only what differs from the defaults below."""
 
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -56,7 +57,17 @@ class Part(BaseModel):
 
 
 class Phantom(Part):
-    """The synthetic head-CT studies that stand in where no `images` are given."""
+    """The synthetic head-CT studies that stand in where no `images` are given.
+
+    Attributes
+    ----------
+    patients
+        How many; most of them bleed.
+    slices
+        Of each study.
+    size
+        Height and width of a slice in pixels.
+    """
 
     patients: int = Field(60, ge=3)
     slices: int = Field(16, ge=4)
@@ -64,7 +75,24 @@ class Phantom(Part):
 
 
 class Reduction(Part):
-    """How a slice becomes a small array (see `hemo.imaging.Reduction`)."""
+    """How a slice becomes a small array (see `hemo.imaging.Reduction`).
+
+    Attributes
+    ----------
+    size
+        Height and width of the result in pixels.
+    windows
+        The channels: `brain`, `subdural`, `bone`, `gray`, or level and width in HU (`40/80`).
+    crop
+        Whether to cut the head out first.
+    resampling
+        `area` (the mean over each target pixel's area) or `paper` (the seed paper's).
+    neighbours
+        How many slices of the study on each side join as further channels.
+    hu_offset
+        What is added to the gray of 16-bit pictures that hold Hounsfield units to give them; without it such
+        pictures are left out.
+    """
 
     size: int = Field(128, ge=16, le=1024)
     windows: tuple[str, ...] = ("brain",)
@@ -118,33 +146,46 @@ class Experiment(Part):
     ----------
     name
         The MLflow experiment.
+    description
+        What it is about, for people: shown with the runs.
     images, labels
         Folder of scans and label table; empty: the phantom is made.
     store
         Folder of the slice store; empty: `data/NAME/store`.
+    phantom, reduction, gate, tuning
+        Sections of their own, below.
     protocol
         `cv` (folds by patient, for small stores), `holdout` (train, validation, test by patient) or
         `paper` (split by slice, threshold 0.5: for comparison with the seed paper only).
+    folds
+        Of `cv`.
     repeats
         How often patients are dealt to folds, each time anew, with seeds of its own; only under `cv`. Metrics
         are means over the deals, with intervals that know of patients and of deals. `hemo tune` and
         `hemo audit` deal once.
     sampling
         Slices learned from: `balanced` (half positive) or `natural` prevalence.
+    positives
+        Positive slices of a label's sample under `paper`.
     operating_point, study_operating_point
         Rules that fit the thresholds of slices and of whole studies off-test (see
-        `hemo.evaluation.operating_point`); `triage:npv=0.97,ppv=0.9` fits two, and leaves what lies between
-        unsure (see `hemo.evaluation.triage`).
+        `hemo.evaluation.operating_point`): `sensitivity_at_least:0.85`, `specificity_at_least:0.8`, `youden`,
+        `fixed:0.5`; `triage:npv=0.97,ppv=0.9` fits two, and leaves what lies between unsure (see
+        `hemo.evaluation.triage`).
     calibration
         `none`, `sigmoid` or `isotonic`: whether probabilities are calibrated, off-test, as part of the
         classifier. Not by default: balanced samples make probabilities too high, but decisions and ranking
         are right without, and under `cv` calibrating fold by fold lowers pooled ranking metrics where few
         patients have a label (see `hemo.evaluation.decisions`). Under `holdout` it costs nothing.
-    tuning
-        What `hemo tune` seeks and for how long (see `hemo.config.tuning`).
     families
         Families by name, each with the parameters that differ from its defaults. A family may be there
         several times, as variants: `logreg@saga: {solver: saga}`.
+    draws
+        Of patients, for intervals by bootstrap.
+    seed
+        The one that all others come from.
+    workers
+        Processes at a time.
     """
 
     name: str = Field("hemo", pattern=r"^[\w][\w .-]*$")
@@ -204,8 +245,17 @@ class Experiment(Part):
         return Path(self.store) if self.store else self.folder / "store"
 
 
-def load(path: str | Path | None, **overrides: Any) -> Experiment:
+def load(path: str | Path | None, changes: Mapping[str, Any] = {}, **overrides: Any) -> Experiment:
     """Read an experiment file and override its words by those given (empty ones are not given).
+
+    Parameters
+    ----------
+    path
+        The file; None: the defaults.
+    changes
+        Words of the file, nested as there; what a section does not name stays.
+    overrides
+        Words at the top; those that are None or an empty text count as not given.
 
     Raises
     ------
@@ -217,6 +267,8 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     >>> experiment = load(None, protocol="holdout", seed=7)
     >>> str(experiment.protocol), experiment.seed, experiment.folds
     ('holdout', 7, 5)
+    >>> load(None, {"gate": {"level": "slice"}}).gate.level
+    'slice'
     """
     words: dict[str, Any] = {}
     if path:
@@ -235,6 +287,7 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
             raise HemoError(f"{file}: not valid YAML: {' '.join(str(fault).split())}") from None
         if not isinstance(words, dict):
             raise HemoError(f"{file}: an experiment file is a list of `word: value` lines")
+    words = _merged(words, changes)
     words |= {word: value for word, value in overrides.items() if value not in (None, "")}
     try:
         experiment = Experiment.model_validate(words)
@@ -243,6 +296,15 @@ def load(path: str | Path | None, **overrides: Any) -> Experiment:
     for name, params in experiment.families.items():
         families.check_params(name, params)
     return experiment
+
+
+def _merged(words: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return words with changes in their place, section by section."""
+    merged = dict(words)
+    for name, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
 
 
 def label_names(word: str) -> tuple[str, ...]:

@@ -45,6 +45,15 @@ def ranged(value: float, low: float, high: float, form: str = "z.2f") -> str:
     return f"{number(value, form)} ({number(low, form)} to {number(high, form)})"
 
 
+def p_value(p: float) -> str:
+    """Return a p with three decimals.
+
+    >>> p_value(0.0123), p_value(0.0001)
+    ('0.012', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else number(p, ".3f")
+
+
 def logged(metrics: Mapping[str, float], name: str, form: str = "z.2f") -> str:
     """Return a metric with its interval as a run logged them, `NAME`, `NAME_low` and `NAME_high`.
 

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from hemo import tracking
 from hemo.display import terminal
-from hemo.display.numbers import ranged
+from hemo.display.numbers import logged, ranged
 from hemo.display.page import Section, Table, render
 from hemo.evaluation.protocols import averaged
 from hemo.imaging.formats import format_names
@@ -18,7 +19,7 @@ from hemo.registry import card
 from hemo.registry.gate import Finding, Verdict
 from hemo.tracking import Run
 from hemo.tracking.tags import is_synthetic
-from hemo.tracking.views import as_written, markdown_table
+from hemo.tracking.views import as_written, level, markdown_table
 
 DECISIONS = {
     "promoted": "Promoted: it is in production now.",
@@ -177,8 +178,18 @@ def description(label: str, run: Run, verdict: Verdict, decision: str, override:
     )
 
 
-def summary(table: pd.DataFrame, deciding: str) -> str:
-    """Return the decisions of a promotion, the run `deciding`, in Markdown."""
+def summary(table: pd.DataFrame, judged: Mapping[str, Mapping[str, float]], deciding: str) -> str:
+    """Return the decisions of a promotion in Markdown.
+
+    Parameters
+    ----------
+    table
+        A row a label, as `promote` returns it.
+    judged
+        Label to the metrics of the candidate's run.
+    deciding
+        The run that holds the reports.
+    """
     rows, said = [], []
     for decision, words in SUMMED_UP.items():
         labels = table.loc[table["decision"] == decision, "label"].tolist()
@@ -186,10 +197,12 @@ def summary(table: pd.DataFrame, deciding: str) -> str:
         said += [f"**{words}:** {', '.join(labels)}.{mark}"] if labels else []
     for row in table.to_dict("records"):
         red = f"{red_mark(deciding)} " if row["decision"] == "overridden" else ""
+        metrics = judged.get(row["label"], {})
+        recall = logged(metrics, f"{level(metrics)}/recall_at_specificity_80")
         reason = as_written(row["reason"])
-        rows.append((row["label"], row["family"], red + row["decision"], row["production"], reason))
-    decisions = markdown_table(("label", "family", "decision", "production", "why"), rows)
-    return f"{' '.join(said)}\n\n{decisions}"
+        rows.append((row["label"], row["family"], recall, red + row["decision"], row["production"], reason))
+    header = ("label", "family", "recall at spec. 0.80", "decision", "production", "why")
+    return f"{' '.join(said)}\n\n{markdown_table(header, rows)}"
 
 
 def decisions(table: pd.DataFrame) -> terminal.TerminalTable:

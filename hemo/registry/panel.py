@@ -105,6 +105,8 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
             ColSpec(DataType.double, f"{label}_probability"),
             ColSpec(DataType.boolean, f"{label}_decision"),
             ColSpec(DataType.string, f"{label}_version"),
+            ColSpec(DataType.string, f"{label}_family"),
+            ColSpec(DataType.double, f"{label}_threshold"),
             ColSpec(DataType.boolean, f"{label}_unsure", required=False),
         ]
     if "any" in members:
@@ -116,6 +118,7 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
             (f"study_{label}_decision", DataType.boolean),
             (f"study_{label}_slices", DataType.string),
             (f"study_{label}_unsure", DataType.boolean),
+            (f"study_{label}_threshold", DataType.double),
         ]
     of_studies += [(f"study_{count}", DataType.long) for count in ("seen", "of", "excluded")]
     of_studies += [("study_stack", DataType.string), ("study_unsure", DataType.string)]
@@ -127,10 +130,13 @@ def signature(members: Mapping[str, str]) -> ModelSignature:
         ColSpec(DataType.boolean, "synthetic"),
         ColSpec(DataType.string, "error"),
         ColSpec(DataType.string, "panel_version"),
+        ColSpec(DataType.string, "name"),
+        ColSpec(DataType.boolean, "research_use_only"),
     ]
     given: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.binary, "image"),
         ColSpec(DataType.string, "study", required=False),
+        ColSpec(DataType.string, "name", required=False),
     ]
     return ModelSignature(Schema(given), Schema(output))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import mlflow
 import pandas as pd
 
-from hemo import console, tracking
+from hemo import tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.digests import DiffersError
@@ -14,7 +14,7 @@ from hemo.labels import LABELS
 from hemo.registry import aliases, gate_page, ledger, panel, registration, trusted
 from hemo.registry.candidates import Judgement, judge
 from hemo.registry.names import model_name
-from hemo.tracking import family_word
+from hemo.tracking import family_word, leading
 from hemo.tracking.tags import FILES_DIGEST
 from hemo.whole import csv_text
 
@@ -61,8 +61,10 @@ def promote(
             with tracking.alone():
                 panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)
-        mlflow.log_text(csv_text(table), "gate/decisions.csv")
-        mlflow.set_tag("mlflow.note.content", gate_page.summary(table, deciding))
+        mlflow.log_text(csv_text(table), tracking.DECISIONS)
+        judged = {label: tracking.get_run(run_id).metrics for label, run_id in chosen.items()}
+        tracking.log_metrics(deciding, leading.mean_recalls(judged))
+        mlflow.set_tag("mlflow.note.content", gate_page.summary(table, judged, deciding))
     return table
 
 
@@ -155,13 +157,6 @@ def settle_all() -> None:
     with tracking.alone():
         aliases.settle_all([model_name(label) for label in LABELS])
         panel.update()
-
-
-def promote_and_print(config: Experiment, experiment: str, parent: str | None = None) -> pd.DataFrame:
-    """Promote, and print the decisions."""
-    table = promote(config, experiment, parent)
-    console.out.print(gate_page.decisions(table))
-    return table
 
 
 def _best(experiment: str, labels: Sequence[str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from hemo.runs import logged_model
 from hemo.runs.epochs import curve
 from hemo.runs.store_recording import readers_words
 from hemo.slices.store import SliceStore
-from hemo.tracking import CHANGED, Run, views
+from hemo.tracking import CHANGED, Run, leading, views
 from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
 from hemo.version import __version__
@@ -105,7 +105,7 @@ def record(trained: Trained, training: Training, run_id: str, *, seen: bool = Fa
 def note_group(root: str, family: str, dataset: str) -> None:
     """Give the run above a family's trainings a note with the metrics of each label."""
     children = tracking.training_runs(tracking.get_run(root).experiment, **{"mlflow.parentRunId": root})
-    names = ("recall", "specificity", "auc")
+    names = ("recall_at_specificity_80", "recall", "specificity", "auc")
     rows = [
         (
             run.label,
@@ -113,7 +113,7 @@ def note_group(root: str, family: str, dataset: str) -> None:
         )
         for run in sorted(children, key=lambda run: LABELS.index(run.label))
     ]
-    note = views.markdown_table(("label", "recall", "specificity", "AUC"), rows)
+    note = views.markdown_table(("label", "recall at spec. 0.80", "recall", "specificity", "AUC"), rows)
     title = f"**{families.title(family)}** on each label ({views.as_written(dataset)})"
     tracking.set_note(root, f"{title}.\n\n{note}")
 
@@ -141,7 +141,8 @@ def _params(training: Training) -> dict[str, Any]:
 def _log_numbers(run_id: str, training: Training, finals: Mapping[str, float], epochs: pd.DataFrame) -> None:
     """Log parameters, final metrics and curves of the kept classifier in few calls: each takes 55 ms."""
     now = mlflow.utils.time.get_current_time_millis()
-    entries = [Metric(name, value, now, 0) for name, value in finals.items() if np.isfinite(value)]
+    shown = {**leading.recalls(training.label, finals), **finals}
+    entries = [Metric(name, value, now, 0) for name, value in shown.items() if np.isfinite(value)]
     curves = epochs[epochs["fold"] == -1] if len(epochs) else epochs
     for row in curves.to_dict("records"):
         entries += curve("epoch", row, int(row["epoch"]))
@@ -222,7 +223,12 @@ def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str
 
 def _note(training: Training, finals: Mapping[str, float]) -> str:
     """Return a run's note; the UI shows its first lines before anything else."""
-    words = {"recall": "recall", "specificity": "specificity", "auc": "AUC"}
+    words = {
+        "recall_at_specificity_80": "recall at specificity 0.80",
+        "auc": "AUC",
+        "recall": "at the operating point recall",
+        "specificity": "specificity",
+    }
     slices, studies = (
         ", ".join(
             f"{word} {numbers.logged(finals, f'{level}/{name}', 'z.3f')}" for name, word in words.items()

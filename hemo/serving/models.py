@@ -62,7 +62,8 @@ class ServedPanel(PythonModel):
 
     Input: a table with the column `image`, the bytes of a file of one slice (base64 over HTTP);
     in Python also a path or an array (uint8 gray, or int16 or float HU), and optionally `study`, which
-    groups slices (DICOM bytes carry it themselves). Output: a row an image; see `predict_slices`.
+    groups slices (DICOM bytes carry it themselves), and `name`, what a slice is called. Output: a row an
+    image; see `predict`.
     """
 
     version = ""
@@ -115,9 +116,22 @@ class ServedPanel(PythonModel):
         return [*([synthetic_warning(self.synthetic)] if self.synthetic else []), *self.overridden]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """Return a row an image: probability and decision of each label, and the study's."""
+        """Return a row an image: the columns of `predict_slices`, and what an answer must not go without.
+
+        That is `name` (by default the row's number), `research_use_only`, and of each label `LABEL_family`
+        and its operating points, `LABEL_threshold` and, of studies, `study_LABEL_threshold`.
+        """
         parts = read_inputs(model_input, self.reductions)
-        return _as_asked(self.predict_slices(parts, [str(name) for name in model_input.index]), model_input)
+        called = model_input.get("name", model_input.index)
+        names = [str(name) for name in called]
+        table = self.predict_slices(parts, names)
+        told: dict[str, Any] = {"name": names, "research_use_only": True}
+        for member in self.members:
+            told[f"{member.label}_family"] = member.family
+            told[f"{member.label}_threshold"] = member.threshold
+            if "study" in table:
+                told[f"study_{member.label}_threshold"] = member.study_threshold
+        return _as_asked(table.assign(**told), model_input)
 
     def predict_slices(
         self,

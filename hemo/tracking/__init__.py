@@ -5,6 +5,7 @@ from hemo.tracking.artifacts import (
     AGREEMENT,
     ANSWERS,
     ATTENTION,
+    DECISIONS,
     PREDICTIONS,
     STUDIES,
     artifact,
@@ -12,6 +13,7 @@ from hemo.tracking.artifacts import (
     load_studies,
     log_file,
     log_folder,
+    log_metrics,
     set_note,
 )
 from hemo.tracking.endings import close_orphans
@@ -40,6 +42,7 @@ __all__ = [
     "ANSWERS",
     "ATTENTION",
     "CHANGED",
+    "DECISIONS",
     "DEFAULT_EXPERIMENT",
     "PREDICTIONS",
     "STUDIES",
@@ -59,6 +62,7 @@ __all__ = [
     "load_studies",
     "log_file",
     "log_folder",
+    "log_metrics",
     "model_copy",
     "model_files",
     "model_folder",

@@ -1,14 +1,17 @@
 """What runs keep beside numbers: files, prediction tables, notes."""
 
+import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import mlflow
 import pandas as pd
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.time import get_current_time_millis
 
 from hemo.digests import DiffersError
 from hemo.evaluation import predictions
@@ -29,6 +32,9 @@ AGREEMENT = "readers/agreement.csv"
 ANSWERS = "check/answers.npz"
 """Where it keeps some slices and what its classifier says of them, to judge the logged model by."""
 
+DECISIONS = "gate/decisions.csv"
+"""Where a promotion keeps what the gate decided: a row a label."""
+
 T = TypeVar("T")
 
 
@@ -45,6 +51,13 @@ def log_file(run_id: str, file: Path, below: str = "") -> None:
 def set_note(run_id: str, text: str) -> None:
     """Give a run its note in Markdown, which the UI shows first."""
     MlflowClient().set_tag(run_id, "mlflow.note.content", text)
+
+
+def log_metrics(run_id: str, metrics: Mapping[str, float]) -> None:
+    """Log final metrics in one call; those that are not defined are left out."""
+    now = get_current_time_millis()
+    entries = [Metric(name, value, now, 0) for name, value in metrics.items() if math.isfinite(value)]
+    MlflowClient().log_batch(run_id, metrics=entries)
 
 
 def artifact(run_id: str, path: str, read: Callable[[Path], T]) -> T | None:

@@ -12,20 +12,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 from mlflow.tracking import MlflowClient
 
-from hemo import families
 from hemo.display.colors import family_color
 from hemo.labels import LABELS
+from hemo.tracking.leading import COMPARED, MEAN, OWN_THRESHOLD
 
 COLUMNS = {
     "attributes.`Run Name`": 215,
-    "tags.`label`": 135,
-    "tags.`family`": 95,
-    "metrics.`test/recall`": 95,
+    "tags.`label`": 118,
+    "tags.`family`": 86,
+    "metrics.`test/recall_at_specificity_80`": 198,
+    "metrics.`study/recall_at_specificity_80`": 215,
     "metrics.`test/auc`": 85,
+    "metrics.`test/recall`": 95,
     "metrics.`test/specificity`": 115,
-    "metrics.`test/recall_low`": 120,
-    "metrics.`test/recall_high`": 120,
-    "metrics.`test/recall_at_specificity_80`": 205,
+    "metrics.`test/recall_at_specificity_80_low`": 235,
+    "metrics.`test/recall_at_specificity_80_high`": 240,
     "metrics.`test/precision`": 110,
     "metrics.`test/accuracy`": 110,
     "metrics.`study/recall`": 100,
@@ -40,17 +41,36 @@ COLUMNS = {
 The run's name is always there.
 """
 
-CHARTS = ("recall", "specificity", "auc", "precision", "accuracy", "recall_at_specificity_80")
-"""Metrics with a bar chart in the open section; the UI adds the others in sections of their own."""
+AFTER = ("test/auc", "test/specificity", "test/precision", "study/auc", "study/specificity")
+"""Metrics with a bar chart behind the recalls, where training runs of a label stand side by side."""
 
-CLOSED = ("test", "study", "val", "fit", "time", "model", "system", "Model metrics")
-"""Sections that the UI makes of every training run's other metrics, closed until they are wanted."""
+CLOSED = ("test", "study", "val", "epoch", "time", "fit", "model", "Model metrics", "System metrics")
+"""Sections that the UI makes of every run's other metrics, closed until they are wanted."""
+
+NEWEST = "tags.newest = 'true'"
+"""What the runs of families of the newest comparison are found by."""
 
 SAVED_VIEW = "mlflow.sharedViewState."
 """Start of the tags in which the UI looks for saved views."""
 
 RUNS, FAMILIES = "hemo-runs", "hemo-families"
 """Keys of the views that `links` lands on."""
+
+_MODE = "workflowType=machine_learning"
+_QUERIES = {
+    "Recall by family": f"{_MODE}&viewStateShareKey={FAMILIES}&compareRunsMode=CHART",
+    "Training runs": f"{_MODE}&viewStateShareKey={RUNS}",
+}
+"""Words of a link to what it asks of the page of runs."""
+
+CHOSEN_BY = "test/recall_at_specificity_80"
+"""What families on a label are sorted by."""
+
+HEIGHT = 460
+"""Of a chart, in pixels: bars of a dozen families, their names and their numbers."""
+
+MOST = 5000
+"""Characters that the value of an experiment's tag may have."""
 
 NOTE = (
     "Intracranial hemorrhage on head CT: six labels, several model families. Runs are named `family/label`; "
@@ -69,13 +89,27 @@ def prepare(experiment_id: str) -> None:
             client.set_experiment_tag(experiment_id, key, value)
 
 
-def note_comparison(experiment_id: str, table: str) -> None:
-    """Put the newest comparison's metrics below an experiment's note, unless people wrote their own."""
+def note_comparison(experiment_id: str, answer: str, tables: str) -> None:
+    """Put the newest comparison before an experiment's note, unless people wrote their own.
+
+    Parameters
+    ----------
+    experiment_id
+        The experiment.
+    answer
+        The best family of each label, in a line: the UI shows a line and a half until it is opened.
+    tables
+        What comes below the line, in Markdown; left out where an experiment's tag does not hold it.
+    """
     client = MlflowClient()
     present = client.get_experiment(experiment_id).tags.get("mlflow.note.content", NOTE)
-    if present.startswith(NOTE):
-        note = f"{NOTE}\n\nBest family of each label in the newest comparison:\n\n{table}"
-        client.set_experiment_tag(experiment_id, "mlflow.note.content", note)
+    if NOTE in present:
+        runs = f"#/experiments/{experiment_id}/runs"
+        chart, table = (f"[{words}]({runs}?{query})" for words, query in _QUERIES.items())
+        parts = [f"{chart}, {table}. {answer}", tables, NOTE]
+        if len("\n\n".join(parts)) > MOST:
+            del parts[1]
+        client.set_experiment_tag(experiment_id, "mlflow.note.content", "\n\n".join(parts))
 
 
 def _is_ours(key: str, value: str) -> bool:
@@ -86,15 +120,32 @@ def _is_ours(key: str, value: str) -> bool:
 def tags() -> dict[str, str]:
     """Return the tags of an experiment by which the UI shows it as hemo wants it seen."""
     trained = "tags.stage = 'train'"
+    of_labels = [(section, f"{section}/{label}") for section in COMPARED for label in (MEAN, *LABELS)]
+    of_families = {f"metrics.`{metric}`": 300 for _, metric in of_labels[: len(LABELS) + 1]}
     views = {
-        RUNS: ("Training runs", _view(trained, "label", card_height=600)),
-        FAMILIES: ("Recall by family", _view(trained, "family", group_by="family")),
+        RUNS: ("Training runs", _view(trained, "tags.`label`", of_labels[1 : len(LABELS) + 1])),
+        FAMILIES: (
+            "Recall by family",
+            _view(
+                NEWEST,
+                f"metrics.`{of_labels[0][1]}`",
+                of_labels,
+                ascending=False,
+                columns={"attributes.`Run Name`": 150, **of_families},
+            ),
+        ),
     }
+    others = [("Other metrics", metric) for metric in AFTER]
     for label in LABELS:
         search = f"{trained} and tags.label = '{label}'"
-        views[f"hemo-{label}"] = (f"Families on {label}", _view(search, "family"))
+        views[f"hemo-{label}"] = (
+            f"Families on {label}",
+            _view(search, f"metrics.`{CHOSEN_BY}`", others, ascending=False),
+        )
     saved = {
-        SAVED_VIEW + key: json.dumps({"name": name, "createdAt": position, "state": json.dumps(view)})
+        SAVED_VIEW + key: json.dumps(
+            {"name": name, "createdAt": position, "state": json.dumps(view, separators=(",", ":"))}
+        )
         for position, (key, (name, view)) in enumerate(views.items())
     }
     return kind(NOTE) | saved
@@ -111,7 +162,7 @@ def color(family: str) -> str:
 
 
 def links(base_url: str, experiment_id: str) -> dict[str, str]:
-    """Return links into a UI by title: training runs, recall by family, newest comparison, registry.
+    """Return links into a UI by title: recall by family, training runs, newest comparison, registry.
 
     Parameters
     ----------
@@ -124,11 +175,9 @@ def links(base_url: str, experiment_id: str) -> dict[str, str]:
     host = parts.netloc.rpartition("@")[2]
     base = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
     runs = f"{base}/#/experiments/{experiment_id}/runs"
-    mode = "workflowType=machine_learning"
-    found = {
-        "Training runs": f"{runs}?{mode}&viewStateShareKey={RUNS}",
-        "Recall by family": f"{runs}?{mode}&viewStateShareKey={FAMILIES}&compareRunsMode=CHART",
-    }
+    found = {words: f"{runs}?{query}" for words, query in _QUERIES.items()}
+    if not MlflowClient().search_runs([experiment_id], NEWEST, max_results=1):  # nothing was compared yet
+        found = {words: link.replace(FAMILIES, f"hemo-{LABELS[0]}") for words, link in found.items()}
     comparisons = MlflowClient().search_runs(
         [experiment_id],
         "tags.stage = 'comparison'",
@@ -136,8 +185,8 @@ def links(base_url: str, experiment_id: str) -> dict[str, str]:
         order_by=["attributes.start_time DESC"],
     )
     for run in comparisons:
-        found["Comparison"] = f"{runs}/{run.info.run_id}/artifacts/report/comparison.html?{mode}"
-    return found | {"Registry": f"{base}/#/models?{mode}"}
+        found["Comparison"] = f"{runs}/{run.info.run_id}/artifacts/report/comparison.html?{_MODE}"
+    return found | {"Registry": f"{base}/#/models?{_MODE}"}
 
 
 def level(metrics: Mapping[str, float]) -> str:
@@ -166,45 +215,57 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _view(search: str, order_by: str, group_by: str = "", card_height: int = 360) -> dict[str, Any]:
-    """Return the state of the UI's runs page in its own words (those of MLflow 3.17)."""
+def _view(
+    search: str,
+    order_by: str,
+    charts: Sequence[tuple[str, str]] = (),
+    *,
+    ascending: bool = True,
+    columns: Mapping[str, int] = COLUMNS,
+) -> dict[str, Any]:
+    """Return the state of the UI's runs page in its own words (those of MLflow 3.17): a chart a row.
+
+    The UI adds a chart of every other metric to the section that has its name, in no order to rely on.
+
+    Parameters
+    ----------
+    search, order_by, ascending
+        Which runs, and in which order: bars stand as runs do.
+    charts
+        Section and metric of charts, in their order.
+    columns
+        Of the table, with their widths.
+    """
+    opened = list(dict.fromkeys([*COMPARED, *(section for section, _ in charts)]))
+    names = (*opened, *OWN_THRESHOLD, *CLOSED)
     sections = [
         {
-            "uuid": f"hemo-{name}",
+            "uuid": f"s{position}",
             "name": name,
-            "display": name not in CLOSED,
+            "display": name in opened,
             "isReordered": True,
-            "columns": 3,
-            "cardHeight": card_height,
+            "columns": 1,
+            "cardHeight": HEIGHT,
         }
-        for name in ("metrics", *CLOSED)
+        for position, name in enumerate(names)
     ]
-    charts = [
-        {
-            "uuid": f"hemo-{metric}",
-            "type": "BAR",
-            "metricKey": f"test/{metric}",
-            "metricSectionId": "hemo-metrics",
-            "runsCountToCompare": 100,
-            "deleted": False,
-            "isGenerated": False,
-        }
-        for metric in CHARTS
-    ]
-    view: dict[str, Any] = {
+    return {
         "searchFilter": search,
-        "orderByKey": f"tags.`{order_by}`",
-        "orderByAsc": True,
-        "selectedColumns": list(COLUMNS)[1:],
-        "columnOrder": list(COLUMNS),
-        "columnWidths": COLUMNS,
+        "orderByKey": order_by,
+        "orderByAsc": ascending,
+        "selectedColumns": list(columns)[1:],
+        "columnOrder": list(columns),
+        "columnWidths": columns,
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": charts,
+        "compareRunCharts": [
+            {
+                "uuid": f"c{position}",
+                "type": "BAR",
+                "metricKey": metric,
+                "metricSectionId": f"s{names.index(section)}",
+            }
+            for position, (section, metric) in enumerate(charts)
+        ],
         "compareRunSections": sections,
         "isAccordionReordered": True,
     }
-    if group_by:
-        key = {"mode": "tag", "groupByData": group_by}
-        view["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [key]}
-        view["groupsExpanded"] = {f"tag.{group_by}.{name}": False for name in families.names()}
-    return view

@@ -194,7 +194,10 @@ def conclude(
             predicted, truth, plan.protocol, plan.study_rule, decided.threshold if decided else None,
             plan.calibration,
         )  # fmt: skip
-    facts = {f"fit/{name}": float(value) for name, value in classifier.convergence_.items()}
+    facts = {  # without a section `converged` stands behind all that has one in the UI
+        name if name == "converged" else f"fit/{name}": float(value)
+        for name, value in classifier.convergence_.items()
+    }
     facts["time/fit_s"] = fit_seconds
     if decided:
         facts["threshold"] = decided.threshold

@@ -1,6 +1,7 @@
 """Runs side by side: who is compared, who is best, what differs, and the page about it."""
 
 import json
+import re
 
 import mlflow
 import numpy as np
@@ -10,8 +11,9 @@ from click.testing import CliRunner
 
 from hemo import families, tracking
 from hemo.cli import main
-from hemo.comparison import differences, leaderboard, runs, sections
+from hemo.comparison import conclusions, contents, differences, leaderboard, runs, sections
 from hemo.comparison import page as report
+from hemo.comparison import tables as report_tables
 from hemo.config import Experiment
 from hemo.display.page import Section
 from hemo.errors import HemoError
@@ -159,14 +161,74 @@ def test_runs_of_another_split_are_left_out_and_refused_when_named(store, experi
 
 def test_the_page_has_all_its_sections_and_asks_for_nothing_outside(written):
     page = (written / "report" / "comparison.html").read_text()
-    for title in (
-        "Data and exclusions", "Split", "Leaderboard", "Best family of each label", "Differences",
-        "Failures", "Settings", "Digests and runs",
-    ):  # fmt: skip
-        assert f">{title}</h2>" in page
+    titles = re.findall("<h2>(.*)</h2>", page)
+    assert titles == [
+        "Conclusion", "Recall at a specificity of 0.80", "Leaderboard", "Differences",
+        "Recall at the operating point", "Averages over labels", "Failures", "What was compared",
+        "Data and exclusions", "Split", "Settings", "Digests and runs",
+    ]  # fmt: skip
+    assert len(page) < 3_000_000
     assert "http:" not in page
     assert "https:" not in page
     assert all(families.get(family).title in page for family in SKILLS)
+
+
+def test_the_page_begins_with_the_best_family_of_each_label_how_sure_that_is_and_what_the_gate_said(written):
+    page = (written / "report" / "comparison.html").read_text()
+    first = page[page.index("<h2>Conclusion") : page.index("<h2>Recall at a specificity")]
+    for label in LABELS:
+        assert f"<h3>{label.capitalize()}: {families.title('sgd')}</h3>" in first
+    assert first.count("Next is") == len(LABELS)
+    assert first.count("The gate was not asked yet") == len(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "sure"),
+    [
+        (-0.1, 0.3, 0.4, "the data cannot tell the two apart"),
+        (0.05, 0.15, 0.004, "more than chance makes (p 0.004"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_lead_over_the_next_is_told_in_the_direction_of_the_best(low, high, p, sure, turned):
+    row = {"label": "any", "level": "slice", "choose_auc": 0.9}
+    board = pd.DataFrame(
+        [
+            {**row, "family": "cnn", "best": True, "choose_recall_at_specificity_80": 0.8},
+            {**row, "family": "ann", "best": False, "choose_recall_at_specificity_80": 0.5},
+            {**row, "family": "sgd", "best": False, "choose_recall_at_specificity_80": 0.7},
+        ]
+    )
+    pair = {"label": "any", "metric": "recall_at_specificity_80", "p_holm": p}
+    pair |= {"first": "cnn", "second": "sgd", "difference": 0.1, "low": low, "high": high}
+    if turned:
+        pair |= {"first": "sgd", "second": "cnn", "difference": -0.1, "low": -high, "high": -low}
+    words = conclusions.lead(board.iloc[0].to_dict(), board, pd.DataFrame([pair]))
+    assert words.startswith("Next is Linear SVM by SGD; the difference is +0.10 (")
+    assert sure in words
+    assert (
+        conclusions.lead(board.iloc[0].to_dict(), board.iloc[:1], pd.DataFrame())
+        == "No other family was compared."
+    )
+
+
+def test_leaderboards_are_sorted_and_the_best_family_is_marked(experiment):
+    shown = report_tables.boards(runs.compare(experiment))["any"]
+    recalls = [float(cell.split()[0]) for cell in shown.rows["recall at spec. 0.80"]]
+    assert recalls == sorted(recalls, reverse=True)
+    assert shown.rows["family"].iloc[0] == f"{families.title('sgd')}: best"
+    assert list(shown.marks) == ["good", "", ""]
+
+
+def test_what_the_gate_answered_last_is_told_of_the_run_that_it_judged(experiment, config, ids):
+    other = tracking.client().create_experiment("asked")
+    for decision in ("refused", "promoted"):
+        with tracking.start_run(other, "promotion", {"stage": "promotion"}):
+            rows = [f"any,{ids['sgd/any']},{decision},as it is", "subdural,,no candidate,"]
+            mlflow.log_text("\n".join(["label,run_id,decision,reason", *rows]), tracking.DECISIONS)
+    with tracking.start_run(other, "promotion", {"stage": "promotion"}):
+        pass  # killed before it decided
+    assert contents.decisions(other) == {ids["sgd/any"]: "the gate promoted it: as it is"}
 
 
 def test_every_text_on_the_page_is_escaped(written):
@@ -235,8 +297,11 @@ def test_the_command_logs_the_page_and_writes_the_newest_figures_below_the_exper
     assert len(pd.read_csv(tmp_path / "out" / "tables" / "leaderboard.csv")) == 2
     assert (tmp_path / "out" / "report" / "comparison.html").is_file()
     note = tracking.client().get_experiment(experiment).tags["mlflow.note.content"]
-    assert note.startswith(views.NOTE)
+    assert note.endswith(views.NOTE)
     assert families.get("sgd").title in note
+    made = tracking.find_runs(experiment, stage="comparison", most=1)[0]
+    assert "Recall at specificity 0.80/any" in made.metrics
+    assert "Recall at specificity 0.80 by the best family: any" in made.tags["mlflow.note.content"]
     tracking.client().set_experiment_tag(experiment, "mlflow.note.content", "ours")
-    views.note_comparison(experiment, "theirs")
+    views.note_comparison(experiment, "theirs", "")
     assert tracking.client().get_experiment(experiment).tags["mlflow.note.content"] == "ours"

@@ -115,7 +115,7 @@ def test_where_no_slice_was_judged_families_are_compared_by_studies_and_slices_a
     assert means["auc"].to_dict() == board["study_auc"].to_dict()
     listed = tables_for_people.boards(found)
     assert list(listed) == ["any: studies, and the threshold"]
-    assert "–" not in listed["any: studies, and the threshold"].to_numpy().ravel().tolist()
+    assert "–" not in listed["any: studies, and the threshold"].rows.to_numpy().ravel().tolist()
     assert "Metrics of studies" in tables_for_people.markdown(found)
 
 

@@ -87,3 +87,12 @@ def test_a_missing_experiment_file_is_named():
 def test_an_unknown_label_is_refused_with_the_known_ones():
     with pytest.raises(HemoError, match="unknown label 'epidurall': choose one of any, epidural"):
         config.label_names("epidurall")
+
+
+def test_changes_stand_above_the_file_section_by_section(tmp_path):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("folds: 4\ngate: {level: slice, margin: 0.1}\nfamilies: {logreg: {C: 2.0}}\n")
+    changes = {"folds": 3, "gate": {"margin": 0.2}, "families": {"logreg": {"solver": "saga"}, "sgd": {}}}
+    changed = config.load(file, changes, seed=5)
+    assert (changed.folds, changed.gate.level, changed.gate.margin, changed.seed) == (3, "slice", 0.2, 5)
+    assert changed.families == {"logreg": {"C": 2.0, "solver": "saga"}, "sgd": {}}

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -29,7 +30,7 @@ def run(trained, tmp_path_factory):
     store = write_store(folder / "store", images, patients, labels)
     with pytest.MonkeyPatch.context() as patch:
         empty_store(trained[0] / "mlflow.db", folder, patch)
-        words = {
+        words: dict[str, Any] = {
             "name": "real",
             "store": str(store.folder),
             "folds": 2,

@@ -87,6 +87,20 @@ def test_bytes_paths_and_arrays_of_a_picture_give_the_same_probabilities(loaded,
     assert rows[0]["panel_version"].tolist() == ["2"]
 
 
+def test_an_answer_says_what_it_is_of_by_whom_and_at_which_point(loaded):
+    image = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8))[1].tobytes()
+    sent = pd.DataFrame({"image": [image] * 2, "study": "one", "name": ["top.png", "bottom.png"]})
+    rows = loaded.predict(sent)
+    assert rows["name"].tolist() == ["top.png", "bottom.png"]
+    assert rows["research_use_only"].all()
+    for member in loaded.unwrap_python_model().members:
+        assert set(rows[f"{member.label}_family"]) == {member.family}
+        assert set(rows[f"{member.label}_threshold"]) == {member.threshold}
+        assert set(rows[f"study_{member.label}_threshold"]) == {member.study_threshold}
+    assert set(rows) <= set(loaded.metadata.get_output_schema().input_names())
+    assert loaded.predict(sent[["image"]])["name"].tolist() == ["0", "1"]
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [

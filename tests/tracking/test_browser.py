@@ -1,6 +1,7 @@
 """What people see: the MLflow UI on a small store, opened in Chromium through the links `hemo ui` prints."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,6 +12,8 @@ import mlflow
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from hemo import families
+from hemo.display.colors import family_color
 from tests.helpers import ui_store
 from tests.helpers.mlflow_default import forget_stores
 from tests.helpers.present import present
@@ -69,9 +72,9 @@ def page():
         browser.close()
 
 
-def test_the_table_shows_training_runs_with_label_family_recall_and_auc(links, page):
+def test_the_table_shows_training_runs_with_label_family_and_recall_at_specificity_80(links, page):
     page.goto(links["Training runs"])
-    for column in ("label", "family", "test/recall", "test/auc"):
+    for column in ("label", "family", "test/recall_at_specificity_80"):
         expect(page.get_by_role("columnheader", name=column, exact=True).first).to_be_in_viewport()
     for run in ("cnn/any", "cnn/epidural", "logreg/any", "logreg/epidural"):
         expect(page.get_by_role("link", name=run, exact=True)).to_be_visible()
@@ -79,12 +82,29 @@ def test_the_table_shows_training_runs_with_label_family_recall_and_auc(links, p
     expect(page.get_by_role("link", name="comparison", exact=True)).to_have_count(0)
 
 
-def test_the_chart_shows_recall_averaged_by_family(links, page):
-    page.goto(links["Recall by family"])
-    expect(page.get_by_text("Group: cnn")).to_be_visible()
-    bars = page.locator(".js-plotly-plot").first.locator(".bartext")
-    expect(bars.first).to_be_visible()
-    assert sorted(bars.all_text_contents()) == ["0.74", "0.91"]
+def test_on_a_first_visit_the_chart_shows_recall_at_specificity_80_of_each_family_in_its_color(links, page):
+    first = page.context.browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    first.set_default_timeout(PATIENCE)
+    first.goto(links["Recall by family"])
+    expect(first.get_by_text("MLflow Assistant")).to_be_visible()  # it opens by itself, and takes its room
+    chart = first.locator(".js-plotly-plot").first
+    expect(chart.locator(".bartext")).to_have_count(len(families.names()))
+    recalls = sorted(f"{ui_store.recall(name):.2f}" for name in families.names())
+    assert sorted(chart.locator(".bartext").all_text_contents()) == recalls
+    fills = chart.locator(".bars .point path").evaluate_all("all => all.map(one => one.style.fill)")
+    colors = [re.findall(r"\d+", fill) for fill in fills]
+    found = {"#" + "".join(f"{int(part):02X}" for part in color) for color in colors}
+    assert found == {family_color(name) for name in families.names()}
+    title = first.get_by_text("Recall at specificity 0.80/all labels: mean", exact=True).last
+    expect(title).to_be_in_viewport()
+    assert title.evaluate("one => one.scrollWidth <= one.clientWidth")
+    for name in families.names():
+        expect(first.get_by_role("link", name=name, exact=True)).to_be_visible()
+    first.set_viewport_size({"width": 1440, "height": 1500})  # the UI draws what is in sight
+    below = first.get_by_text("Recall at specificity 0.80/any", exact=True).last.bounding_box()
+    assert below["x"] == title.bounding_box()["x"]
+    assert below["y"] >= chart.bounding_box()["y"] + chart.bounding_box()["height"]
+    first.context.close()
 
 
 def test_the_views_menu_of_any_ui_has_a_view_of_each_label(links, page):

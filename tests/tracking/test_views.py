@@ -6,9 +6,10 @@ from click.testing import CliRunner
 
 from hemo import families, tracking
 from hemo.cli import main
+from hemo.comparison import shown_by_family
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.tracking import server, views
+from hemo.tracking import leading, server, views
 from tests.helpers import ui_store
 from tests.helpers.mlflow_default import forget_stores
 
@@ -31,20 +32,66 @@ def state(key):
     return json.loads(json.loads(views.tags()[STATE + key])["state"])
 
 
-def test_the_table_of_runs_has_label_family_recall_and_auc_first():
+def test_the_table_of_runs_has_label_family_and_recall_at_specificity_80_first():
     view = state(views.RUNS)
     first = view["selectedColumns"][:4]
     assert first == view["columnOrder"][1:5]
-    assert first == ["tags.`label`", "tags.`family`", "metrics.`test/recall`", "metrics.`test/auc`"]
+    metrics = [f"metrics.`{level}/recall_at_specificity_80`" for level in ("test", "study")]
+    assert first == ["tags.`label`", "tags.`family`", *metrics]
 
 
-def test_recall_is_the_first_chart_and_averaged_by_family():
+def test_the_view_of_families_has_a_chart_a_row_of_each_label_by_slice_and_then_by_study():
     view = state(views.FAMILIES)
-    assert view["compareRunCharts"][0]["metricKey"] == "test/recall"
-    assert view["groupBy"] == {
-        "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "tag", "groupByData": "family"}],
+    shown = [chart["metricKey"] for chart in view["compareRunCharts"]]
+    labels = ("all labels: mean", *LABELS)
+    by_slice, by_study = ("Recall at specificity 0.80", "Recall at specificity 0.80 by study")
+    assert shown == [f"{section}/{label}" for section in (by_slice, by_study) for label in labels]
+    assert {section["columns"] for section in view["compareRunSections"]} == {1}
+    assert view["runsHiddenMode"] == "SHOW_ALL"
+
+
+def test_sections_that_the_ui_makes_by_itself_begin_with_recall_at_specificity_80():
+    metrics = dict.fromkeys(leading.RECALLS.values(), 0.5) | {"fit/iterations": 3.0, "converged": 1.0}
+    logged = {**metrics, **leading.recalls("any", metrics)}
+    sections = sorted({name.rpartition("/")[0] for name in logged if "/" in name})  # as its scripts do
+    assert sections == [*leading.RECALLS, "fit", "study", "test"]
+
+
+def test_the_mean_over_labels_is_of_sections_that_every_label_has():
+    found = leading.mean_recalls(
+        {"any": {"test/recall": 0.9, "study/recall": 1.0}, "epidural": {"test/recall": 0.7}}
+    )
+    assert found["Recall at the own threshold/all labels: mean"] == 0.8
+    assert "Recall at the own threshold by study/all labels: mean" not in found
+
+
+def test_a_comparison_s_families_are_runs_in_their_colors_and_only_the_newest_are_shown(experiment):
+    def shown():
+        return tracking.find_runs(experiment, views.NEWEST)
+
+    before = {run.run_id for run in shown()}
+    assert {run.tags["family"]: run.tags["mlflow.runColor"] for run in shown()} == {
+        name: views.color(name) for name in families.names()
     }
+    with tracking.start_run(experiment, "comparison", {"stage": "comparison"}) as comparison:
+        shown_by_family.log(ui_store.compared(), experiment, comparison)
+    assert len(shown()) == len(families.names())
+    assert not before & {run.run_id for run in shown()}
+    cnn = next(run for run in shown() if run.name == "cnn")
+    assert cnn.metrics["Recall at specificity 0.80/epidural"] == ui_store.recall("cnn")
+    assert "recall at spec. 0.80" in cnn.tags["mlflow.note.content"]
+
+
+def test_an_experiment_s_note_begins_with_links_and_the_answer_and_keeps_to_mlflow_s_limit(experiment):
+    found = ui_store.compared()
+    best = max(families.names())
+    for tables in (shown_by_family.markdown(found), "x" * views.MOST):
+        views.note_comparison(experiment, shown_by_family.answer(found), tables)
+        note = tracking.client().get_experiment(experiment).tags["mlflow.note.content"]
+        assert note.startswith("[Recall by family](#/experiments/")
+        assert f"any {ui_store.recall(best):.2f} {best}, epidural" in note.partition("\n")[0]
+        assert len(note) <= views.MOST
+        assert note.endswith(views.NOTE)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -61,6 +108,11 @@ def test_every_chart_lies_in_a_section_of_its_view():
             sections = {section["uuid"] for section in view["compareRunSections"]}
             assert {chart["metricSectionId"] for chart in view["compareRunCharts"]} <= sections
     assert charts >= len(LABELS)
+
+
+def test_before_any_comparison_the_link_to_families_is_to_those_on_the_first_label(experiment):
+    empty = tracking.client().create_experiment("nothing compared")
+    assert "viewStateShareKey=hemo-any&" in views.links("http://host", empty)["Recall by family"]
 
 
 def test_every_tag_fits_into_mlflow_s_limit():
@@ -104,7 +156,7 @@ def test_a_view_of_an_older_hemo_is_renewed_and_a_missing_one_made(experiment):
 
 def test_links_land_on_runs_chart_comparison_and_registry(experiment):
     found = views.links("http://host:5000/", experiment)
-    assert list(found) == ["Training runs", "Recall by family", "Comparison", "Registry"]
+    assert list(found) == ["Recall by family", "Training runs", "Comparison", "Registry"]
     assert all(link.startswith("http://host:5000/#/") for link in found.values())
     assert f"viewStateShareKey={views.RUNS}" in found["Training runs"]
     assert "compareRunsMode=CHART" in found["Recall by family"]
@@ -165,4 +217,4 @@ def test_with_a_tracking_server_the_links_lead_there_and_nothing_is_started(expe
     assert result.exit_code == 0
     assert "https://mlflow.example.org/#/experiments/" in result.output
     assert "secret" not in result.output
-    assert opened == [views.links("https://mlflow.example.org", experiment)["Training runs"]]
+    assert opened == [views.links("https://mlflow.example.org", experiment)["Recall by family"]]

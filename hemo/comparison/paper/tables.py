@@ -47,7 +47,7 @@ def log_paper(
     """
     found = training_runs.compare(experiment)
     made = tables(found, experiment)
-    with logged("paper", found, page.note(made), experiment, parent, out) as folder:
+    with logged("paper", found, page.note(made), experiment, parent, out) as (_, folder):
         page.write(made, found, config.name, folder)
     return made
 
@@ -82,8 +82,10 @@ def convergence(board: pd.DataFrame, runs: Mapping[str, Run]) -> pd.DataFrame:
         without variant on the same label), means of `accuracy` and `auc`, and `paper` (its time in words).
     """
     facts = board[["label", "family", "accuracy", "auc", "seconds", "run_id"]].copy()
-    for column in ("converged", "iterations"):
-        facts[column] = [runs[run].metrics.get(f"fit/{column}", np.nan) for run in facts["run_id"]]
+    logged = [runs[run].metrics for run in facts["run_id"]]
+    older = [metrics.get("fit/converged", np.nan) for metrics in logged]
+    facts["converged"] = [metrics.get("converged", was) for metrics, was in zip(logged, older, strict=True)]
+    facts["iterations"] = [metrics.get("fit/iterations", np.nan) for metrics in logged]
     facts["each"] = facts["seconds"] / facts["iterations"].clip(lower=1)
     defaults = {(row.label, row.family): row.seconds for row in facts.itertuples()}
     bases = [

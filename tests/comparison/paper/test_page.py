@@ -56,7 +56,7 @@ def test_variants_are_runs_of_their_family_with_a_name_of_their_own(world):
 def test_every_run_states_convergence_and_the_counts_of_its_sample(world):
     for run in tracking.training_runs(world["experiment"]):
         metrics = run.metrics
-        assert {"fit/converged", "fit/iterations", "time/fit_s", *tables.PARTS} <= set(metrics)
+        assert {"converged", "fit/iterations", "time/fit_s", *tables.PARTS} <= set(metrics)
         total = metrics["paper/training_slices"] + metrics["paper/test_slices"]
         assert total == 2 * metrics["paper/positive_slices"]
         assert metrics["test/slices"] == metrics["paper/test_slices"]
