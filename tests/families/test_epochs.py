@@ -1,0 +1,67 @@
+"""A fit that was killed goes on behind its last finished epoch, and becomes what it would have been."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hemo import families
+from hemo.families._epochs import Checkpoint
+
+CASES = {
+    "ann": {"layers": (8,), "dropout": 0.3, "batch_norm": True, "optimizer": "adam", "epochs": 6},
+    "cnn": {"filters": (4,), "augmentation": 0.5, "momentum": 0.9, "epochs": 5, "class_weight": "balanced"},
+    "finetune": {"weights": "none", "size": 96, "blocks": 0, "copies": 1, "epochs": 4, "learning_rate": 0.01},
+    "multilabel": {"trunk": "cnn", "filters": (4,), "optimizer": "adam", "dropout": 0.2, "epochs": 5},
+    "mil": {"epochs": 8, "learning_rate": 0.005},
+}
+
+
+class Killed(BaseException):
+    """What ends a fit at any place."""
+
+
+@pytest.fixture(scope="module")
+def slices():
+    rng = np.random.default_rng(0)
+    truth = (np.arange(48) % 2).astype(np.int8)
+    images = rng.integers(0, 200, (48, 32, 32, 1)) + 40 * truth[:, None, None, None]
+    return images.astype(np.uint8), truth
+
+
+def fitted(family, slices, checkpoint, stop=99, patience=3):
+    """Return a classifier and its epochs' metrics, fitted until it is killed in the epoch `stop`."""
+    images, truth = slices
+    if families.get(family).together:
+        truth = np.stack((truth, 1 - truth), axis=1)
+    context: dict[str, Any] = {}
+    if family == "mil":
+        context = {"study": np.arange(40) // 4, "validation_study": np.arange(8) // 4}
+    said = {}
+
+    def on_epoch(epoch, metrics):
+        if epoch == stop:
+            raise Killed
+        said[epoch] = dict(metrics)
+
+    one: Any = families.build(family, {**CASES[family], "patience": patience}, 3)
+    one.checkpoint = checkpoint
+    try:
+        one.fit(images[:40], truth[:40], (images[40:], truth[40:]), on_epoch, **context)
+    except Killed:
+        families.release()
+    return one, said
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_a_fit_killed_in_any_epoch_becomes_what_it_would_have_been(family, slices, tmp_path):
+    whole, said = fitted(family, slices, None)
+    for stop in (1, len(said) - 1):
+        checkpoint = tmp_path / f"{stop}.npz"
+        fitted(family, slices, checkpoint, stop)
+        assert len(Checkpoint.read(checkpoint).logs) == stop
+        again, same = fitted(family, slices, checkpoint)
+        assert same == said
+        assert again.convergence_ == whole.convergence_
+        for one, other in zip(whole.network_.get_weights(), again.network_.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
