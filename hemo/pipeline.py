@@ -8,7 +8,7 @@ from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.runs import store_recording
-from hemo.runs.steps import Failed, make_trainings, teachable, train_all, unfinished
+from hemo.runs.steps import Failed, anew, make_trainings, teachable, train_all, unfinished
 from hemo.slices.store import SliceStore
 
 
@@ -31,8 +31,8 @@ class Outcome:
 def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False) -> Outcome:
     """Go the whole way: store, training runs, comparison, promotion, as runs below one root run.
 
-    Trainings that a run has finished are taken as they are, unless all is to be made `fresh`: what was killed
-    goes on where it was.
+    Trainings that a run has finished are taken as they are, and so are folds and epochs of those that were
+    killed, unless all is to be made `fresh`.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
             tracking.log_file(root, Path(file), "experiment")
         store = prepare_store(config, root)
         trainings = teachable(make_trainings(config, store, config.families))
-        left = trainings if fresh else unfinished(trainings, experiment)
+        left = anew(trainings) if fresh else unfinished(trainings, experiment)
         failed = train_all(left, experiment, root, config.workers, console.bar("training"))
         if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")

@@ -23,6 +23,7 @@ from hemo.errors import HemoError
 from hemo.families import _plugins
 from hemo.families._checks import check_probability
 from hemo.families._compiled import release
+from hemo.families._epochs import begun
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._radiology import cached_radiological_features, radiological_features
 from hemo.families.base import (
@@ -52,6 +53,7 @@ __all__ = [
     "Scores",
     "SharesFits",
     "alone",
+    "begun",
     "build",
     "built_in",
     "cached_radiological_features",

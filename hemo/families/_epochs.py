@@ -88,6 +88,12 @@ class Checkpoint:
             console.err.print(f"{path}: the epoch cannot be kept ({fault.strerror}): a kill would lose it")
 
 
+def begun(path: Path | None) -> tuple[int, float]:
+    """Return how many epochs of a fit are kept in a file, and the seconds that they took."""
+    kept = Checkpoint.read(path)
+    return len(kept.logs), kept.seconds
+
+
 def fit_epochs(
     trainer: Any,
     batches: Any,

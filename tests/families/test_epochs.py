@@ -8,7 +8,7 @@ import pytest
 from hemo import families
 from hemo.families._epochs import Checkpoint
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "ann": {"layers": (8,), "dropout": 0.3, "batch_norm": True, "optimizer": "adam", "epochs": 6},
     "cnn": {"filters": (4,), "augmentation": 0.5, "momentum": 0.9, "epochs": 5, "class_weight": "balanced"},
     "finetune": {"weights": "none", "size": 96, "blocks": 0, "copies": 1, "epochs": 4, "learning_rate": 0.01},
