@@ -82,8 +82,8 @@ def kept_of(training: Training) -> Kept:
 
 def _identity(training: Training) -> tuple[dict[str, str], dict[str, str]]:
     """Return the tags and parameters that a run of the training has."""
-    params = {name: str(value) for name, value in _params(training).items()}
-    return run_tags(training), params
+    tags = {name: str(value) for name, value in run_tags(training).items()}
+    return tags, {name: str(value) for name, value in _params(training).items()}
 
 
 def record(trained: Trained, training: Training, run_id: str, *, seen: bool = False) -> str:

@@ -99,9 +99,8 @@ def unfinished(trainings: Sequence[Training], experiment: str) -> list[Training]
         newest.setdefault(f"{run.word}/{run.label}", run)
     left = [one for one in trainings if not recording.is_of(newest.get(one.name), one)]
     needed = {recording.kept_of(one) for one in left}
-    for one in trainings:
-        if recording.kept_of(one) not in needed:  # what was killed right behind its end
-            recording.kept_of(one).drop()
+    for kept in {recording.kept_of(one) for one in trainings} - needed:
+        kept.drop()  # the training was killed right behind its end
     if taken := len(trainings) - len(left):
         console.err.print(
             f"{taken} of {len(trainings)} trainings are finished: the same data, split, parameters and code. "
