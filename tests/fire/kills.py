@@ -170,7 +170,7 @@ def leave_out() -> None:
     from hemo.runs import recording, steps
 
     pipeline.make_trainings = partial(steps.make_trainings, labels=LABELS)
-    style.png = lambda _: b""
+    style.png = lambda figure: b""
     run_plots.draw_all = lambda *_: {}
     recording._gallery = lambda *_: Figure()
 
@@ -233,7 +233,7 @@ def result(folder: Path) -> Result:
 
 
 def _told(file: Path) -> str:
-    """Return what a table says, whatever its slices and patients are called: stores have keys of their own."""
+    """Return what a table says, whatever slices and patients are called in it: stores have own keys."""
     table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
     names = {name: pd.factorize(table[name])[0] for name in NAMES if name in table}
     return table.assign(**names).to_csv(index=False)
@@ -314,7 +314,7 @@ def fault_at_end(folder: Path, wanted: Result, kinds: Counter[str]) -> tuple[str
 def chain(
     number: int, seed: int, root: Path, wanted: Result, seconds: float, most: int
 ) -> Iterator[tuple[str, str, str]]:
-    """Kill the starts of a chain till it is done; give the kind of each kill, and what is wrong in a word and words."""
+    """Kill a chain's starts until it is done; give the kind of each kill, and what is wrong then."""
     rng = np.random.default_rng([seed, number])
     folder = root / f"chain{number}"
     begin(folder, Variant.of(number), root / "given")
