@@ -24,8 +24,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hemo.errors import HemoError
-from hemo.tracking import faults, views
-from hemo.tracking.alone import alone
+from hemo.tracking import faults, tables, views
+from hemo.tracking.alone import alone, database
 from hemo.tracking.endings import close_orphans, killed_when_stopped
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
@@ -64,6 +64,8 @@ def experiment_id(name: str) -> str:
     fresh SQLite store together die in its schema migration.
     """
     with alone():
+        if file := database():
+            tables.make(file)
         launched = _launched_run()
         if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
             found = launched.info.experiment_id  # `mlflow run --experiment-name` said where

@@ -8,6 +8,7 @@ that nobody killed. `make kills` is the short form, of 30.
 import argparse
 import atexit
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -117,21 +118,30 @@ def start(folder: Path, kind: str = "", after: float = np.inf) -> Ended:
     child = os.fork()
     if not child:
         _main(folder, told)
-    killed, status = "", None
-    while status is None:
+    try:
+        status, killed = _killed(child, kind, lambda: told.exists() and time.monotonic() - begin > after)
+    except BaseException:
+        os.killpg(child, signal.SIGKILL)
+        raise
+    return Ended(status, told.read_text(errors="replace"), time.monotonic() - begin, killed)
+
+
+def _killed(child: int, kind: str, now: Callable[[], bool]) -> tuple[int, str]:
+    """Kill a process when it is time; return its status when it has ended, and the kind if it was killed."""
+    killed, since = "", 0.0
+    while True:
         time.sleep(0.005)
         waited, code = os.waitpid(child, os.WNOHANG)
         if waited:
-            status = os.waitstatus_to_exitcode(code)
-        elif not killed and time.monotonic() - begin > after and told.exists():
-            killed, begin_end = kind, time.monotonic()
+            return os.waitstatus_to_exitcode(code), killed
+        if not killed and now():
+            killed, since = kind, time.monotonic()
             send = os.kill if kind == "SIGTERM" else os.killpg
             send(child, KINDS[kind])
-        elif killed and time.monotonic() - begin_end > HANG:
+        elif killed and time.monotonic() - since > HANG:
             os.killpg(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            status = -signal.SIGALRM
-    return Ended(status, told.read_text(errors="replace"), time.monotonic() - begin, killed)
+            return -signal.SIGALRM, killed
 
 
 def _main(folder: Path, told: Path) -> None:
@@ -159,6 +169,7 @@ def _main(folder: Path, told: Path) -> None:
     finally:
         with suppress(BaseException):
             atexit._run_exitfuncs()
+            (folder / "modules.txt").write_text("\n".join(sys.modules))
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)
@@ -179,7 +190,7 @@ def leave_out() -> None:
 
 
 def import_all() -> None:
-    """Import what the command needs, so that each start is spared it."""
+    """Import the slowest of what the command needs, so that each start is spared it."""
     import keras  # noqa: F401
     import mlflow.tensorflow  # noqa: F401
     import sklearn.linear_model  # noqa: F401
@@ -216,6 +227,9 @@ def undisturbed(root: Path) -> tuple[list[Result], list[float]]:
         assert whole.status == 0, whole.said
         found.append(result(folder))
         seconds.append(whole.seconds)
+        for name in (folder / "modules.txt").read_text().splitlines():
+            with suppress(Exception):
+                importlib.import_module(name)
         if network == 0:
             shutil.copytree(folder / "data" / "kills" / "phantom", given / "data" / "kills" / "phantom")
             make = "import sys, mlflow; mlflow.set_tracking_uri(sys.argv[1]); mlflow.search_experiments()"
