@@ -76,7 +76,8 @@ def kept_of(training: Training) -> Kept:
     tags, params = _identity(training)
     if families.get(training.family).together:  # one fit for all labels
         tags, params = ({**facts, "label": ""} for facts in (tags, params))
-    key = json.dumps([tags, params, tracking.versions()], sort_keys=True)
+    made_by = {**tracking.versions(), "family": families.provider(training.family)}
+    key = json.dumps([tags, params, made_by], sort_keys=True)
     return Kept.beside(training.store, digests.of_bytes(key.encode()).sha256[:24])
 
 
