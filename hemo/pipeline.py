@@ -9,7 +9,8 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.runs import store_recording
 from hemo.runs.steps import Failed, anew, make_trainings, teachable, train_all, unfinished
-from hemo.slices.store import SliceStore
+from hemo.slices import integrity
+from hemo.slices.store import SliceStore, read_facts
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,14 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     ----------
     config : Experiment
         With `images`, the store is made from them (what is there already is kept); without, an existing
-        store is taken as it is, and where there is none it is made from the phantom.
+        store is taken as it is, and where there is none it is made from the phantom. One that was begun so,
+        and killed, is ended so; but in the experiment's own folder only: another may be begun of scans.
     parent : str, optional
         Run below which the preprocessing is logged.
     """
-    finished = (config.store_folder / "store.json").is_file()
+    folder = config.store_folder
+    begun = not config.store and (config.folder / "phantom").is_dir()
+    finished = _is_finished(folder) if begun else (folder / "store.json").is_file()
     if config.images or not finished:
         images, labels = Path(config.images), Path(config.labels) if config.labels else None
         if not config.images:
@@ -90,6 +94,12 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         with tracking.start_run(experiment, "preprocess", tags, parent):
             store_recording.record_store(store)
     return store
+
+
+def _is_finished(folder: Path) -> bool:
+    """Return whether the store in a folder is finished, with its files in place."""
+    facts = read_facts(folder)
+    return facts is not None and "digest" in facts and not (folder / integrity.NEXT).exists()
 
 
 def make_phantom(config: Experiment) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hemo import config, families, pipeline, tracking
 from hemo.cli import main
 from hemo.commands import options
+from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases
 from hemo.registry.panel import model_name
@@ -132,6 +133,28 @@ def test_without_images_the_phantom_is_made_once_and_its_store_is_taken_as_it_is
     assert pipeline.prepare_store(words).digest == made.digest
     assert {path: path.stat().st_mtime_ns for path in images.rglob("*.dcm")} == before
     assert labels.is_file()
+
+
+def test_a_store_of_the_phantom_that_was_killed_is_finished_but_no_other_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = config.load(None, workers=1)
+    small = words.phantom.model_copy(update={"patients": 3, "slices": 4, "size": 64})
+    reduction = words.reduction.model_copy(update={"size": 16})
+    words = words.model_copy(update={"phantom": small, "reduction": reduction})
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hemo.slices.preprocess.write_shards", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.prepare_store(words)
+    begun = words.store_folder
+    with pytest.raises(HemoError, match="an unfinished slice store"):
+        pipeline.prepare_store(words.model_copy(update={"store": str(begun)}))
+    made = pipeline.prepare_store(words)
+    assert made.facts["patients"] == 3
+    assert pipeline.prepare_store(words).digest == made.digest
 
 
 def test_every_run_hangs_below_the_root(runs):

@@ -32,6 +32,8 @@ from hemo.tracking.tags import process_tags
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs it raises too
+# After Ctrl-C in the middle of a query: what it was closing is closed.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 logging.getLogger("alembic").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
