@@ -20,7 +20,7 @@ def make(database: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / database.name
         engine = create_engine(f"sqlite:///{made}")
-        utils._safe_initialize_tables(engine)
+        utils._initialize_tables(engine)  # nobody else knows of the file: no lock, which would be left over
         engine.dispose()
         with replacing(database) as partial:
             shutil.copyfile(made, partial)
