@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test mutants fire audit lint docs ui bench clean lock mlproject
+.PHONY: help demo test mutants fire kills audit lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -28,6 +28,9 @@ mutants: .venv/done ## is what is judged by tested? Changed copies of it that no
 fire: .venv/done ## hostile inputs by the hundred thousand and faults below, twenty minutes; the first goes on where it was stopped
 	$(BIN)/python -m tests.fire
 	$(BIN)/python -m tests.fire.faults
+
+kills: .venv/done ## main killed 30 times at random moments: is what the same command then gives what it would have been?
+	$(BIN)/python -m tests.fire.kills --count 30 --seed 1
 
 audit: .venv/done ## known weaknesses of the locked packages (where PyPI's answer can be had), and their licences
 	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --from mixed --format markdown --order license \

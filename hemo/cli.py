@@ -67,7 +67,8 @@ class Commands(click.Group):
             ctx.exit(2)
         except KeyboardInterrupt as stop:
             click.echo(
-                "hemo: stopped: what was finished is kept; preprocess, main and tune go on from it", err=True
+                "hemo: stopped: what was finished is kept; preprocess, trainings, main and tune go on",
+                err=True,
             )
             ctx.exit(TERMINATED if isinstance(stop, executors.Terminated) else STOPPED)
 

@@ -128,15 +128,29 @@ def _work(function: Callable[[Task], Result], task: Task) -> Result:
 def terminable() -> Iterator[None]:
     """Let SIGTERM end what is done here as Ctrl-C does: with `finally`, and all processes below with it.
 
-    A terminal sends Ctrl-C to the whole group; SIGTERM comes to one process, which hands it on.
+    A terminal sends Ctrl-C to the whole group; SIGTERM comes to one process, which hands it on. Python loses
+    what is raised while it takes an object down, and so a signal that comes then: it is sent again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # no other thread may set it
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+
+    def lost(fault: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(fault.exc_type, KeyboardInterrupt):
+            hook(fault)
+            return
+        number = signal.SIGTERM if issubclass(fault.exc_type, Terminated) else signal.SIGINT
+        # Not at once: what is raised here is lost as well.
+        again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = lost
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
 
 

@@ -8,8 +8,9 @@ from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.runs import store_recording
-from hemo.runs.steps import Failed, make_trainings, teachable, train_all, unfinished
-from hemo.slices.store import SliceStore
+from hemo.runs.steps import Failed, anew, make_trainings, teachable, train_all, unfinished
+from hemo.slices import integrity
+from hemo.slices.store import SliceStore, read_facts
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Outcome:
 def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False) -> Outcome:
     """Go the whole way: store, training runs, comparison, promotion, as runs below one root run.
 
-    Trainings that a run has finished are taken as they are, unless all is to be made `fresh`: what was killed
-    goes on where it was.
+    Trainings that a run has finished are taken as they are, and so are folds and epochs of those that were
+    killed, unless all is to be made `fresh`.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
             tracking.log_file(root, Path(file), "experiment")
         store = prepare_store(config, root)
         trainings = teachable(make_trainings(config, store, config.families))
-        left = trainings if fresh else unfinished(trainings, experiment)
+        left = anew(trainings) if fresh else unfinished(trainings, experiment)
         failed = train_all(left, experiment, root, config.workers, console.bar("training"))
         if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
@@ -73,11 +74,14 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     ----------
     config : Experiment
         With `images`, the store is made from them (what is there already is kept); without, an existing
-        store is taken as it is, and where there is none it is made from the phantom.
+        store is taken as it is, and where there is none it is made from the phantom. One that was begun so,
+        and killed, is ended so; but in the experiment's own folder only: another may be begun of scans.
     parent : str, optional
         Run below which the preprocessing is logged.
     """
-    finished = (config.store_folder / "store.json").is_file()
+    folder = config.store_folder
+    begun = not config.store and (config.folder / "phantom").is_dir()
+    finished = _is_finished(folder) if begun else (folder / "store.json").is_file()
     if config.images or not finished:
         images, labels = Path(config.images), Path(config.labels) if config.labels else None
         if not config.images:
@@ -90,6 +94,12 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         with tracking.start_run(experiment, "preprocess", tags, parent):
             store_recording.record_store(store)
     return store
+
+
+def _is_finished(folder: Path) -> bool:
+    """Return whether the store in a folder is finished, with its files in place."""
+    facts = read_facts(folder)
+    return facts is not None and "digest" in facts and not (folder / integrity.NEXT).exists()
 
 
 def make_phantom(config: Experiment) -> tuple[Path, Path]:

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from hemo import commands
 from hemo.cli import main
-from hemo.executors import processes, run_all
+from hemo.executors import Terminated, processes, run_all, terminable
 
 
 def halve(number: int) -> float:
@@ -206,3 +206,32 @@ def note_and_sleep(file: str) -> None:
     with Path(file).open("a") as lines:
         lines.write("begun\n")
     time.sleep(30)
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_signal_that_comes_while_an_object_is_taken_down_is_heard_all_the_same(number, raised, monkeypatch):
+    others: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", others.append)
+
+    class Watched:
+        def __init__(self, fault: type[BaseException] | None = None) -> None:
+            self.fault = fault
+
+        def __del__(self) -> None:
+            if self.fault:
+                raise self.fault
+            signal.raise_signal(number)
+
+    def watch() -> None:
+        with terminable():
+            Watched(ValueError)
+            Watched()
+            time.sleep(20)
+
+    with pytest.raises(KeyboardInterrupt) as heard:
+        watch()
+    assert heard.type is raised
+    assert [one.exc_type for one in others] == [ValueError]
+    assert sys.unraisablehook == others.append

@@ -14,12 +14,15 @@ from click.testing import CliRunner
 from hemo import config, families, pipeline, tracking
 from hemo.cli import main
 from hemo.commands import options
+from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases
 from hemo.registry.panel import model_name
-from hemo.runs.steps import make_trainings, unfinished
+from hemo.runs.recording import kept_of
+from hemo.runs.steps import anew, make_trainings, unfinished
 from hemo.slices.store import SliceStore
 from hemo.tracking import leading
+from hemo.training.kept import NOTHING
 from tests.helpers.stores import bright_blood, write_store
 
 pytestmark = pytest.mark.timeout(1200)
@@ -83,6 +86,33 @@ def test_finished_trainings_of_the_same_data_parameters_and_code_are_taken_as_th
         assert len(unfinished(trainings, found)) == 12
 
 
+def test_what_a_killed_training_had_finished_is_kept_for_this_very_one_until_its_run_is(world, monkeypatch):
+    folder, _ = world
+    assert not (folder / "store.unfinished").exists()
+    experiment = config.load(str(folder / "small.yaml"))
+    store, found = SliceStore.open(folder / "store"), tracking.find_experiment("small")
+    words = {**experiment.families, "mil": {}}
+
+    def kept(experiment=experiment, words=words):
+        return [kept_of(one) for one in make_trainings(experiment, store, words)]
+
+    once = kept()
+    assert once == kept()
+    assert len({*once}) == 2 * len(LABELS) + 1  # of what learns all labels at once there is one
+    assert not {*once} & {*kept(experiment.model_copy(update={"seed": 1}))}
+    assert len({*once} & {*kept(words={**words, "logreg": {"C": 2.0}})}) == len(LABELS) + 1
+    for one in once[:2]:
+        one.folder.mkdir(parents=True)
+    anew(make_trainings(experiment, store, words)[:1])
+    assert [one.folder.exists() for one in once[:2]] == [False, True]
+    unfinished(make_trainings(experiment, store, words), found)
+    assert not (folder / "store.unfinished").exists()
+    monkeypatch.setattr(tracking, "git_commit", lambda: 40 * "d")
+    assert not {*once} & {*kept()}
+    monkeypatch.setattr(tracking, "git_commit", lambda: COMMIT + tracking.CHANGED)
+    assert {*kept()} == {NOTHING}
+
+
 def test_without_a_file_the_newest_experiment_is_meant_with_its_own_words(world, capsys):
     settings, found = options.of_newest("")
     assert found == tracking.find_experiment("small")
@@ -103,6 +133,28 @@ def test_without_images_the_phantom_is_made_once_and_its_store_is_taken_as_it_is
     assert pipeline.prepare_store(words).digest == made.digest
     assert {path: path.stat().st_mtime_ns for path in images.rglob("*.dcm")} == before
     assert labels.is_file()
+
+
+def test_a_store_of_the_phantom_that_was_killed_is_finished_but_no_other_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = config.load(None, workers=1)
+    small = words.phantom.model_copy(update={"patients": 3, "slices": 4, "size": 64})
+    reduction = words.reduction.model_copy(update={"size": 16})
+    words = words.model_copy(update={"phantom": small, "reduction": reduction})
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hemo.slices.preprocess.write_shards", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.prepare_store(words)
+    begun = words.store_folder
+    with pytest.raises(HemoError, match="an unfinished slice store"):
+        pipeline.prepare_store(words.model_copy(update={"store": str(begun)}))
+    made = pipeline.prepare_store(words)
+    assert made.facts["patients"] == 3
+    assert pipeline.prepare_store(words).digest == made.digest
 
 
 def test_every_run_hangs_below_the_root(runs):

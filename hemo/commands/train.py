@@ -26,7 +26,7 @@ from hemo.errors import HemoError
     options.changes,
     options.seed,
     options.workers,
-    click.option("--fresh", is_flag=True, help="Train anew what a run of the same kind has finished."),
+    click.option("--fresh", is_flag=True, help="Train anew what is finished: runs, folds, epochs."),
 )
 @options.tracked
 def main(fresh: bool, **words: Any) -> None:
@@ -34,8 +34,8 @@ def main(fresh: bool, **words: Any) -> None:
 
     With no --images the phantom is made: synthetic head-CT studies. Each step is a run in MLflow, nested
     below one root run. What the experiment file says is overridden by the options given here. The same
-    command again goes on where it was ended: finished trainings of the same data, split, parameters and code
-    are taken as they are.
+    command again goes on where it was ended: finished trainings, folds and epochs of the same data, split,
+    parameters and code are taken as they are.
     """
     from hemo import config, pipeline
     from hemo.commands.compare import after_experiment

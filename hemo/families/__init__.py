@@ -23,6 +23,7 @@ from hemo.errors import HemoError
 from hemo.families import _plugins
 from hemo.families._checks import check_probability
 from hemo.families._compiled import release
+from hemo.families._epochs import begun
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._radiology import cached_radiological_features, radiological_features
 from hemo.families.base import (
@@ -32,6 +33,7 @@ from hemo.families.base import (
     Images,
     JudgesAlone,
     JudgesStudies,
+    KeepsEpochs,
     LabelTable,
     LearnsTogether,
     SharesFits,
@@ -46,10 +48,12 @@ __all__ = [
     "FeatureClassifier",
     "JudgesAlone",
     "JudgesStudies",
+    "KeepsEpochs",
     "LearnsTogether",
     "Scores",
     "SharesFits",
     "alone",
+    "begun",
     "build",
     "built_in",
     "cached_radiological_features",

@@ -1,6 +1,7 @@
 """What `mil` learns from, of studies' truth and slices' labels, and how it is trained."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hemo.errors import HemoError
 from hemo.families import _attention, _study
 from hemo.families._attention import Bags
 from hemo.families._checks import check_truths
+from hemo.families._epochs import fit_epochs
 from hemo.families.base import LabelTable, OnEpoch, Studies
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def train(
     bags: Bags,
     stops: Bags | None,
     on_epoch: OnEpoch | None,
+    checkpoint: Path | None,
 ) -> dict[str, float]:
     """Train a network of slices in place by its studies' and slices' losses; return how it converged.
 
@@ -79,6 +82,8 @@ def train(
         What is learned from, and by whose loss it is stopped early; None: as many epochs as `params` say.
     on_epoch
         Told each epoch's metrics.
+    checkpoint
+        Where each finished epoch is kept, and gone on from; None: nowhere.
     """
     import keras
 
@@ -97,26 +102,14 @@ def train(
         metrics={"slices": _attention.known_accuracy(), "studies": _attention.known_accuracy()},
         jit_compile=False,
     )
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=p["patience"], restore_best_weights=True)
-    callbacks: list[Any] = [stopping] if stops else []
-    if on_epoch:
-        callbacks.append(
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch, _told(logs, how)))
-        )
-    history = trainer.fit(
+    return fit_epochs(
+        trainer,
         _attention.batches(bags, p["batch_size"], seed),
-        epochs=p["epochs"],
-        validation_data=_attention.batches(stops, p["batch_size"], None) if stops else None,
-        callbacks=callbacks,
-        shuffle=False,
-        verbose=0,
+        p,
+        validation=_attention.batches(stops, p["batch_size"], None) if stops else None,
+        on_epoch=(lambda epoch, logs: on_epoch(epoch, _told(logs, how))) if on_epoch else None,
+        checkpoint=checkpoint,
     )
-    epochs = len(history.epoch)
-    return {
-        "converged": float(stops is not None and stopping.stopped_epoch > 0),
-        "iterations": float(epochs),
-        "best_epoch": float(stopping.best_epoch if stops else epochs - 1),
-    }
 
 
 def _told(logs: Mapping[str, float], how: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
 from hemo.families._compiled import shuffled
+from hemo.families._epochs import fit_epochs
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes
 from hemo.families._feature_cache import cached_features
 from hemo.families._graph import Graph
@@ -47,9 +48,12 @@ class NeuralClassifier(ABC):
         Height, width and channels of the training slices.
     convergence_ : dict
         `converged` (1 if stopped early), `iterations` (epochs run) and `best_epoch` (from 0).
+    checkpoint : Path or None
+        Where `fit` keeps its last finished epoch, and goes on from (see `hemo.families.base.KeepsEpochs`).
     """
 
     network_: "keras.Model"
+    checkpoint: Path | None = None
     _graph: Graph | None = None
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
@@ -144,32 +148,15 @@ class NeuralClassifier(ABC):
         on_epoch: OnEpoch | None,
     ) -> None:
         """Train a compiled model on a `keras.utils.PyDataset` of batches with truth."""
-        import keras
-
-        p = self.params
-        stopping = keras.callbacks.EarlyStopping(
-            "val_loss", patience=p["patience"], restore_best_weights=True
-        )
-        callbacks = [stopping] if validation else []
-        if on_epoch:
-            callbacks.append(
-                keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch(epoch, dict(logs)))
-            )
-        history = trainer.fit(
+        self.convergence_ = fit_epochs(
+            trainer,
             batches,
-            epochs=p["epochs"],
-            validation_data=validation,
+            self.params,
+            validation=validation,
+            on_epoch=on_epoch,
+            checkpoint=self.checkpoint,
             class_weight=self._class_weight(truth) if truth.ndim == 1 else None,
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
         )
-        epochs = len(history.epoch)
-        self.convergence_ = {
-            "converged": float(validation is not None and stopping.stopped_epoch > 0),
-            "iterations": float(epochs),
-            "best_epoch": float(stopping.best_epoch if validation else epochs - 1),
-        }
 
     def _compile(self, trainer: Any, truth: NDArray[np.int8], jit: bool = False) -> None:
         import keras

@@ -105,6 +105,17 @@ class CountsParameters(Protocol):
 
 
 @runtime_checkable
+class KeepsEpochs(Protocol):
+    """A classifier whose `fit` keeps each epoch that it finishes, and goes on behind the last one.
+
+    What was killed and goes on in the same way gives the same classifier as what was not.
+    """
+
+    checkpoint: Path | None
+    """The file in which the last finished epoch is; None: nothing is kept."""
+
+
+@runtime_checkable
 class LearnsTogether(Protocol):
     """A classifier whose `fit` takes the truth of several labels, (n, labels) with -1 for unknown."""
 

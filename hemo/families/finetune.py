@@ -54,8 +54,11 @@ class FineTuned(NeuralClassifier):
         check_counts(params, ("blocks", "copies"))
 
     def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+        import keras
+
         p = self.params
         start = backbone(p["backbone"], p["weights"], self.seed)
+        keras.utils.set_random_seed(self.seed)  # a backbone that is not at hand yet draws as it is made
         self._assemble(start.network)
         self._digest = start.digest
 

@@ -72,9 +72,12 @@ class Mil:
         Height, width and channels of the training slices.
     convergence_ : dict
         `converged` (1 if stopped early), `iterations` (epochs run) and `best_epoch` (from 0).
+    checkpoint : Path or None
+        Where `fit` keeps its last finished epoch, and goes on from (see `hemo.families.base.KeepsEpochs`).
     """
 
     network_: "keras.Model"
+    checkpoint: Path | None = None
     backbone_: Backbone | None = None
 
     _on_disk = False
@@ -154,7 +157,7 @@ class Mil:
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.seed)
         self._build(features.shape[1])
-        self.convergence_ = train(self.network_, p, self.seed, bags, stops, on_epoch)
+        self.convergence_ = train(self.network_, p, self.seed, bags, stops, on_epoch, self.checkpoint)
         return self
 
     def _features(self, images: Images, study: Studies | None) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from mlflow.entities import Metric
 
 from hemo import tracking
-from hemo.training.rounds import Epochs
+from hemo.training.kept import Epochs
 
 
 class LoggedEpochs(Epochs):

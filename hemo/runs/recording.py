@@ -25,6 +25,7 @@ from hemo.slices.store import SliceStore
 from hemo.tracking import CHANGED, Run, leading, views
 from hemo.tracking.tags import UNAUDITED
 from hemo.training import Trained, Training, final_metrics
+from hemo.training.kept import NOTHING, Kept
 from hemo.version import __version__
 from hemo.whole import csv_text
 
@@ -60,9 +61,30 @@ def is_of(run: Run | None, training: Training) -> bool:
     """Return whether a finished run is of this very training, and so need not be made again."""
     if run is None or run.tags.get("git_commit", "").endswith(CHANGED):
         return False
-    tags = {name: str(value) for name, value in run_tags(training).items()}
-    params = {name: str(value) for name, value in _params(training).items()}
+    tags, params = _identity(training)
     return tags.items() <= run.tags.items() and params == dict(run.params)
+
+
+def kept_of(training: Training) -> Kept:
+    """Return where what a training has finished is kept until its run is: what is taken is of this very one.
+
+    That is, of the same data, split, seed, parameters, code and versions of what computes. Code that was
+    changed since its commit is known by nothing: nothing is kept then.
+    """
+    if tracking.git_commit().endswith(CHANGED):
+        return NOTHING
+    tags, params = _identity(training)
+    if families.get(training.family).together:  # one fit for all labels
+        tags, params = ({**facts, "label": ""} for facts in (tags, params))
+    made_by = {**tracking.versions(), "family": families.provider(training.family)}
+    key = json.dumps([tags, params, made_by], sort_keys=True)
+    return Kept.beside(training.store, digests.of_bytes(key.encode()).sha256[:24])
+
+
+def _identity(training: Training) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the tags and parameters that a run of the training has."""
+    tags = {name: str(value) for name, value in run_tags(training).items()}
+    return tags, {name: str(value) for name, value in _params(training).items()}
 
 
 def record(trained: Trained, training: Training, run_id: str, *, seen: bool = False) -> str:

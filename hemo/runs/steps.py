@@ -98,12 +98,22 @@ def unfinished(trainings: Sequence[Training], experiment: str) -> list[Training]
     for run in tracking.training_runs(experiment):
         newest.setdefault(f"{run.word}/{run.label}", run)
     left = [one for one in trainings if not recording.is_of(newest.get(one.name), one)]
+    needed = {recording.kept_of(one) for one in left}
+    for kept in {recording.kept_of(one) for one in trainings} - needed:
+        kept.drop()  # the training was killed right behind its end
     if taken := len(trainings) - len(left):
         console.err.print(
             f"{taken} of {len(trainings)} trainings are finished: the same data, split, parameters and code. "
             "They are taken as they are (--fresh trains them anew)."
         )
     return left
+
+
+def anew(trainings: Sequence[Training]) -> Sequence[Training]:
+    """Return the trainings, with nothing left of what an earlier start of them had finished."""
+    for one in trainings:
+        recording.kept_of(one).drop()
+    return trainings
 
 
 def train_all(
@@ -145,8 +155,8 @@ def train_in_runs(experiment: str, parent: str, group: Group) -> list[str | Hemo
     group
         One training; or of a family that learns labels together, one for each label.
     """
-    family = families.get(group[0].family)
-    learnt = train_together(group[0]) if family.together else {}
+    family, kept = families.get(group[0].family), recording.kept_of(group[0])
+    learnt = train_together(group[0], kept) if family.together else {}
     results: list[str | HemoError] = []
     for training in group:
         trained = learnt.get(training.label)
@@ -158,6 +168,7 @@ def train_in_runs(experiment: str, parent: str, group: Group) -> list[str | Hemo
             experiment, training.name, tags, parent, system_metrics=family.neural
         ) as run_id:
             results.append(train_and_record(training, run_id, trained))
+    kept.drop()
     return results
 
 
@@ -165,7 +176,7 @@ def train_and_record(training: Training, run_id: str, trained: Trained | None = 
     """Train, where that is not done, and log to a run; return the metrics in a line."""
     if trained:
         return recording.record(trained, training, run_id)
-    trained = train_label(training, LoggedEpochs(run_id))
+    trained = train_label(training, LoggedEpochs(run_id), recording.kept_of(training))
     return recording.record(trained, training, run_id, seen=not families.get(training.family).together)
 
 
@@ -179,6 +190,7 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Fail
         teachable([training])
         with tracking.root_run(experiment, training.name, recording.run_tags(training)) as run_id:
             console.err.print(f"{training.name}: {train_and_record(training, run_id)}")
+        recording.kept_of(training).drop()
         return []
     tags = {"stage": "group", "family": family, "dataset": config.dataset}
     trainings = teachable(make_trainings(config, store, {family: params}, labels))

@@ -31,11 +31,17 @@ def alone() -> Iterator[None]:
 
 def _file() -> Path:
     """Return the file that is locked: beside an SQLite database, else in the folder of temporary files."""
-    uri = str(mlflow.get_tracking_uri())
-    database = make_url(uri).database if uri.startswith("sqlite") else None
-    if database and database != ":memory:":
-        path = Path(database).absolute()
+    path = database()
+    if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.with_name(f"{path.name}.lock")
+    uri = str(mlflow.get_tracking_uri())
     name = hashlib.sha256(uri.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"hemo-{os.getuid()}-{name}.lock"
+
+
+def database() -> Path | None:
+    """Return the file of the tracking store in use, where it is an SQLite database."""
+    uri = str(mlflow.get_tracking_uri())
+    name = make_url(uri).database if uri.startswith("sqlite") else None
+    return Path(name).absolute() if name and name != ":memory:" else None

@@ -24,14 +24,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from hemo.errors import HemoError
-from hemo.tracking import faults, views
-from hemo.tracking.alone import alone
+from hemo.tracking import faults, tables, views
+from hemo.tracking.alone import alone, database
 from hemo.tracking.endings import close_orphans, killed_when_stopped
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # what it logs it raises too
+# After Ctrl-C in the middle of a query: what it was closing is closed.
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 logging.getLogger("alembic").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -64,6 +66,8 @@ def experiment_id(name: str) -> str:
     fresh SQLite store together die in its schema migration.
     """
     with alone():
+        if file := database():
+            tables.make(file)
         launched = _launched_run()
         if launched and launched.info.experiment_id != DEFAULT_EXPERIMENT:
             found = launched.info.experiment_id  # `mlflow run --experiment-name` said where

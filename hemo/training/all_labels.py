@@ -14,12 +14,13 @@ from hemo.labels import LABELS
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
+from hemo.training.kept import NOTHING, Epochs, Finished, Kept
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import Epochs, announce, conclude, everything, noted, predict
+from hemo.training.rounds import announce, conclude, everything, noted, predict
 
 
-def train_together(training: Training) -> dict[str, Trained | HemoError]:
+def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Trained | HemoError]:
     """Train a family on all labels at once.
 
     Slices learned from are those of any label's sample; each label's loss counts where it is known.
@@ -28,6 +29,8 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     ----------
     training : Training
         Of a family that learns labels together; its label is not looked at.
+    kept : Kept
+        What an earlier start of this training had finished, and where that of this one is put.
 
     Returns
     -------
@@ -49,21 +52,35 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
     epochs: Epochs = []
     tables: dict[str, list[pd.DataFrame]] = {label: [] for label in labels}
-    kept: dict[str, Classifier] = {}
+    networks: dict[str, Classifier] = {}
+    spare = (trainings if whole else trainings[:-1]) if labels else []
+    finished = kept.finished(spare, training.word)
     seconds = 0.0
     for one in trainings if labels else []:
-        kept, spent = _fit(training, labels, one, epochs, kept=not whole)
-        seconds += spent
+        done = finished.get((one.repeat, one.fold))
+        if done is None:
+            before = len(epochs)
+            networks, spent = _fit(training, labels, one, epochs, kept, kept=not whole)
+            predicted = {
+                label: pd.concat(predict(each[label], networks[label], one), ignore_index=True)
+                for label in labels
+            }
+            done = Finished(predicted, spent, epochs[before:])
+            if whole or one is not trainings[-1]:
+                kept.keep(one, done)
+        else:
+            epochs += done.epochs
+        seconds += done.seconds
         for label in labels:
-            tables[label] += predict(each[label], kept[label], one)
+            tables[label].append(done.tables[label])
     for one in whole if labels else []:
-        kept, spent = _fit(training, labels, one, epochs, kept=True)
+        networks, spent = _fit(training, labels, one, epochs, kept, kept=True)
         seconds += spent
     result: dict[str, Trained | HemoError] = {}
     for label in LABELS:
-        if label in kept:
+        if label in networks:
             try:
-                result[label] = conclude(each[label], tables[label], kept[label], epochs, seconds)
+                result[label] = conclude(each[label], tables[label], networks[label], epochs, seconds)
             except HemoError as fault:  # nothing to fit this label's operating point on
                 result[label] = HemoError(f"{label}: {fault}")
         else:
@@ -71,10 +88,11 @@ def train_together(training: Training) -> dict[str, Trained | HemoError]:
     return result
 
 
-def train_label(training: Training, epochs: Epochs | None = None) -> Trained:
+def train_label(training: Training, epochs: Epochs | None = None, kept: Kept = NOTHING) -> Trained:
     """Train a family on the training's label, whether it learns labels one by one or together.
 
-    Epochs of one that learns them one by one are noted in `epochs` as they end, where that is given.
+    Epochs of one that learns them one by one are noted in `epochs` as they end, where that is given. What an
+    earlier start had finished is taken from `kept`.
 
     Raises
     ------
@@ -82,8 +100,8 @@ def train_label(training: Training, epochs: Epochs | None = None) -> Trained:
         If the store holds too few patients with the label.
     """
     if not families.get(training.family).together:
-        return train(training, epochs=epochs)
-    trained = train_together(training)[training.label]
+        return train(training, epochs=epochs, kept=kept)
+    trained = train_together(training, kept)[training.label]
     if isinstance(trained, HemoError):
         raise trained
     return trained
@@ -102,17 +120,21 @@ def _learnable(training: Training, trainings: Sequence[Round]) -> bool:
 
 
 def _fit(
-    training: Training, labels: Sequence[str], one: Round, epochs: Epochs, *, kept: bool
+    training: Training, labels: Sequence[str], one: Round, epochs: Epochs, unfinished: Kept, *, kept: bool
 ) -> tuple[dict[str, Classifier], float]:
     """Fit on a round's training slices; return each label's classifier and the seconds of the fit."""
     store = training.store
-    announce(training, one)
+    checkpoint = unfinished.checkpoint(one)
+    before, spent = families.begun(checkpoint)
+    announce(training, one, before)
     rng = np.random.default_rng([repeat_seed(training.plan.seed, one.repeat), len(LABELS), one.fold + 1])
     rows = _sampled(training, labels, one.train, rng)
     held = _sampled(training, labels, one.validation, rng)
     network = families.build(training.family, training.params, int(rng.integers(2**31)))
     if not isinstance(network, LearnsTogether):
         raise HemoError(f"family '{training.family}' learns one label at a time: it has no for_label")
+    if isinstance(network, families.KeepsEpochs):
+        network.checkpoint = checkpoint
     truths = store.index[list(labels)].to_numpy(np.int8)
     start = time.perf_counter()
     context = families.fit_context(
@@ -130,7 +152,7 @@ def _fit(
         on_epoch=noted(epochs, one, kept=kept),
         **context,
     )
-    seconds = time.perf_counter() - start
+    seconds = spent + time.perf_counter() - start
     return {label: network.for_label(number) for number, label in enumerate(labels)}, seconds
 
 

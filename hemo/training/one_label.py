@@ -1,13 +1,18 @@
 """Train one family on one label under a protocol: predictions, operating point and a classifier to keep."""
 
+import pandas as pd
+
 from hemo.errors import HemoError
 from hemo.slices import paper
 from hemo.slices.split import Round, rounds
+from hemo.training.kept import NOTHING, Epochs, Finished, Kept
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import Epochs, conclude, everything, fit_round, predict
+from hemo.training.rounds import conclude, everything, fit_round, predict
 
 
-def train(training: Training, *, refit: bool = True, epochs: Epochs | None = None) -> Trained:
+def train(
+    training: Training, *, refit: bool = True, epochs: Epochs | None = None, kept: Kept = NOTHING
+) -> Trained:
     """Train a family on one label.
 
     Parameters
@@ -19,6 +24,8 @@ def train(training: Training, *, refit: bool = True, epochs: Epochs | None = Non
         those who want the predictions only.
     epochs : list, optional
         Where epochs are noted as they end, for those who want to see them then.
+    kept : Kept
+        What an earlier start of this training had finished, and where that of this one is put.
 
     Raises
     ------
@@ -28,14 +35,29 @@ def train(training: Training, *, refit: bool = True, epochs: Epochs | None = Non
     plan, store = training.plan, training.store
     trainings = _rounds(training)
     epochs = [] if epochs is None else epochs
+    again = refit and plan.protocol.refits
+    finished = kept.finished(trainings if again else trainings[:-1], training.name)
     tables = []
     fit_seconds = 0.0
     for one in trainings:
-        classifier, seconds = fit_round(training, one, epochs, kept=not plan.protocol.refits)
-        fit_seconds += seconds
-        tables += predict(training, classifier, one)
-    if refit and plan.protocol.refits:
-        classifier, seconds = fit_round(training, everything(store, plan), epochs, kept=True)
+        done = finished.get((one.repeat, one.fold))
+        if done is None:
+            before = len(epochs)
+            classifier, seconds = fit_round(
+                training, one, epochs, kept=not plan.protocol.refits, unfinished=kept
+            )
+            table = pd.concat(predict(training, classifier, one), ignore_index=True)
+            done = Finished({training.label: table}, seconds, epochs[before:])
+            if again or one is not trainings[-1]:
+                kept.keep(one, done)
+        else:
+            for epoch in done.epochs:
+                epochs.append(epoch)
+        fit_seconds += done.seconds
+        tables.append(done.tables[training.label])
+    if again:
+        whole = everything(store, plan)
+        classifier, seconds = fit_round(training, whole, epochs, kept=True, unfinished=kept)
         fit_seconds += seconds
     trained = conclude(training, tables, classifier, epochs, fit_seconds)
     if plan.split is None:

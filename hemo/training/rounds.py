@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,8 @@ from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, set_apart
 from hemo.slices.store import SliceStore
+from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.plan import Plan, Trained, Training
-
-Epochs = list[dict[str, float]]
-"""One each: `repeat`, `fold` (-1: the classifier to keep), `epoch`, `loss`, ..."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,16 @@ class LearningSet:
     context: Mapping[str, Any]
     seed: int
 
-    def fit(self, family: str, params: Mapping[str, Any], on_epoch: OnEpoch) -> tuple[Classifier, float]:
-        """Return a classifier of the family fitted on it, and the seconds that took."""
+    def fit(
+        self, family: str, params: Mapping[str, Any], on_epoch: OnEpoch, checkpoint: Path | None = None
+    ) -> tuple[Classifier, float]:
+        """Return a classifier of the family fitted on it, and the seconds that took.
+
+        Epochs, where the family has them, are kept in `checkpoint`, and gone on from.
+        """
         classifier = families.build(family, params, self.seed)
+        if isinstance(classifier, families.KeepsEpochs):
+            classifier.checkpoint = checkpoint
         start = time.perf_counter()
         classifier.fit(self.x, self.y, validation=self.validation, on_epoch=on_epoch, **self.context)
         return classifier, time.perf_counter() - start
@@ -97,7 +103,9 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
     )
 
 
-def fit_round(training: Training, one: Round, epochs: Epochs, *, kept: bool) -> tuple[Classifier, float]:
+def fit_round(
+    training: Training, one: Round, epochs: Epochs, *, kept: bool, unfinished: Kept = NOTHING
+) -> tuple[Classifier, float]:
     """Fit a training's classifier on one round; return it with the seconds of the fit.
 
     Parameters
@@ -110,6 +118,8 @@ def fit_round(training: Training, one: Round, epochs: Epochs, *, kept: bool) -> 
         Where epochs are noted; those of the classifier that is `kept` count as of fold -1.
     kept : bool
         Whether this is the classifier to keep.
+    unfinished : Kept
+        Where its epochs are until the training is finished.
 
     Raises
     ------
@@ -122,13 +132,22 @@ def fit_round(training: Training, one: Round, epochs: Epochs, *, kept: bool) -> 
             ("there are", "more patients") if one.fold < 0 else (f"fold {one.fold} has", "fewer folds")
         )
         raise HemoError(f"{training.label}: {where} no slices of both classes to learn from: use {remedy}")
-    announce(training, one)
-    return learned.fit(training.family, training.params, noted(epochs, one, kept=kept))
+    checkpoint = unfinished.checkpoint(one)
+    before, spent = families.begun(checkpoint)
+    announce(training, one, before)
+    on_epoch = noted(epochs, one, kept=kept)
+    classifier, seconds = learned.fit(training.family, training.params, on_epoch, checkpoint)
+    return classifier, spent + seconds
 
 
-def announce(training: Training, one: Round) -> None:
-    """Say where a training is: `fold 1 of 5`, and with several deals `repeat 2 of 3` in a line of its own."""
+def announce(training: Training, one: Round, before: int = 0) -> None:
+    """Say where a training is: `fold 1 of 5`, and with several deals `repeat 2 of 3` in a line of its own.
+
+    Where it goes on behind epochs that were finished `before`, say that too.
+    """
     split = training.plan.split
+    if before:
+        console.err.print(f"{training.name}: the fit that was ended goes on behind its epoch {before}")
     if split is None:
         console.step(training.name)
         return

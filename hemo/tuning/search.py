@@ -240,13 +240,15 @@ def _refit(spec: Training, study: Mapping[str, str], trial: FrozenTrial, parent:
     """
     experiment = tracking.get_run(parent).experiment
     marks = {"study_id": study["study_id"], "trial": str(trial.number), "tuned": str(tuned).lower()}
-    known = tracking.training_runs(experiment, **marks)
-    if known:
-        return _line(known[0].metrics)
     result = Result.of(trial)
     assert result is not None
     word = f"{spec.family}@{TUNED}" if tuned else spec.word
     training = dataclasses.replace(spec, word=word, params=result.params)
+    kept = recording.kept_of(training)
+    known = tracking.training_runs(experiment, **marks)
+    if known:
+        kept.drop()
+        return _line(known[0].metrics)
     tags = {**recording.run_tags(training), **marks, "study": study["study"]}
     try:
         with tracking.start_run(experiment, training.name, tags, parent) as run_id:
@@ -255,6 +257,7 @@ def _refit(spec: Training, study: Mapping[str, str], trial: FrozenTrial, parent:
         name = f"{study['study']}: {training.name}"
         console.err.print(f"{name} not trained: {fault}", soft_wrap=True, style="red")
         return f"none: {fault}"
+    kept.drop()
     return _line(tracking.get_run(run_id).metrics)
 
 

@@ -4,6 +4,7 @@ import time
 
 import mlflow
 import pytest
+from mlflow.store.db import utils
 
 from hemo import tracking
 from hemo.errors import HemoError
@@ -134,6 +135,25 @@ def test_processes_that_begin_together_in_a_fresh_folder_all_find_the_experiment
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/fresh.db")
     assert forked(*[lambda: tracking.experiment_id("made up")] * 4) == [0, 0, 0, 0]
     assert tracking.find_experiment("made up")
+
+
+def test_a_start_that_is_killed_as_tables_are_made_leaves_none_and_the_next_one_makes_them(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/fresh.db")
+
+    def killed(engine):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE registered_models (name VARCHAR(256))")
+        raise Terminated
+
+    with monkeypatch.context() as patch:
+        patch.setattr(utils, "_initialize_tables", killed)
+        with pytest.raises(Terminated):
+            tracking.experiment_id("made up")
+    assert [path.name for path in tmp_path.iterdir()] == ["fresh.db.lock"]
+    assert tracking.experiment_id("made up") == tracking.experiment_id("made up")
 
 
 def test_training_runs_are_found_by_their_tags_newest_first(experiment):
