@@ -18,6 +18,9 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came: as Slurm, systemd and `kill` end a process."""
 
 
+_stop: KeyboardInterrupt | None = None
+
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -57,6 +60,7 @@ def run_all(
             try:
                 yield task, function(task)
             except Exception as fault:  # one failure stops no other task: the caller has it to judge
+                raise_if_stopped(fault)
                 yield task, fault
         return
     with nullcontext(pool) if pool else processes(min(workers, len(tasks))) as pool:
@@ -115,11 +119,13 @@ def _prepare() -> None:
 
 def _work(function: Callable[[Task], Result], task: Task) -> Result:
     """Do a task; after Ctrl-C the worker ends, since it holds further tasks that nobody can take back."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         return function(task)
-    except KeyboardInterrupt:
-        os._exit(1)
+    except BaseException as fault:
+        if _stop or isinstance(fault, KeyboardInterrupt):
+            os._exit(1)
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -135,6 +141,8 @@ def terminable() -> Iterator[None]:
         yield  # no other thread may set it
         return
     before, hook = signal.signal(signal.SIGTERM, _terminate), sys.unraisablehook
+    if listens := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
 
     def lost(fault: "sys.UnraisableHookArgs") -> None:
         if not issubclass(fault.exc_type, KeyboardInterrupt):
@@ -152,10 +160,34 @@ def terminable() -> Iterator[None]:
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
+        if listens:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        _note(None)
+
+
+def _note(stop: KeyboardInterrupt | None) -> None:
+    global _stop
+    _stop = stop
+
+
+def raise_if_stopped(fault: Exception) -> None:
+    """Raise the `KeyboardInterrupt` of a signal that came, where native code made another fault of it.
+
+    TensorFlow does, while it traces a network: what was to be stopped would go on to the next training.
+    """
+    if _stop is not None:
+        raise _stop from fault
+
+
+def _interrupt(*_: object) -> None:
+    _note(KeyboardInterrupt())
+    raise KeyboardInterrupt
 
 
 def _terminate(*_: object) -> None:
     import psutil
+
+    _note(Terminated())
 
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

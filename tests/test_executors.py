@@ -193,6 +193,22 @@ with terminable():
     assert len(file.read_text().split()) == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_of_which_a_task_makes_a_fault_of_its_own_starts_no_further_task(number):
+    begun = []
+
+    def swallow(task: int) -> None:
+        begun.append(task)
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise ValueError("as TensorFlow does while it traces a network") from None
+
+    with pytest.raises(KeyboardInterrupt), terminable():
+        list(run_all(swallow, [1, 2, 3], 1))
+    assert begun == [1]
+
+
 def test_a_command_that_is_terminated_says_so_with_status_143(monkeypatch):
     command = click.Command("phantom", callback=lambda: signal.raise_signal(signal.SIGTERM))
     monkeypatch.setattr(commands, "load", lambda name: command)

@@ -1,12 +1,14 @@
 """How runs end that their process did not end: it was stopped, or killed."""
 
+import gc
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
-from hemo import liveness
+from hemo import executors, liveness
 
 
 def close_orphans(experiment: str) -> list[str]:
@@ -20,6 +22,31 @@ def close_orphans(experiment: str) -> list[str]:
             MlflowClient().set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
     return closed
+
+
+@contextmanager
+def let_go_when_stopped() -> Iterator[None]:
+    """Within a run, let go of what Ctrl-C or SIGTERM interrupted: a write that was begun holds the database.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Also where native code made another fault of it.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        _clear(stop)
+        raise
+    except Exception as fault:
+        executors.raise_if_stopped(fault)
+        raise
+
+
+def _clear(stop: KeyboardInterrupt) -> None:
+    """Drop what the calls hold that a signal ended: connections go back, and what they began is undone."""
+    traceback.clear_frames(stop.__traceback__)
+    gc.collect()
 
 
 @contextmanager

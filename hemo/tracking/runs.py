@@ -26,7 +26,7 @@ from mlflow.tracking import MlflowClient
 from hemo.errors import HemoError
 from hemo.tracking import faults, tables, views
 from hemo.tracking.alone import alone, database
-from hemo.tracking.endings import close_orphans, killed_when_stopped
+from hemo.tracking.endings import close_orphans, killed_when_stopped, let_go_when_stopped
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
 
@@ -93,6 +93,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
             with (
                 killed_when_stopped([launched.info.run_id]),
                 mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True),
+                let_go_when_stopped(),
             ):
                 mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
                 yield launched.info.run_id
@@ -137,9 +138,10 @@ def start_run(
         ) as run,
     ):
         opened.append(run.info.run_id)
-        if parent is None:
-            close_orphans(experiment)
-        yield run.info.run_id
+        with let_go_when_stopped():
+            if parent is None:
+                close_orphans(experiment)
+            yield run.info.run_id
 
 
 def _after_all_others(experiment: str, name: str, tags: Mapping[str, str], parent: str | None) -> str | None:

@@ -51,9 +51,6 @@ STATUS: Final = {"SIGKILL": (-9,), "SIGTERM": (143,), "Ctrl-C": (130,)}
 
 NAMES: Final = ("slice_id", "patient", "study")
 
-LOCKED: Final = "locked by another process"
-"""What is said where a signal came in the middle of a write: that holds the database still."""
-
 BAD: Final = ("other predictions", "trained twice", "false state", "left over", "traceback", "hang", "failed")
 
 LABELS: Final = ("any", "subdural")
@@ -308,8 +305,6 @@ def fault_behind(folder: Path, ended: Ended) -> tuple[str, str]:
         return "traceback", ended.said
     if left := gone(folder):
         return "left over", "; ".join(left)
-    if ended.killed != "SIGKILL" and ended.killed and ended.status == 2 and LOCKED in ended.said:
-        return "", ""  # its run stays open until the next start
     if ended.killed and ended.status not in (0, *STATUS[ended.killed]):
         return "failed", f"status {ended.status}: {ended.said}"
     if not ended.killed and ended.status:

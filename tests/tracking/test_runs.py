@@ -1,12 +1,15 @@
 """Runs: where they are put, how they are found again, and what becomes of those whose process died."""
 
+import signal
 import time
 
 import mlflow
 import pytest
+import sqlalchemy
 from mlflow.store.db import utils
+from mlflow.tracking._tracking_service.utils import _get_store
 
-from hemo import tracking
+from hemo import executors, tracking
 from hemo.errors import HemoError
 from hemo.executors import Terminated
 from hemo.tracking import runs, tags
@@ -128,6 +131,34 @@ def test_what_ctrl_c_or_sigterm_ends_is_killed_and_not_failed(experiment):
         stopped()
     found = tracking.client().search_runs([experiment])
     assert {run.info.run_name: run.info.status for run in found} == {"root": "KILLED", "child": "KILLED"}
+
+
+def stop_in_the_middle_of_a_write():
+    """Raise as a signal does while this process holds the database: nothing gives the connection back."""
+    connection = _get_store().engine.connect()
+    connection.execute(sqlalchemy.text("UPDATE experiments SET lifecycle_stage = lifecycle_stage"))
+    itself = [connection]
+    itself.append(itself)  # a cycle, as SQLAlchemy's sessions are
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_run_that_is_stopped_in_the_middle_of_a_write_is_killed_and_the_database_is_free(experiment):
+    with pytest.raises(Terminated), executors.terminable(), tracking.root_run(experiment, "root", {}) as root:
+        stop_in_the_middle_of_a_write()
+    assert tracking.client().get_run(root).info.status == "KILLED"
+    assert tracking.find_experiment("made up") == experiment
+
+
+def test_a_signal_of_which_native_code_makes_a_fault_of_its_own_ends_the_run_as_killed(experiment):
+    def trace() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated:
+            raise ValueError("as TensorFlow does while it traces a network") from None
+
+    with pytest.raises(Terminated), executors.terminable(), tracking.root_run(experiment, "root", {}) as root:
+        trace()
+    assert tracking.client().get_run(root).info.status == "KILLED"
 
 
 def test_processes_that_begin_together_in_a_fresh_folder_all_find_the_experiment(tmp_path, monkeypatch):
