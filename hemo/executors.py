@@ -119,13 +119,16 @@ def _prepare() -> None:
 
 def _work(function: Callable[[Task], Result], task: Task) -> Result:
     """Do a task; after Ctrl-C the worker ends, since it holds further tasks that nobody can take back."""
-    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return function(task)
-    except BaseException as fault:
-        if _stop or isinstance(fault, KeyboardInterrupt):
-            os._exit(1)
-        raise
+        with terminable():
+            try:
+                return function(task)
+            except Exception as fault:
+                raise_if_stopped(fault)
+                raise
+    except KeyboardInterrupt:
+        os._exit(1)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
