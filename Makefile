@@ -18,8 +18,8 @@ help:            ## what can be made
 demo: .venv/done ## the environment, then the whole way on the phantom through mlflow run
 	$(BIN)/mlflow run . --env-manager local
 
-test: .venv/done ## all tests; the branches they go through are in build/coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=html:build/coverage
+test: .venv/done ## all tests; with COVERAGE=1 also the branches they go through, in build/coverage
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=html:build/coverage)
 
 mutants: .venv/done ## is what is judged by tested? Changed copies of it that no test notices
 	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run
