@@ -19,7 +19,7 @@ class Terminated(KeyboardInterrupt):
 
 
 _stop: KeyboardInterrupt | None = None
-
+"""The signal that came to this process, which what it interrupted may have taken for something else."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -122,11 +122,7 @@ def _work(function: Callable[[Task], Result], task: Task) -> Result:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with terminable():
-            try:
-                return function(task)
-            except Exception as fault:
-                raise_if_stopped(fault)
-                raise
+            return function(task)
     except KeyboardInterrupt:
         os._exit(1)
     finally:
@@ -138,7 +134,8 @@ def terminable() -> Iterator[None]:
     """Let SIGTERM end what is done here as Ctrl-C does: with `finally`, and all processes below with it.
 
     A terminal sends Ctrl-C to the whole group; SIGTERM comes to one process, which hands it on. Python loses
-    what is raised while it takes an object down, and so a signal that comes then: it is sent again.
+    what is raised while it takes an object down, and so a signal that comes then: it is sent again. Where
+    native code makes a fault of its own of a signal, what ends this is the signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # no other thread may set it
@@ -160,6 +157,9 @@ def terminable() -> Iterator[None]:
     sys.unraisablehook = lost
     try:
         yield
+    except Exception as fault:
+        raise_if_stopped(fault)
+        raise
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
@@ -191,7 +191,6 @@ def _terminate(*_: object) -> None:
     import psutil
 
     _note(Terminated())
-
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.send_signal(signal.SIGINT)
