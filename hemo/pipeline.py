@@ -55,11 +55,17 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
         failed = train_all(left, experiment, root, config.workers, console.bar("training"))
         if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
-        try:
-            decisions = promotion.promote(config, experiment, root)
-        finally:  # the page tells what the gate answered, and is made where it could not
+
+        def compare() -> None:
             found = comparison_page.log_comparison(config, experiment, root, store=store)
             comparison_page.print_comparison(found)
+
+        try:
+            decisions = promotion.promote(config, experiment, root)
+        except Exception:  # the page tells what the gate answered, and is made where it could not
+            compare()
+            raise
+        compare()
         if not config.protocol.by_patient:
             tables = paper_tables.log_paper(config, experiment, root)
             paper_page.print_paper(tables)
