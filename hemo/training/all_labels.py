@@ -14,7 +14,7 @@ from hemo.labels import LABELS
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
-from hemo.training.kept import NOTHING, Epochs, Finished, Kept
+from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
 from hemo.training.rounds import announce, conclude, everything, noted, predict
@@ -51,28 +51,17 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
     each = {label: replace(training, label=label) for label in LABELS}
     labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
     epochs: Epochs = []
-    tables: dict[str, list[pd.DataFrame]] = {label: [] for label in labels}
     networks: dict[str, Classifier] = {}
-    spare = (trainings if whole else trainings[:-1]) if labels else []
-    finished = kept.finished(spare, training.word)
-    seconds = 0.0
-    for one in trainings if labels else []:
-        done = finished.get((one.repeat, one.fold))
-        if done is None:
-            before = len(epochs)
-            networks, spent = _fit(training, labels, one, epochs, kept, kept=not whole)
-            predicted = {
-                label: pd.concat(predict(each[label], networks[label], one), ignore_index=True)
-                for label in labels
-            }
-            done = Finished(predicted, spent, epochs[before:])
-            if whole or one is not trainings[-1]:
-                kept.keep(one, done)
-        else:
-            epochs += done.epochs
-        seconds += done.seconds
-        for label in labels:
-            tables[label].append(done.tables[label])
+
+    def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
+        nonlocal networks
+        networks, spent = _fit(training, labels, one, epochs, kept, kept=not whole)
+        parts = {label: predict(each[label], networks[label], one) for label in labels}
+        return {label: pd.concat(tables, ignore_index=True) for label, tables in parts.items()}, spent
+
+    asked = trainings if labels else []
+    done = list(kept.through(asked, training.word, epochs, made, last=not whole))
+    seconds = sum(one.seconds for one in done)
     for one in whole if labels else []:
         networks, spent = _fit(training, labels, one, epochs, kept, kept=True)
         seconds += spent
@@ -80,7 +69,9 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
     for label in LABELS:
         if label in networks:
             try:
-                result[label] = conclude(each[label], tables[label], networks[label], epochs, seconds)
+                result[label] = conclude(
+                    each[label], [one.tables[label] for one in done], networks[label], epochs, seconds
+                )
             except HemoError as fault:  # nothing to fit this label's operating point on
                 result[label] = HemoError(f"{label}: {fault}")
         else:

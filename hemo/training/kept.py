@@ -7,7 +7,7 @@ takes them as they are: it becomes what it would have been.
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,19 +67,50 @@ class Kept:
         """Return where the last finished epoch of a round's fit is kept."""
         return self._file(one, ".npz")
 
-    def finished(self, rounds: Iterable[Round], name: str) -> dict[tuple[int, int], Finished]:
-        """Return the rounds that are finished, by repeat and fold, and say in a line how many of them are."""
-        asked = list(rounds)
-        read = {(one.repeat, one.fold): self._read(one) for one in asked}
-        found = {place: done for place, done in read.items() if done}
+    def through(
+        self,
+        rounds: Sequence[Round],
+        name: str,
+        epochs: Epochs,
+        made: Callable[[Round], tuple[Mapping[str, pd.DataFrame], float]],
+        *,
+        last: bool,
+    ) -> Iterator[Finished]:
+        """Yield what each round gives: what is finished as it was kept, the others made, and kept.
+
+        Parameters
+        ----------
+        rounds
+            In order.
+        name
+            Of the training, for the line that says how many are finished.
+        epochs
+            Where epochs are noted; those of what is finished are noted again.
+        made
+            Fits and predicts a round: tables by label, and the seconds of the fit.
+        last
+            Whether the last round's classifier is the one to keep: it is fitted whatever was finished.
+        """
+        spare = rounds[:-1] if last else rounds
+        found = {id(one): done for one in spare if (done := self._read(one))}
         if found:
             console.err.print(
-                f"{name}: {len(found)} of {len(asked)} folds were finished when it was ended: they are taken "
+                f"{name}: {len(found)} of {len(spare)} folds were finished when it was ended: they are taken "
                 "as they are"
             )
-        return found
+        for number, one in enumerate(rounds):
+            if done := found.get(id(one)):
+                for epoch in done.epochs:
+                    epochs.append(epoch)  # one by one: they may be logged as they come
+            else:
+                before = len(epochs)
+                tables, seconds = made(one)
+                done = Finished(tables, seconds, epochs[before:])
+                if number < len(spare):
+                    self._keep(one, done)
+            yield done
 
-    def keep(self, one: Round, done: Finished) -> None:
+    def _keep(self, one: Round, done: Finished) -> None:
         """Keep a finished round, whole or not at all; where that cannot be, say so and go on."""
         path = self._file(one, ".parquet")
         if path is None:

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from hemo.errors import HemoError
+from hemo.families import Classifier
 from hemo.slices import paper
 from hemo.slices.split import Round, rounds
-from hemo.training.kept import NOTHING, Epochs, Finished, Kept
+from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.plan import Trained, Training
 from hemo.training.rounds import conclude, everything, fit_round, predict
 
@@ -36,29 +37,22 @@ def train(
     trainings = _rounds(training)
     epochs = [] if epochs is None else epochs
     again = refit and plan.protocol.refits
-    finished = kept.finished(trainings if again else trainings[:-1], training.name)
-    tables = []
-    fit_seconds = 0.0
-    for one in trainings:
-        done = finished.get((one.repeat, one.fold))
-        if done is None:
-            before = len(epochs)
-            classifier, seconds = fit_round(
-                training, one, epochs, kept=not plan.protocol.refits, unfinished=kept
-            )
-            table = pd.concat(predict(training, classifier, one), ignore_index=True)
-            done = Finished({training.label: table}, seconds, epochs[before:])
-            if again or one is not trainings[-1]:
-                kept.keep(one, done)
-        else:
-            for epoch in done.epochs:
-                epochs.append(epoch)
-        fit_seconds += done.seconds
-        tables.append(done.tables[training.label])
+    classifier: Classifier | None = None
+
+    def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
+        nonlocal classifier
+        classifier, seconds = fit_round(training, one, epochs, kept=not plan.protocol.refits, unfinished=kept)
+        table = pd.concat(predict(training, classifier, one), ignore_index=True)
+        return {training.label: table}, seconds
+
+    done = list(kept.through(trainings, training.name, epochs, made, last=not again))
+    fit_seconds = sum(one.seconds for one in done)
     if again:
         whole = everything(store, plan)
         classifier, seconds = fit_round(training, whole, epochs, kept=True, unfinished=kept)
         fit_seconds += seconds
+    assert classifier is not None
+    tables = [one.tables[training.label] for one in done]
     trained = conclude(training, tables, classifier, epochs, fit_seconds)
     if plan.split is None:
         sample = paper.counts(store.index, training.label, trainings[0], plan.seed, plan.positives)

@@ -112,13 +112,25 @@ def test_the_classifier_to_keep_is_fitted_though_its_predictions_were_finished(s
 
 
 def test_what_cannot_be_read_is_made_again(tmp_path):
-    kept, done = Kept(tmp_path), Finished({"any": pd.DataFrame({"probability": [0.1]})}, 1.5, [])
-    kept.keep(ROUND, done)
-    found = kept.finished([ROUND], "cnn/any")[0, 1]
-    pd.testing.assert_frame_equal(found.tables["any"], done.tables["any"])
-    assert (found.seconds, found.epochs) == (1.5, [])
+    table = pd.DataFrame({"probability": [0.1]})
+    fitted = []
+
+    def through() -> Finished:
+        def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
+            fitted.append(one)
+            return {"any": table}, 1.5
+
+        (done,) = Kept(tmp_path).through([ROUND], "cnn/any", [], made, last=False)
+        return done
+
+    for _ in range(2):
+        done = through()
+        pd.testing.assert_frame_equal(done.tables["any"], table)
+        assert (done.seconds, done.epochs) == (1.5, [])
+    assert len(fitted) == 1
     (tmp_path / "0_1.parquet").write_bytes(b"PAR1")
-    assert kept.finished([ROUND], "cnn/any") == {}
+    through()
+    assert len(fitted) == 2
 
 
 def test_where_nothing_can_be_written_the_training_goes_on_and_says_so(start, tmp_path, capsys):
