@@ -8,9 +8,8 @@ from hemo.config.experiment import (
     Phantom,
     Protocol,
     Reduction,
-    label_names,
-    load,
 )
+from hemo.config.loading import label_names, load
 
 __all__ = [
     "PAPER_FAMILIES",

@@ -10,21 +10,19 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.store.artifact.utils.models import get_model_name_and_version
-from numpy.typing import NDArray
 
 from hemo import families, tracking
 from hemo.display import run_plots, style
 from hemo.errors import HemoError
 from hemo.evaluation import metrics, predictions
 from hemo.evaluation.summary import summarize
-from hemo.evaluation.triage import Thresholds
 from hemo.external import page
+from hemo.external.predicting import predict, predict_studies
 from hemo.labels import LABELS, STUDY_LABELS
 from hemo.registry import trusted
 from hemo.registry.names import PANEL_URI, model_name
 from hemo.serving import Member, ServedPanel, synthetic_warning
 from hemo.slices.assemble import Answering
-from hemo.slices.context import whole_stacks
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
 from hemo.tracking import faults, trained_on
@@ -36,9 +34,6 @@ EXPERIMENT = "hemo-external"
 
 METRICS = ("recall", "specificity", "precision", "npv", "auc", "brier", "calibration_slope", "unsure_share")
 """Metrics that are set beside the internal ones; the last under triage only."""
-
-_AT_ONCE = 2048
-"""Slices predicted at once, or a whole study: bounds memory."""
 
 _MANY = {"slice": "slices", "study": "studies"}
 
@@ -205,60 +200,6 @@ def _as_registered(uri: str, member: Member) -> Member:
         version=str(version.version),
         override=version.tags.get("override", ""),
         synthetic=member.synthetic or is_synthetic(version.tags),
-    )
-
-
-def predict(member: Member, store: SliceStore) -> pd.DataFrame:
-    """Return the prediction table of a member on the slices of a store that have its label."""
-    truth = store.index[member.label].to_numpy()
-    rows = np.flatnonzero(truth >= 0)
-    table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    probability = member.calibrated(_scores(member, store, truth >= 0)[0][rows])
-    return _table(table, truth[rows], probability, member.at)
-
-
-def predict_studies(member: Member, store: SliceStore) -> pd.DataFrame:
-    """Return the prediction table of a member on the studies of a store that have its label.
-
-    A row a study, called by the first of its slices' ids, with the member's score and operating point for
-    studies; its truth is that of `SliceStore.studies`.
-    """
-    truth = store.studies.set_index("study")[member.label]
-    wanted = store.index["study"].map(truth).to_numpy() >= 0
-    slices = store.index[wanted]
-    raw, attention = (values[wanted] for values in _scores(member, store, wanted))
-    heeded = None if np.isnan(attention).any() else attention
-    probability = member.study_probability(raw, slices["study"].to_numpy(), heeded)
-    table = slices.groupby("study", sort=False).agg(
-        slice_id=("slice_id", "min"), patient=("patient", "first")
-    )
-    known = truth.loc[table.index].to_numpy(np.int8)
-    return _table(table.reset_index(), known, probability, member.study_at)
-
-
-def _scores(
-    member: Member, store: SliceStore, wanted: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what a member gives for slices before calibration, and its attention; NaN where there is none.
-
-    There is none of stacks without a slice that is wanted, and no attention of what judges slices only.
-    """
-    raw, attention = np.full((2, len(store)), np.nan)
-    for rows in whole_stacks(store.stack, _AT_ONCE):
-        if wanted[rows].any():
-            found = member.scores(store.images(rows), store.stack[rows])
-            raw[rows] = found.probability
-            if found.attention is not None:
-                attention[rows] = found.attention
-    return raw, attention
-
-
-def _table(
-    table: pd.DataFrame, truth: NDArray[np.int8], probability: NDArray[np.float64], at: Thresholds
-) -> pd.DataFrame:
-    """Return a prediction table of what was tested."""
-    return predictions.validate(
-        table.assign(part="test", fold=np.int16(-1), truth=truth, probability=probability, **at._asdict())
     )
 
 

@@ -17,24 +17,22 @@ from hemo.tracking.artifacts import (
     set_note,
 )
 from hemo.tracking.endings import close_orphans
+from hemo.tracking.provenance import CHANGED, git_commit, versions
 from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
-    CHANGED,
     DEFAULT_EXPERIMENT,
     client,
     experiment_id,
     find_experiment,
     find_runs,
     get_run,
-    git_commit,
     newest_experiment,
     root_run,
     run_below,
     shown_uri,
     start_run,
     training_runs,
-    versions,
 )
 
 __all__ = [

@@ -5,13 +5,11 @@ With nothing set, MLflow's own defaults hold: `mlflow.db` and `mlruns/` in the c
 
 import logging
 import os
-import subprocess
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -42,16 +40,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "10")
 os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "6")
 
-VERSIONED = (
-    "hemo", "mlflow", "scikit-learn", "tensorflow", "tensorflow-cpu", "keras", "optuna", "numpy", "pandas",
-    "pydicom", "opencv-python-headless",
-)  # fmt: skip
-"""Packages whose versions every run records."""
-
 DEFAULT_EXPERIMENT = "0"
-
-CHANGED = "+changes"
-"""Ends the commit of code that differs from it."""
 
 
 def client() -> MlflowClient:
@@ -264,34 +253,6 @@ def newest_experiment(name: str = "") -> str:
 def shown_uri() -> str:
     """Return the tracking store's address as people may see it: without user name and password."""
     return faults.shown(str(mlflow.get_tracking_uri()))
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that decide results."""
-    found = {}
-    for package in VERSIONED:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-@cache
-def git_commit() -> str:
-    """Return the commit of the code, `CHANGED` behind it where the work tree differs; else `unknown`."""
-    folder = Path(__file__).parents[1]
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + (CHANGED if _git(folder, "status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 @cache

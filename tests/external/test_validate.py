@@ -8,7 +8,7 @@ from PIL import Image
 from hemo import imaging, tracking
 from hemo.commands.evaluate import evaluate
 from hemo.errors import HemoError
-from hemo.external import validate
+from hemo.external import predicting, validate
 from hemo.registry.names import PANEL_URI
 from hemo.slices.preprocess import preprocess
 from tests.helpers.present import present
@@ -180,7 +180,7 @@ def test_a_study_s_probability_is_the_largest_of_its_slices(promoted, reads, tmp
     (member, _), *_ = validate.load_members("models:/hemo-any/1")
     store = preprocess(reads[0], reads[1], tmp_path / "own", member.reduction).store
     slices = member.probability(store.images(), store.stack)
-    table = validate.predict_studies(member, store)
+    table = predicting.predict_studies(member, store)
     for row in table.itertuples():
         own = slices[(store.index["study"] == row.study).to_numpy()]
         assert row.probability == pytest.approx(own.max())

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
-from hemo.config import experiment
+from hemo import config
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 from hemo.families._torch_file import MAGIC, read_torch_file
@@ -199,7 +199,7 @@ def read_table(data: bytes) -> str:
 
 def read_experiment(data: bytes) -> str:
     """Read an experiment file."""
-    return _said(lambda: experiment.load(_file("experiment.yaml", data)))
+    return _said(lambda: config.load(_file("experiment.yaml", data)))
 
 
 def read_store(data: bytes) -> str:
