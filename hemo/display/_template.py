@@ -45,10 +45,9 @@ figure img { display: block; width: 100%; height: auto; }
 .part .scroll { margin: 0; }
 .part.many figure, .part.many figure img { width: 8rem; }
 .rows { margin: 1rem 0; overflow-x: auto; font-size: .92rem; font-variant-numeric: tabular-nums; }
-.rows .head, .rows summary { display: grid; gap: .75rem; padding: .35rem .5rem; min-width: 45rem;
+.rows .head, .rows summary { display: grid; gap: .75rem; padding: .35rem .5rem; min-width: 58rem;
   border-bottom: 1px solid var(--line); }
-.rows .head { color: var(--soft); font-size: .7rem; font-weight: 600; border-bottom-width: 2px;
-  overflow-wrap: anywhere; }
+.rows .head { color: var(--soft); font-size: .64rem; font-weight: 600; border-bottom-width: 2px; }
 .rows summary { cursor: pointer; list-style: none; }
 .rows summary::-webkit-details-marker { display: none; }
 .rows summary:hover { background: #f6f9fb; }
@@ -92,7 +91,7 @@ TEMPLATE: Final = """\
 {% if section.figures %}
 <div class="figures">
 {% for caption, image, wide in section.figures %}
-<figure{% if wide %} class="wide"{% endif %}><img src="data:image/png;base64,{{ image }}" alt="{{ caption }}">
+<figure{% if wide %} class="wide"{% endif %}><img src="{{ image }}" alt="{{ caption }}">
 <figcaption>{{ caption }}</figcaption></figure>
 {% endfor %}
 </div>

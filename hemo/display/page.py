@@ -1,6 +1,7 @@
 """One self-contained HTML page from plain data: titles, text, tables and pictures."""
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,7 +175,7 @@ def write(folder: Path, report: str, title: str, sections: Sequence[Section]) ->
             if isinstance(content, pd.DataFrame):
                 write_text(file, csv_text(content))
             else:
-                file.write_bytes(_png(content))
+                file.write_bytes(_drawn(content))
     page = folder / report
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, render(title, sections))
@@ -189,10 +190,7 @@ def _content(section: Section) -> dict[str, object]:
         "mark": section.mark,
         "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
         "tables": [(caption, _cells(table)) for caption, table in section.tables.items()],
-        "figures": [
-            (caption, base64.b64encode(_png(figure)).decode(), _is_wide(figure))
-            for caption, figure in section.figures.items()
-        ],
+        "figures": [(caption, *_picture(figure)) for caption, figure in section.figures.items()],
         "parts": [_content(part) for part in section.parts],
         "header": section.header,
         "key": base64.b64encode(section.key).decode(),
@@ -203,19 +201,22 @@ def _content(section: Section) -> dict[str, object]:
     }
 
 
-def _png(figure: "Figure | bytes") -> bytes:
+def _drawn(figure: "Figure | bytes") -> bytes:
     from hemo.display import style
 
     return figure if isinstance(figure, bytes) else style.png(figure)
 
 
-def _is_wide(figure: "Figure | bytes") -> bool:
-    """Return whether a picture is over 8 inches wide, and needs the page's width."""
+def _picture(figure: "Figure | bytes") -> tuple[str, bool]:
+    """Return a picture as an address that holds it, and whether it is over 8 inches wide: a page's width."""
+    from PIL import Image
+
     from hemo.display import style
 
-    if isinstance(figure, bytes):
-        return int.from_bytes(figure[16:20], "big") > 8 * style.DPI  # the width in a PNG's header
-    return bool(figure.get_size_inches()[0] > 8)
+    content = _drawn(figure)
+    with Image.open(io.BytesIO(content)) as opened:
+        kind, wide = str(opened.format).lower(), opened.width > 8 * style.DPI
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}", wide
 
 
 def _cells(table: pd.DataFrame | Table) -> dict[str, list]:

@@ -77,9 +77,9 @@ def png(figure: Figure) -> bytes:
 
 
 def compact(picture: bytes) -> bytes:
-    """Return a PNG in 256 colors, which halves it: for pages that hold many."""
+    """Return a PNG as WebP, a fifth of it: for pages that hold many."""
     buffer = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG")
+    Image.open(io.BytesIO(picture)).convert("RGB").save(buffer, "WEBP", quality=85)
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@ import json
 
 import optuna
 import pytest
+from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -91,7 +92,8 @@ def test_parameters_that_all_trials_have_come_first(study):
 
 
 def test_the_page_holds_its_figures_and_says_what_was_gained(study):
-    page = study_page.as_html(study, ["auc"], Refits("0.61 (0.5 to 0.7)", "<none>"), {"history": b"x"})
+    picture = style.png(Figure())
+    page = study_page.as_html(study, ["auc"], Refits("0.61 (0.5 to 0.7)", "<none>"), {"history": picture})
     assert "http" not in page.replace("http-equiv", "")
     assert "data:image/png;base64," in page
     assert "+0.2000" in page
