@@ -154,7 +154,7 @@ def _middle(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def gray_sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return some thousand pixels of a picture, (n,), on a grid."""
-    step = max(1, min(pixels.shape) // 80)
+    step = max(1, -(-min(pixels.shape) // 96))
     return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step]).ravel()
 
 

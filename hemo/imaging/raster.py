@@ -64,7 +64,7 @@ def _refuse_color_jpeg(data: bytes, sample: NDArray[np.uint8]) -> None:
     """
     import simplejpeg
 
-    if simplejpeg.decode_jpeg_header(data)[2] not in ("Gray", "GRAY") and not has_white(sample):
+    if not has_white(sample) and simplejpeg.decode_jpeg_header(data)[2] not in ("Gray", "GRAY"):
         refuse_color(simplejpeg.decode_jpeg(data, "RGB", min_height=SMALLEST, min_width=SMALLEST))
 
 

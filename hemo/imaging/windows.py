@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,9 @@ WINDOWS: Final[dict[str, tuple[float, float]]] = {
     "bone": (600.0, 2800.0),
 }
 """Level and width in HU, as the winners of the RSNA 2019 challenge used them."""
+
+HALVES_UP: Final = 1e-4
+"""Gray that makes OpenCV round halves up: of itself it rounds them to even."""
 
 
 def window(name: str) -> tuple[float, float]:
@@ -84,14 +88,18 @@ def _whole_steps(
     top = min(int(high) - offset, 32_767)
     if not (-32_768 if kind is np.int16 else 0) <= bottom < top:
         return None
-    return kind(bottom), kind(top), np.uint16((int(low) - offset) % 65_536), np.uint16(65_535 // width)
+    spread = 65_535 // int(width)
+    spread -= spread % 64 if spread >= 64 else 0  # means of 64 numbers are then exact
+    base = (int(low) - offset) % 65_536
+    if base * spread % 65_536 == 0:  # it wraps away by itself, as 1024 of most scans does: a pass less
+        base = 0
+    return kind(bottom), kind(top), np.uint16(base), np.uint16(spread)
 
 
 def to_uint8(values: NDArray[Any], top: float) -> NDArray[np.uint8]:
-    """Return values from 0 to `top` as 0 to 255, rounded to nearest."""
-    scaled = np.multiply(values, np.float32(255 / top), dtype=np.float32)
-    scaled += np.float32(0.5)
-    return scaled.astype(np.uint8)
+    """Return values from 0 to `top` as 0 to 255, rounded to nearest, halves up."""
+    flat = cv2.convertScaleAbs(values.reshape(1, -1), alpha=255 / top, beta=HALVES_UP)
+    return np.asarray(flat, np.uint8).reshape(values.shape)
 
 
 def apply_window(hu: NDArray[Any], level: float, width: float) -> NDArray[np.uint8]:
