@@ -6,6 +6,9 @@ from typing import Final
 JPEG_2000_START: Final = b"\xff\x4f\xff\x51"
 """Start of codestream and its size (ISO/IEC 15444-1, A.4 and A.5), raw or within the boxes of a JP2."""
 
+JP2_START: Final = b"\x00\x00\x00\x0cjP  "
+"""Signature box of a JP2 (ISO/IEC 15444-1, I.5.1)."""
+
 FRAMES: Final = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """Markers of a frame's header in JPEG (ISO/IEC 10918-1, B.1.1.3) and JPEG-LS (14495-1, C.1.1)."""
 
@@ -21,11 +24,11 @@ def claimed_size(stream: bytes) -> tuple[int, int] | None:
     try:
         if stream[:2] == b"\xff\xd8":
             return _of_jpeg(stream)
-        place = stream.find(JPEG_2000_START)
-        if place >= 0:
+        if stream.startswith((JPEG_2000_START, JP2_START)):  # other streams, as RLE's, may hold these bytes
+            place = stream.index(JPEG_2000_START)
             width, height, left, top = struct.unpack_from(">4I", stream, place + 8)
             return height - top, width - left
-    except struct.error:
+    except (struct.error, ValueError):  # cut off before it says so
         pass
     return None
 

@@ -10,9 +10,9 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.filebase import DicomBytesIO
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from hemo.imaging import Excluded, decoding, decoding_worker, raw, read_parts
+from hemo.imaging import Excluded, decoding, decoding_worker, raw, read_one, read_parts
 from tests.helpers.scans import head, make_dataset, make_dicom
 
 
@@ -63,6 +63,20 @@ def hidden(content):
 
     meta = element(1, b"OB", bytes(5000)) + element(0x10, b"UI", b"1.2.840.10008.1.2.1.99")
     return bytes(128) + b"DICM" + element(0, b"UL", struct.pack("<I", len(meta))) + meta + content
+
+
+def test_packed_words_that_look_like_a_claim_are_none():
+    hu = head()
+    hu[64, 40:72] = np.frombuffer(b"\xff\x4f\xff\x51" * 8, np.uint8)
+    dataset = make_dataset(hu, RescaleIntercept="0")
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.PixelData, dataset.PixelRepresentation = hu.tobytes(), 1
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    stream = DicomBytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    assert b"\xff\x4f\xff\x51" in stream.getvalue()
+    np.testing.assert_array_equal(read_one(stream.getvalue()).pixels, hu)
 
 
 @pytest.mark.parametrize(
