@@ -1,7 +1,6 @@
 """What `mil` learns from, of studies' truth and slices' labels, and how it is trained."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from hemo.families._attention import Bags
 from hemo.families._checks import check_truths
 from hemo.families._epochs import fit_epochs
 from hemo.families.base import LabelTable, OnEpoch, Studies
+from hemo.sealed import Sealed
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +68,7 @@ def train(
     bags: Bags,
     stops: Bags | None,
     on_epoch: OnEpoch | None,
-    checkpoint: Path | None,
+    checkpoint: Sealed | None,
 ) -> dict[str, float]:
     """Train a network of slices in place by its studies' and slices' losses; return how it converged.
 

@@ -4,19 +4,20 @@ Keras' own BackupAndRestore keeps weights and optimizer, but neither the early s
 patience nor the seeds of dropout and augmentation: a fit that goes on from these alone becomes another one.
 """
 
+import io
 import json
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo import console, whole
+from hemo import console
 from hemo.families.base import OnEpoch
+from hemo.sealed import Sealed
 
 STOPPING: Final = ("wait", "best", "best_epoch", "stopped_epoch")
 """What early stopping knows beside the best weights."""
@@ -50,12 +51,13 @@ class Checkpoint:
     best: Sequence[NDArray[Any]] | None = None
 
     @classmethod
-    def read(cls, path: Path | None) -> Self:
+    def read(cls, file: Sealed | None) -> Self:
         """Return what was kept in a file, or the beginning where there is none that can be read."""
-        if path is None:
+        content = file and file.read()
+        if not content:
             return cls()
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
                 counts = facts.pop("variables"), facts.pop("best")
                 variables, best = (
@@ -66,7 +68,7 @@ class Checkpoint:
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             return cls()
 
-    def write(self, path: Path) -> None:
+    def write(self, file: Sealed) -> None:
         """Write it, whole or not at all; where that cannot be, say so: the fit goes on."""
         best = [] if self.best is None else self.best
         facts = {
@@ -80,17 +82,19 @@ class Checkpoint:
         arrays: dict[str, Any] = {f"variable_{number}": one for number, one in enumerate(self.variables)}
         arrays |= {f"best_{number}": one for number, one in enumerate(best)}
         arrays["facts"] = np.frombuffer(json.dumps(facts, default=float).encode(), np.uint8)
+        content = io.BytesIO()
+        np.savez(content, **arrays)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole.replacing(path) as partial:
-                np.savez(partial, **arrays)
+            file.write(content.getvalue())
         except OSError as fault:
-            console.err.print(f"{path}: the epoch cannot be kept ({fault.strerror}): a kill would lose it")
+            console.err.print(
+                f"{file.path}: the epoch cannot be kept ({fault.strerror}): a kill would lose it"
+            )
 
 
-def begun(path: Path | None) -> tuple[int, float]:
+def begun(file: Sealed | None) -> tuple[int, float]:
     """Return how many epochs of a fit are kept in a file, and the seconds that they took."""
-    kept = Checkpoint.read(path)
+    kept = Checkpoint.read(file)
     return len(kept.logs), kept.seconds
 
 
@@ -101,7 +105,7 @@ def fit_epochs(
     *,
     validation: Any = None,
     on_epoch: OnEpoch | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Sealed | None = None,
     class_weight: Mapping[int, float] | None = None,
 ) -> dict[str, float]:
     """Train a compiled model, by early stopping on the loss of `validation`, and return how it converged.

@@ -19,6 +19,7 @@ from hemo.families._losses import masked_cross_entropy
 from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
 from hemo.families.base import Images, OnEpoch, Truth
+from hemo.sealed import Sealed
 
 if TYPE_CHECKING:
     import keras
@@ -48,12 +49,12 @@ class NeuralClassifier(ABC):
         Height, width and channels of the training slices.
     convergence_ : dict
         `converged` (1 if stopped early), `iterations` (epochs run) and `best_epoch` (from 0).
-    checkpoint : Path or None
+    checkpoint : Sealed or None
         Where `fit` keeps its last finished epoch, and goes on from (see `hemo.families.base.KeepsEpochs`).
     """
 
     network_: "keras.Model"
-    checkpoint: Path | None = None
+    checkpoint: Sealed | None = None
     _graph: Graph | None = None
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:

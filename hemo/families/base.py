@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.sealed import Sealed
+
 if TYPE_CHECKING:
     import optuna
 
@@ -111,7 +113,7 @@ class KeepsEpochs(Protocol):
     What was killed and goes on in the same way gives the same classifier as what was not.
     """
 
-    checkpoint: Path | None
+    checkpoint: Sealed | None
     """The file in which the last finished epoch is; None: nothing is kept."""
 
 

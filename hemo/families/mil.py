@@ -28,6 +28,7 @@ from hemo.families._occlusion import occlusion_map
 from hemo.families._radiology import cached_radiological_features
 from hemo.families._saved import load_arrays, load_state, save_state
 from hemo.families.base import Family, Images, LabelTable, OnEpoch, Studies, Truth
+from hemo.sealed import Sealed
 
 if TYPE_CHECKING:
     import keras
@@ -72,12 +73,12 @@ class Mil:
         Height, width and channels of the training slices.
     convergence_ : dict
         `converged` (1 if stopped early), `iterations` (epochs run) and `best_epoch` (from 0).
-    checkpoint : Path or None
+    checkpoint : Sealed or None
         Where `fit` keeps its last finished epoch, and goes on from (see `hemo.families.base.KeepsEpochs`).
     """
 
     network_: "keras.Model"
-    checkpoint: Path | None = None
+    checkpoint: Sealed | None = None
     backbone_: Backbone | None = None
 
     _on_disk = False

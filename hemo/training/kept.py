@@ -1,24 +1,29 @@
 """What a training that is killed has finished: predictions of its folds, and the last epoch of a fit.
 
 They lie in a folder beside the store until the training's run is finished. The same training, started again,
-takes them as they are: it becomes what it would have been.
+takes them as they are: it becomes what it would have been. They are sealed with the store's key: what whoever
+lacks it puts there, or changes, is not taken.
 """
 
+import io
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
 import pandas as pd
 
 from hemo import console
+from hemo.errors import HemoError
+from hemo.sealed import Sealed
+from hemo.slices.pseudonyms import key_path, load_or_make_key
 from hemo.slices.split import Round
 from hemo.slices.store import SliceStore
-from hemo.whole import replacing
 
 Epochs = list[dict[str, float]]
 """One each: `repeat`, `fold` (-1: the classifier to keep), `epoch`, `loss`, ..."""
@@ -54,16 +59,27 @@ class Kept:
     ----------
     folder
         Made when something is kept; None: nothing is.
+    key
+        What the files are sealed with.
     """
 
     folder: Path | None = None
+    key: bytes = field(default=b"", repr=False)
 
     @classmethod
     def beside(cls, store: SliceStore, key: str) -> Self:
-        """Return the folder of a training beside its store; `key` says all that its results follow from."""
-        return cls(store.folder.with_name(f"{store.folder.name}.unfinished") / key)
+        """Return the folder of a training beside its store; `key` says all that its results follow from.
 
-    def checkpoint(self, one: Round) -> Path | None:
+        Nothing is kept where the key of the store is not at hand: nobody could tell who wrote it.
+        """
+        try:
+            secret = load_or_make_key(key_path(store.folder), make=False)
+        except HemoError:
+            _say_no_key(key_path(store.folder))
+            return cls()
+        return cls(store.folder.with_name(f"{store.folder.name}.unfinished") / key, secret)
+
+    def checkpoint(self, one: Round) -> Sealed | None:
         """Return where the last finished epoch of a round's fit is kept."""
         return self._file(one, ".npz")
 
@@ -112,20 +128,21 @@ class Kept:
 
     def _keep(self, one: Round, done: Finished) -> None:
         """Keep a finished round, whole or not at all; where that cannot be, say so and go on."""
-        path = self._file(one, ".parquet")
-        if path is None:
+        file = self._file(one, ".parquet")
+        checkpoint = self.checkpoint(one)
+        if file is None or checkpoint is None:
             return
         table = pd.concat(
             [part.assign(label=label) for label, part in done.tables.items()], ignore_index=True
         )
         table.attrs = {"seconds": done.seconds, "epochs": json.dumps(done.epochs, default=float)}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as partial:
-                table.to_parquet(partial, index=False)
-            path.with_suffix(".npz").unlink(missing_ok=True)
+            file.write(table.to_parquet(None, index=False))
+            checkpoint.path.unlink(missing_ok=True)
         except OSError as fault:
-            console.err.print(f"{path}: the fold cannot be kept ({fault.strerror}): a kill would lose it")
+            console.err.print(
+                f"{file.path}: the fold cannot be kept ({fault.strerror}): a kill would lose it"
+            )
 
     def drop(self) -> None:
         """Remove the folder, and what nobody has gone on with for a month."""
@@ -138,16 +155,19 @@ class Kept:
                     shutil.rmtree(other, ignore_errors=True)
             self.folder.parent.rmdir()
 
-    def _file(self, one: Round, ending: str) -> Path | None:
-        return self.folder and self.folder / f"{one.repeat}_{one.fold}{ending}"
+    def _file(self, one: Round, ending: str) -> Sealed | None:
+        if self.folder is None:
+            return None
+        return Sealed(self.folder / f"{one.repeat}_{one.fold}{ending}", self.key)
 
     def _read(self, one: Round) -> Finished | None:
         """Return what was kept of a round; None where there is nothing that can be read."""
-        path = self._file(one, ".parquet")
-        if path is None or not path.is_file():
+        file = self._file(one, ".parquet")
+        content = file and file.read()
+        if not content:
             return None
         try:
-            table = pd.read_parquet(path)
+            table = pd.read_parquet(io.BytesIO(content))
             seconds, epochs = float(table.attrs["seconds"]), json.loads(table.attrs["epochs"])
             table.attrs = {}
             each = table.groupby("label", sort=False)
@@ -159,3 +179,10 @@ class Kept:
 
 NOTHING: Final = Kept()
 """Of a training of which nothing is kept."""
+
+
+@lru_cache  # once, not for every label
+def _say_no_key(path: Path) -> None:
+    console.err.print(
+        f"{path}: no key to seal with what a training has finished: one that is killed begins anew"
+    )

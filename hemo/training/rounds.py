@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hemo.evaluation import decisions, predictions, study_decisions
 from hemo.evaluation.triage import Thresholds
 from hemo.families.base import Classifier, Images, OnEpoch, Truth
 from hemo.labels import LABELS
+from hemo.sealed import Sealed
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, set_apart
@@ -46,7 +46,7 @@ class LearningSet:
     seed: int
 
     def fit(
-        self, family: str, params: Mapping[str, Any], on_epoch: OnEpoch, checkpoint: Path | None = None
+        self, family: str, params: Mapping[str, Any], on_epoch: OnEpoch, checkpoint: Sealed | None = None
     ) -> tuple[Classifier, float]:
         """Return a classifier of the family fitted on it, and the seconds that took.
 

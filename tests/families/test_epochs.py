@@ -8,6 +8,7 @@ import pytest
 
 from hemo import families
 from hemo.families._epochs import Checkpoint, begun
+from hemo.sealed import Sealed
 
 # `cnn`, `finetune` and `multilabel` are trained by the same code as `ann`, and take longer.
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -58,7 +59,7 @@ def fitted(case, slices, checkpoint, stop=99):
 @pytest.mark.parametrize("case", CASES)
 def test_a_fit_killed_in_its_last_epoch_becomes_what_it_would_have_been(case, slices, tmp_path):
     whole, said = fitted(case, slices, None)
-    checkpoint = tmp_path / "epochs.npz"
+    checkpoint = Sealed(tmp_path / "epochs.npz", b"key")
     fitted(case, slices, checkpoint, stop=len(said) - 1)
     assert len(Checkpoint.read(checkpoint).logs) == len(said) - 1
     for _ in range(2 if case == "compiled before" else 1):  # the second time with no epoch left
@@ -70,17 +71,18 @@ def test_a_fit_killed_in_its_last_epoch_becomes_what_it_would_have_been(case, sl
 
 
 def test_a_file_that_cannot_be_read_is_the_beginning(tmp_path):
-    path = tmp_path / "epochs.npz"
-    assert begun(path) == begun(None) == (0, 0.0)
-    Checkpoint([{"loss": 0.5}], 2.0, variables=[np.arange(3)]).write(path)
-    assert begun(path) == (1, 2.0)
-    whole = path.read_bytes()
+    file = Sealed(tmp_path / "epochs.npz")
+    assert begun(file) == begun(None) == (0, 0.0)
+    Checkpoint([{"loss": 0.5}], 2.0, variables=[np.arange(3)]).write(file)
+    assert begun(file) == (1, 2.0)
+    whole = file.read()
+    assert whole
     for part in (whole[: len(whole) // 2], b"", whole[:-9], b"no archive"):
-        path.write_bytes(part)
-        assert begun(path) == (0, 0.0)
+        file.write(part)
+        assert begun(file) == (0, 0.0)
 
 
 def test_an_epoch_that_cannot_be_written_is_said_and_loses_nothing_else(tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
-    Checkpoint().write(tmp_path / "file" / "epochs.npz")
+    Checkpoint().write(Sealed(tmp_path / "file" / "epochs.npz"))
     assert "the epoch cannot be kept (" in " ".join(capsys.readouterr().err.split())

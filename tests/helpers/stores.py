@@ -12,6 +12,7 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, STUDY_LABELS, SUBTYPES
 from hemo.slices.facts import label_counts
 from hemo.slices.integrity import RECORDED
+from hemo.slices.pseudonyms import key_path
 from hemo.slices.shards import npy_header
 from hemo.slices.store import KEYED, SCHEMA, SliceStore
 from hemo.slices.study_labels import studies_of, study_counts
@@ -31,6 +32,7 @@ def write_store(
     `study_labels` are what a table of studies says of each slice's study.
     """
     (folder / "shards").mkdir(parents=True)
+    key_path(folder).write_bytes(b"a key for no patients\n")
     reduction = Reduction(size=images.shape[1], crop=False)
     stored = images.astype(np.uint8)[..., None]
     (folder / "shards" / "00000.npy").write_bytes(

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from hemo import families
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.families._epochs import Checkpoint
+from hemo.sealed import Sealed
+from hemo.slices.pseudonyms import key_path
 from hemo.slices.split import Round, make_split
 from hemo.training import Plan, Trained, Training, train_label
 from hemo.training.kept import FORGOTTEN, NOTHING, Finished, Kept
@@ -30,9 +31,9 @@ class Killed(BaseException):
 class Spy:
     """A classifier of one label or of all, by mean brightness; its fits are counted, and one is killed."""
 
-    checkpoint: Path | None = None
+    checkpoint: Sealed | None = None
 
-    def __init__(self, fits: list[Path | None], killed_at: int) -> None:
+    def __init__(self, fits: list[Sealed | None], killed_at: int) -> None:
         self.fits, self.killed_at = fits, killed_at
         self.convergence_ = {"converged": 1.0}
 
@@ -68,7 +69,7 @@ def start(store, monkeypatch) -> Starts:
     """Train up to a fit that is killed; give what was trained and how many fits it took."""
 
     def started(kept: Kept, word: str = "cnn", protocol: str = "cv", repeats: int = 1, killed_at: int = 0):
-        fits: list[Path | None] = []
+        fits: list[Sealed | None] = []
         monkeypatch.setattr(families, "build", lambda *_: Spy(fits, killed_at))
         split = make_split(store.index, Protocol(protocol), 3, folds=FOLDS, repeats=repeats)
         plan = Plan(split, "natural", OperatingPointRule("sensitivity_at_least", 0.85), 3145, 3)
@@ -128,9 +129,14 @@ def test_what_cannot_be_read_is_made_again(tmp_path):
         pd.testing.assert_frame_equal(done.tables["any"], table)
         assert (done.seconds, done.epochs) == (1.5, [])
     assert len(fitted) == 1
-    (tmp_path / "0_1.parquet").write_bytes(b"PAR1")
+    for number, content in enumerate((b"PAR1", Sealed(tmp_path / "0_1.parquet").read()), 2):
+        assert content
+        (tmp_path / "0_1.parquet").write_bytes(content)  # without a seal
+        through()
+        assert len(fitted) == number
+    Sealed(tmp_path / "0_1.parquet").write(b"PAR1")
     through()
-    assert len(fitted) == 2
+    assert len(fitted) == 4
 
 
 def test_where_nothing_can_be_written_the_training_goes_on_and_says_so(start, tmp_path, capsys):
@@ -153,6 +159,27 @@ def test_a_finished_training_leaves_nothing_and_others_their_own_for_a_month(sto
     assert not parent.exists()
     other.drop()
     NOTHING.drop()
+
+
+def test_what_was_not_sealed_with_the_key_of_the_store_is_not_taken(start, store, tmp_path, capsys):
+    kept = Kept.beside(store, "a")
+    assert kept.key == key_path(store.folder).read_bytes().strip()
+    with pytest.raises(Killed):
+        start(kept, killed_at=3)
+    with pytest.raises(Killed):
+        start(Kept(kept.folder, b"of somebody else"), killed_at=1)  # puts its own epoch there
+    assert kept.folder
+    (kept.folder / "0_0.parquet").rename(kept.folder / "0_1.parquet")
+    capsys.readouterr()
+    assert start(kept)[1] == FOLDS + 1
+    assert capsys.readouterr().err.count("not what was written there") == 2
+    kept.drop()
+
+
+def test_a_store_without_its_key_has_nothing_kept(store, monkeypatch, capsys):
+    monkeypatch.setattr("hemo.training.kept.key_path", lambda _: store.folder / "no key")
+    assert [Kept.beside(store, key) for key in "ab"] == [NOTHING, NOTHING]
+    assert capsys.readouterr().err.count("no key to seal with") == 1
 
 
 def test_without_a_folder_nothing_is_kept(start, store):

@@ -1,0 +1,52 @@
+"""A sealed file is taken as it was written, where it was written, or not at all."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hemo.sealed import SEAL, Sealed
+
+KEY = b"a key of some length"
+
+
+@pytest.fixture
+def file(tmp_path):
+    return Sealed(tmp_path / "training" / "fold.parquet", KEY)
+
+
+def test_what_was_written_is_read_and_nothing_is_none(file, capsys):
+    assert file.read() is None
+    for content in (b"", b"predictions" * 1000):
+        file.write(content)
+        assert file.read() == content
+    assert capsys.readouterr().err == ""
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(place=st.integers(0, SEAL + 9), flip=st.integers(1, 255))
+def test_a_changed_byte_is_noticed_wherever_it_is(file, place, flip):
+    file.write(b"ten bytes.")
+    content = bytearray(file.path.read_bytes())
+    content[place] ^= flip
+    file.path.write_bytes(content)
+    assert file.read() is None
+
+
+def test_what_another_key_sealed_or_lay_elsewhere_is_not_taken(file, tmp_path, capsys):
+    file.write(b"mine")
+    assert Sealed(file.path, b"another key").read() is None
+    for other in (file.path.with_name("other.parquet"), tmp_path / "another" / "fold.parquet"):
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(file.path.read_bytes())
+        assert Sealed(other, KEY).read() is None
+    assert capsys.readouterr().err.count("not what was written there") == 3
+
+
+def test_what_cannot_be_read_is_said(file, capsys):
+    file.path.mkdir(parents=True)
+    assert file.read() is None
+    assert "unreadable (Is a directory)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_key_is_shown_nowhere(file):
+    assert "a key of" not in repr(file)
