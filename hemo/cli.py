@@ -36,6 +36,9 @@ class Commands(click.Group):
                 f"no command or family '{args[0]}': choose of {', '.join(self.list_commands(ctx))}"
             )
         name, command, rest = super().resolve_command(ctx, args)
+        from hemo import console  # help of all does without
+
+        ctx.with_resource(console.watched(f"hemo {name}"))
         return name, command, rest if command is None else given(command, rest)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

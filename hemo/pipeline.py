@@ -57,6 +57,7 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
 
         def compare() -> None:
+            console.step("comparing the families")
             found = comparison_page.log_comparison(config, experiment, root, store=store)
             comparison_page.print_comparison(found)
 
@@ -93,6 +94,7 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         if not config.images:
             images, labels = make_phantom(config)
         preprocess_into(config, images, labels)
+    console.step("comparing the store with its digests")
     store = SliceStore.open_checked(config.store_folder)
     if parent and (config.images or not finished):
         experiment = tracking.get_run(parent).experiment

@@ -6,10 +6,15 @@ import signal
 import pytest
 from hypothesis import Phase, settings
 
+from hemo import console
 from hemo.executors import THREAD_WORDS
 
 # A runner started in the background of a shell ignores Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What a command prints does not depend on how busy the machine is: here nobody waits. `tests/test_console.py`
+# and `tests/commands/test_silence.py` see what is said to who does.
+console.SILENCE = 3600.0
 
 # Small matrices are not worth threads, which wait for each other where other tests run beside: fitting a
 # study's score took four times the processor time. NumPy, OpenCV and TensorFlow read these when imported.

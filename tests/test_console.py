@@ -15,7 +15,7 @@ def said(monkeypatch):
     """What is printed where no terminal is, with lines every few hundredths of a second."""
     stream = io.StringIO()
     monkeypatch.setattr(console, "err", Console(file=stream, width=132, highlight=False))
-    monkeypatch.setattr(console, "EVERY", 0.04)
+    monkeypatch.setattr(console, "SILENCE", 0.04)
     return stream
 
 
@@ -45,6 +45,69 @@ def test_nobody_goes_on_talking_after_what_failed(said):
     before = said.getvalue()
     time.sleep(0.1)
     assert said.getvalue() == before
+
+
+def test_a_command_that_is_silent_says_what_it_does(said):
+    with console.watched("hemo compare"):
+        console.step("any: intervals")
+        time.sleep(0.25)
+    lines = said.getvalue().splitlines()
+    assert set(lines) == {"hemo compare, 0:00 min, any: intervals"}
+    time.sleep(0.1)
+    assert said.getvalue().splitlines() == lines, "it is over"
+
+
+def test_a_command_that_speaks_is_not_spoken_for(said, monkeypatch):
+    shown = console._console(stderr=True)
+    monkeypatch.setattr(shown, "file", said)
+    monkeypatch.setattr(console, "err", shown)
+    monkeypatch.setattr(console, "SILENCE", 0.5)
+    with console.watched("hemo compare"):
+        for _ in range(10):
+            console.err.print("a result")
+            time.sleep(0.1)
+    assert set(said.getvalue().splitlines()) == {"a result"}
+
+
+def test_after_ten_minutes_a_log_has_a_line_every_half_minute(said, monkeypatch):
+    monkeypatch.setattr(console, "EVERY", 0.3)
+    start = time.monotonic
+    with console.watched("hemo compare"):
+        console._watch.since -= console.LONG
+        monkeypatch.setattr(time, "monotonic", lambda: start() + console.LONG + 1)
+        time.sleep(0.7)
+    assert len(said.getvalue().splitlines()) in (2, 3)
+
+
+def test_what_a_server_does_is_not_told(said):
+    with console.watched("hemo ui"):
+        console.unwatched()
+        time.sleep(0.2)
+    assert said.getvalue() == ""
+
+
+def test_items_of_a_command_are_told_in_place_of_the_command(said):
+    with console.watched("hemo main"):
+        for _ in console.track("ab", "training", 2):
+            time.sleep(0.15)
+        console.step("comparing")
+        time.sleep(0.15)
+    words = [line.split(",")[0] for line in said.getvalue().splitlines()]
+    assert list(dict.fromkeys(words)) == ["training: 0 of 2", "training: 1 of 2", "hemo main"]
+
+
+def test_a_terminal_shows_what_a_silent_command_does_and_results_stay_in_their_pipe(said, monkeypatch):
+    shown = Console(file=said, width=80, force_terminal=True)
+    monkeypatch.setattr(console, "err", shown)
+    monkeypatch.setattr("sys.stdout", piped := io.StringIO())
+    with console.watched("hemo compare"):
+        console.step("any: intervals")
+        time.sleep(0.4)
+        console.out.print("the result")
+        assert "any: intervals" in said.getvalue()
+        for _ in console.track("ab", "training", 2):
+            assert console._watch.bar is None, "one thing at a time"
+    assert piped.getvalue() == "the result\n"
 
 
 @pytest.mark.parametrize(

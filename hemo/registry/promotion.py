@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import mlflow
 import pandas as pd
 
-from hemo import tracking
+from hemo import console, tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.digests import DiffersError
@@ -56,8 +56,10 @@ def promote(
     with tracking.run_below(experiment, "promotion", tags, parent) as deciding:
         try:
             for label, run_id in chosen.items():
+                console.step(f"{label}: asking the gate")
                 rows.append(_judge_and_decide(config, label, run_id, deciding, override))
         finally:
+            console.step("the panel: bringing it up to date")
             with tracking.alone():
                 panel.update(deciding)  # what was promoted before a fault is in production
         table = _table(rows, labels)

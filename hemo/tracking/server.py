@@ -55,6 +55,7 @@ def serve(port: int, first_link: str) -> None:
     try:
         with running(port) as server:
             console.err.print(f"MLflow UI on http://127.0.0.1:{port}: Ctrl-C ends it")
+            console.unwatched()
             open_browser(first_link)
             raise HemoError(f"the MLflow UI ended by itself with status {server.wait()}: start it again")
     except KeyboardInterrupt:
