@@ -73,7 +73,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
 
     Inside `mlflow run` this is the run that it made, renamed; but where that one was put into MLflow's
     default experiment, the root is a new run in `experiment`, and the launching run says where it is.
-    Its system metrics are logged.
+    The machine's load is logged in a run below.
     """
     launched = _launched_run()
     with _released_launch():
@@ -81,16 +81,36 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
             close_orphans(experiment)
             with (
                 killed_when_stopped([launched.info.run_id]),
-                mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=True),
+                mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=False),
                 let_go_when_stopped(),
             ):
                 mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
-                yield launched.info.run_id
+                with _load_logged(experiment, launched.info.run_id):
+                    yield launched.info.run_id
             return
-        with start_run(experiment, name, tags, system_metrics=True) as run_id:
+        with start_run(experiment, name, tags) as run_id:
             if launched:
                 _point_to_root(launched, name, experiment, run_id)
-            yield run_id
+            with _load_logged(experiment, run_id):
+                yield run_id
+
+
+@contextmanager
+def _load_logged(experiment: str, root: str) -> Iterator[None]:
+    """Log the machine's load in a run below a root run: among the root's metrics it would come first."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    tags = {"stage": "load", "mlflow.parentRunId": root, **process_tags()}
+    run_id = client().create_run(experiment, tags=tags, run_name="load of the machine").info.run_id
+    monitor = SystemMetricsMonitor(run_id)
+    monitor.start()
+    with killed_when_stopped([run_id]):
+        try:
+            with let_go_when_stopped():  # what is logged last is written, too
+                yield
+        finally:
+            monitor.finish()
+            client().set_terminated(run_id)
 
 
 @contextmanager

@@ -53,17 +53,21 @@ def test_a_child_run_knows_its_parent(experiment):
     assert (run.info.run_name, run.info.status) == ("child", "FINISHED")
 
 
-def test_the_machine_s_load_is_logged_during_a_root_run(experiment, monkeypatch):
+def test_the_machine_s_load_is_logged_during_a_root_run_and_is_none_of_its_metrics(experiment, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING", "1")
     with tracking.root_run(experiment, "root", {}) as root:
+        (machine,) = tracking.find_runs(experiment, stage="load")
         until = time.monotonic() + 60
-        while not load(root) and time.monotonic() < until:
+        while not load(machine.run_id) and time.monotonic() < until:
             time.sleep(0.1)
         with tracking.start_run(experiment, "short", {}, root) as short:
             time.sleep(0.3)
-    assert any("cpu" in name for name in load(root))
+    assert any("cpu" in name for name in load(machine.run_id))
+    assert not load(root)
     assert not load(short)
+    found = tracking.client().get_run(machine.run_id)
+    assert (found.info.status, found.data.tags["mlflow.parentRunId"]) == ("FINISHED", root)
 
 
 def load(run):
@@ -130,7 +134,8 @@ def test_what_ctrl_c_or_sigterm_ends_is_killed_and_not_failed(experiment):
     with pytest.raises(Terminated):
         stopped()
     found = tracking.client().search_runs([experiment])
-    assert {run.info.run_name: run.info.status for run in found} == {"root": "KILLED", "child": "KILLED"}
+    names = ("root", "child", "load of the machine")
+    assert {run.info.run_name: run.info.status for run in found} == dict.fromkeys(names, "KILLED")
 
 
 def stop_in_the_middle_of_a_write():
