@@ -1,7 +1,7 @@
 """Predictions of the panel as a page: a row a study that opens, with what there is to see in its slices."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ LOOK = (
     f"the classifier that is named there looked. In it {LEGEND}; each is scaled to its own strongest place."
 )
 
+WEBP: Final = (64, 90)
+"""OpenCV's IMWRITE_WEBP_QUALITY, and what is hardly told from the whole; of studies by the dozen, a fifth."""
+
 Looked = tuple[str, NDArray[np.uint8], NDArray[np.float32]]
 """A label, a slice as its classifier sees it, and where it looked."""
 
@@ -39,7 +42,13 @@ def as_html(prediction: Prediction, panel: ServedPanel) -> str:
         labels = [member.label for member in panel.members]
         rows = [_study(row, prediction, panel, parts) for row in prediction.studies.to_dict("records")]
         sections.append(
-            Section("Studies", text, header=("study", *labels, "slices seen"), rows=rows, key=_png(legend()))
+            Section(
+                "Studies",
+                text,
+                header=("study", *labels, "slices seen"),
+                rows=rows,
+                key=_encoded(legend(), ".png"),
+            )
         )
     table = prediction.table
     alone = [row for row in parts if "study" not in table or not table["study"][row]]
@@ -196,12 +205,13 @@ def _plain(words: str) -> str:
 
 
 def _picture(image: NDArray[np.uint8], looked: NDArray[np.float32] | None = None) -> bytes:
-    """Return a PNG: the slice's middle channel, overlaid with where the model looked."""
+    """Return a WebP: the slice's middle channel, overlaid with where the model looked."""
     gray = image[..., image.shape[-1] // 2]
-    return _png(np.repeat(gray[..., None], 3, axis=2) if looked is None else overlaid(gray, looked))
+    color = np.repeat(gray[..., None], 3, axis=2) if looked is None else overlaid(gray, looked)
+    return _encoded(color, ".webp", WEBP)
 
 
-def _png(color: NDArray[np.uint8]) -> bytes:
+def _encoded(color: NDArray[np.uint8], kind: str, how: Sequence[int] = ()) -> bytes:
     import cv2
 
-    return cv2.imencode(".png", np.ascontiguousarray(color[..., ::-1]))[1].tobytes()
+    return cv2.imencode(kind, np.ascontiguousarray(color[..., ::-1]), how)[1].tobytes()
