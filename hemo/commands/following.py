@@ -1,6 +1,7 @@
 """What may be typed next: never what would send scans of patients to what is made of phantoms."""
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,6 +9,17 @@ if TYPE_CHECKING:
 
 OWN_PANEL = "hemo main --experiment experiments/best.yaml --images DIR --labels FILE   # learns from scans"
 """What helps whoever has scans, and a panel that is made of synthetic data."""
+
+
+def typed(**options: str | Path) -> str:
+    """Return options as they are typed behind a command; one that is empty was not given.
+
+    Examples
+    --------
+    >>> typed(experiment="my file.yaml", store="")
+    " --experiment 'my file.yaml'"
+    """
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in options.items() if value)
 
 
 def predictions(config: "Experiment", out: str) -> list[str]:
@@ -30,4 +42,4 @@ def predictions(config: "Experiment", out: str) -> list[str]:
     if panel.synthetic_members(panel.production()) and not drawn:
         return []
     scans = config.folder / "phantom" if phantom else config.images or "FILES..."
-    return [f"hemo predict {shlex.quote(str(scans))} --out {out}"]
+    return [f"hemo predict {shlex.quote(str(scans))}{typed(out=out)}"]
