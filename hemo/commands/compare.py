@@ -1,5 +1,6 @@
 """`compare`: the families side by side on every label."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,12 @@ def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> Non
 
     for name, reason in outcome.failed:
         console.err.print(f"not trained: {name}: {reason}", style="red")
+    unknown = (
+        "MAKELEVEL" in os.environ and "VIRTUAL_ENV" not in os.environ
+    )  # hemo, to the shell of `make demo`
     commands = [
-        "make ui                  # the runs, the comparison and the registry in the browser",
+        "make ui" if Path("MLproject").is_file() else "hemo ui",
+        *(["source .venv/bin/activate"] if unknown else []),
         f"hemo compare{following.typed(experiment=file)} --open",
     ]
     if outcome.in_production:

@@ -23,12 +23,12 @@ def typed(**options: str | Path) -> str:
 
 
 def predictions(config: "Experiment", out: str) -> list[str]:
-    """Return the command that predicts an experiment's scans, none where the panel is not for them.
+    """Return the command that predicts an experiment's scans; none where no panel is there that is for them.
 
     Parameters
     ----------
     config
-        The experiment: its scans are the phantom's where it names none.
+        The experiment: its scans are the phantom's where it names none, and one was made.
     out
         File to write.
     """
@@ -36,10 +36,12 @@ def predictions(config: "Experiment", out: str) -> list[str]:
     from hemo.tracking import trained_on
     from hemo.tracking.tags import PHANTOM
 
+    production = panel.production()
     store = trained_on.at_hand(config.store_folder)
-    phantom = config.dataset == PHANTOM
+    made = config.folder / "phantom"
+    phantom = config.dataset == PHANTOM and made.is_dir()
     drawn = phantom or bool(config.images and store and store.synthetic)
-    if panel.synthetic_members(panel.production()) and not drawn:
+    if not production or (panel.synthetic_members(production) and not drawn):
         return []
-    scans = config.folder / "phantom" if phantom else config.images or "FILES..."
+    scans = made if phantom else config.images or "FILES..."
     return [f"hemo predict {shlex.quote(str(scans))}{typed(out=out)}"]

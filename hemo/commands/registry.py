@@ -41,7 +41,8 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         for case in cases:
             console.out.print(gate_page.conditions(case.run.name, case.verdict))
         console.out.print(gate_page.decisions(table))
-        console.next_commands(f"hemo promote{following.typed(experiment=experiment)}")
+        one = "" if label == "all" else label
+        console.next_commands(f"hemo promote{following.typed(experiment=experiment, label=one)}")
         return
     table = promotion.promote(settings, found, labels=labels, override=override)
     console.out.print(gate_page.decisions(table))
