@@ -26,6 +26,7 @@ OWN = {
     "NOTICE": "NOTICE.md",
     "CITATION.cff": "CITATION.md",
     "docs/notebook.py": "notebook.md",
+    "docs/tutorial.py": "tutorial.md",
 }
 """Files that are no Markdown below docs/, and the pages made of them."""
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -126,6 +127,24 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path) -> No
     printed = subprocess.check_output([sys.executable, script], cwd=tmp_path, text=True, timeout=240)
     assert "recall_at_specificity_80" in printed
     assert (tmp_path / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_tutorial_goes_from_files_to_a_served_panel(tmp_path: Path) -> None:
+    script = ROOT / "docs" / "tutorial.py"
+    printed = subprocess.check_output([sys.executable, script], cwd=tmp_path, text=True, timeout=480)
+    read, trained, judged, told, promoted, asked = re.split(
+        r"^(?:Leaderboard|\$ hemo).*", printed, flags=re.M
+    )
+    assert "0 slices without a label, 0 rows without a slice" in read
+    assert "refused" in trained
+    assert "Recall at specificity 0.80/any" in trained
+    assert re.search(r"boosted +0\.\d+ +0\.\d+ +0\.\d+ +[0-9a-f]{32}", trained)
+    assert "would be refused" in judged
+    assert "A refusal is an answer" in told
+    assert "overridden" in promoted
+    slices = pd.read_csv(tmp_path / "predictions.csv").query("row == 'slice'")["any_probability"]
+    served = [float(answer) for answer in re.findall(r"\.dcm +([.\d]+) ", asked)]
+    assert sorted(served) == pytest.approx(sorted(slices), abs=1e-5)
 
 
 def examples(path: Path) -> set[str]:

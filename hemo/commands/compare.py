@@ -1,5 +1,6 @@
 """`compare`: the families side by side on every label."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,7 @@ def after_comparison(experiment: str) -> None:
     """Print what to type after a comparison."""
     from hemo.console import next_commands
 
-    where = f" --experiment {experiment}" if experiment else ""
-    next_commands(f"hemo promote{where}", "hemo ui")
+    next_commands(f"hemo promote{following.typed(experiment=experiment)}", "hemo ui")
 
 
 def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> None:
@@ -71,10 +71,13 @@ def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> Non
 
     for name, reason in outcome.failed:
         console.err.print(f"not trained: {name}: {reason}", style="red")
-    where = f" --experiment {file}" if file else ""
+    unknown = (
+        "MAKELEVEL" in os.environ and "VIRTUAL_ENV" not in os.environ
+    )  # hemo, to the shell of `make demo`
     commands = [
-        "make ui                  # the runs, the comparison and the registry in the browser",
-        f"hemo compare{where} --open",
+        "make ui" if Path("MLproject").is_file() else "hemo ui",
+        *(["source .venv/bin/activate"] if unknown else []),
+        f"hemo compare{following.typed(experiment=file)} --open",
     ]
     if outcome.in_production:
         commands += ["hemo registry", *following.predictions(config, "predictions.csv")]

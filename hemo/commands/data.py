@@ -1,11 +1,12 @@
 """`hemo preprocess` and `hemo store`: from scans to a slice store, and what is in one."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from hemo.commands import options
+from hemo.commands import following, options
 from hemo.console import bar, err, next_commands, out
 from hemo.display.terminal import table
 from hemo.imaging.formats import format_names
@@ -131,12 +132,13 @@ def preprocess(
         progress=bar("Reading scans"),
     )
     _report(summary, labelled=bool(labels))
+    look = f"hemo store show {shlex.quote(store)}"
     if labels:
         of_studies = not any(counts["positive"] for counts in summary.store.label_facts.values())
         family = "mil" if of_studies and "study_labels" in summary.store.facts else "logreg"
-        next_commands(f"hemo store show {store}", f"hemo {family} --store {store} --label any")
+        next_commands(look, f"hemo {family}{following.typed(store=store, label='any')}")
     else:
-        next_commands(f"hemo store show {store}")
+        next_commands(look)
 
 
 def _report(summary: "Summary", labelled: bool) -> None:

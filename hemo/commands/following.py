@@ -1,6 +1,7 @@
 """What may be typed next: never what would send scans of patients to what is made of phantoms."""
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,13 +11,24 @@ OWN_PANEL = "hemo main --experiment experiments/best.yaml --images DIR --labels 
 """What helps whoever has scans, and a panel that is made of synthetic data."""
 
 
+def typed(**options: str | Path) -> str:
+    """Return options as they are typed behind a command; one that is empty was not given.
+
+    Examples
+    --------
+    >>> typed(experiment="my file.yaml", store="")
+    " --experiment 'my file.yaml'"
+    """
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in options.items() if value)
+
+
 def predictions(config: "Experiment", out: str) -> list[str]:
-    """Return the command that predicts an experiment's scans, none where the panel is not for them.
+    """Return the command that predicts an experiment's scans; none where no panel is there that is for them.
 
     Parameters
     ----------
     config
-        The experiment: its scans are the phantom's where it names none.
+        The experiment: its scans are the phantom's where it names none, and one was made.
     out
         File to write.
     """
@@ -24,10 +36,12 @@ def predictions(config: "Experiment", out: str) -> list[str]:
     from hemo.tracking import trained_on
     from hemo.tracking.tags import PHANTOM
 
+    production = panel.production()
     store = trained_on.at_hand(config.store_folder)
-    phantom = config.dataset == PHANTOM
+    made = config.folder / "phantom"
+    phantom = config.dataset == PHANTOM and made.is_dir()
     drawn = phantom or bool(config.images and store and store.synthetic)
-    if panel.synthetic_members(panel.production()) and not drawn:
+    if not production or (panel.synthetic_members(production) and not drawn):
         return []
-    scans = config.folder / "phantom" if phantom else config.images or "FILES..."
-    return [f"hemo predict {shlex.quote(str(scans))} --out {out}"]
+    scans = made if phantom else config.images or "FILES..."
+    return [f"hemo predict {shlex.quote(str(scans))}{typed(out=out)}"]

@@ -1,5 +1,6 @@
 """`hemo phantom`: synthetic head CT to try everything on."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -88,8 +89,8 @@ def phantom(
     total = len(rows) // len(LABELS)
     console.out.print(terminal.table(f"{out}: {total} slices of {patients} patients", HEADER, counts))
     console.next_commands(
-        f"mlflow run . --env-manager local -e preprocess -P images={out} -P labels={table} "
-        f"-P store={out.parent / 'store'}"
+        f"mlflow run . --env-manager local -e preprocess -P images={shlex.quote(str(out))} "
+        f"-P labels={shlex.quote(str(table))} -P store={shlex.quote(str(out.parent / 'store'))}"
     )
 
 

@@ -41,7 +41,8 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         for case in cases:
             console.out.print(gate_page.conditions(case.run.name, case.verdict))
         console.out.print(gate_page.decisions(table))
-        console.next_commands("hemo promote" + (f" --experiment {experiment}" if experiment else ""))
+        one = "" if label == "all" else label
+        console.next_commands(f"hemo promote{following.typed(experiment=experiment, label=one)}")
         return
     table = promotion.promote(settings, found, labels=labels, override=override)
     console.out.print(gate_page.decisions(table))
@@ -104,12 +105,14 @@ def registry() -> None:
 def history(label: str) -> None:
     """Show every decision about LABEL (or `panel`, or `all`), oldest first, with what was done by hand."""
     from hemo import config, console
+    from hemo.registry import aliases
+    from hemo.registry.names import model_name
 
     labels = ["panel"] if label == "panel" else [*config.label_names(label)]
     for one in [*labels, "panel"] if label == "all" else labels:
         _show_history(one)
-    alone = label not in ("panel", "all")
-    console.next_commands("hemo registry", *([f"hemo rollback {label}"] if alone else []))
+    before = label not in ("panel", "all") and "previous" in aliases.current(model_name(label))
+    console.next_commands("hemo registry", *([f"hemo rollback {label}"] if before else []))
 
 
 def _show_history(label: str) -> None:

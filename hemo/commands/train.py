@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from hemo import families
-from hemo.commands import options
+from hemo.commands import following, options
 from hemo.commands.given import given
 from hemo.errors import HemoError
 
@@ -97,8 +97,7 @@ def _training_command(name: str) -> click.Command:
         families.check_params(name, own)
         settings = settings.model_copy(update={"families": {name: own}})
         failed = steps.train_family(settings, name, labels)
-        where = f" --experiment {experiment}" if experiment else ""
-        next_commands(f"hemo compare{where}", "hemo ui")
+        next_commands(f"hemo compare{following.typed(experiment=experiment)}", "hemo ui")
         if len(failed) == len(labels):
             raise HemoError(f"{name}: no label could be trained: {failed[0][1]}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from hemo.commands import options
+from hemo.commands import following, options
 
 storage = click.option(
     "--storage",
@@ -106,9 +106,10 @@ def tune(
     )  # fmt: skip
     if rows:
         out.print(table(f"Tuned by {tuning.objective}, out-of-fold", header, rows))
-    where = f" --experiment {experiment}" if experiment else ""
     next_commands(
-        *(f"hemo study {outcome.study}" for outcome in outcomes[:1]), f"hemo compare{where}", "hemo ui"
+        *(f"hemo study {outcome.study}" for outcome in outcomes[:1]),
+        f"hemo compare{following.typed(experiment=experiment)}",
+        "hemo ui",
     )
     if failed and not outcomes:
         raise HemoError(f"no study could be run; the first fault: {failed[0][0]}: {failed[0][1]}")

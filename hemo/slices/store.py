@@ -1,6 +1,7 @@
 """The slice store: small images of many slices on disk, with their labels."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +73,10 @@ class SliceStore:
         folder = Path(folder)
         facts = read_facts(folder)
         if facts is None:
-            raise HemoError(f"{folder}: no slice store: make one with `hemo preprocess --store {folder}`")
+            raise HemoError(
+                f"{folder}: no slice store: make one with "
+                f"`hemo preprocess --images DIR --labels FILE --store {shlex.quote(str(folder))}`"
+            )
         if "digest" not in facts:
             raise HemoError(
                 f"{folder}: an unfinished slice store: run the same `hemo preprocess` command again"

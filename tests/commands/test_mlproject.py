@@ -1,21 +1,18 @@
 """MLproject: every word of every command can be given to `mlflow run`, and only what is given counts."""
 
-import shlex
 from pathlib import Path
 
 import click
 import pytest
 import yaml
-from mlflow.projects._project_spec import load_project
 
 from hemo import commands, config, families
 from hemo.cli import main
 from hemo.commands import mlproject
 from hemo.config import Experiment
 from hemo.runs import steps
-from tests.helpers.command_lines import parsed
+from tests.helpers.command_lines import PROJECT, parsed, started, word_of
 
-PROJECT = load_project(".")
 REQUIRED = {
     "preprocess": {"images": "scans"},
     "rollback": {"label": "any"},
@@ -26,21 +23,10 @@ REQUIRED = {
 }
 
 
-def command_line(name: str, **given: str) -> list[str]:
-    """Return the words that `mlflow run` starts for an entry point, without `python -m hemo`."""
-    words = shlex.split(PROJECT.get_entry_point(name).compute_command(given, None))
-    assert words[:3] == ["python", "-m", "hemo"]
-    return words[3:]
-
-
 def command_of(name: str) -> click.Command:
     found = commands.load(name)
     assert found is not None
     return found
-
-
-def word_of(parameter: click.Parameter) -> str:
-    return max(parameter.opts, key=len).lstrip("-").replace("-", "_")
 
 
 def value_of(parameter: click.Parameter) -> str:
@@ -65,7 +51,7 @@ def reached(monkeypatch, tmp_path):
     monkeypatch.setattr(steps, "train_family", lambda settings, *_: found.update(got=settings) or [])
 
     def run(name, **given):
-        main.main(command_line(name, **given), standalone_mode=False)
+        main.main(started(name, **given), standalone_mode=False)
         return found["got"]
 
     return run
@@ -92,7 +78,7 @@ def test_with_nothing_given_a_command_is_called_as_if_a_person_had_typed_it(name
     typed = [name]
     for word, value in {**files, **required}.items():
         typed += [f"--{word}", value] if word in options else [value]
-    assert parsed(command_line(name, **required))[1] == parsed(typed)[1]
+    assert parsed(started(name, **required))[1] == parsed(typed)[1]
 
 
 @pytest.mark.parametrize("name", commands.names())
@@ -100,7 +86,7 @@ def test_every_word_that_is_given_reaches_the_command(name):
     action = {"action": "show"} if name == "store" else {}
     command, _ = parsed([name, *action.values()]) if action else (command_of(name), {})
     given = {word_of(parameter): value_of(parameter) for parameter in command.params}
-    _, values = parsed(command_line(name, **given, **action))
+    _, values = parsed(started(name, **given, **action))
     for parameter in command.params:
         value, text = values[parameter.name], given[word_of(parameter)]
         if isinstance(value, bool):
@@ -126,14 +112,14 @@ def test_what_mlflow_run_is_told_stands_above_the_experiment_file(reached, tmp_p
 
 
 def test_without_an_experiment_file_a_family_trains_on_the_store_that_preprocess_makes(reached):
-    _, made = parsed(command_line("preprocess", images="scans"))
+    _, made = parsed(started("preprocess", images="scans"))
     settings = reached("logreg")
     assert settings.store == made["store"]
     assert settings.model_copy(update={"store": ""}) == Experiment(families={"logreg": {}})
 
 
-def test_the_whole_way_without_words_is_the_quickstart_on_either_command_line():
-    for words in (["main"], command_line("main")):
+def test_the_whole_way_without_words_is_the_quickstart_on_either_started():
+    for words in (["main"], started("main")):
         assert parsed(words)[1]["experiment"] == "experiments/quickstart.yaml"
 
 
