@@ -3,7 +3,7 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test mutants fire kills audit lint docs ui bench clean lock mlproject
+.PHONY: help env demo test mutants fire kills audit lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
 	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
@@ -14,6 +14,8 @@ help:            ## what can be made
 	$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode -r requirements-dev.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
 	@touch $@
+
+env: .venv/done  ## the environment alone
 
 demo: .venv/done ## the environment, then the whole way on the phantom through mlflow run
 	$(BIN)/mlflow run . --env-manager local
