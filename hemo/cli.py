@@ -1,5 +1,6 @@
 """The command line: every command is loaded when it is named, so that help answers at once."""
 
+import signal
 from typing import Any
 
 import click
@@ -53,6 +54,10 @@ class Commands(click.Group):
         Its status is 2. Any other exception is a fault of this program, and keeps its traceback.
         """
         try:
+            if (
+                signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+            ):  # from here on it is said (see `hemo.__main__`)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             with executors.terminable():
                 return super().invoke(ctx)
         except HemoError as fault:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hemo.errors import HemoError
+from hemo.whole import opened
 
 FILE: Final = "digests.json"
 """What a manifest is called that lies beside the files it is of."""
@@ -78,7 +79,7 @@ def of_file(path: Path) -> Digest:
     OSError
         If it cannot be read.
     """
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Digest(stream.tell(), digest)
 

@@ -1,10 +1,13 @@
 """Files that are written whole or not at all, and JSON that is read whole or refused."""
 
+import errno
+import io
 import json
 import os
 import platform
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a text begins that spreadsheets compute."""
+
+NO_FILE: Final = "no file, but a pipe, a socket or a device"
 
 MOST_OF_A_HOST: Final = 32
 """Letters of a machine's name in that of a temporary file: a file's name has at most 255."""
@@ -54,6 +59,27 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[io.BufferedReader]:
+    """Open a file to read. A pipe, a socket or a device is none: it may wait, or go on without end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that nobody fills opens at once
+    try:
+        if stat.S_ISDIR(kind := os.fstat(descriptor).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(kind):
+            raise OSError(errno.EINVAL, NO_FILE, str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            yield stream
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -97,7 +123,8 @@ def read_json(path: Path, remedy: str) -> Any:
         If there is none.
     """
     try:
-        return json.loads(path.read_bytes())
+        with opened(path) as stream:
+            return json.loads(stream.read())
     except (FileNotFoundError, NotADirectoryError):
         raise
     except RecursionError:

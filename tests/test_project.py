@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tomllib
@@ -111,3 +112,28 @@ def test_help_answers_before_anything_heavy_is_imported():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not heavy & set(found.stdout.split())
+
+
+def test_ctrl_c_before_the_command_line_is_there_ends_without_a_traceback():
+    """Python's own start is not ours: what is waited for is the first line of `hemo.__main__`."""
+    code = (
+        "import builtins, os, signal, sys\n"
+        "real = builtins.__import__\n"
+        "def slow(name, *rest):\n"
+        "    if name == 'hemo.cli':\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = slow\n"
+        "import hemo.__main__\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (-signal.SIGINT, "")
+
+
+@pytest.mark.parametrize(
+    "words", [["preprocess", "--images", "."], ["evaluate", "--images", ".", "--labels", "x"]]
+)
+def test_no_processes_are_no_number_of_processes(words):
+    outcome = CliRunner().invoke(main, [*words, "--workers", "0"])
+    assert outcome.exit_code == 2
+    assert "0 is not in the range x>=1" in outcome.output

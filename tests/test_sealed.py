@@ -1,10 +1,13 @@
 """A sealed file is taken as it was written, where it was written, or not at all."""
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hemo.sealed import SEAL, Sealed
+from hemo.sealed import LARGEST, SEAL, Sealed
 
 KEY = b"a key of some length"
 
@@ -42,10 +45,29 @@ def test_what_another_key_sealed_or_lay_elsewhere_is_not_taken(file, tmp_path, c
     assert capsys.readouterr().err.count("not what was written there") == 3
 
 
-def test_what_cannot_be_read_is_said(file, capsys):
-    file.path.mkdir(parents=True)
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def sparse(path):
+    with path.open("wb") as stream:
+        stream.truncate(LARGEST + 1)
+
+
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (Path.mkdir, "unreadable (Is a directory)"),
+        (os.mkfifo, "unreadable (no file, but a pipe, a socket or a device)"),
+        (endless, "unreadable (no file, but a pipe, a socket or a device)"),
+        (sparse, "not what was written there"),
+    ],
+)
+def test_what_is_no_file_or_has_no_end_is_said_and_holds_nothing_up(file, capsys, put, said):
+    file.path.parent.mkdir()
+    put(file.path)
     assert file.read() is None
-    assert "unreadable (Is a directory)" in " ".join(capsys.readouterr().err.split())
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_key_is_shown_nowhere(file):

@@ -8,7 +8,7 @@ import pytest
 
 import hemo
 from hemo.errors import HemoError
-from hemo.whole import beside, csv_text, read_json, replacing, write_text
+from hemo.whole import NO_FILE, beside, csv_text, opened, read_json, replacing, write_text
 
 
 def test_what_fails_half_way_leaves_the_file_before_and_nothing_beside_it(tmp_path):
@@ -61,3 +61,13 @@ def test_json_that_nests_too_deeply_or_is_none_is_refused_with_the_remedy(tmp_pa
     (tmp_path / "facts.json").write_bytes(content)
     with pytest.raises(HemoError, match=r"facts.json: unreadable \(.*\): build it anew"):
         read_json(tmp_path / "facts.json", "build it anew")
+
+
+def test_what_may_wait_or_never_end_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        with pytest.raises(OSError, match=NO_FILE), opened(tmp_path / name):
+            pass
+        with pytest.raises(HemoError, match=NO_FILE):
+            read_json(tmp_path / name, "put it back")

@@ -81,7 +81,7 @@ do not share it.
     "they are excluded.",
 )
 @options.labels_format
-@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
+@options.decoders
 @click.option(
     "--series",
     type=click.Choice(["all", "best"]),

@@ -18,8 +18,14 @@ from hemo.commands import options
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
 @click.option("--dataset", metavar="NAME", default="", help="Name of the data, for the run; no patient's.")
 @options.labels_format
-@click.option("--workers", default=2, show_default=True, help="Processes that decode in parallel.")
-@click.option("--draws", default=2000, show_default=True, help="Bootstrap draws of the intervals.")
+@options.decoders
+@click.option(
+    "--draws",
+    type=click.IntRange(100),
+    default=2000,
+    show_default=True,
+    help="Bootstrap draws of the intervals.",
+)
 @options.of_runs
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int

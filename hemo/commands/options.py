@@ -62,6 +62,13 @@ repeats = click.option(
 )
 seed = click.option("--seed", type=int, default=None, help="The one seed all others come from.")
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
+decoders = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Processes that decode in parallel.",
+)
 
 
 def parse_words(option: str, text: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any, Final
 import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from hemo import families, tracking
 from hemo.display import run_plots, style
@@ -25,7 +24,7 @@ from hemo.serving import Member, ServedPanel, synthetic_warning
 from hemo.slices.assemble import Answering
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
-from hemo.tracking import faults, trained_on
+from hemo.tracking import faults, recorded, trained_on
 from hemo.tracking.tags import is_synthetic
 from hemo.training import final_metrics
 
@@ -190,11 +189,10 @@ def load_members(uri: str) -> list[tuple[Member, str]]:
 
 def _as_registered(uri: str, member: Member) -> Member:
     """Return a classifier with its version, and the override that let it pass, where its URI names one."""
-    client = tracking.client()
-    name, *number = get_model_name_and_version(client, uri) if uri.startswith("models:/") else ("",)
-    if not number:
+    found = recorded.registered(uri)
+    if not found:
         return member
-    version = client.get_model_version(name, number[0])
+    version = tracking.client().get_model_version(*found)
     return replace(
         member,
         version=str(version.version),

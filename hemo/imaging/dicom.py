@@ -19,6 +19,12 @@ from hemo.imaging.raw import SYNTHETIC, Excluded, Part, RawSlice
 
 UNORIENTED: Final = "no orientation in its header: sides as they lie in the file"
 UNUSABLE: Final = "its orientation is none: sides as they lie in the file"
+UNSAID: Final = {
+    "BitsAllocated": "no BitsAllocated in its header: 16 bits a pixel",
+    "PixelRepresentation": "no PixelRepresentation in its header: a sign is told from its numbers",
+}
+"""What a header has to say of its numbers, and what is noted where it does not."""
+
 UNPLACED: Final = "no position in its header: apart from slices that have one, in the order of its numbers"
 
 
@@ -172,6 +178,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
     each, shared = [list(values.get(sequence) or ()) for sequence in GROUPS]
     many = len(frames) > 1
     image_type = _image_type(text(values, "ImageType"))
+    unsaid = tuple(note for name, note in UNSAID.items() if values.get(name) is None)
     parts: list[Part] = []
     for index, frame in enumerate(frames):
         groups = ([each[index]] if index < len(each) else []) + shared
@@ -195,7 +202,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
                 number=place,
                 offset=offset,
                 normal=unit(orientation.normal) if orientation and UNPLACED not in notes else None,
-                notes=(*notes, SYNTHETIC) if "SYNTHETIC" in image_type else notes,
+                notes=(*notes, *unsaid, SYNTHETIC) if "SYNTHETIC" in image_type else (*notes, *unsaid),
                 patient=text(values, "PatientID"),
                 study=text(values, "StudyInstanceUID"),
                 uid=uid,

@@ -1,7 +1,6 @@
 """Models and runs that are as they were recorded, by the audit's word: what may be registered and loaded."""
 
 from mlflow.pyfunc import PyFuncModel
-from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from hemo import digests, tracking
 from hemo.digests import DiffersError
@@ -11,10 +10,8 @@ from hemo.tracking import Run, recorded
 
 def known(uri: str) -> str:
     """Return the digest that the audit has of a registered version's files; empty where it has none."""
-    if not uri.startswith("models:/") or uri.startswith("models:/m-"):
-        return ""
-    name, version = get_model_name_and_version(tracking.client(), uri)
-    return ledger.files_of(ledger.records(name), str(version))
+    found = recorded.registered(uri)
+    return ledger.files_of(ledger.records(found[0]), found[1]) if found else ""
 
 
 def load(uri: str) -> PyFuncModel:

@@ -7,7 +7,6 @@ from typing import Final
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.store.artifact.utils.models import get_model_name_and_version
 
 from hemo import tracking
 from hemo.digests import Difference
@@ -99,11 +98,13 @@ def _of_uri(uri: str) -> list[Checked]:
             raise HemoError(f"{uri}: no such model: name a version, as models:/hemo-any@production")
         return [_run(tracking.get_run(run_id))]
     try:
-        name, number = get_model_name_and_version(client, uri)
-        version = client.get_model_version(name, number)
+        found = recorded.registered(uri)
+        version = client.get_model_version(*found) if found else None
     except mlflow.MlflowException:
-        raise HemoError(f"{uri}: no such version: `hemo registry` names those in production") from None
-    return [_history(name), _version(version, ledger.files_of(ledger.records(name), str(number)))]
+        found = version = None
+    if not found or version is None:
+        raise HemoError(f"{uri}: no such version: `hemo registry` names those in production")
+    return [_history(found[0]), _version(version, ledger.files_of(ledger.records(found[0]), found[1]))]
 
 
 def _model(name: str) -> list[Checked]:

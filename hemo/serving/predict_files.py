@@ -8,7 +8,9 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import xxhash
 
 from hemo import console
 from hemo.errors import HemoError
@@ -21,8 +23,10 @@ from hemo.serving.inputs import Unread, in_words, of_one_study, own_study, unrea
 from hemo.serving.models import ServedPanel
 from hemo.serving.prediction import Prediction, as_csv, as_records, names, studies
 from hemo.serving.unsure import UNSURE_RULE
+from hemo.slices.arrange import ONCE_MORE, once_more
 from hemo.slices.files import SUFFIXES, files_below, slice_name
 from hemo.slices.names import natural, readable
+from hemo.slices.ordering import IMAGE
 from hemo.whole import write_text
 
 FORMATS = (".csv", ".json", ".html")
@@ -53,6 +57,9 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     found.sort(key=lambda entry: natural(entry[0]))
     words = in_words([part for _, _, part in found])
     found = [(file, called, part) for (file, called, _), part in zip(found, words, strict=True)]
+    doubles = _once_more([part for _, _, part in found])
+    twice = [(found[row][0], ONCE_MORE) for row in sorted(doubles)]
+    found = [entry for row, entry in enumerate(found) if row not in doubles]
     unusable = [(file, part.reason) for file, _, part in found if isinstance(part, Unread)]
     if len(unusable) == len(found):
         raise HemoError(f"{unusable[0][0]}: {unusable[0][1]}: none of {len(files)} files can be used")
@@ -62,7 +69,7 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     table.insert(1, "slice", [name for _, name, _ in found])
     why_not = table["why_not"] if "why_not" in table else pd.Series("", table.index)
     other = table.index[why_not != ""]
-    unusable += list(zip(table["file"][other], why_not[other], strict=True))
+    unusable += [*zip(table["file"][other], why_not[other], strict=True), *twice]
     slices = {row: part for row, (_, _, part) in enumerate(found) if not isinstance(part, Unread)}
     rows = [row for row in slices if not why_not[row]]
     rows = [rows[place] for place in in_study_order([slices[row] for row in rows])[0]]
@@ -75,6 +82,30 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
         skipped=pd.DataFrame(unusable, columns=["file", "reason"]),
         missing=panel.missing,
     )
+
+
+def _once_more(parts: Sequence[RawSlice | Unread]) -> set[int]:
+    """Return the places of slices that are another of their study once more, by the rule of a store.
+
+    Two that name themselves by one SOPInstanceUID count as the same bytes.
+    """
+    rows = [row for row, part in enumerate(parts) if not isinstance(part, Unread) and part.study]
+    slices = [part for part in parts if not isinstance(part, Unread) and part.study]
+    if not slices:
+        return set()
+    image = [xxhash.xxh3_128_intdigest(np.ascontiguousarray(one.pixels).data) for one in slices]
+    frame = pd.DataFrame(
+        {
+            "study": [one.study for one in slices],
+            "slice_id": [one.slice_id for one in slices],
+            "digest": [one.uid or str(row) for row, one in zip(rows, slices, strict=True)],
+            "number": [one.number for one in slices],
+            "position": [one.position for one in slices],
+            IMAGE[0]: np.array([number >> 64 for number in image], np.uint64),
+            IMAGE[1]: np.array([number & (1 << 64) - 1 for number in image], np.uint64),
+        }
+    )
+    return {rows[place] for place in once_more(frame).tolist()}
 
 
 def _parts(panel: ServedPanel, folder: str, name: str) -> list[tuple[str, RawSlice | Unread]]:

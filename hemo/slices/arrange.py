@@ -1,5 +1,7 @@
 """From records to stacks in order: what a slice's header says of its place, put together over a store."""
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -95,6 +97,10 @@ def places_in(stack: NDArray[np.integer], order: NDArray[np.intp]) -> NDArray[np
     result = np.empty(len(order), np.int32)
     result[order] = np.arange(len(order)) - np.repeat(starts, lengths)
     return result
+
+
+ONCE_MORE: Final = "the same slice once more"
+"""Why a slice is left out."""
 
 
 def once_more(frame: pd.DataFrame) -> NDArray[np.intp]:

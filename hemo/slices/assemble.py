@@ -16,6 +16,7 @@ from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED, LabelTable
 from hemo.slices.arrange import (
     GEOMETRY,
     NORMAL,
+    ONCE_MORE,
     in_order,
     once_more,
     one_patient_a_study,
@@ -167,7 +168,7 @@ def assemble(
     frame = frame.drop(columns=["acquisition", *NORMAL[:2]])
     reasons: Reasons = []
     if len(twice := once_more(frame)):
-        frame, reasons = without(frame, twice, ["the same slice once more"] * len(twice))
+        frame, reasons = without(frame, twice, [ONCE_MORE] * len(twice))
     several = _several(frame)
     studies = frame["study"] if answering.best and several else None
     if answering.best and several:

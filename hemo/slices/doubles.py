@@ -7,6 +7,7 @@ import pandas as pd
 import xxhash
 from numpy.typing import NDArray
 
+from hemo.slices.arrange import ONCE_MORE
 from hemo.slices.ordering import IMAGE
 
 Reasons = list[tuple[str, str]]
@@ -29,7 +30,7 @@ def drop_doubles(frame: pd.DataFrame) -> tuple[pd.DataFrame, Reasons]:
     names_repeat = not _all_differ(frame["slice_id"])
     if names_repeat:
         twice = frame.duplicated(["slice_id", "digest", *IMAGE])
-        reasons += [(name, "the same slice once more") for name in frame.loc[twice, "slice_id"]]
+        reasons += [(name, ONCE_MORE) for name in frame.loc[twice, "slice_id"]]
         frame = frame[~twice]
     labelled = frame["label_row"] >= 0
     if labelled.any():

@@ -12,6 +12,7 @@ from hemo import digests
 from hemo.digests import Difference, DiffersError, Manifest
 from hemo.slices.ordering import ROWS, content_digest
 from hemo.slices.shards import IMAGES
+from hemo.whole import opened
 
 if TYPE_CHECKING:
     from hemo.slices.store import SliceStore
@@ -111,7 +112,8 @@ def _foreign(folder: Path, recorded: Manifest) -> list[str]:
 
 def _recorded(folder: Path) -> Manifest | None:
     try:
-        return digests.from_text((folder / digests.FILE).read_text())
+        with opened(folder / digests.FILE) as stream:
+            return digests.from_text(stream.read().decode())
     except (OSError, ValueError):
         return None
 

@@ -7,18 +7,26 @@ from typing import Final
 
 _PADDED: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
 _NUMBERS: Final = re.compile(r"([0-9]+)")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _GAPS: Final = re.compile(r"[\s_-]+")
 
 
 def readable(name: str) -> str:
-    """Return a file's name as text that can be written anywhere.
+    r"""Return a file's name as text that can be written anywhere.
 
     The bytes of a name that is no UTF-8 are taken for Windows' Western European (cp1252), as old archives
-    have them.
+    have them. Control characters, which a terminal would obey, are written as Python writes them.
+
+    Examples
+    --------
+    >>> readable("scan\x1b[31m.dcm")
+    'scan\\x1b[31m.dcm'
     """
-    if name.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in name):
+    if name.isprintable():
         return name
-    return os.fsencode(name).decode("cp1252", "replace")
+    if any("\udc80" <= letter <= "\udcff" for letter in name):
+        name = os.fsencode(name).decode("cp1252", "replace")
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], name)
 
 
 def normalized(name: str) -> str:

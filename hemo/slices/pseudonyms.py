@@ -9,10 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hemo.errors import HemoError
-from hemo.whole import beside
+from hemo.whole import beside, opened
 
 SHORTEST_KEY = 16
 """Bytes below which a key could be guessed together with the identifiers."""
+
+LONGEST_KEY = 1024
+"""Bytes above which a file is taken for something else."""
 
 
 def key_path(store: Path) -> Path:
@@ -30,17 +33,25 @@ def load_or_make_key(path: Path, make: bool) -> bytes:
         If the key is too short, or absent where it must not be made anew.
     """
     try:
-        key = path.read_bytes().strip()
+        with opened(path) as stream:
+            key = stream.read(LONGEST_KEY + 3).strip()
     except FileNotFoundError:
         key = b""
     except OSError as error:
-        raise HemoError(f"{path}: unreadable key ({error.strerror}): check its permissions") from error
+        raise HemoError(
+            f"{path}: unreadable key ({error.strerror}): check its permissions, or give another file"
+        ) from error
     if not key:  # nor is a file of no bytes one, as a full disk left it
         if not make:
             raise HemoError(
                 f"{path}: the key of this store's pseudonyms is gone: put it back, or build anew elsewhere"
             ) from None
         return _made(path)
+    if len(key) > LONGEST_KEY or (key.isascii() and len(key.splitlines()) > 1):
+        raise HemoError(
+            f"{path}: no key, which is a line of text or random bytes, {LONGEST_KEY} at most: "
+            "give another file"
+        )
     if len(key) < SHORTEST_KEY:
         raise HemoError(f"{path}: a key of {len(key)} bytes can be guessed: use at least {SHORTEST_KEY}")
     return key

@@ -26,6 +26,9 @@ OF_SEVERAL: Final = "positive label rows fit several studies: which of them is m
 CLEAR_BUT_POSITIVE: Final = "studies are labelled 0 and have a slice that is labelled 1: each label stays"
 POSITIVE_BUT_CLEAR: Final = "studies are labelled 1 and every slice of theirs 0: each label stays"
 
+FILE: Final = VOLUMES[0]
+"""That a row names its study by the file: a volume's."""
+
 SPELLINGS: Final[tuple[Callable[[str], str], ...]] = (normalized, without_zeros, bare)
 """How names are compared: as they are, without zeros, or bare, all rows of a table in one way.
 
@@ -43,7 +46,8 @@ def match_studies(records: Records, labels: LabelTable, key: bytes) -> tuple[Row
     Raises
     ------
     HemoError
-        If studies are named as in two places (folders and PatientIDs, say), differently.
+        If studies are named as in two places (folders and PatientIDs, say), differently; or if the rows are
+        no studies', but slices'.
     """
     named = [normalized(name).rstrip("/").rpartition("/")[2] for name in labels.ids]
     names = [slice_name(name) for name in named]
@@ -74,7 +78,21 @@ def match_studies(records: Records, labels: LabelTable, key: bytes) -> tuple[Row
                 f"its studies are named as in {place} and as in {other}, differently: name them by "
                 "StudyInstanceUID"
             )
+    if place == FILE and _names_slices(records, rows):
+        raise HemoError(
+            "its rows name slices, a file each, and not studies: call the column that names them filename, "
+            "or give a row a study"
+        )
     return rows, ambiguous
+
+
+def _names_slices(records: Records, rows: Rows) -> bool:
+    """Tell whether rows that name files name several of a study, none of which is a volume."""
+    tables = list(records.read(["study", "many"]))
+    study = np.concatenate([table["study"].to_numpy() for table in tables])[rows >= 0]
+    many = np.concatenate([table["many"].to_numpy() for table in tables])[rows >= 0]
+    rows_of_study = pd.Series(rows[rows >= 0]).groupby(study).nunique()
+    return not many.any() and bool((rows_of_study > 1).any())
 
 
 def _hashes(records: Records) -> Iterator[NDArray[np.int64]]:

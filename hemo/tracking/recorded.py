@@ -26,6 +26,7 @@ from mlflow.utils.uri import is_local_uri
 
 from hemo import digests
 from hemo.digests import Difference, DiffersError, Manifest
+from hemo.errors import HemoError
 from hemo.tracking.runs import get_run
 from hemo.tracking.tags import FILES_DIGEST
 
@@ -34,6 +35,13 @@ LATER: Final = "registered_model_meta"
 
 NO_FILE: Final = r"No such artifact|No such file"
 """In the texts of what MLflow raises where an artifact is not there."""
+
+ADDRESS: Final = re.compile(r"models:/(m-[\w-]+|[^/@]+(/[^/@]+|@[^/@]+))|runs:/[^/]+/.+")
+"""Addresses of models in MLflow: logged ones, versions by number or alias, those of a run."""
+
+NO_ADDRESS: Final = (
+    "no address of a model: write models:/NAME/VERSION, models:/NAME@production or runs:/ID/model"
+)
 
 REMEDY: Final = "put the file back as it was, or train again; `hemo verify` says more"
 
@@ -180,8 +188,8 @@ def model_copy(uri: str, known: str = "") -> Iterator[Path]:
             (folder / name).write_bytes((there / name).read_bytes())
         if recorded is not None:
             _require_same(uri, folder, recorded)
-        if registered := _registered(uri):
-            facts = dict(zip(("model_name", "model_version"), registered, strict=True))
+        if version := registered(uri):
+            facts = dict(zip(("model_name", "model_version"), version, strict=True))
             (folder / LATER).write_text(json.dumps(facts))
         yield folder
 
@@ -190,7 +198,7 @@ def model_copy(uri: str, known: str = "") -> Iterator[Path]:
 def model_folder(uri: str) -> Iterator[Path]:
     """Give the folder of a model's files, compared with nothing: where they lie, or a download."""
     client = MlflowClient()
-    if name := _registered(uri):
+    if name := registered(uri):
         location = client.get_model_version_download_uri(*name)
     elif uri.startswith("models:/"):
         location = client.get_logged_model(uri.removeprefix("models:/")).artifact_location
@@ -214,7 +222,17 @@ def _folder(location: str) -> Iterator[Path]:
 
 
 def load_model(uri: str, known: str = "") -> PyFuncModel:
-    """Load a model of which every file is as it was recorded (see `model_copy`): only then its code runs."""
+    """Load a model of which every file is as it was recorded (see `model_copy`): only then its code runs.
+
+    Raises
+    ------
+    HemoError
+        If the address can be no model's.
+    DiffersError
+        If a file differs.
+    """
+    if uri.startswith(("models:", "runs:", "http:", "https:")) and not ADDRESS.fullmatch(uri):
+        raise HemoError(f"{uri}: {NO_ADDRESS}")
     with model_copy(uri, known) as folder:
         return mlflow.pyfunc.load_model(str(folder))
 
@@ -236,10 +254,20 @@ def _comes_later(name: str) -> bool:
     return name == LATER or "__pycache__" in name.split("/")
 
 
-def _registered(uri: str) -> tuple[str, str] | None:
-    """Return name and version that a model's URI means; None where it means no registered one."""
+def registered(uri: str) -> tuple[str, str] | None:
+    """Return name and version that a model's URI means; None where it means no registered one.
+
+    Raises
+    ------
+    HemoError
+        If it names no version.
+    MlflowException
+        If there is none.
+    """
     if not uri.startswith("models:/") or uri.startswith("models:/m-"):
         return None
+    if not ADDRESS.fullmatch(uri):
+        raise HemoError(f"{uri}: {NO_ADDRESS}")
     name, version = get_model_name_and_version(MlflowClient(), uri)
     return name, str(version)
 
@@ -249,7 +277,7 @@ def _run_of(uri: str) -> tuple[str, str]:
     client = MlflowClient()
     if uri.startswith("runs:/"):
         return uri.removeprefix("runs:/").partition("/")[0], ""
-    if name := _registered(uri):
+    if name := registered(uri):
         version = client.get_model_version(*name)
         return version.run_id or "", version.tags.get(FILES_DIGEST, "")
     if uri.startswith("models:/"):

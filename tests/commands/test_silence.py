@@ -21,14 +21,14 @@ families:
 
 SLOW = """\
 import time
+from hemo import console
 from hemo.cli import main
-from hemo.comparison import page
 
-def log_comparison(*words, fast=page.log_comparison, **named):
-    time.sleep(6)
-    return fast(*words, **named)
+def step(words, note=console.step):
+    note(words)
+    time.sleep(6 * (words == "comparing the families"))
 
-page.log_comparison = log_comparison
+console.step = step
 main()
 """
 """The command line, where a comparison takes longer than people wait."""

@@ -269,3 +269,14 @@ def test_what_a_program_drew_says_so_in_its_notes():
     )
     assert read_one(drawn).synthetic
     assert not read_one(make_dicom(STORED, RescaleIntercept="-1024")).synthetic
+
+
+@pytest.mark.parametrize("name", ["BitsAllocated", "PixelRepresentation"])
+def test_what_a_header_does_not_say_of_its_numbers_is_in_the_notes(name):
+    unsaid = pydicom.dcmread(io.BytesIO(make_dicom(STORED, RescaleIntercept="-1024")))
+    del unsaid[name]
+    stream = io.BytesIO()
+    unsaid.save_as(stream)
+    found = read_one(stream.getvalue())
+    np.testing.assert_array_equal(found.pixels, read_one(make_dicom(STORED, RescaleIntercept="-1024")).pixels)
+    assert [note for note in found.notes if note.startswith(f"no {name} in its header")]

@@ -13,6 +13,7 @@ from hemo.errors import HemoError
 from hemo.registry import aliases, panel, promotion, verify
 from hemo.tracking import recorded
 from tests.helpers.registry_world import case, decide
+from tests.helpers.scans import head, make_dicom
 from tests.helpers.stores import bright_blood, write_store
 from tests.helpers.tampering import (
     KINDS,
@@ -82,6 +83,26 @@ def promote():
     settings = config.load(None, name="made up", draws=100)
     table = promotion.promote(settings, tracking.find_experiment("made up"))
     return table.set_index("label").to_dict("index")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify", "models:/x"],
+        ["predict", "scan.dcm", "--model", "models:/x"],
+        ["predict", "scan.dcm", "--model", "http://127.0.0.1:1/x"],
+        ["predict", "scan.dcm", "--model", "runs:/x"],
+        ["evaluate", "models:/x", "--images", ".", "--labels", "labels.csv"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_address_of_a_model_is_refused_in_a_line(words, promoted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("scan.dcm").write_bytes(make_dicom(head()))
+    Path("labels.csv").write_text("filename,any\nscan.dcm,1\n")
+    outcome = CliRunner().invoke(main, words)
+    assert outcome.exit_code == 2
+    assert "no address of a model: write models:/NAME/VERSION" in outcome.output
 
 
 def test_negated_weights_are_refused_and_stop_no_other_label(store, tmp_path):

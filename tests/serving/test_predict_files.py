@@ -60,6 +60,22 @@ def test_one_stack_of_a_study_answers_and_the_others_are_skipped_with_why(served
     assert len(found.skipped) == 12
 
 
+def test_a_slice_that_is_there_once_more_is_left_out_and_said(served, tmp_path):
+    write_series(tmp_path / "study", "slice", 4, seed=2)
+    alone = predict_files.predict(served, [tmp_path / "study"])
+    (tmp_path / "study" / "copies").mkdir()
+    for number in range(3):
+        copy = tmp_path / "study" / "copies" / f"copy{number}.dcm"
+        copy.write_bytes(sorted((tmp_path / "study").glob("*.dcm"))[1].read_bytes())
+    found = predict_files.predict(served, [tmp_path / "study"])
+    assert set(found.skipped["reason"]) == {"the same slice once more"}
+    assert len(found.skipped) == 3
+    assert found.studies[["seen", "of"]].to_numpy().tolist() == [[4, 4]]
+    assert len(found.table) == 4
+    found_any, alone_any = (one.studies["any_probability"].tolist() for one in (found, alone))
+    assert found_any == alone_any
+
+
 def test_a_file_whose_name_is_no_utf8_is_predicted_and_written(served, scans, tmp_path):
     data = (scans / "a.dcm").read_bytes()
     with open(os.fsencode(scans) + b"/M\xfcller.dcm", "wb") as stream:

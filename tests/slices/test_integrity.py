@@ -10,6 +10,7 @@ import pytest
 
 from hemo import digests
 from hemo.digests import DiffersError
+from hemo.errors import HemoError
 from hemo.imaging import Reduction
 from hemo.slices import integrity
 from hemo.slices import preprocess as module
@@ -122,3 +123,16 @@ def test_records_of_older_shards_are_read_once_to_know_their_images(store, tmp_p
         pq.write_table(pq.read_table(record).replace_schema_metadata(None), record)
     preprocess(tmp_path / "images", None, store.folder)
     assert named(store) == []
+
+
+@pytest.mark.parametrize("name", ["digests.json", "index.parquet", "exclusions.csv", "shards/00000.npy"])
+def test_a_pipe_in_the_place_of_a_file_is_named_and_holds_nothing_up(store, name):
+    opened = SliceStore.open(store.folder)
+    (store.folder / name).unlink()
+    os.mkfifo(store.folder / name)
+    found = integrity.differences(opened)
+    assert name == "digests.json" or (name, "cannot be read (no file, but a pipe, a socket or a device)") in [
+        (one.file, one.found) for one in found
+    ]
+    with pytest.raises(HemoError):
+        SliceStore.open_checked(store.folder)

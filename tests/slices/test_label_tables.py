@@ -110,6 +110,9 @@ def test_a_byte_order_mark_windows_line_ends_and_leading_zeros_do_no_harm(tmp_pa
     ("text", "fault"),
     [
         ("name,tumor\na,1", "unknown form"),
+        ("image,any\nscan\0-7,1", "line 2 holds a byte of 0, as of a damaged file: export the table again"),
+        ("PK\3\4of Excel", r"a spreadsheet or an archive \(zip\), not a CSV table: export it as CSV"),
+        (f"{'x' * 90},tumor\na,1", "with columns x{40}, tumor:"),
         ("ID,Label\nID_1_epidurral,1", "names no label"),
         ("ID,Label\nID_1_any,0.5", "Label is 0.5 in row 2"),
         ("ID,Label\nID_1_any,x", "not a readable CSV table"),

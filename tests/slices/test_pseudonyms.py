@@ -6,6 +6,7 @@ import stat
 
 import pytest
 
+from hemo.errors import HemoError
 from hemo.slices.pseudonyms import load_or_make_key, slice_ids
 
 
@@ -46,3 +47,22 @@ def test_ids_of_slices_are_in_the_order_of_the_store_under_any_key():
     assert other == sorted(other)
     assert set(one).isdisjoint(other)
     assert not any("DOE" in name for name in one)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(b"filename,any\nscan-1.dcm,1\n", "no key, which is a line"), (b"x" * 1025, "no key, which is a line")],
+    ids=["a table", "too long"],
+)
+def test_another_file_is_not_taken_for_a_key(tmp_path, content, fault):
+    (tmp_path / "s.key").write_bytes(content)
+    with pytest.raises(HemoError, match=fault):
+        load_or_make_key(tmp_path / "s.key", make=True)
+
+
+def test_random_bytes_are_a_key_and_a_pipe_is_none(tmp_path):
+    (tmp_path / "s.key").write_bytes(bytes(range(1, 33)) + b"\xff")
+    assert len(load_or_make_key(tmp_path / "s.key", make=False)) > 16
+    os.mkfifo(tmp_path / "p.key")
+    with pytest.raises(HemoError, match="no file, but a pipe"):
+        load_or_make_key(tmp_path / "p.key", make=False)

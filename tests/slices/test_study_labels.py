@@ -385,3 +385,12 @@ def test_a_phantom_in_cq500_s_shape_goes_from_files_to_studies_with_their_truth(
             map(tuple, real.to_numpy().tolist())
         )
         assert set(present(store.agreement)["value"].dropna()) == {1.0}
+
+
+def test_a_table_of_studies_whose_rows_name_slices_is_refused(tmp_path):
+    for patient in range(2):
+        scan(tmp_path / "images" / f"p{patient}", patient)
+    rows = [f"CT0{number:05d},{int(number == 1)}" for number in range(SLICES)]
+    labels = table(tmp_path, "\n".join(["scan,any", *rows]))
+    with pytest.raises(HemoError, match="its rows name slices, a file each, and not studies: call the"):
+        preprocess(tmp_path / "images" / "p0", labels, tmp_path / "store", SMALL)

@@ -162,7 +162,7 @@ def read_labels(path: str | Path, labels_format: str | None = None) -> LabelTabl
     if not path.is_file():
         raise HemoError(f"{path}: no such label table: give a CSV file with --labels")
     table = read_table(path)
-    header = ", ".join(table.column_names[:8])
+    header = ", ".join(name[:40] for name in table.column_names[:8])
     word = labels_format or recognize(table.column_names)
     if word is None:
         raise HemoError(

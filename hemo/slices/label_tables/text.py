@@ -13,6 +13,14 @@ from pyarrow import csv as arrow_csv
 from hemo.errors import HemoError
 from hemo.slices.label_tables.columns import columns_of, twice
 
+NO_TABLES: Final = {
+    b"PK\x03\x04": "a spreadsheet or an archive (zip)",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of old (xls)",
+    b"\x1f\x8b": "a compressed file (gzip)",
+    b"PAR1": "a Parquet file",
+}
+"""How files begin that are given for tables, and are none that is read."""
+
 SEPARATORS: Final = ",;\t|"
 
 _HEAD: Final = 1 << 16
@@ -30,10 +38,18 @@ def read_table(path: Path) -> pa.Table:
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
+        if head.startswith(tuple(NO_TABLES)):
+            kind = next(words for start, words in NO_TABLES.items() if head.startswith(start))
+            raise HemoError(f"{path}: {kind}, not a CSV table: export it as CSV")
         if _is_plain(head):
             with suppress(pa.ArrowInvalid, csv.Error):  # further on it may not be so plain
                 return _parsed(path, path, head.decode("utf-8-sig", "ignore"))
         text = _decoded(path.read_bytes())
+        if (place := text.find("\0")) >= 0:
+            line = text.count("\n", 0, place) + 1
+            raise HemoError(
+                f"{path}: line {line} holds a byte of 0, as of a damaged file: export the table again"
+            )
         return _parsed(path, pa.BufferReader(text.encode()), text[:_HEAD])
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).splitlines()[0][:120]
@@ -53,7 +69,7 @@ def _decoded(data: bytes) -> str:
     """Return a file's text with line feeds at its ends of line, without a line that names the separator."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = data.decode("utf-16")
-    elif b"\0" in data[:_HEAD]:
+    elif data[:_HEAD].count(0) * 4 > len(data[:_HEAD]):
         # Without a mark, the letters of a header are every other byte.
         text = data.decode("utf-16-be" if data[0] == 0 else "utf-16-le")
     else:
