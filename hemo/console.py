@@ -216,10 +216,11 @@ def _line(now: float) -> str:
 def _minutes(seconds: float) -> str:
     """Return a duration for people.
 
-    >>> _minutes(75), _minutes(8)
-    ('1:15 min', '0:08 min')
+    >>> _minutes(75), _minutes(8), _minutes(59.7)
+    ('1:15 min', '0:08 min', '1:00 min')
     """
-    return f"{seconds // 60:.0f}:{seconds % 60:02.0f} min"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} min"
 
 
 def bar(description: str) -> Callable[[Iterable[Item], int], Iterator[Item]]:
