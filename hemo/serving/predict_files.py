@@ -64,6 +64,7 @@ def predict(panel: ServedPanel, paths: Sequence[Path]) -> Prediction:
     if len(unusable) == len(found):
         raise HemoError(f"{unusable[0][0]}: {unusable[0][1]}: none of {len(files)} files can be used")
     titles = names([file for file, _, _ in found], [name for _, name, _ in found])
+    console.step(f"asking the classifiers of {len(found)} slices")
     table = panel.predict_slices([part for _, _, part in found], titles, every_stack=False)
     table.insert(0, "file", [file for file, _, _ in found])
     table.insert(1, "slice", [name for _, name, _ in found])

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hemo import console
 from hemo.display.attribution import LEGEND, legend, overlaid
 from hemo.display.numbers import UNDEFINED, number
 from hemo.display.page import Mark, Row, Section, Table, render
@@ -153,6 +154,7 @@ def _looked(prediction: Prediction, panel: ServedPanel, rows: NDArray[np.intp]) 
     strongest = _strongest(prediction.table.iloc[rows], panel)
     for label in dict.fromkeys(strongest.tolist()):
         chosen = rows[strongest == label]
+        console.step(f"where the classifier of {label} looked, in {len(chosen)} slices")
         images, where = panel.attribution(label, prediction.slices, chosen)
         for row, image, one in zip(chosen.tolist(), images, where, strict=True):
             result[row] = (label, image, one)
