@@ -10,6 +10,8 @@ from hemo.errors import HemoError
 from hemo.runs import store_recording
 from hemo.runs.steps import Failed, anew, make_trainings, teachable, train_all, unfinished
 from hemo.slices import integrity
+from hemo.slices.label_tables import read_labels
+from hemo.slices.split import check_enough
 from hemo.slices.store import SliceStore, read_facts
 
 
@@ -93,6 +95,7 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         images, labels = Path(config.images), Path(config.labels) if config.labels else None
         if not config.images:
             images, labels = make_phantom(config)
+        _check_enough(config, labels)
         preprocess_into(config, images, labels)
     console.step("comparing the store with its digests")
     store = SliceStore.open_checked(config.store_folder)
@@ -102,6 +105,13 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         with tracking.start_run(experiment, "preprocess", tags, parent):
             store_recording.record_store(store)
     return store
+
+
+def _check_enough(config: Experiment, labels: Path | None) -> None:
+    """Raise HemoError where the label table names too few patients: before any scan is read."""
+    known = read_labels(labels).patients if labels and config.protocol.by_patient else None
+    if known is not None and not (config.store_folder / "store.json").is_file():
+        check_enough(len(set(known)), config.protocol, config.folds)
 
 
 def _is_finished(folder: Path) -> bool:

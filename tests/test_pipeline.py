@@ -341,6 +341,10 @@ def test_compare_again_on_its_own_finds_the_same_leaderboard(world, runs, tmp_pa
         (["logreg", "--store", "store", "--protocol", "loo"], "protocol"),
         (["main", "--experiment", "nowhere.yaml"], "no such experiment file"),
         (["main", "--experiment", "small.yaml", "--images", "nowhere", "--store", "new"], "nowhere"),
+        (
+            "main --experiment small.yaml --set folds=5 --images . --labels two.csv --store new".split(),
+            "2 patients cannot be dealt to 5 parts: give more patients or fewer folds, --set folds=2",
+        ),
         (["compare", "--experiment", "other.yaml"], "no experiment 'other'"),
         (["preprocess", "--images", "nowhere", "--store", "new"], "nowhere"),
         (["preprocess", "--images", "empty", "--store", "new"], "empty"),
@@ -353,6 +357,7 @@ def test_what_users_get_wrong_is_one_line_with_status_2(world, words, fault):
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "wrong.csv").write_text("picture,bleeding\na,1\n")
     (folder / "other.yaml").write_text("name: other\n")
+    (folder / "two.csv").write_text("filename,patient,any\na.dcm,A,1\nb.dcm,B,0\n")
     outcome = CliRunner().invoke(main, words)
     assert outcome.exit_code == 2, outcome.output
     assert fault in outcome.output

@@ -156,6 +156,18 @@ def deal(
     return pd.DataFrame({"patient": facts.index.to_numpy(), "part": part})
 
 
+def check_enough(patients: int, protocol: Protocol, folds: int) -> None:
+    """Raise HemoError, with a number of folds that works, where there are fewer patients than parts."""
+    parts = folds if protocol == Protocol.CV else len(PARTS)
+    if patients < parts:
+        fewer = f" or use --set 'protocol=cv folds={patients}'" if protocol != Protocol.CV else ""
+        fewer = f" or fewer folds, --set folds={patients}" if protocol == Protocol.CV else fewer
+        raise HemoError(
+            f"{patients} patient{'s' * (patients != 1)} cannot be dealt to {parts} parts: give more patients"
+            + (fewer if patients > 1 else "")
+        )
+
+
 def make_split(
     index: pd.DataFrame,
     protocol: Protocol,
@@ -196,13 +208,7 @@ def make_split(
     >>> split.patients["fold"].value_counts().tolist()  # patients in each
     [2, 2, 2, 2, 2]
     """
-    parts = folds if protocol == Protocol.CV else len(PARTS)
-    patients = index["patient"].nunique()
-    if patients < parts:
-        raise HemoError(
-            f"{patients} patients cannot be dealt to {parts} parts: give more patients"
-            + (" or fewer folds" if protocol == Protocol.CV else " or use protocol cv with fewer folds")
-        )
+    check_enough(index["patient"].nunique(), protocol, folds)
     if protocol == Protocol.CV:
         each = [
             _none_empty(deal(index, [1 / folds] * folds, repeat_seed(seed, repeat)), index, folds)["part"]
@@ -211,7 +217,7 @@ def make_split(
         names = ["fold", *(f"fold_{number}" for number in range(2, repeats + 1))]
         dealt = pd.concat(each, axis=1, keys=names)
     else:
-        dealt = _none_empty(deal(index, fractions, seed), index, parts)
+        dealt = _none_empty(deal(index, fractions, seed), index, len(PARTS))
         dealt["part"] = [PARTS[part] for part in dealt["part"]]
     where = dealt.astype(str).agg(" ".join, axis=1)
     lines = sorted(

@@ -147,8 +147,8 @@ def test_a_split_that_does_not_know_a_patient_is_refused():
 @pytest.mark.parametrize(
     ("protocol", "parts", "remedy"),
     [
-        (Protocol.CV, 5, "give more patients or fewer folds"),
-        (Protocol.HOLDOUT, 3, "give more patients or use protocol cv with fewer folds"),
+        (Protocol.CV, 5, "give more patients or fewer folds, --set folds=4"),
+        (Protocol.HOLDOUT, 3, "give more patients or use --set 'protocol=cv folds=2'"),
     ],
 )
 def test_too_few_patients_are_refused_with_a_remedy(protocol, parts, remedy):

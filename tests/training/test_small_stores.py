@@ -37,7 +37,7 @@ def judged(trained) -> Summary:
 @pytest.mark.parametrize(
     ("patients", "kind", "words", "fault"),
     [
-        (1, "noise", {"protocol": "holdout"}, "1 patients cannot be dealt to 3 parts"),
+        (1, "noise", {"protocol": "holdout"}, "1 patient cannot be dealt to 3 parts: give more patients$"),
         (2, "noise", {"protocol": "holdout"}, "2 patients cannot be dealt to 3 parts"),
         (3, "noise", {"protocol": "holdout"}, "any: there are no slices of both classes to learn from"),
         (4, "noise", {"protocol": "cv"}, "4 patients cannot be dealt to 5 parts"),
