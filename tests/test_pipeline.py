@@ -31,6 +31,9 @@ pytestmark = pytest.mark.timeout(1200)
 COMMIT = 40 * "c"
 
 
+TWO_PATIENTS = ("--images", ".", "--labels", "two.csv", "--store", "new")
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A folder in which `hemo main` went the whole way with two families; its outcome."""
@@ -342,7 +345,7 @@ def test_compare_again_on_its_own_finds_the_same_leaderboard(world, runs, tmp_pa
         (["main", "--experiment", "nowhere.yaml"], "no such experiment file"),
         (["main", "--experiment", "small.yaml", "--images", "nowhere", "--store", "new"], "nowhere"),
         (
-            "main --experiment small.yaml --set folds=5 --images . --labels two.csv --store new".split(),
+            ["main", "--set", "folds=5", "--experiment", "small.yaml", *TWO_PATIENTS],
             "2 patients cannot be dealt to 5 parts: give more patients or fewer folds, --set folds=2",
         ),
         (["compare", "--experiment", "other.yaml"], "no experiment 'other'"),
