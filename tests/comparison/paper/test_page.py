@@ -126,8 +126,8 @@ def test_slices_without_patient_ids_are_said_to_be_unaudited(world, tmp_path):
     found = leakage_runs.audit(config, ["logreg"], LABELS)
     assert found.metrics.empty
     assert leakage_report.verdict(found).startswith("Unaudited: slices without patient ids")
-    run = tracking.client().search_runs([tracking.experiment_id("unknown")])[0]
-    assert run.data.tags["leakage"].startswith("unaudited")
+    (run,) = tracking.find_runs(tracking.experiment_id("unknown"), stage="audit")
+    assert run.tags["leakage"].startswith("unaudited")
 
 
 def test_audit_and_paper_print_without_a_terminal(world, capsys):
