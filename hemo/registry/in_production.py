@@ -8,7 +8,7 @@ from rich.text import Text
 from hemo import tracking
 from hemo.display import terminal
 from hemo.labels import LABELS
-from hemo.registry import ledger, promotion
+from hemo.registry import ledger, panel
 from hemo.registry.aliases import when
 from hemo.registry.ledger import Record
 from hemo.registry.names import model_name
@@ -56,7 +56,7 @@ class Row:
 
 def rows() -> list[Row]:
     """Return a row a label and one of the panel; first settles what was left or done by hand."""
-    promotion.settle_all()
+    panel.settle_all()
     return [_row(label) for label in (*LABELS, "panel")]
 
 

@@ -90,6 +90,13 @@ def load(uri: str = PANEL_URI) -> ServedPanel:
     return loaded
 
 
+def settle_all() -> None:
+    """Complete what a killed process left and record what was done by hand, for all models and the panel."""
+    with tracking.alone():
+        aliases.settle_all([model_name(label) for label in LABELS])
+        update()
+
+
 def synthetic_members(members: Mapping[str, str]) -> list[str]:
     """Return the labels whose versions are made of synthetic data, by their tags; of none that is gone."""
     known = {label: aliases.versions(model_name(label)).get(number) for label, number in members.items()}

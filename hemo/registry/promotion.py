@@ -154,13 +154,6 @@ def _roll_back(label: str, reason: str) -> ledger.Record:
     )  # fmt: skip
 
 
-def settle_all() -> None:
-    """Complete what a killed process left and record what was done by hand, for all models and the panel."""
-    with tracking.alone():
-        aliases.settle_all([model_name(label) for label in LABELS])
-        panel.update()
-
-
 def _best(experiment: str, labels: Sequence[str]) -> dict[str, str]:
     """Return the training run of the best family of each label."""
     board = runs.compare(experiment).leaderboard

@@ -73,7 +73,7 @@ def _digest(folder: Path) -> Any:
 
 def all_jobs(root: Path) -> list[Job]:
     """Return these jobs, and those of a registry with a panel: predicting files, and promoting another."""
-    from hemo.registry import aliases, panel, promotion
+    from hemo.registry import aliases, panel
     from tests.helpers.registry_world import case, decide, train_all
 
     jobs = cheap_jobs(root)
@@ -97,7 +97,7 @@ def all_jobs(root: Path) -> list[Job]:
 
     def in_production(folder: Path) -> Any:
         use(folder)
-        promotion.settle_all()
+        panel.settle_all()
         for model in ("hemo-any", "hemo-panel"):
             history = ledger.records(model)
             assert ledger.faults(history) == []

@@ -65,7 +65,7 @@ def killed_everywhere(action, back, folder) -> int:
     """Kill `action` at each of its writes, settle and go `back`; return how many writes it has."""
     for step in range(60):
         killed = in_a_process_killed_at(step, action, folder)
-        promotion.settle_all()
+        panel.settle_all()
         check_whole()
         if not killed:
             return step

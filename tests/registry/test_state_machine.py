@@ -125,7 +125,7 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
         def the_audit_replays_to_the_present(self) -> None:
             if not hasattr(self, "folder"):
                 return
-            promotion.settle_all()
+            panel.settle_all()
             histories, found = ledger.all_records(), aliases.all_current()
             for model in (*(model_name(label) for label in LABELS), names.PANEL):
                 history = histories.get(model, [])
