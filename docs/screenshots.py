@@ -2,7 +2,7 @@
 
     python docs/screenshots.py [FOLDER]
 
-needs compared runs here (the README's are of a phantom of 60 patients and ten families), Playwright (in the
+needs compared runs here (the README's are those of `make demo`), Playwright (in the
 development requirements) and Debian's chromium. Writes `runs.png` and `chart.png` into FOLDER, by default
 beside this file.
 """
