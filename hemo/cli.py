@@ -54,9 +54,8 @@ class Commands(click.Group):
         Its status is 2. Any other exception is a fault of this program, and keeps its traceback.
         """
         try:
-            if (
-                signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-            ):  # from here on it is said (see `hemo.__main__`)
+            # From here on it is said that it came (see `hemo.__main__`).
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
             with executors.terminable():
                 return super().invoke(ctx)

@@ -1,16 +1,17 @@
 """The whole way of an experiment: data, store, split, training runs, comparison, promotion."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hemo import console, tracking
 from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
+from hemo.labels import LabelTable
 from hemo.runs import store_recording
 from hemo.runs.steps import Failed, anew, make_trainings, teachable, train_all, unfinished
 from hemo.slices import integrity
-from hemo.slices.label_tables import read_labels
 from hemo.slices.split import check_enough
 from hemo.slices.store import SliceStore, read_facts
 
@@ -95,7 +96,6 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
         images, labels = Path(config.images), Path(config.labels) if config.labels else None
         if not config.images:
             images, labels = make_phantom(config)
-        _check_enough(config, labels)
         preprocess_into(config, images, labels)
     console.step("comparing the store with its digests")
     store = SliceStore.open_checked(config.store_folder)
@@ -107,11 +107,10 @@ def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:
     return store
 
 
-def _check_enough(config: Experiment, labels: Path | None) -> None:
-    """Raise HemoError where the label table names too few patients: before any scan is read."""
-    known = read_labels(labels).patients if labels and config.protocol.by_patient else None
-    if known is not None and not (config.store_folder / "store.json").is_file():
-        check_enough(len(set(known)), config.protocol, config.folds)
+def _check_enough(config: Experiment, table: LabelTable) -> None:
+    """Raise HemoError where the label table of a new store names too few patients for the folds."""
+    if table.patients is not None and config.protocol.by_patient and not read_facts(config.store_folder):
+        check_enough(len(set(table.patients)), config.protocol, config.folds)
 
 
 def _is_finished(folder: Path) -> bool:
@@ -149,4 +148,5 @@ def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> No
         Reduction(**config.reduction.model_dump()),
         workers=config.workers,
         progress=console.bar("reading scans"),
+        check=partial(_check_enough, config),
     )

@@ -71,9 +71,8 @@ def after_experiment(config: "Experiment", file: str, outcome: "Outcome") -> Non
 
     for name, reason in outcome.failed:
         console.err.print(f"not trained: {name}: {reason}", style="red")
-    unknown = (
-        "MAKELEVEL" in os.environ and "VIRTUAL_ENV" not in os.environ
-    )  # hemo, to the shell of `make demo`
+    # The shell that `make demo` was typed in may know no `hemo` yet.
+    unknown = "MAKELEVEL" in os.environ and "VIRTUAL_ENV" not in os.environ
     commands = [
         "make ui" if Path("MLproject").is_file() else "hemo ui",
         *(["source .venv/bin/activate"] if unknown else []),

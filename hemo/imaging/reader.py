@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hemo.imaging.formats import Options, format_names, recognize, stem
 from hemo.imaging.raw import Excluded, Part, RawSlice, check_length
 from hemo.imaging.reduction import Reduction, reduce
+from hemo.whole import NO_FILE
 
 
 def read_parts(
@@ -41,7 +42,7 @@ def read_parts(
         path = Path(source)
         name = name or stem(path.name)
         if path.exists() and not path.is_file():
-            raise Excluded("a folder" if path.is_dir() else "no file, but a pipe, a socket or a device")
+            raise Excluded("a folder" if path.is_dir() else NO_FILE)
         try:
             check_length(path.stat().st_size)
             data = path.read_bytes()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
+from hemo.labels import LabelTable
 from hemo.slices import integrity
 from hemo.slices.assemble import Answering, assemble
 from hemo.slices.changes import Present
@@ -79,6 +80,7 @@ def preprocess(
     workers: int = 1,
     key: str | Path | None = None,
     progress: Callable[[Iterator[None], int], Iterator[None]] | None = None,
+    check: Callable[[LabelTable], None] | None = None,
 ) -> Summary:
     """Build a slice store, go on with an unfinished one, or add new files to a finished one.
 
@@ -102,6 +104,8 @@ def preprocess(
         File with the key of the pseudonyms; beside the store, and made there at first, where None.
     progress
         Wraps an iterator that yields once for each file done, given their total.
+    check
+        Raises HemoError where the label table will not do: before a scan is read.
 
     Raises
     ------
@@ -112,6 +116,8 @@ def preprocess(
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps twice of what it once held
     images, store = Path(images), Path(store)
     table = None if labels is None else read_labels(labels, labels_format)
+    if table is not None and check:
+        check(table)
     facts = read_facts(store) if store.exists() else None
     if store.exists() and not store.is_dir():
         raise HemoError(f"{store}: a file, where the store's folder is to be: give another with --store")

@@ -21,6 +21,7 @@ from hemo.imaging.reader import read_parts
 from hemo.imaging.reduction import Reduction, reduce
 from hemo.slices.records import RECORD, UNOPENED, Identity, Row, records
 from hemo.slices.sources import Packed, Source, state_of
+from hemo.whole import NO_FILE
 
 RECORDS: Final = 256
 """Slices whose records are made and written at a time."""
@@ -77,7 +78,7 @@ def _file(path: str) -> tuple[bytes, os.stat_result]:
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
-            raise Excluded("no file, but a pipe, a socket or a device")
+            raise Excluded(NO_FILE)
         check_length(facts.st_size)
         content = os.read(descriptor, facts.st_size)
         while 0 < len(content) < facts.st_size and (
