@@ -12,6 +12,10 @@ from hemo.sealed import LARGEST, SEAL, Sealed
 KEY = b"a key of some length"
 
 
+def put_in(file, content):
+    file.write(lambda partial: partial.write_bytes(content))
+
+
 @pytest.fixture
 def file(tmp_path):
     return Sealed(tmp_path / "training" / "fold.parquet", KEY)
@@ -20,7 +24,7 @@ def file(tmp_path):
 def test_what_was_written_is_read_and_nothing_is_none(file, capsys):
     assert file.read() is None
     for content in (b"", b"predictions" * 1000):
-        file.write(content)
+        put_in(file, content)
         assert file.read() == content
     assert capsys.readouterr().err == ""
 
@@ -28,7 +32,7 @@ def test_what_was_written_is_read_and_nothing_is_none(file, capsys):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(place=st.integers(0, SEAL + 9), flip=st.integers(1, 255))
 def test_a_changed_byte_is_noticed_wherever_it_is(file, place, flip):
-    file.write(b"ten bytes.")
+    put_in(file, b"ten bytes.")
     content = bytearray(file.path.read_bytes())
     content[place] ^= flip
     file.path.write_bytes(content)
@@ -36,7 +40,7 @@ def test_a_changed_byte_is_noticed_wherever_it_is(file, place, flip):
 
 
 def test_what_another_key_sealed_or_lay_elsewhere_is_not_taken(file, tmp_path, capsys):
-    file.write(b"mine")
+    put_in(file, b"mine")
     assert Sealed(file.path, b"another key").read() is None
     for other in (file.path.with_name("other.parquet"), tmp_path / "another" / "fold.parquet"):
         other.parent.mkdir(exist_ok=True)
@@ -51,7 +55,7 @@ def endless(path):
 
 def sparse(path):
     with path.open("wb") as stream:
-        stream.truncate(LARGEST + 1)
+        stream.truncate(LARGEST + SEAL + 1)
 
 
 @pytest.mark.parametrize(

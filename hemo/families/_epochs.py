@@ -82,10 +82,8 @@ class Checkpoint:
         arrays: dict[str, Any] = {f"variable_{number}": one for number, one in enumerate(self.variables)}
         arrays |= {f"best_{number}": one for number, one in enumerate(best)}
         arrays["facts"] = np.frombuffer(json.dumps(facts, default=float).encode(), np.uint8)
-        content = io.BytesIO()
-        np.savez(content, **arrays)
         try:
-            file.write(content.getvalue())
+            file.write(lambda partial: np.savez(partial, **arrays))
         except OSError as fault:
             console.err.print(
                 f"{file.path}: the epoch cannot be kept ({fault.strerror}): a kill would lose it"

@@ -137,7 +137,7 @@ class Kept:
         )
         table.attrs = {"seconds": done.seconds, "epochs": json.dumps(done.epochs, default=float)}
         try:
-            file.write(table.to_parquet(None, index=False))
+            file.write(lambda partial: table.to_parquet(partial, index=False))
             checkpoint.path.unlink(missing_ok=True)
         except OSError as fault:
             console.err.print(

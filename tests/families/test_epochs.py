@@ -1,6 +1,8 @@
 """A fit that was killed goes on behind its last finished epoch, and becomes what it would have been."""
 
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +80,7 @@ def test_a_file_that_cannot_be_read_is_the_beginning(tmp_path):
     whole = file.read()
     assert whole
     for part in (whole[: len(whole) // 2], b"", whole[:-9], b"no archive"):
-        file.write(part)
+        file.write(partial(Path.write_bytes, data=part))
         assert begun(file) == (0, 0.0)
 
 

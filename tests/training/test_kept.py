@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_made_again(tmp_path):
         (tmp_path / "0_1.parquet").write_bytes(content)  # without a seal
         through()
         assert len(fitted) == number
-    Sealed(tmp_path / "0_1.parquet").write(b"PAR1")
+    Sealed(tmp_path / "0_1.parquet").write(lambda partial: partial.write_bytes(b"PAR1"))
     through()
     assert len(fitted) == 4
 
