@@ -37,7 +37,7 @@ def _group_value(groups: list[Any], sequence: str, name: str) -> Any:
     return None
 
 
-def _numbers(groups: list[Any], values: Values, sequence: str, name: str) -> list[float]:
+def _numbers(groups: list[Any], values: Values, sequence: str, name: str) -> tuple[float, ...]:
     found = _group_value(groups, sequence, name) if groups else None
     return floats(values.get(name) if found is None else found)
 
@@ -48,7 +48,7 @@ def _place(
     """Return how a slice is turned, its position towards the head, its spacing once turned, and notes."""
     origin = _numbers(groups, values, "PlanePositionSequence", "ImagePositionPatient")
     axes = _numbers(groups, values, "PlaneOrientationSequence", "ImageOrientationPatient")
-    orientation = orientation_of(tuple(axes))
+    orientation = orientation_of(axes)
     notes: tuple[str, ...] = ()
     if orientation is None:
         refuse_by_plane(values)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -130,18 +130,26 @@ Values = Mapping[str, Any]
 """Elements of a header by keyword: texts, numbers, or lists of them."""
 
 
-def floats(value: Any) -> list[float]:
+def floats(value: Any) -> tuple[float, ...]:
     """Return the numbers of an element, none where it is absent or one of them is no finite number."""
     if value is None:
-        return []
+        return ()
+    if isinstance(value, str):
+        return _floats_of(str(value))
+    return _finite(value if hasattr(value, "__iter__") else (value,))
+
+
+@lru_cache(maxsize=256)  # the slices of a series say the same but for their positions
+def _floats_of(text: str) -> tuple[float, ...]:
+    return _finite(text.split("\\"))
+
+
+def _finite(values: Iterable[Any]) -> tuple[float, ...]:
     try:
-        if isinstance(value, str):
-            found = list(map(float, value.split("\\")))
-        else:
-            found = [float(v) for v in value] if hasattr(value, "__iter__") else [float(value)]
+        found = tuple(map(float, values))
     except (TypeError, ValueError, OverflowError):
-        return []
-    return found if all(map(math.isfinite, found)) else []
+        return ()
+    return found if all(map(math.isfinite, found)) else ()
 
 
 def only(value: Any) -> float:

@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 ORIENTATION: Final = 0x0112
 UPRIGHT: Final = 1
 
+_MARKER = struct.Struct(">BBH")
+
 
 def jpeg_orientation(data: bytes) -> int:
     """Return the orientation of a JPEG, 1 (upright) to 8; 1 where it says none.
 
     Markers are followed up to the first scan, so that a thumbnail's EXIF is not taken for the picture's.
     """
-    place = 2
-    while data[place : place + 1] == b"\xff" and place + 4 <= len(data):
-        kind = data[place + 1]
-        if kind in (0xDA, 0xD9):
+    place, last = 2, len(data) - _MARKER.size
+    while place <= last:
+        start, kind, length = _MARKER.unpack_from(data, place)
+        if start != 0xFF or kind in (0xDA, 0xD9):
             break
         if kind == 0xFF:  # a filling byte
             place += 1
             continue
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
         if kind == 0xE1 and data[place + 4 : place + 10] == b"Exif\0\0":
             return _orientation(data[place + 10 : place + 2 + length])
         place += 2 + length

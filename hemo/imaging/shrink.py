@@ -46,8 +46,9 @@ def _means(values: NDArray[Any], size: int) -> NDArray[np.float32]:
     step, shares, turned = _shares(side, size)
     blocks, _, count = shares.shape
     whole, full = blocks * BLOCK, step * (blocks - 1) + count
-    padded = np.zeros((full, full), np.float32)
+    padded = np.empty((full, full), np.float32)
     padded[:side, :side] = values
+    padded[side:] = padded[:side, side:] = 0  # to clear the margins alone takes a third of the time
     line, one = full * padded.itemsize, padded.itemsize
     bands = np.ndarray((blocks, count, full), np.float32, padded, 0, (step * line, line, one))
     rows = shares @ bands

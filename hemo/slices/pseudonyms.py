@@ -113,7 +113,12 @@ def slice_ids(key: bytes, names: Iterable[str]) -> list[str]:
 
 def keyed_hash(key: bytes, text: str) -> int:
     """Return a keyed 64-bit number for a text, to compare names without keeping them."""
-    digest = hashlib.blake2b(
-        text.encode("utf-8", "surrogateescape"), digest_size=8, key=key[:64], person=b"hemo name"
-    ).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    hasher = _keyed(key).copy()
+    hasher.update(text.encode("utf-8", "surrogateescape"))
+    return int.from_bytes(hasher.digest(), "little", signed=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _keyed(key: bytes) -> "hashlib.blake2b":
+    """Return a hasher that has taken the key in, which takes as long as a name does."""
+    return hashlib.blake2b(digest_size=8, key=key[:64], person=b"hemo name")

@@ -23,7 +23,7 @@ from hemo.slices.records import RECORD, UNOPENED, Identity, Row, records
 from hemo.slices.sources import Packed, Source, state_of
 from hemo.whole import NO_FILE
 
-RECORDS: Final = 256
+RECORDS: Final = 1024
 """Slices whose records are made and written at a time."""
 
 IMAGES: Final = "hemo.images"
