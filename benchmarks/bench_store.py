@@ -23,7 +23,7 @@ from hemo.labels import LABELS
 from hemo.slices.facts import label_counts
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.store import KEYED, SCHEMA, SliceStore
-from hemo.slices.writing import replace_text, write_index
+from hemo.slices.writing import replace_text
 
 RSNA = 752_803
 """Slices of the RSNA 2019 training set."""
@@ -63,12 +63,16 @@ def make_store(folder: Path, slices: int) -> None:
     )
     for label in LABELS:
         index[label] = (rng.random(slices) < PREVALENCE).astype(np.int8)
-    write_index(folder, index)
+    describe(folder, index)
+
+
+def describe(folder: Path, index: pd.DataFrame) -> None:
+    """Write what makes shards a store: its index and facts."""
+    index.to_parquet(folder / "index.parquet", index=False)
     replace_text(folder / "exclusions.csv", "file,reason\n")
-    reduction = Reduction(size=SIZE, crop=False)
     facts = {
-        "schema": SCHEMA, "slice_ids": KEYED,
-        "reduction": reduction.to_json(), "key": "", "slices": slices, "digest": "0" * 32,
+        "schema": SCHEMA, "slice_ids": KEYED, "reduction": Reduction(size=SIZE, crop=False).to_json(),
+        "key": "", "slices": len(index), "digest": f"{len(index):032d}",
         "patients": int(index["patient"].nunique()), "studies": int(index["study"].nunique()),
         "patients_known": True, "labels": label_counts(index), "excluded": {}, "unmatched": 0,
     }  # fmt: skip

@@ -43,9 +43,9 @@ def main(folder: str, family: str, label: str, trials: int, out: str) -> None:
             params = families.get(family).suggest(trial)
             mlflow.log_params(params)
             for fold in make_folds(training):
-                classifier, _ = fold.learned.fit(family, params, log_epoch)
+                classifier = fold.learned.fit(family, params, log_epoch).classifier
                 truth.append(fold.truth)
-                probability.append(classifier.predict_proba(fold.tested)[:, 1])
+                probability.append(families.positive(classifier, family, fold.tested))
             value = float(roc_auc_score(np.concatenate(truth), np.concatenate(probability)))
             mlflow.log_metric("auc", value)
             if families.get(family).neural:

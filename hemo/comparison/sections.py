@@ -17,6 +17,7 @@ from hemo.comparison.leaderboard import CHOOSE_BY, led
 from hemo.display import agreement, heatmaps, style
 from hemo.display.page import Section, fact_table
 from hemo.evaluation.protocols import averaged
+from hemo.tracking.tags import ABRIDGED
 
 
 def compared(contents: Contents) -> Section:
@@ -248,6 +249,17 @@ def left_out(contents: Contents) -> Section | None:
     return Section("Left out", "Runs of other data or splits.", {"Runs": rows}) if len(rows) else None
 
 
+def cut_down(contents: Contents) -> Section | None:
+    """Return which trainings were cut down for want of memory, and how, where any was."""
+    rows = [
+        {"label": str(row["label"]), "family": families.title(row["family"]), "fitted": words}
+        for row in contents.found.leaderboard.drop_duplicates("run_id").to_dict("records")
+        if (words := contents.runs[row["run_id"]].tags.get(ABRIDGED))
+    ]
+    text = "Trainings that would have taken more memory than was promised, and what that costs."
+    return Section("Cut down for want of memory", text, {"Trainings": pd.DataFrame(rows)}) if rows else None
+
+
 SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
     conclusion,
     recall_at_specificity,
@@ -257,6 +269,7 @@ SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
     averages,
     readers,
     failures,
+    cut_down,
     left_out,
     compared,
     data,

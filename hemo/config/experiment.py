@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from hemo import memory
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.evaluation.operating_point import OperatingPointRule
@@ -42,6 +44,18 @@ def _parsed_rule(value: Any) -> Any:
 
 Rule = Annotated[OperatingPointRule, BeforeValidator(_parsed_rule), PlainSerializer(str, return_type=str)]
 """Of an operating point; in the file a word such as `sensitivity_at_least:0.85`."""
+
+
+def _known_amount(value: str) -> str:
+    try:
+        memory.parse(value)
+    except HemoError as fault:
+        raise ValueError(str(fault)) from None
+    return value
+
+
+Memory = Annotated[str, AfterValidator(_known_amount)]
+"""An amount of it, such as `4 GB`."""
 
 
 class Part(BaseModel):
@@ -180,6 +194,9 @@ class Experiment(Part):
         The one that all others come from.
     workers
         Processes at a time.
+    memory
+        What each process may take, such as `4 GB`. Slices that would take more are read as they are asked
+        for; what cannot learn so learns from fewer, or from principal components, and says so.
     """
 
     name: str = Field("hemo", pattern=r"^[\w][\w .-]*$")
@@ -205,6 +222,7 @@ class Experiment(Part):
     draws: int = Field(2000, ge=100)
     seed: int = Field(0, ge=0)
     workers: int = Field(2, ge=1)
+    memory: Memory = memory.DEFAULT
 
     @field_validator("families", mode="before")
     @classmethod

@@ -11,10 +11,10 @@ the family `logreg`.
 import importlib
 import json
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from hemo.families._epochs import begun
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._radiology import cached_radiological_features, radiological_features
 from hemo.families.base import (
+    Abridges,
     Classifier,
     CountsParameters,
     Family,
@@ -37,10 +38,13 @@ from hemo.families.base import (
     LabelTable,
     LearnsTogether,
     SharesFits,
+    Slices,
     Studies,
 )
+from hemo.slices.context import whole_stacks
 
 __all__ = [
+    "Abridges",
     "Classifier",
     "CountsParameters",
     "EstimatorClassifier",
@@ -69,6 +73,7 @@ __all__ = [
     "release",
     "save",
     "scores",
+    "slice_bytes",
     "title",
     "variant",
 ]
@@ -234,8 +239,22 @@ def fit_context(
     return facts
 
 
+def slice_bytes(name: str, params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return the bytes that learning takes for each slice, by a family with full parameters.
+
+    Where a family does not say: of what takes arrays, four times the slice.
+
+    Examples
+    --------
+    >>> slice_bytes("cnn", get("cnn").defaults, (128, 128, 1))
+    0
+    """
+    said = get(name).slice_bytes
+    return 4 * int(np.prod(shape)) if said is None else said(params, shape)
+
+
 def positive(
-    classifier: Classifier, name: str, images: Images, study: Studies | None = None
+    classifier: Classifier, name: str, images: Slices, study: Studies | None = None
 ) -> NDArray[np.float64]:
     """Return the probability of class 1 of slices, float64 (n,), by a fitted classifier of a family.
 
@@ -244,13 +263,20 @@ def positive(
     classifier, name
         The classifier and its family.
     images
-        Slices, uint8 (n, height, width, channels).
+        Slices, uint8 (n, height, width, channels); what is no array is read whole studies at a time.
     study
         The study of each slice, told to a classifier whose family learns from whole studies; None: each slice
         stands alone.
     """
-    context: dict[str, Any] = {"study": study} if get(name).study else {}
-    return check_probability(classifier.predict_proba(images, **context)[:, 1], name)
+    asks = get(name).study
+
+    def judged(some: Images, of: Studies | None) -> NDArray[np.float64]:
+        context: dict[str, Any] = {"study": of} if asks else {}
+        return check_probability(classifier.predict_proba(some, **context)[:, 1], name)
+
+    if isinstance(images, np.ndarray):
+        return judged(images, study)
+    return np.concatenate([judged(*part) for part in _in_parts(images, study)])
 
 
 def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float64] | None:
@@ -262,6 +288,16 @@ def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float
         return positive(classifier, name, images)
     probability = classifier.predict_alone(images) if isinstance(classifier, JudgesAlone) else None
     return None if probability is None else check_probability(probability[:, 1], name)
+
+
+AT_ONCE: Final = 2048
+"""Slices, or one study that has more, that are read and judged at a time."""
+
+
+def _in_parts(images: Slices, study: Studies | None) -> Iterator[tuple[Images, Studies | None]]:
+    """Yield slices with their studies, in order, whole studies at a time."""
+    for rows in whole_stacks(np.arange(len(images)) if study is None else study, AT_ONCE):
+        yield images[rows], None if study is None else study[rows]
 
 
 class Scores(NamedTuple):
@@ -280,10 +316,12 @@ class Scores(NamedTuple):
     attention: NDArray[np.float64] | None = None
 
 
-def scores(classifier: Classifier, name: str, images: Images, study: Studies | None = None) -> Scores:
+def scores(classifier: Classifier, name: str, images: Slices, study: Studies | None = None) -> Scores:
     """Return what `positive` does, and the attention of classifiers that judge whole studies."""
     if study is not None and isinstance(classifier, JudgesStudies):
-        probability, attention = classifier.judge(images, study)
+        parts = [(images, study)] if isinstance(images, np.ndarray) else _in_parts(images, study)
+        each = [classifier.judge(some, of) for some, of in parts if of is not None]
+        probability, attention = (np.concatenate(values) for values in zip(*each, strict=True))
         return Scores(check_probability(probability, name), attention)
     return Scores(positive(classifier, name, images, study))
 

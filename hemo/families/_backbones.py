@@ -172,6 +172,23 @@ def build(name: str, weights: str | None = None) -> Any:
     return application(include_top=False, weights=weights, input_tensor=x if name == "resnet50" else inputs)
 
 
+@lru_cache
+def width(name: str) -> int:
+    """Return how many maps a backbone ends in."""
+    return int(build(name).output_shape[-1])
+
+
+@lru_cache
+def map_bytes(name: str, blocks: int, size: int) -> int:
+    """Return the bytes of the maps that go into the last blocks of a backbone, of a slice of a size."""
+    import keras
+
+    network = build(name)
+    cut = first_of_last_blocks(name, network, blocks).input if blocks else network.output
+    shape = keras.Model(network.input, cut).compute_output_shape((1, size, size, 3))
+    return 4 * int(np.prod(shape))
+
+
 def save_backbone(part: Backbone, path: Path) -> None:
     """Write a backbone's weights as NumPy arrays."""
     np.savez(path, *part.network.get_weights())

@@ -7,23 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.families.base import Images, Truth
+from hemo.families.base import Slices, Truth
 
 
-def check_images(images: Images, shape: tuple[int, ...] | None = None) -> None:
+def check_images(images: Slices, shape: tuple[int, ...] | None = None) -> None:
     """Refuse anything but uint8 (n, height, width, channels), and slices of another shape than `shape`."""
-    array = np.asarray(images)
-    if array.dtype != np.uint8:
+    if images.dtype != np.uint8:
         raise HemoError(
-            f"images: expected dtype uint8, got {array.dtype}: give slices as the store holds them"
+            f"images: expected dtype uint8, got {images.dtype}: give slices as the store holds them"
         )
-    if array.ndim != 4:
+    if len(images.shape) != 4:
         raise HemoError(
-            f"images: expected shape (n, height, width, channels), got {array.shape}: add the axis"
+            f"images: expected shape (n, height, width, channels), got {images.shape}: add the axis"
         )
-    if shape is not None and array.shape[1:] != tuple(shape):
+    if shape is not None and images.shape[1:] != tuple(shape):
         raise HemoError(
-            f"images: expected slices of shape {tuple(shape)} as in training, got {array.shape[1:]}: "
+            f"images: expected slices of shape {tuple(shape)} as in training, got {images.shape[1:]}: "
             "reduce them as the training slices were"
         )
 

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, Self
 
 import numpy as np
 
-from hemo.families.base import Images, Truth
+from hemo.families.base import Images, Slices, Truth
 
 if TYPE_CHECKING:
     import keras
+
+
+JUDGED = 32
+"""Slices of a batch that is judged, which is Keras' own number."""
 
 
 class Compiled:
@@ -87,10 +91,11 @@ def release() -> None:
     gc.collect()
 
 
-def shuffled(images: Images, truth: Truth, batch_size: int, seed: int) -> Any:
+def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
     """Return slices and truth in batches as a `keras.utils.PyDataset`: each epoch has its own order.
 
-    That hangs on the seed and the number of the epoch alone, and not on what was computed before.
+    That hangs on the seed and the number of the epoch alone, and not on what was computed before. Keras reads
+    the next batches while the network computes, in a thread of `tf.data`.
     """
     import keras
 
@@ -109,6 +114,21 @@ def shuffled(images: Images, truth: Truth, batch_size: int, seed: int) -> Any:
 
         def __getitem__(self, number: int) -> tuple[Images, Truth]:
             rows = self.order[number * batch_size : (number + 1) * batch_size]
+            return images[rows], truth[rows]
+
+    return Batches()
+
+
+def in_order(images: Slices, truth: Truth) -> Any:
+    """Return slices and truth, in their order, in batches as a `keras.utils.PyDataset`."""
+    import keras
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self) -> int:
+            return -(-len(truth) // JUDGED)
+
+        def __getitem__(self, number: int) -> tuple[Images, Truth]:
+            rows = slice(number * JUDGED, (number + 1) * JUDGED)
             return images[rows], truth[rows]
 
     return Batches()

@@ -3,14 +3,14 @@
 import numpy as np
 
 from hemo.families._backbones import Backbone
-from hemo.families._feature_cache import Features, cached_features
-from hemo.families.base import Images
+from hemo.families._feature_cache import Features, cached_features, in_blocks
+from hemo.families.base import Images, Slices
 
 BATCH = 32
 
 
 def embed(
-    part: Backbone, images: Images, size: int, on_disk: bool = False, mirrored: bool = False
+    part: Backbone, images: Slices, size: int, on_disk: bool = False, mirrored: bool = False
 ) -> Features:
     """Return the mean and the maximum of each map of the backbone over the slice, float32 (n, 2 k).
 
@@ -30,8 +30,13 @@ def embed(
     import tensorflow as tf
 
     if mirrored:
-        own, other = (embed(part, one, size, on_disk) for one in (images, images[:, :, ::-1]))
-        return np.float32(0.5) * (own + other)
+        kept = on_disk or not isinstance(images, np.ndarray)
+
+        def both(some: Images) -> Features:
+            own, other = (embed(part, one, size, kept) for one in (some, some[:, :, ::-1]))
+            return np.float32(0.5) * (own + other)
+
+        return in_blocks(images, both)
 
     def compute(new: Images) -> Features:
         features = np.empty((len(new), 2 * part.network.output_shape[-1]), np.float32)

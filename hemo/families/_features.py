@@ -14,7 +14,7 @@ from hemo.families._estimators import both_classes, fit_estimator
 from hemo.families._occlusion import occlusion_map
 from hemo.families._radiology import cached_radiological_features
 from hemo.families._saved import load_state, save_state
-from hemo.families.base import Images, OnEpoch, Studies, Truth
+from hemo.families.base import Images, OnEpoch, Slices, Studies, Truth
 
 LEAST = 1e-12
 """Probabilities nearer to 0 or 1 have the logit of this one."""
@@ -53,7 +53,7 @@ class FeatureClassifier(ABC):
         check_choices(params, self.choices)
         check_positive(params, self.above_zero)
 
-    def features(self, images: Images, study: Studies | None = None) -> NDArray[np.floating]:
+    def features(self, images: Slices, study: Studies | None = None) -> NDArray[np.floating]:
         """Return the features of slices, (n, k); `study` is told where the family asks for it."""
         return cached_radiological_features(images)
 
@@ -81,9 +81,9 @@ class FeatureClassifier(ABC):
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
         study: Studies | None = None,
     ) -> Self:

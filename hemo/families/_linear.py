@@ -1,5 +1,6 @@
 """What the linear families share: pixels in, one weight a pixel out, probabilities by a sigmoid."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo import memory
+from hemo.errors import HemoError
+from hemo.families._beyond_memory import COMPONENTS, TRIED, Components, loss_of_auc
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes, fit_estimator
+from hemo.families._feature_cache import in_blocks
 from hemo.families._platt import cross_fitted_scores, fit_sigmoid
-from hemo.families._rowspace import SCALES, Features, features
+from hemo.families._rowspace import SCALES, Features, Scaling, feature_bytes, features
 from hemo.families._saved import load_state, save_state
-from hemo.families.base import Images, OnEpoch, Truth
+from hemo.families.base import Images, OnEpoch, Slices, Truth
 
 if TYPE_CHECKING:
     import optuna
@@ -60,6 +65,9 @@ class LinearClassifier(ABC):
         Height, width and channels of the training slices.
     convergence_ : dict
         `converged` and `iterations` of the fit on all slices.
+    abridged_ : str
+        How the fit was cut down, where all slices at once would have taken too much memory, and what that
+        costs (see `hemo.families.base.Abridges`).
     """
 
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}
@@ -70,6 +78,8 @@ class LinearClassifier(ABC):
 
     calibrated: ClassVar[bool] = True
     """Whether the decision is a score without a probability, and needs Platt's sigmoid."""
+
+    abridged_: str = ""
 
     cross_fit_slack: ClassVar[float] = 1.0
     """Tolerance of the fits whose scores the sigmoid is fitted on, relative to that of the fit itself."""
@@ -90,12 +100,17 @@ class LinearClassifier(ABC):
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Fit on slices; `validation` and `on_epoch` are not used: there are no epochs to stop."""
+        check_images(images)
+        if self._beyond_memory(len(images), math.prod(images.shape[1:])):
+            self._fit_beyond(images, check_truth(y, len(images)))
+            return self
+        images = np.asarray(images)
         solution = self._fit_features(images, y, {})
         space, weights = solution.space, solution.weights
         self.weights_ = space.pixel_weights(weights, images)
@@ -106,7 +121,7 @@ class LinearClassifier(ABC):
         return self
 
     def fit_predict(
-        self, images: Images, y: Truth, tested: Images, memory: dict[Any, Any]
+        self, images: Slices, y: Truth, tested: Slices, shared: dict[Any, Any]
     ) -> NDArray[np.float64]:
         """Fit on slices and return the probability of class 1 of others, (n,): a trial of tuning.
 
@@ -118,38 +133,127 @@ class LinearClassifier(ABC):
             Slices to learn from, and their truth.
         tested
             Slices to predict.
-        memory
+        shared
             Kept by the caller for these very slices: what does not depend on the parameters.
         """
         from scipy.special import expit
 
-        solution = self._fit_features(images, y, memory)
+        if self._beyond_memory(len(images), math.prod(images.shape[1:])) or not isinstance(
+            tested, np.ndarray
+        ):
+            self.fit(images, y)
+            return in_blocks(tested, lambda some: self.predict_proba(some)[:, 1])
+        images = np.asarray(images)
+        solution = self._fit_features(images, y, shared)
         place = ("tested", *self._feature_key())
-        if place not in memory:
-            memory[place] = solution.space.project(tested, images)
-        decision = (memory[place] - solution.middle) @ solution.weights + solution.intercept
+        if place not in shared:
+            shared[place] = solution.space.project(tested, images)
+        decision = (shared[place] - solution.middle) @ solution.weights + solution.intercept
         slope, offset = self.sigmoid_
         return expit(slope * decision.astype(np.float64) + offset)
+
+    def _entry_bytes(self) -> int:
+        """Return what solving and calibrating take for each number of the matrix, beside that number."""
+        return 4
+
+    def _beyond_memory(self, n: int, p: int) -> bool:
+        """Whether to fit on all pixels of so many slices at once would take more than there is room for."""
+        rotate = self._feature_key()[1]
+        making, made = feature_bytes(n, p, rotate)
+        solving = self._entry_bytes() * n * (min(n, p) if rotate else p)
+        return max(making, made + solving) > memory.room()
+
+    def _fit_beyond(self, images: Slices, truth: NDArray[np.int8]) -> None:
+        """Fit on as many principal components as there is room for."""
+        scaling = Scaling.of(images, self.params["scale"])
+        pixels = math.prod(images.shape[1:])
+        most = min(memory.room() // ((4 + self._entry_bytes()) * len(images)), memory.room() // (48 * pixels))
+        count = min(self.params["components"] or COMPONENTS, most)
+        if count < 1:
+            raise HemoError(
+                f"memory: {len(images):,} slices leave no room for a single component: promise more of it"
+            )
+        components = Components.of(images, scaling, count, self.seed)
+        intercept, weights = self._solve_components(components, components(images), truth)
+        self._take(scaling, weights, intercept, images.shape[1:])
+        self.abridged_ = (
+            f"on {count} principal components of the pixels, which keep {components.kept:.1%} of their "
+            f"variance, found on {components.seen:,} of {len(images):,} slices: all pixels would take more "
+            f"memory than was promised; {self._lost(images, truth, scaling, components)}"
+        )
+
+    def _solve_components(
+        self, components: Components, matrix: NDArray[np.float32], truth: NDArray[np.int8]
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Return intercept and weights of scaled pixels, (p,), solved on slices' components, (n, k)."""
+        estimator, converged = self._solve(matrix, truth)
+        self._note(estimator, converged)
+        self._calibrate(matrix, truth)
+        weights = estimator.coef_[0].astype(np.float64) @ components.axes
+        return float(np.ravel(estimator.intercept_)[0]) - float(weights @ components.mean), weights
+
+    def _take(
+        self, scaling: Scaling, weights: NDArray[np.float64], intercept: float, shape: tuple[int, ...]
+    ) -> None:
+        """Take over the weights and the intercept of scaled pixels."""
+        self.image_shape_ = tuple(shape)
+        self.center_ = scaling.center
+        self.weights_ = weights / scaling.divisor
+        self.intercept_ = float(intercept + self.weights_ @ (scaling.center - scaling.shift))
+
+    def _lost(
+        self, images: Slices, truth: NDArray[np.int8], scaling: Scaling, components: Components | None
+    ) -> str:
+        """Return in words what is lost against a fit on all at once, measured on some slices."""
+
+        def whole(known: Images, y: NDArray[np.int8]) -> Any:
+            return type(self)(self.params, self.seed).fit(known, y).decision_function
+
+        def part(known: Images, y: NDArray[np.int8]) -> Any:
+            other = type(self)(self.params, self.seed)
+            if components is None:
+                other._descend(known, y, scaling)
+            else:
+                intercept, weights = other._solve_components(components, components(known), y)
+                other._take(scaling, weights, intercept, known.shape[1:])
+            return other.decision_function
+
+        if self._beyond_memory(TRIED, math.prod(images.shape[1:])):
+            return "what that costs in AUC could not be measured in that memory"
+        return loss_of_auc(images, truth, self.seed, whole, part)
+
+    def _descend(self, images: Slices, truth: NDArray[np.int8], scaling: Scaling) -> None:
+        """Fit a batch at a time, where the family can."""
+        raise NotImplementedError
 
     def _feature_key(self) -> tuple[str, bool]:
         # Principal components do not change with a rotation either.
         return self.params["scale"], self._rotation_invariant() or self.params["components"] > 0
 
-    def _fit_features(self, images: Images, y: Truth, memory: dict[Any, Any]) -> "_Solution":
+    def _fit_features(self, images: Images, y: Truth, shared: dict[Any, Any]) -> "_Solution":
         """Solve on the features of the slices; sets the sigmoid and what is known of the fit."""
         check_images(images)
         truth = check_truth(y, len(images))
         key = self._feature_key()
-        if key not in memory:
-            memory[key] = features(images, *key)
-        space = memory[key]
+        if key not in shared:
+            shared[key] = features(images, *key)
+        space = shared[key]
         matrix, axes, middle = _principal(space.matrix, self.params["components"], self.seed)
         estimator, converged = self._solve(matrix, truth)
+        self._note(estimator, converged)
+        self.image_shape_ = tuple(images.shape[1:])
+        self._calibrate(matrix, truth)
+        weights = estimator.coef_[0] if axes is None else estimator.coef_[0] @ axes
+        return _Solution(space, weights, middle, float(np.ravel(estimator.intercept_)[0]))
+
+    def _note(self, estimator: Any, converged: bool) -> None:
         self.convergence_ = {
             "converged": float(converged),
             "iterations": float(np.max(estimator.n_iter_)),
         }
-        self.image_shape_ = tuple(images.shape[1:])
+
+    def _calibrate(self, matrix: NDArray[np.floating], truth: NDArray[np.int8]) -> None:
+        """Fit the sigmoid to scores of slices by fits that did not see them."""
         self.sigmoid_ = (1.0, 0.0)
         if self.calibrated:
             slack = self.cross_fit_slack
@@ -157,8 +261,6 @@ class LinearClassifier(ABC):
                 matrix, truth, lambda m, t: self._solve(m, t, slack)[0].decision_function
             )
             self.sigmoid_ = fit_sigmoid(scores, truth)
-        weights = estimator.coef_[0] if axes is None else estimator.coef_[0] @ axes
-        return _Solution(space, weights, middle, float(np.ravel(estimator.intercept_)[0]))
 
     @property
     def n_parameters(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
-from hemo.families._compiled import shuffled
+from hemo.families._compiled import in_order, shuffled
 from hemo.families._epochs import fit_epochs
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes
 from hemo.families._feature_cache import cached_features
@@ -18,7 +18,7 @@ from hemo.families._graph import Graph
 from hemo.families._losses import masked_cross_entropy
 from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
-from hemo.families.base import Images, OnEpoch, Truth
+from hemo.families.base import Images, OnEpoch, Slices, Truth
 from hemo.sealed import Sealed
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class NeuralClassifier(ABC):
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Fit on slices, with early stopping on the loss of `validation`, whose best weights are kept.
@@ -105,7 +105,7 @@ class NeuralClassifier(ABC):
         return self
 
     @abstractmethod
-    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+    def _prepare(self, images: Slices, truth: NDArray[np.int8]) -> None:
         """Make `network_`, to be trained on slices of `image_shape_`."""
 
     @abstractmethod
@@ -131,9 +131,9 @@ class NeuralClassifier(ABC):
 
     def _train(
         self,
-        images: Images,
+        images: Slices,
         truth: NDArray[np.int8],
-        validation: tuple[Images, NDArray[np.int8]] | None,
+        validation: tuple[Slices, NDArray[np.int8]] | None,
         on_epoch: OnEpoch | None,
     ) -> None:
         """Train on slices."""
@@ -149,11 +149,14 @@ class NeuralClassifier(ABC):
         on_epoch: OnEpoch | None,
     ) -> None:
         """Train a compiled model on a `keras.utils.PyDataset` of batches with truth."""
+        held: Any = validation
+        if validation is not None and not isinstance(validation[0], np.ndarray):
+            held = in_order(*validation)
         self.convergence_ = fit_epochs(
             trainer,
             batches,
             self.params,
-            validation=validation,
+            validation=held,
             on_epoch=on_epoch,
             checkpoint=self.checkpoint,
             class_weight=self._class_weight(truth) if truth.ndim == 1 else None,

@@ -13,7 +13,7 @@ from hemo.families._compiled import Compiled, shuffled
 from hemo.families._neural import NeuralClassifier
 from hemo.families._rowspace import pixel_moments
 from hemo.families._saved import load_state, save_state
-from hemo.families.base import Images, OnEpoch
+from hemo.families.base import OnEpoch, Slices
 
 NOT_COMPILED: Final = ("batch_size", "class_weight", "epochs", "patience", "pretrained", "scale")
 """Parameters that say how long and on what a network is trained: what is compiled does not hang on them."""
@@ -47,11 +47,11 @@ class PixelNetwork(NeuralClassifier):
         probability = keras.layers.Activation("sigmoid", name="probability")(logit)
         self.network_ = keras.Model(inputs, probability)
 
-    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+    def _prepare(self, images: Slices, truth: NDArray[np.int8]) -> None:
         shift, divisor = self._moments(images)
         self.build_network(self.image_shape_, shift, divisor)
 
-    def _moments(self, images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _moments(self, images: Slices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         channels = images.shape[-1]
         center, deviation = pixel_moments(images)
         self.mean_image_ = center.reshape(images.shape[1:]).astype(np.float32)
@@ -65,9 +65,9 @@ class PixelNetwork(NeuralClassifier):
 
     def _train(
         self,
-        images: Images,
+        images: Slices,
         truth: NDArray[np.int8],
-        validation: tuple[Images, NDArray[np.int8]] | None,
+        validation: tuple[Slices, NDArray[np.int8]] | None,
         on_epoch: OnEpoch | None,
     ) -> None:
         # What augments has seeds of its own, and the loss of several labels their weights: compiled anew.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._feature_cache import cached_features
-from hemo.families.base import Images
+from hemo.families.base import Images, Slices
 
 Gray = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -31,7 +31,7 @@ DEPTHS = (0.0, 0.02, 0.05, 0.1, 0.18, 1.0)
 QUANTILES = (1, 5, 25, 50, 75, 90, 95, 98, 99, 99.7)
 
 
-def cached_radiological_features(images: Images) -> NDArray[np.float32]:
+def cached_radiological_features(images: Slices) -> NDArray[np.float32]:
     """Return the features of slices, computing only those that this process has not computed before."""
     return cached_features(images, "radiology", radiological_features)
 
@@ -43,6 +43,12 @@ def radiological_features(images: Images) -> NDArray[np.float32]:
     return np.array(rows, np.float32).reshape(
         len(images), channels * _width(images.shape[1], images.shape[2])
     )
+
+
+def feature_bytes(shape: tuple[int, ...]) -> int:
+    """Return the bytes of the features of a slice of a (height, width, channels) in float64."""
+    height, width, channels = shape
+    return 8 * channels * _width(height, width)
 
 
 @cache

@@ -9,11 +9,12 @@ back: the same optimum, several times sooner.
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families.base import Images
+from hemo.families.base import Images, Slices
 
 BLOCK = 2048
 """Pixels (Gram matrix) or slices (rotation back) in float at a time."""
@@ -111,26 +112,69 @@ def features(images: Images, scale: str, rotate: bool) -> Features:
     if key in _cache:
         _cache.move_to_end(key)
     else:
+        if feature_bytes(len(images), int(np.prod(images.shape[1:])), rotate)[1] > CACHE_BYTES:
+            _cache.clear()  # before, not behind: both together would be too much
         _cache[key] = _features(images, scale, rotate)
         while sum(kept.nbytes for kept in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
             _cache.popitem(last=False)
     return _cache[key]
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """How gray levels become what a solver is given.
+
+    Attributes
+    ----------
+    center
+        Mean gray level of each pixel, (p,).
+    shift, divisor
+        Scaled pixels are (gray level - shift) / divisor, each (p,).
+    """
+
+    center: NDArray[np.float64]
+    shift: NDArray[np.float32]
+    divisor: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, images: Slices, scale: str) -> Self:
+        """Return that of slices, `scale` being one of `SCALES`."""
+        p = int(np.prod(images.shape[1:]))
+        center, deviation = pixel_moments(images)
+        shift, divisor = np.zeros(p, np.float32), np.ones(p, np.float32)
+        if scale == "unit":
+            divisor[:] = 255
+        if scale == "standardise":
+            # A pixel that hardly varies must not become the loudest: gray levels are whole: 1 is the least.
+            shift, divisor = center.astype(np.float32), np.maximum(deviation, 1).astype(np.float32)
+        return cls(center, shift, divisor)
+
+    def __call__(self, images: Images) -> NDArray[np.float32]:
+        """Return the scaled pixels of slices, (n, p)."""
+        return _scaled(images, self.shift, self.divisor)
+
+
 def _features(images: Images, scale: str, rotate: bool) -> Features:
-    n, p = len(images), int(np.prod(images.shape[1:]))
-    center, deviation = pixel_moments(images)
-    shift, divisor = np.zeros(p, np.float32), np.ones(p, np.float32)
-    if scale == "unit":
-        divisor[:] = 255
-    if scale == "standardise":
-        # A pixel that hardly varies must not become the loudest: gray levels are whole, so 1 is the least.
-        shift, divisor = center.astype(np.float32), np.maximum(deviation, 1).astype(np.float32)
-    pixels = _scaled(images, shift, divisor)
-    if not rotate or n >= p:
+    scaling = Scaling.of(images, scale)
+    center, shift, divisor = scaling.center, scaling.shift, scaling.divisor
+    pixels = scaling(images)
+    if not rotate or len(images) >= len(center):
         return Features(pixels, center, shift, divisor)
     factor = gram_factor(pixels)
     return Features(factor.astype(np.float32), center, shift, divisor, factor)
+
+
+def feature_bytes(n: int, p: int, rotate: bool) -> tuple[int, int]:
+    """Return what `features` of n slices of p pixels take, in bytes: while they are made, and once they are.
+
+    Examples
+    --------
+    >>> [round(size / 1e9, 2) for size in feature_bytes(10_000, 16_384, rotate=True)]
+    [1.78, 1.2]
+    """
+    if not rotate or n >= p:
+        return 4 * n * p, 4 * n * p
+    return 4 * n * p + 8 * n * n + 2 * 8 * BLOCK * n, 12 * n * n
 
 
 def _scaled(images: Images, shift: NDArray[np.float32], divisor: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -140,7 +184,7 @@ def _scaled(images: Images, shift: NDArray[np.float32], divisor: NDArray[np.floa
     return pixels
 
 
-def pixel_moments(images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pixel_moments(images: Slices) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each pixel's mean and standard deviation over the slices, (p,) each."""
     total = np.zeros(int(np.prod(images.shape[1:])))
     squares = np.zeros_like(total)
@@ -164,6 +208,6 @@ def gram_factor(pixels: NDArray[np.float32]) -> NDArray[np.float64]:
     return cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
 
 
-def _blocks(images: Images) -> Iterator[NDArray[np.float64]]:
+def _blocks(images: Slices) -> Iterator[NDArray[np.float64]]:
     for start in range(0, len(images), 256):
         yield images[start : start + 256].reshape(-1, int(np.prod(images.shape[1:]))).astype(np.float64)

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._augment import augmentation
-from hemo.families._feature_cache import cached_features
-from hemo.families.base import Images
+from hemo.families._feature_cache import cached_features, in_blocks
+from hemo.families.base import Images, Slices
 
 BATCH = 32
 
 
 def stem_maps(
-    front: Any, images: Images, kind: str, strength: float = 0.0, seed: int = 0
+    front: Any, images: Slices, kind: str, strength: float = 0.0, seed: int = 0
 ) -> NDArray[np.float32]:
     """Return the maps of the frozen part, float32 (n, h, w, k).
 
@@ -43,7 +43,7 @@ def stem_maps(
             maps[start : start + BATCH] = run(tf.constant(new[start : start + BATCH], tf.float32))
         return maps.reshape(len(new), int(np.prod(shape)))
 
-    flat = compute(images) if strength else cached_features(images, f"maps-{kind}", compute)
+    flat = in_blocks(images, compute) if strength else cached_features(images, f"maps-{kind}", compute)
     return flat.reshape(len(images), *shape)
 
 

@@ -25,8 +25,13 @@ def around(study: Studies) -> NDArray[np.intp]:
 
 def with_neighbours(features: Values, study: Studies) -> Values:
     """Return the features of each slice, (n, k), and beside them the mean of its neighbours', (n, 2 k)."""
-    before, own, after = np.moveaxis(features[around(study)], 1, 0)
-    return np.hstack((own, (before + after) / 2))
+    before, _, after = around(study).T
+    result = np.empty((len(features), 2 * features.shape[1]))
+    own, beside = np.hsplit(result, 2)
+    own[:] = features
+    np.add(features[before], features[after], out=beside)
+    beside /= 2
+    return result
 
 
 def smoothed(values: Values, study: Studies, weight: float) -> Values:

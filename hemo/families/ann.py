@@ -86,6 +86,7 @@ FAMILY = Family(
     modern_trial={"depth": 2, "width": 256, "taper": 4, **MODERN_TRAINING},
     load=DenseNetwork.load,
     neural=True,
+    slice_bytes=lambda params, shape: 0,
     tensorflow=True,
     tiny={"layers": (16, 8), "epochs": 8, "learning_rate": 0.05},
 )

@@ -16,6 +16,31 @@ if TYPE_CHECKING:
 Images = NDArray[np.uint8]
 """Slices as stored: uint8 (n, height, width, channels)."""
 
+
+class Slices(Protocol):
+    """Slices as stored, as an array or read as they are asked for (see `hemo.slices.stored`)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """n, height, width, channels."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of uint8."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return those slices as an array, uint8 (rows, height, width, channels)."""
+        ...
+
+    def take(self, rows: Any, /, axis: int = 0) -> Any:
+        """Return those slices as what they come from is: an array, or read as they are asked for."""
+        ...
+
+
 Truth = NDArray[np.integer]
 """One label of each slice: 0 or 1, (n,)."""
 
@@ -49,9 +74,9 @@ class Classifier(Protocol):
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Fit on slices; `validation` serves early stopping only, where the family has it."""
@@ -80,7 +105,7 @@ class SharesFits(Protocol):
     """A classifier whose fits on the same slices share what does not depend on its parameters."""
 
     def fit_predict(
-        self, images: Images, y: Truth, tested: Images, memory: dict[Any, Any]
+        self, images: Slices, y: Truth, tested: Slices, shared: dict[Any, Any]
     ) -> NDArray[np.float64]:
         """Fit on slices and return the probability of class 1 of others, float64 (n,): a trial of tuning.
 
@@ -90,10 +115,18 @@ class SharesFits(Protocol):
             Slices to learn from, and their truth.
         tested
             Slices to predict.
-        memory
+        shared
             Kept by the caller for these very slices: what does not depend on the parameters.
         """
         ...
+
+
+@runtime_checkable
+class Abridges(Protocol):
+    """A classifier that cuts a fit down where all of it would take more memory than was promised."""
+
+    abridged_: str
+    """In words how it was cut down, and what that costs; "" where nothing was."""
 
 
 @runtime_checkable
@@ -193,6 +226,9 @@ class Family:
         alone its classifiers say nothing, unless they are made for it (see `JudgesAlone`).
     labels
         Learns from the slices' other labels too.
+    slice_bytes
+        For a family whose `fit` reads slices as they are asked for: how many bytes learning from each takes,
+        given full parameters and a slice's (height, width, channels). None: it takes arrays, and copies them.
     study_labels
         Learns from what is known of studies, also where nothing is known of their slices: `fit` takes
         `study_truth` and `validation_study_truth`.
@@ -215,5 +251,6 @@ class Family:
     study: bool = False
     labels: bool = False
     study_labels: bool = False
+    slice_bytes: Callable[[Mapping[str, Any], tuple[int, ...]], int] | None = None
     modern_trial: Mapping[str, Any] = field(default_factory=dict)
     tiny: Mapping[str, Any] = field(default_factory=dict)

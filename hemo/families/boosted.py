@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight
 from hemo.families._features import FeatureClassifier
 from hemo.families._old_trees import OldTrees
+from hemo.families._radiology import feature_bytes
 from hemo.families.base import Family
 
 if TYPE_CHECKING:
@@ -107,5 +108,7 @@ FAMILY = Family(
     suggest=suggest,
     load=Boosted.load,
     default_trial=DEFAULTS,
+    # Features in float32, in float64 as the trees' estimator takes them, and in classes of a byte, twice.
+    slice_bytes=lambda params, shape: 2 * feature_bytes(shape),
     tiny={"trees": 20, "learning_rate": 0.2, "samples_in_leaf": 5},
 )

@@ -17,7 +17,7 @@ from hemo.families._training_options import (
     TRAINING_DEFAULTS,
     suggest_training,
 )
-from hemo.families.base import Family, Images
+from hemo.families.base import Family, Images, Slices
 
 if TYPE_CHECKING:
     import optuna
@@ -34,7 +34,7 @@ class ConvolutionalNetwork(PixelNetwork):
         super().__init__(params, seed)
         check_choices(params, {"pooling": POOLINGS})
 
-    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+    def _prepare(self, images: Slices, truth: NDArray[np.int8]) -> None:
         super()._prepare(images, truth)
         if self.params["pretrained"]:
             self._take_trunk(Path(self.params["pretrained"]))
@@ -110,6 +110,7 @@ FAMILY = Family(
     modern_trial={"depth": 3, "filters": 32, "growth": 1, "pooling": "average", **MODERN_TRAINING},
     load=ConvolutionalNetwork.load,
     neural=True,
+    slice_bytes=lambda params, shape: 0,
     tensorflow=True,
     tiny={"filters": (4, 8), "epochs": 8, "learning_rate": 0.05},
 )

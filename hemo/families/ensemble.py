@@ -13,7 +13,7 @@ from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_range, check_truth
 from hemo.families._estimators import both_classes
 from hemo.families._saved import load_state, save_state
-from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Studies, Truth
+from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Slices, Studies, Truth
 
 if TYPE_CHECKING:
     import optuna
@@ -62,9 +62,9 @@ class Ensemble:
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
         study: Studies | None = None,
         labels: LabelTable | None = None,
@@ -83,7 +83,7 @@ class Ensemble:
         self.weights_: dict[str, NDArray[np.float64]] = {}
         for group, truth in targets.items():
             known = np.flatnonzero(truth >= 0)
-            data = (images[known], truth[known], _part(study, known), _part(labels, known))
+            data = (images.take(known, axis=0), truth[known], _part(study, known), _part(labels, known))
             stops = validation if group == "own" else None
             self.groups_[group] = self._fit_members(*data, stops)
             self.weights_[group] = self._weights(*data)
@@ -101,11 +101,11 @@ class Ensemble:
 
     def _fit_members(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
         study: Studies | None,
         labels: LabelTable | None,
-        validation: tuple[Images, Truth] | None,
+        validation: tuple[Slices, Truth] | None,
     ) -> list[Classifier]:
         result = []
         for name, given in self.params["members"].items():
@@ -115,7 +115,7 @@ class Ensemble:
         return result
 
     def _weights(
-        self, images: Images, y: Truth, study: Studies | None, labels: LabelTable | None
+        self, images: Slices, y: Truth, study: Studies | None, labels: LabelTable | None
     ) -> NDArray[np.float64]:
         """Return the members' weights and an intercept: equal ones, or as learned on held-out studies."""
         members = len(self._names)
@@ -129,14 +129,14 @@ class Ensemble:
         for learn, rest in StratifiedGroupKFold(FOLDS).split(logits, y, groups):
             if len(np.unique(y[learn])) < 2:
                 raise HemoError("how: too few studies have the label to stack members: give how: mean")
-            data = (images[learn], y[learn], _part(study, learn), _part(labels, learn))
+            data = (images.take(learn, axis=0), y[learn], _part(study, learn), _part(labels, learn))
             fitted = self._fit_members(*data, None)
-            logits[rest] = self._member_logits(fitted, images[rest], _part(study, rest))
+            logits[rest] = self._member_logits(fitted, images.take(rest, axis=0), _part(study, rest))
         model = LogisticRegression().fit(logits, y)
         return np.r_[model.coef_[0], model.intercept_]
 
     def _member_logits(
-        self, members: list[Classifier], images: Images, study: Studies | None
+        self, members: list[Classifier], images: Slices, study: Studies | None
     ) -> NDArray[np.float64]:
         """Return the members' logits, (n, members)."""
         columns = [
@@ -252,6 +252,16 @@ DEFAULTS = {
     "study": 0.3,
 }
 
+
+def _slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return what the most demanding member takes: they are fitted one after the other."""
+    each = [
+        families.slice_bytes(name, {**families.get(name).defaults, **(given or {})}, shape)
+        for name, given in params["members"].items()
+    ]
+    return max(each)
+
+
 FAMILY = Family(
     name="ensemble",
     title="Ensemble",
@@ -263,6 +273,7 @@ FAMILY = Family(
     tensorflow=True,
     study=True,
     labels=True,
+    slice_bytes=_slice_bytes,
     tiny={
         "members": {
             "boosted": {"trees": 20, "learning_rate": 0.2, "samples_in_leaf": 5},

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._backbones import ARCHITECTURES, backbone, build, split
+from hemo.families._backbones import ARCHITECTURES, backbone, build, map_bytes, split
 from hemo.families._checks import check_choices, check_counts, check_images, check_positive
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._grad_cam import grad_cam
 from hemo.families._neural import NeuralClassifier
 from hemo.families._saved import load_arrays, load_state, save_state
 from hemo.families._stem_maps import augmented_copies, stem_maps
-from hemo.families.base import Family, Images, OnEpoch
+from hemo.families.base import Family, Images, OnEpoch, Slices
 
 if TYPE_CHECKING:
     import keras
@@ -53,7 +53,7 @@ class FineTuned(NeuralClassifier):
         check_positive(params, ("size", "C"))
         check_counts(params, ("blocks", "copies"))
 
-    def _prepare(self, images: Images, truth: NDArray[np.int8]) -> None:
+    def _prepare(self, images: Slices, truth: NDArray[np.int8]) -> None:
         import keras
 
         p = self.params
@@ -201,6 +201,12 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
     }
 
 
+def slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return what the frozen part's maps of a slice and of its augmented copies take, and of one more."""
+    copies = params["copies"] if params["augmentation"] else 0
+    return (copies + 2) * map_bytes(params["backbone"], params["blocks"], params["size"])
+
+
 DEFAULTS: Mapping[str, Any] = {
     "backbone": "lite0",
     "weights": "imagenet",
@@ -234,6 +240,7 @@ FAMILY = Family(
     load=FineTuned.load,
     neural=True,
     tensorflow=True,
+    slice_bytes=slice_bytes,
     # Maps of a network drawn at random are next to nothing: no block below the head could be trained on them.
     tiny={"weights": "none", "size": 96, "blocks": 0, "copies": 1, "epochs": 2, "C": 1.0},
 )

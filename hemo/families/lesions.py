@@ -15,7 +15,7 @@ from hemo.families._estimators import CLASS_WEIGHTS
 from hemo.families._feature_cache import Features, cached_features, cached_parts
 from hemo.families._marker import Marker
 from hemo.families._saved import load_arrays
-from hemo.families.base import Family, Images, LabelTable, OnEpoch, Studies, Truth
+from hemo.families.base import Family, Images, LabelTable, OnEpoch, Slices, Studies, Truth
 from hemo.families.sequence import Sequence
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 PARTS = 3
 """Markers, each of which has not seen a third of the studies, whose slices it describes for the fit."""
+
+MARKED = 10_000
+"""Slices that a marker learns from at most, drawn: a million places of them are as many as trees can use."""
 
 BATCH = 256
 """Slices at a time, so that those between neighbours are not all held three times."""
@@ -55,9 +58,9 @@ class Lesions(Sequence):
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
         study: Studies | None = None,
         labels: LabelTable | None = None,
@@ -78,14 +81,14 @@ class Lesions(Sequence):
         self.convergence_ = self.learn(_study.with_neighbours(described, numbers), truth)
         return self
 
-    def features(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
+    def features(self, images: Slices, study: Studies | None = None) -> NDArray[np.float64]:
         """Return what is marked in each slice and the mean of its neighbours', float64 (n, 2 k)."""
         numbers = _study.numbers(study, len(images))
         around = _study.around(numbers)
         return _study.with_neighbours(self._described(self.markers_, images, around), numbers)
 
     def _described(
-        self, markers: list[Marker], images: Images, around: NDArray[np.intp]
+        self, markers: list[Marker], images: Slices, around: NDArray[np.intp]
     ) -> NDArray[np.float64]:
         """Return what markers mark, float64 (n, k), given the rows of each slice between its neighbours."""
 
@@ -124,24 +127,28 @@ class Lesions(Sequence):
         self.markers_ = [Marker.from_parts(pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
 
 
-def _triples(images: Images, around: NDArray[np.intp]) -> Images:
+def _triples(images: Slices, around: NDArray[np.intp]) -> Images:
     """Return slices between their neighbours, uint8 (n, height, width, 3), given the rows of each."""
-    return np.moveaxis(images[around, ..., 0], 1, -1)
+    first = images[around.ravel()][..., 0]
+    return np.moveaxis(first.reshape(*around.shape, *first.shape[1:]), 1, -1)
 
 
-def _dealt(images: Images, study: Studies) -> NDArray[np.int64]:
+def _dealt(images: Slices, study: Studies) -> NDArray[np.int64]:
     """Deal studies to `PARTS` parts, (n,), by what they show: names may differ from store to store."""
     import xxhash
 
     names, code = np.unique(study, return_inverse=True)
-    shown = [xxhash.xxh3_64_intdigest(np.ascontiguousarray(images[study == name]).data) for name in names]
+    shown = [
+        xxhash.xxh3_64_intdigest(np.ascontiguousarray(images[np.flatnonzero(study == name)]).data)
+        for name in names
+    ]
     rank = np.empty(len(names), np.int64)
     rank[np.argsort(shown, kind="stable")] = np.arange(len(names)) % min(PARTS, len(names))
     return rank[code]
 
 
 def _learned(
-    images: Images, around: NDArray[np.intp], without: NDArray[np.bool_], part: NDArray[np.int64], trees: int
+    images: Slices, around: NDArray[np.intp], without: NDArray[np.bool_], part: NDArray[np.int64], trees: int
 ) -> list[Marker]:
     """Return for each part of the studies what has learned to mark blood from the others'."""
     import xxhash
@@ -149,6 +156,8 @@ def _learned(
     markers = []
     for number in range(part.max() + 1):
         rows = np.flatnonzero(without & ((part != number) | (part.max() == 0)))
+        if len(rows) > MARKED:
+            rows = np.sort(np.random.default_rng([number, len(rows)]).permutation(rows)[:MARKED])
         if not len(rows):
             raise HemoError(
                 "lesions: it learns from blood drawn into slices that have none: add studies with such slices"
@@ -161,7 +170,7 @@ def _learned(
     return markers
 
 
-def _learn(images: Images, around: NDArray[np.intp], trees: int, seed: int) -> list[bytes]:
+def _learn(images: Slices, around: NDArray[np.intp], trees: int, seed: int) -> list[bytes]:
     triples = (_triples(images, around[row : row + 1])[0] for row in range(len(around)))
     return _marker.learned(triples, trees, seed)
 
@@ -187,5 +196,6 @@ FAMILY = Family(
     default_trial={name: value for name, value in DEFAULTS.items() if name != "max_iter"},
     study=True,
     labels=True,
+    slice_bytes=lambda params, shape: 64 * _marker.NUMBERS,  # what is marked in it, several times
     tiny={"trees": 20},
 )

@@ -32,6 +32,9 @@ class LogisticRegression(LinearClassifier):
                 f"solver {params['solver']}: it cannot take the penalty '{params['penalty']}': choose saga"
             )
 
+    def _entry_bytes(self) -> int:
+        return 16 if self.params["solver"] == "newton-cholesky" else 4  # a copy and the Hessian in float64
+
     def _solve(
         self, matrix: NDArray[np.floating], y: NDArray[np.int8], slack: float = 1.0
     ) -> tuple[Any, bool]:
@@ -92,5 +95,6 @@ FAMILY = Family(
     suggest=suggest,
     default_trial={**DEFAULT_SCALING, "solver": "lbfgs", "C": 1.0},
     load=LogisticRegression.load,
+    slice_bytes=lambda params, shape: 0,  # it counts for itself
     tiny={},
 )

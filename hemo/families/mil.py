@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hemo.families import _attention, _study
 from hemo.families._attention_training import learned_from, train
-from hemo.families._backbones import ARCHITECTURES, Backbone, backbone, load_backbone, save_backbone
+from hemo.families._backbones import ARCHITECTURES, Backbone, backbone, load_backbone, save_backbone, width
 from hemo.families._checks import (
     check_choices,
     check_counts,
@@ -25,9 +25,9 @@ from hemo.families._checks import (
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes, standardisation
 from hemo.families._occlusion import occlusion_map
-from hemo.families._radiology import cached_radiological_features
+from hemo.families._radiology import cached_radiological_features, feature_bytes
 from hemo.families._saved import load_arrays, load_state, save_state
-from hemo.families.base import Family, Images, LabelTable, OnEpoch, Studies, Truth
+from hemo.families.base import Family, Images, LabelTable, OnEpoch, Slices, Studies, Truth
 from hemo.sealed import Sealed
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ class Mil:
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth | LabelTable,
-        validation: tuple[Images, Truth | LabelTable] | None = None,
+        validation: tuple[Slices, Truth | LabelTable] | None = None,
         on_epoch: OnEpoch | None = None,
         study: Studies | None = None,
         validation_study: Studies | None = None,
@@ -161,7 +161,7 @@ class Mil:
         self.convergence_ = train(self.network_, p, self.seed, bags, stops, on_epoch, self.checkpoint)
         return self
 
-    def _features(self, images: Images, study: Studies | None) -> NDArray[np.float64]:
+    def _features(self, images: Slices, study: Studies | None) -> NDArray[np.float64]:
         """Return the features of each slice and the mean of its neighbours', float64 (n, 2 k)."""
         p = self.params
         if self.backbone_ is None:
@@ -169,8 +169,7 @@ class Mil:
         else:
             each = embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"])
         numbers = _study.numbers(study, len(images))
-        before, own, after = np.moveaxis(each.astype(float)[_study.around(numbers)], 1, 0)
-        return np.hstack((own, (before + after) / 2))
+        return _study.with_neighbours(each.astype(float), numbers)
 
     def _standard(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
         center, deviation = self.scaling_
@@ -295,6 +294,13 @@ DEFAULTS: Mapping[str, Any] = {
     "class_weight": "none",
 }
 
+
+def _slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return what features, their neighbours' beside them and both standardised take of a slice."""
+    frozen = params["features"] == "frozen"
+    return 8 * (16 * width(params["backbone"]) if frozen else feature_bytes(shape))
+
+
 FAMILY = Family(
     name="mil",
     title="Attention over a study's slices",
@@ -311,5 +317,6 @@ FAMILY = Family(
     tensorflow=True,
     study=True,
     study_labels=True,
+    slice_bytes=_slice_bytes,
     tiny={"epochs": 30, "learning_rate": 0.005, "dropout": 0.3},
 )

@@ -17,7 +17,7 @@ from hemo.families.base import Family
 from hemo.families.cnn import FAMILY as CNN
 from hemo.families.cnn import ConvolutionalNetwork
 from hemo.families.finetune import FAMILY as FINETUNE
-from hemo.families.finetune import FineTuned
+from hemo.families.finetune import FineTuned, slice_bytes
 
 if TYPE_CHECKING:
     import optuna
@@ -61,6 +61,7 @@ FAMILY = Family(
     load=load,
     neural=True,
     together=True,
+    slice_bytes=lambda params, shape: 0 if params["trunk"] == "cnn" else slice_bytes(params, shape),
     tensorflow=True,
     tiny={"trunk": "cnn", **CNN.tiny, "optimizer": "sgd", "dropout": 0.0, "augmentation": 0.0},
 )

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from hemo.families import _study
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._features import FeatureClassifier
-from hemo.families.base import Family, Images, Studies
+from hemo.families._radiology import feature_bytes
+from hemo.families.base import Family, Slices, Studies
 
 if TYPE_CHECKING:
     import optuna
@@ -33,7 +34,7 @@ class Sequence(FeatureClassifier):
     choices: ClassVar = {"class_weight": CLASS_WEIGHTS}
     above_zero: ClassVar[tuple[str, ...]] = ("C", "max_iter")
 
-    def features(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
+    def features(self, images: Slices, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the features of each slice and the mean of its neighbours', float64 (n, 2 k)."""
         each = super().features(images).astype(float)
         return _study.with_neighbours(each, _study.numbers(study, len(images)))
@@ -84,4 +85,6 @@ FAMILY = Family(
     load=Sequence.load,
     default_trial={"C": 0.1, "class_weight": "none"},
     study=True,
+    # Features, their neighbours' beside them, and both standardised, with what making them takes.
+    slice_bytes=lambda params, shape: 8 * feature_bytes(shape),
 )

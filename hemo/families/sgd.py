@@ -2,15 +2,25 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hemo.families._beyond_memory import ENOUGH, descend, passes
 from hemo.families._estimators import class_weight
+from hemo.families._feature_cache import in_blocks
 from hemo.families._linear import DEFAULT_SCALING, LinearClassifier, suggest_scaling
-from hemo.families.base import Family
+from hemo.families._platt import fit_sigmoid
+from hemo.families._rowspace import Scaling
+from hemo.families.base import Family, Slices
 
 if TYPE_CHECKING:
     import optuna
 
 LOSSES = ("hinge", "squared_hinge", "modified_huber", "log_loss")
 PENALTIES = ("l2", "l1", "elasticnet", "none")
+FOLDS = 3
+"""Of the slices, the last of which the sigmoid is fitted on."""
+
 SCHEDULES = ("optimal", "invscaling", "adaptive", "constant")
 
 
@@ -24,6 +34,46 @@ class SGDClassifier(LinearClassifier):
         "average": (False, True),
     }
     above_zero = ("alpha", "eta0", "tol", "max_iter")
+
+    def _fit_beyond(self, images: Slices, truth: NDArray[np.int8]) -> None:
+        """Fit on pixels a batch at a time; on components as the other linear families do."""
+        if self.params["components"]:
+            super()._fit_beyond(images, truth)
+            return
+        scaling = Scaling.of(images, self.params["scale"])
+        self._descend(images, truth, scaling)
+        self.abridged_ = (
+            f"a batch at a time, {self.convergence_['iterations']:.0f} times through {len(truth):,} slices: "
+            f"all at once would take more memory than was promised; "
+            f"{self._lost(images, truth, scaling, None)}"
+        )
+
+    def _descend(self, images: Slices, truth: NDArray[np.int8], scaling: Scaling) -> None:
+        """Fit a batch at a time; the sigmoid on the last third of the slices, by a fit on the others.
+
+        The schedule `adaptive`, which waits for the loss of all slices, stays at its first rate.
+        """
+        from sklearn.model_selection import StratifiedKFold
+
+        def fitted(rows: NDArray[np.intp]) -> Any:
+            times = passes(len(rows), self.params["max_iter"])
+            some = images.take(rows, axis=0)
+            return descend(self._estimator(*images.shape[:2]), some, truth[rows], scaling, times, self.seed)
+
+        def scores(estimator: Any, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+            some = images.take(rows, axis=0)
+            return in_blocks(some, lambda block: estimator.decision_function(scaling(block)))
+
+        estimator = fitted(np.arange(len(truth)))
+        self.sigmoid_ = (1.0, 0.0)
+        if np.bincount(truth).min() >= FOLDS:
+            *_, (learn, held) = StratifiedKFold(FOLDS).split(np.zeros(len(truth)), truth)
+            self.sigmoid_ = fit_sigmoid(scores(fitted(learn), held), truth[held])
+        times = passes(len(truth), self.params["max_iter"])
+        self.convergence_ = {"converged": float(times * len(truth) >= ENOUGH), "iterations": float(times)}
+        self._take(
+            scaling, estimator.coef_[0].astype(np.float64), float(estimator.intercept_[0]), images.shape[1:]
+        )
 
     def _estimator(self, n: int, k: int) -> Any:
         from sklearn.linear_model import SGDClassifier as Estimator
@@ -89,5 +139,6 @@ FAMILY = Family(
         "average": False,
     },
     load=SGDClassifier.load,
+    slice_bytes=lambda params, shape: 0,  # it counts for itself
     tiny={},
 )

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.families._backbones import ARCHITECTURES, backbone, load_backbone, save_backbone
+from hemo.families._backbones import ARCHITECTURES, backbone, load_backbone, save_backbone, width
 from hemo.families._checks import check_counts, check_images
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, fit_estimator, standardisation
 from hemo.families._features import FeatureClassifier
 from hemo.families._saved import load_arrays
-from hemo.families.base import Family, Images, OnEpoch, Studies, Truth
+from hemo.families.base import Family, Images, OnEpoch, Slices, Studies, Truth
 
 if TYPE_CHECKING:
     import optuna
@@ -67,9 +67,9 @@ class Transfer(FeatureClassifier):
 
     def fit(
         self,
-        images: Images,
+        images: Slices,
         y: Truth,
-        validation: tuple[Images, Truth] | None = None,
+        validation: tuple[Slices, Truth] | None = None,
         on_epoch: OnEpoch | None = None,
         study: Studies | None = None,
     ) -> Self:
@@ -79,7 +79,7 @@ class Transfer(FeatureClassifier):
         self._on_disk = p["weights"] != "none"
         return super().fit(images, y, validation, on_epoch, study)
 
-    def features(self, images: Images, study: Studies | None = None) -> NDArray[np.float64]:
+    def features(self, images: Slices, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the means of the backbone's maps, then their maxima, float64 (n, 2 k)."""
         p = self.params
         return embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"]).astype(float)
@@ -182,6 +182,11 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
     }
 
 
+def _slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
+    """Return what features of a slice take: in float32 twice, in float64 as they are and standardised."""
+    return 24 * 2 * width(params["backbone"])
+
+
 FAMILY = Family(
     name="transfer",
     title="Frozen backbone",
@@ -200,6 +205,7 @@ FAMILY = Family(
     suggest=suggest,
     load=Transfer.load,
     tensorflow=True,
+    slice_bytes=_slice_bytes,
     default_trial={"hidden": 0, "size": 256, "C": 1e-3, "class_weight": "none"},
     tiny={"weights": "none", "size": 96, "C": 1.0},
 )

@@ -20,6 +20,7 @@ from hemo.registry import aliases, gate, trusted
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
 from hemo.serving import member
+from hemo.slices import stored
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, family_word, trained_on
 from hemo.tracking.tags import is_synthetic
@@ -183,14 +184,14 @@ def _evaluate_again(
     if not once["slice_id"].isin(store.index["slice_id"]).all():
         raise HemoError("its slices are called otherwise in the store by now: train it again")
     rows = pd.Series(range(len(store)), store.index["slice_id"]).loc[once["slice_id"]].to_numpy()
-    of_slice = pd.Series(served.probability(store.images(rows), store.stack[rows]), once["slice_id"])
+    of_slice = pd.Series(served.probability(stored.slices(store, rows), store.stack[rows]), once["slice_id"])
     probability = of_slice.loc[test["slice_id"]].to_numpy()
     again = test.assign(probability=probability, **served.at._asdict())
     if whole is None:
         return again, None
     rows = np.flatnonzero(store.index["study"].isin(whole["study"]))
     study = store.index["study"].to_numpy()[rows]
-    found = served.scores(store.images(rows), store.stack[rows])
+    found = served.scores(stored.slices(store, rows), store.stack[rows])
     judged = served.study_probability(found.probability, study, found.attention)
     score = pd.Series(judged, pd.unique(study))
     scored = score.loc[whole["study"]].to_numpy()

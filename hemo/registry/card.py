@@ -15,7 +15,7 @@ from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Counts, Summary
 from hemo.evaluation.triage import Thresholds
-from hemo.tracking.tags import is_synthetic
+from hemo.tracking.tags import ABRIDGED, is_synthetic
 from hemo.tracking.views import as_written
 
 METRICS = {
@@ -143,6 +143,7 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
             "Operating point",
             text=_operating_points(facts),
         ),
+        *_cut_down(tags),
         Section("Failures", text=_failures(tested)),
         Section("Limits", text=LIMITS),
         Section(
@@ -190,6 +191,12 @@ def _readers(facts: Facts, tested: Summary) -> list[Section]:
             },
         )
     ]
+
+
+def _cut_down(tags: Mapping[str, str]) -> list[Section]:
+    """Return how its fit was cut down, where all of it would have taken too much memory."""
+    words = tags.get(ABRIDGED, "")
+    return [Section("Cut down for want of memory", text=f"It was fitted {words}.")] if words else []
 
 
 def _operating_points(facts: Facts) -> str:

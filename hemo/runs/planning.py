@@ -1,5 +1,6 @@
 """From an experiment and a store to the plan that all its trainings share. Knows no MLflow."""
 
+from hemo import memory
 from hemo.config import Experiment
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
@@ -9,7 +10,7 @@ from hemo.training import Plan
 
 
 def make_plan(config: Experiment, store: SliceStore, protocol: Protocol | None = None) -> Plan:
-    """Return how an experiment's classifiers are trained on a store.
+    """Return how an experiment's classifiers are trained on a store, and promise its memory.
 
     Parameters
     ----------
@@ -20,6 +21,7 @@ def make_plan(config: Experiment, store: SliceStore, protocol: Protocol | None =
     protocol : Protocol, optional
         In place of the experiment's.
     """
+    memory.promise(config.memory)
     protocol = protocol or config.protocol
     if not protocol.by_patient:  # neither threshold nor calibration is fitted there
         rule = OperatingPointRule("fixed", 0.5)

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param
 
-from hemo import console, digests, families, tracking
+from hemo import console, digests, families, memory, tracking
 from hemo.display import attention, failures, numbers, run_plots, style
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import Summary
@@ -23,7 +23,7 @@ from hemo.runs.epochs import curve
 from hemo.runs.store_recording import readers_words
 from hemo.slices.store import SliceStore
 from hemo.tracking import CHANGED, Run, leading, views
-from hemo.tracking.tags import UNAUDITED
+from hemo.tracking.tags import ABRIDGED, UNAUDITED
 from hemo.training import Trained, Training, final_metrics
 from hemo.training.kept import NOTHING, Kept
 from hemo.version import __version__
@@ -38,6 +38,8 @@ def run_tags(training: Training) -> dict[str, str]:
         tags["leakage"] = UNAUDITED
     if store.synthetic:
         tags["synthetic"] = "true"
+    if memory.words() != memory.DEFAULT:  # what would take more is learned from otherwise
+        tags["memory"] = memory.words()
     if store.agreement is not None:
         tags["readers"] = readers_words(store)
     return tags | {
@@ -113,7 +115,9 @@ def record(trained: Trained, training: Training, run_id: str, *, seen: bool = Fa
         model = logged_model.log(Path(scratch), trained, training)
         of_model = logged_model.check(model, Path(scratch) / tracking.ANSWERS)
     tracking.record(run_id, files, of_model)
-    tracking.set_note(run_id, _note(training, finals))
+    tracking.set_note(run_id, _note(training, finals, trained.abridged))
+    if trained.abridged:
+        tracking.client().set_tag(run_id, ABRIDGED, trained.abridged)
     level = views.level(finals)
     words = "by study: " if level == "study" else ""
     return (
@@ -243,7 +247,7 @@ def _gallery(trained: Trained, store: SliceStore, test: pd.DataFrame, title: str
     return failures.failure_gallery(rows, images, looked, title)
 
 
-def _note(training: Training, finals: Mapping[str, float]) -> str:
+def _note(training: Training, finals: Mapping[str, float], abridged: str) -> str:
     """Return a run's note; the UI shows its first lines before anything else."""
     words = {
         "recall_at_specificity_80": "recall at specificity 0.80",
@@ -283,6 +287,7 @@ def _note(training: Training, finals: Mapping[str, float]) -> str:
         f"{finals[f'{level}/patients']:.0f} patients, {finals[f'{level}/positive_{units}']:.0f} positive in "
         f"{finals[f'{level}/positive_patients']:.0f} patients. "
         f"Operating point {threshold}. Research use only."
+        + (f"\n\nCut down for want of memory: {abridged}." if abridged else "")
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hemo.evaluation.calibration import Calibrator
     from hemo.evaluation.study_score import StudyScore
     from hemo.families import Scores
-    from hemo.families.base import Classifier, Images, Studies
+    from hemo.families.base import Classifier, Images, Slices, Studies
     from hemo.imaging import Reduction
     from hemo.serving.unlike import Learned
 
@@ -117,14 +117,14 @@ class Member:
             return ""
         return f"{self.label} version {self.version} is in production against the gate: {self.override}"
 
-    def raw(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+    def raw(self, images: "Slices", study: "Studies | None" = None) -> NDArray[np.float64]:
         """Return what the classifier gives for slices as stored, before calibration, float64 (n,).
 
         `study` is the study of each, where known: its slices follow each other in the order of position.
         """
         return self.scores(images, study).probability
 
-    def scores(self, images: "Images", study: "Studies | None" = None) -> "Scores":
+    def scores(self, images: "Slices", study: "Studies | None" = None) -> "Scores":
         """Return what `raw` does, with the attention of classifiers that judge whole studies."""
         from hemo import families
 
@@ -166,7 +166,7 @@ class Member:
         """Return the probability of the label, given what `raw` gave."""
         return self.calibrator(raw) if self.calibrator else raw
 
-    def probability(self, images: "Images", study: "Studies | None" = None) -> NDArray[np.float64]:
+    def probability(self, images: "Slices", study: "Studies | None" = None) -> NDArray[np.float64]:
         """Return the probability of the label for slices as stored, float64 (n,) (see `raw`)."""
         return self.calibrated(self.raw(images, study))
 

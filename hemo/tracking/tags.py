@@ -14,6 +14,10 @@ PHANTOM = "phantom"
 """Tag `dataset` of what is made of the phantom; runs of before had no other sign of it."""
 
 
+ABRIDGED = "abridged"
+"""Tag of runs whose classifier's fit was cut down for want of memory: how, and what that costs."""
+
+
 def is_synthetic(tags: Mapping[str, str]) -> bool:
     """Tell by the tags of a run or version whether it is made of slices that a program drew.
 

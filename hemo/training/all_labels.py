@@ -11,13 +11,14 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
+from hemo.slices import stored
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
 from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import announce, conclude, everything, noted, predict
+from hemo.training.rounds import abridged, announce, conclude, everything, noted, predict, that_fit
 
 
 def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Trained | HemoError]:
@@ -52,10 +53,11 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
     labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
     epochs: Epochs = []
     networks: dict[str, Classifier] = {}
+    cut_down = ""
 
     def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
-        nonlocal networks
-        networks, spent = _fit(training, labels, one, epochs, kept, kept=not whole)
+        nonlocal networks, cut_down
+        networks, spent, cut_down = _fit(training, labels, one, epochs, kept, kept=not whole)
         parts = {label: predict(each[label], networks[label], one) for label in labels}
         return {label: pd.concat(tables, ignore_index=True) for label, tables in parts.items()}, spent
 
@@ -63,14 +65,19 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
     done = list(kept.through(asked, training.word, epochs, made, last=not whole))
     seconds = sum(one.seconds for one in done)
     for one in whole if labels else []:
-        networks, spent = _fit(training, labels, one, epochs, kept, kept=True)
+        networks, spent, cut_down = _fit(training, labels, one, epochs, kept, kept=True)
         seconds += spent
     result: dict[str, Trained | HemoError] = {}
     for label in LABELS:
         if label in networks:
             try:
                 result[label] = conclude(
-                    each[label], [one.tables[label] for one in done], networks[label], epochs, seconds
+                    each[label],
+                    [one.tables[label] for one in done],
+                    networks[label],
+                    epochs,
+                    seconds,
+                    cut_down,
                 )
             except HemoError as fault:  # nothing to fit this label's operating point on
                 result[label] = HemoError(f"{label}: {fault}")
@@ -112,8 +119,8 @@ def _learnable(training: Training, trainings: Sequence[Round]) -> bool:
 
 def _fit(
     training: Training, labels: Sequence[str], one: Round, epochs: Epochs, unfinished: Kept, *, kept: bool
-) -> tuple[dict[str, Classifier], float]:
-    """Fit on a round's training slices; return each label's classifier and the seconds of the fit."""
+) -> tuple[dict[str, Classifier], float, str]:
+    """Fit on a round's training slices; return each label's classifier, the seconds, and what is cut down."""
     store = training.store
     checkpoint = unfinished.checkpoint(one)
     before, spent = families.begun(checkpoint)
@@ -121,6 +128,7 @@ def _fit(
     rng = np.random.default_rng([repeat_seed(training.plan.seed, one.repeat), len(LABELS), one.fold + 1])
     rows = _sampled(training, labels, one.train, rng)
     held = _sampled(training, labels, one.validation, rng)
+    rows, held, left_out = that_fit(training, rows, held)
     network = families.build(training.family, training.params, int(rng.integers(2**31)))
     if not isinstance(network, LearnsTogether):
         raise HemoError(f"family '{training.family}' learns one label at a time: it has no for_label")
@@ -137,14 +145,15 @@ def _fit(
         training.said_of_studies(held, labels),
     )
     network.fit(
-        store.images(rows),
+        stored.slices(store, rows),
         truths[rows],
-        validation=(store.images(held), truths[held]) if len(held) else None,
+        validation=(stored.slices(store, held), truths[held]) if len(held) else None,
         on_epoch=noted(epochs, one, kept=kept),
         **context,
     )
     seconds = spent + time.perf_counter() - start
-    return {label: network.for_label(number) for number, label in enumerate(labels)}, seconds
+    each = {label: network.for_label(number) for number, label in enumerate(labels)}
+    return each, seconds, abridged(network, left_out)
 
 
 def _sampled(training: Training, labels: Sequence[str], rows: Rows, rng: np.random.Generator) -> Rows:

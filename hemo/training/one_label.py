@@ -3,12 +3,11 @@
 import pandas as pd
 
 from hemo.errors import HemoError
-from hemo.families import Classifier
 from hemo.slices import paper
 from hemo.slices.split import Round, rounds
 from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import conclude, everything, fit_round, predict
+from hemo.training.rounds import Fitted, conclude, everything, fit_round, predict
 
 
 def train(
@@ -37,23 +36,23 @@ def train(
     trainings = _rounds(training)
     epochs = [] if epochs is None else epochs
     again = refit and plan.protocol.refits
-    classifier: Classifier | None = None
+    fitted: Fitted | None = None
 
     def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
-        nonlocal classifier
-        classifier, seconds = fit_round(training, one, epochs, kept=not plan.protocol.refits, unfinished=kept)
-        table = pd.concat(predict(training, classifier, one), ignore_index=True)
-        return {training.label: table}, seconds
+        nonlocal fitted
+        fitted = fit_round(training, one, epochs, kept=not plan.protocol.refits, unfinished=kept)
+        table = pd.concat(predict(training, fitted.classifier, one), ignore_index=True)
+        return {training.label: table}, fitted.seconds
 
     done = list(kept.through(trainings, training.name, epochs, made, last=not again))
     fit_seconds = sum(one.seconds for one in done)
     if again:
         whole = everything(store, plan)
-        classifier, seconds = fit_round(training, whole, epochs, kept=True, unfinished=kept)
-        fit_seconds += seconds
-    assert classifier is not None
+        fitted = fit_round(training, whole, epochs, kept=True, unfinished=kept)
+        fit_seconds += fitted.seconds
+    assert fitted is not None
     tables = [one.tables[training.label] for one in done]
-    trained = conclude(training, tables, classifier, epochs, fit_seconds)
+    trained = conclude(training, tables, fitted.classifier, epochs, fit_seconds, fitted.abridged)
     if plan.split is None:
         sample = paper.counts(store.index, training.label, trainings[0], plan.seed, plan.positives)
         trained.facts.update(sample)

@@ -192,6 +192,8 @@ class Trained:
     attention
         `slice_id`, `study`, `repeat`, `part`, `fold`, `probability` and `attention` of each predicted slice;
         None of families that judge slices only.
+    abridged
+        How the classifier's fit was cut down for want of memory, in words; "" where it was not.
     """
 
     classifier: Classifier
@@ -205,6 +207,7 @@ class Trained:
     studies: StudyDecided | None = None
     negative_below: float | None = None
     attention: pd.DataFrame | None = None
+    abridged: str = ""
 
     def summary(self, plan: Plan, part: str = "test") -> Summary:
         """Return the summary of its predictions of slices and studies, with the plan's draws and seed."""

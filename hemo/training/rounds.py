@@ -3,18 +3,20 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from hemo import console, families
+from hemo import console, families, memory
 from hemo.errors import HemoError
 from hemo.evaluation import decisions, predictions, study_decisions
 from hemo.evaluation.triage import Thresholds
-from hemo.families.base import Classifier, Images, OnEpoch, Truth
+from hemo.families.base import Classifier, OnEpoch, Slices, Truth
 from hemo.labels import LABELS
 from hemo.sealed import Sealed
+from hemo.slices import stored
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, set_apart
@@ -30,25 +32,29 @@ class LearningSet:
     Attributes
     ----------
     x, y
-        Slices learned from, uint8 (n, height, width, channels), and their label, (n,).
+        Slices learned from, uint8 (n, height, width, channels), which are read as they are asked for where
+        there are many, and their label, (n,).
     validation
         Slices and label for early stopping; None for families without epochs.
     context
         What `fit` of the family is given beside them (see `hemo.families.fit_context`).
     seed
         Of the classifier.
+    left_out
+        What was left out for want of memory, in words.
     """
 
-    x: Images
+    x: Slices
     y: Truth
-    validation: tuple[Images, Truth] | None
+    validation: tuple[Slices, Truth] | None
     context: Mapping[str, Any]
     seed: int
+    left_out: str = ""
 
     def fit(
         self, family: str, params: Mapping[str, Any], on_epoch: OnEpoch, checkpoint: Sealed | None = None
-    ) -> tuple[Classifier, float]:
-        """Return a classifier of the family fitted on it, and the seconds that took.
+    ) -> "Fitted":
+        """Return a classifier of the family fitted on it.
 
         Epochs, where the family has them, are kept in `checkpoint`, and gone on from.
         """
@@ -57,7 +63,31 @@ class LearningSet:
             classifier.checkpoint = checkpoint
         start = time.perf_counter()
         classifier.fit(self.x, self.y, validation=self.validation, on_epoch=on_epoch, **self.context)
-        return classifier, time.perf_counter() - start
+        return Fitted(classifier, time.perf_counter() - start, abridged(classifier, self.left_out))
+
+
+class Fitted(NamedTuple):
+    """A fitted classifier.
+
+    Attributes
+    ----------
+    classifier
+        What was fitted.
+    seconds
+        That took.
+    abridged
+        How the fit was cut down for want of memory, in words; "" where it was not.
+    """
+
+    classifier: Classifier
+    seconds: float
+    abridged: str
+
+
+def abridged(classifier: object, left_out: str) -> str:
+    """Return how a fit was cut down: by leaving slices out, and by the classifier itself."""
+    own = classifier.abridged_ if isinstance(classifier, families.Abridges) else ""
+    return "; ".join(words for words in (left_out, own) if words)
 
 
 def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSet:
@@ -86,6 +116,7 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
     rng = np.random.default_rng([seed, LABELS.index(training.label), one.fold + 1])
     rows = _sampled(training, learned, rng)
     held = _sampled(training, stopped_by, rng) if neural else stopped_by
+    rows, held, left_out = that_fit(training, rows, held)
     x, y = _slices(training, rows)
     return LearningSet(
         x=x,
@@ -100,13 +131,46 @@ def learning_set(training: Training, one: Round, *, decides: bool) -> LearningSe
             training.said_of_studies(held),
         ),
         seed=int(rng.integers(2**31)),
+        left_out=left_out,
     )
+
+
+def that_fit(training: Training, rows: Rows, held: Rows) -> tuple[Rows, Rows, str]:
+    """Return the rows to learn from and to stop by that the promised memory holds, and what is left out.
+
+    Whole patients are left out, drawn; families that read slices by batches learn from all.
+    """
+    params = {**families.get(training.family).defaults, **training.params}
+    each = families.slice_bytes(training.family, params, training.store.image_shape)
+    asked = len(rows) + len(held)
+    if each * asked <= memory.room():
+        return rows, held, ""
+    patients = training.store.index["patient"].to_numpy()
+    drawn = np.random.default_rng([training.plan.seed, asked])
+    fewer = [
+        _patients_of(patients, some, memory.room() * len(some) // (each * asked), drawn)
+        for some in (rows, held)
+    ]
+    words = (
+        f"learned from {len(fewer[0]):,} of {len(rows):,} slices, those of patients that were drawn: all "
+        "would take more memory than was promised"
+    )
+    return fewer[0], fewer[1], words
+
+
+def _patients_of(patients: NDArray[Any], rows: Rows, most: int, rng: np.random.Generator) -> Rows:
+    """Return those of the rows that belong to patients drawn, at most so many."""
+    names, code, counts = np.unique(patients[rows], return_inverse=True, return_counts=True)
+    order = rng.permutation(len(names))
+    chosen = np.zeros(len(names), bool)
+    chosen[order[np.cumsum(counts[order]) <= most]] = True
+    return rows[chosen[code]]
 
 
 def fit_round(
     training: Training, one: Round, epochs: Epochs, *, kept: bool, unfinished: Kept = NOTHING
-) -> tuple[Classifier, float]:
-    """Fit a training's classifier on one round; return it with the seconds of the fit.
+) -> Fitted:
+    """Fit a training's classifier on one round.
 
     Parameters
     ----------
@@ -136,8 +200,8 @@ def fit_round(
     before, spent = families.begun(checkpoint)
     announce(training, one, before)
     on_epoch = noted(epochs, one, kept=kept)
-    classifier, seconds = learned.fit(training.family, training.params, on_epoch, checkpoint)
-    return classifier, spent + seconds
+    fitted = learned.fit(training.family, training.params, on_epoch, checkpoint)
+    return fitted._replace(seconds=spent + fitted.seconds)
 
 
 def announce(training: Training, one: Round, before: int = 0) -> None:
@@ -198,6 +262,7 @@ def conclude(
     classifier: Classifier,
     epochs: Sequence[Mapping[str, float]],
     fit_seconds: float,
+    cut_down: str = "",
 ) -> Trained:
     """Fit operating point and calibration to the predictions of all rounds; put together what was trained."""
     plan = training.plan
@@ -234,7 +299,7 @@ def conclude(
     return Trained(
         classifier, decided.calibrator, decided.threshold, predictions.validate(decided.table),
         decided.fitted_on, pd.DataFrame(epochs), facts, training.family, studies, decided.negative_below,
-        attended,
+        attended, cut_down,
     )  # fmt: skip
 
 
@@ -257,7 +322,7 @@ def _predict_part(
     if not training.plan.protocol.by_patient:
         rows, truth = rows[truth >= 0], truth[truth >= 0]
     table = store.index.iloc[rows][["slice_id", "patient", "study"]].reset_index(drop=True)
-    found = families.scores(classifier, family, store.images(rows), training.study(rows))
+    found = families.scores(classifier, family, stored.slices(store, rows), training.study(rows))
     table = table.assign(
         part=part,
         fold=np.int16(one.fold),
@@ -277,5 +342,5 @@ def _sampled(training: Training, rows: Rows, rng: np.random.Generator) -> Rows:
     return SAMPLINGS[plan.sampled(training.family)](rows, training.truth(), any_hemorrhage, rng)
 
 
-def _slices(training: Training, rows: Rows) -> tuple[Images, Truth]:
-    return training.store.images(rows), training.truth()[rows].astype(np.int8)
+def _slices(training: Training, rows: Rows) -> tuple[Slices, Truth]:
+    return stored.slices(training.store, rows), training.truth()[rows].astype(np.int8)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from hemo.errors import HemoError
-from hemo.families.base import Images, Studies, Truth
+from hemo.families.base import Slices, Studies, Truth
+from hemo.slices import stored
 from hemo.slices.split import Round, Rows, Split, check_disjoint, deal, set_apart
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Training
@@ -31,16 +32,16 @@ class Fold:
         Labelled slices of the fold at natural prevalence, and their truth.
     tested_study
         The study of each slice that is tested.
-    memory
+    shared
         What classifiers of this fold keep for each other (see `hemo.families.base.Classifier`).
     """
 
     number: int
     learned: LearningSet
-    tested: Images
+    tested: Slices
     truth: Truth
     tested_study: Studies | None
-    memory: dict[Any, Any] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
 
 
 def tuning_rows(split: Split, store: SliceStore) -> Rows:
@@ -99,7 +100,7 @@ def _make_fold(training: Training, one: Round) -> Fold:
         number=one.fold,
         # Here no threshold is fitted on the validation slices: they stop networks early, no more.
         learned=learning_set(training, one, decides=False),
-        tested=training.store.images(known),
+        tested=stored.slices(training.store, known),
         truth=y[known],
         tested_study=training.study(known),
     )

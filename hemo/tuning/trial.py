@@ -243,7 +243,7 @@ def _fit_predict(
     """Return the probabilities of the fold's tested slices by a classifier fitted on the others."""
     learned = fold.learned
     if isinstance(classifier, SharesFits):
-        return classifier.fit_predict(learned.x, learned.y, fold.tested, fold.memory)
+        return classifier.fit_predict(learned.x, learned.y, fold.tested, fold.shared)
     classifier.fit(learned.x, learned.y, validation=learned.validation, on_epoch=on_epoch, **learned.context)
     return _positive(spec, classifier, fold)
 

@@ -13,6 +13,7 @@ import pytest
 from hemo import families
 from hemo.errors import HemoError
 from hemo.families import Classifier, Family
+from tests.helpers.asked import Asked
 
 ALL = pytest.mark.parametrize("family", families.families().values(), ids=lambda family: family.name)
 SHAPE = (24, 24, 1)
@@ -61,6 +62,21 @@ def test_a_fit_repeats_bit_by_bit_under_the_same_seed(family: Family, fitted: Fi
     again = families.build(family.name, family.tiny, seed=1).fit(images, truth, validation=toy(seed=1))
     other, _ = toy(seed=2)
     np.testing.assert_array_equal(again.predict_proba(other), fitted[family.name].predict_proba(other))
+
+
+@ALL
+def test_slices_that_are_read_as_asked_for_give_what_an_array_gives(
+    family: Family, fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEMO_CACHE", str(tmp_path))
+    images, truth = toy()
+    held, known = toy(seed=1)
+    read = families.build(family.name, family.tiny, seed=1)
+    read.fit(Asked(images), truth, validation=(Asked(held), known))
+    other, _ = toy(seed=2)
+    expected = fitted[family.name].predict_proba(other)[:, 1]
+    found = families.positive(read, family.name, Asked(other))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @ALL

@@ -109,7 +109,7 @@ def test_features_on_disk_serve_the_next_process(tmp_path: Path, monkeypatch: py
     images = slices(4, seed=1)
     cached_features(images, "disk", means, on_disk=True)
     _feature_cache._kept.clear()
-    _feature_cache._files_read.clear()
+    _feature_cache._Files.of.cache_clear()
 
     def compute(missing: np.ndarray) -> np.ndarray:
         assert not len(missing)
@@ -134,7 +134,7 @@ def test_features_of_a_data_set_are_kept_and_those_of_service_are_not(
     from hemo import families
 
     def files() -> int:
-        return len(list(tmp_path.rglob("features/**/*.npz")))
+        return len(list(tmp_path.rglob("features/**/*.npy")))
 
     monkeypatch.setenv("HEMO_CACHE", str(tmp_path / "cache"))
     images = np.random.default_rng(4).integers(0, 256, (12, 32, 32, 1), np.uint8)

@@ -126,7 +126,7 @@ def test_what_trials_share_is_computed_once(folds, spec, monkeypatch):
     monkeypatch.setattr(_rowspace, "_features", counted)
     _rowspace._cache.clear()
     for fold in folds:
-        fold.memory.clear()
+        fold.shared.clear()
     study = study_of()
     for C in (0.01, 0.1, 1.0):
         study.enqueue_trial({**families.get("logreg").default_trial, "C": C})
