@@ -111,7 +111,8 @@ class Ensemble:
         for name, given in self.params["members"].items():
             member = families.build(name, given or {}, self.seed)
             context = families.fit_context(name, study, labels)
-            result.append(member.fit(images, y, validation=validation, **context))
+            seen = np.asarray(images) if families.get(name).slice_bytes is None else images
+            result.append(member.fit(seen, y, validation=validation, **context))
         return result
 
     def _weights(

@@ -11,14 +11,13 @@ from hemo import families
 from hemo.errors import HemoError
 from hemo.families.base import Classifier, LearnsTogether
 from hemo.labels import LABELS
-from hemo.slices import stored
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
 from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import abridged, announce, conclude, everything, noted, predict, that_fit
+from hemo.training.rounds import abridged, announce, conclude, everything, noted, predict, shown, that_fit
 
 
 def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Trained | HemoError]:
@@ -145,9 +144,9 @@ def _fit(
         training.said_of_studies(held, labels),
     )
     network.fit(
-        stored.slices(store, rows),
+        shown(training, rows),
         truths[rows],
-        validation=(stored.slices(store, held), truths[held]) if len(held) else None,
+        validation=(shown(training, held), truths[held]) if len(held) else None,
         on_epoch=noted(epochs, one, kept=kept),
         **context,
     )

@@ -342,5 +342,12 @@ def _sampled(training: Training, rows: Rows, rng: np.random.Generator) -> Rows:
     return SAMPLINGS[plan.sampled(training.family)](rows, training.truth(), any_hemorrhage, rng)
 
 
+def shown(training: Training, rows: Rows) -> Slices:
+    """Return slices as the training's family takes them: many as they are asked for, where it can that."""
+    if families.get(training.family).slice_bytes is None:
+        return training.store.images(rows)
+    return stored.slices(training.store, rows)
+
+
 def _slices(training: Training, rows: Rows) -> tuple[Slices, Truth]:
-    return stored.slices(training.store, rows), training.truth()[rows].astype(np.int8)
+    return shown(training, rows), training.truth()[rows].astype(np.int8)

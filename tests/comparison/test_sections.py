@@ -45,3 +45,14 @@ def test_the_loss_over_all_labels_is_the_mean_of_that_of_each_deal():
     assert found["rsna_log_loss"] == pytest.approx(np.mean(each))
     assert found["slices"] == 80
     assert found["rsna_log_loss_low"] < found["rsna_log_loss"] < found["rsna_log_loss_high"]
+
+
+def test_trainings_that_were_cut_down_for_want_of_memory_are_listed_with_how():
+    runs = {"a": SimpleNamespace(tags={"abridged": "in 3 passes"}), "b": SimpleNamespace(tags={})}
+    board = pd.DataFrame({"label": ["any", "any"], "family": ["sgd", "cnn"], "run_id": ["a", "b"]})
+    contents: Any = SimpleNamespace(runs=runs, found=SimpleNamespace(leaderboard=board))
+    found: Any = sections.cut_down(contents)
+    rows: Any = found.tables["Trainings"]
+    assert rows.to_numpy().tolist() == [["any", "Linear SVM by SGD", "in 3 passes"]]
+    contents.runs = {"a": runs["b"], "b": runs["b"]}
+    assert sections.cut_down(contents) is None

@@ -71,6 +71,8 @@ def test_slices_that_are_read_as_asked_for_give_what_an_array_gives(
     monkeypatch.setenv("HEMO_CACHE", str(tmp_path))
     images, truth = toy()
     held, known = toy(seed=1)
+    if family.slice_bytes is None:  # it takes arrays
+        return
     read = families.build(family.name, family.tiny, seed=1)
     read.fit(Asked(images), truth, validation=(Asked(held), known))
     other, _ = toy(seed=2)

@@ -80,3 +80,12 @@ def test_a_card_shows_the_classifier_above_each_reader(tmp_path):
     # The others of R1 are one on three of four kinds of studies: R2 and R3 both say 1, or both 0.
     assert rows[1].split(" | ")[2].startswith("1.00 (")
     assert any("Fleiss' kappa" in row for row in rows)
+
+
+def test_a_card_says_how_a_fit_was_cut_down_for_want_of_memory_and_nothing_where_it_was_not(tmp_path):
+    words = "on 64 principal components of the pixels"
+    of_runs = facts(tags={**facts().tags, "abridged": words})
+    titles = {section.title: section.text for section in card.sections(of_runs, summarize(table(), 100))}
+    assert words in titles["Cut down for want of memory"]
+    plain = card.sections(facts(), summarize(table(), 100))
+    assert "Cut down for want of memory" not in {section.title for section in plain}
