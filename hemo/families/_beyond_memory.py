@@ -1,6 +1,6 @@
 """Linear models of more slices than memory holds: on principal components, or a batch at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,15 @@ BATCH: Final = 1024
 ENOUGH: Final = 1_000_000
 """Slices that stochastic gradient descent is shown, as scikit-learn's guide advises (1.5.5, "Tips on
 Practical Use"): it has converged behind as many."""
+
+
+LOSSES: Final[Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
+    "hinge": lambda z: np.maximum(1 - z, 0),
+    "squared_hinge": lambda z: np.maximum(1 - z, 0) ** 2,
+    "modified_huber": lambda z: np.where(z >= -1, np.maximum(1 - z, 0) ** 2, -4 * z),
+    "log_loss": lambda z: np.logaddexp(0, -z),
+}
+"""Losses of scikit-learn's SGDClassifier, of the decision times the truth's sign (its guide, 1.5.8.1)."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +99,12 @@ def passes(n: int, most: int) -> int:
 
 def descend(
     estimator: Any, images: Slices, truth: NDArray[np.int8], scaling: Scaling, times: int, seed: int
-) -> Any:
-    """Fit scikit-learn's SGDClassifier a batch at a time, in an order drawn anew each time, and return it.
+) -> tuple[Any, int]:
+    """Fit scikit-learn's SGDClassifier a batch at a time, in an order drawn anew each time.
 
-    Its steps grow shorter from slice to slice through all batches, as in one fit.
+    Its steps grow shorter from slice to slice through all batches, as in one fit. As there, it ends where the
+    mean loss, here that of each batch before it is learned from, has not fallen by `tol` for
+    `n_iter_no_change` times; at the latest behind `times`.
 
     Parameters
     ----------
@@ -104,22 +115,37 @@ def descend(
     scaling
         Of the pixels.
     times
-        How often all slices are gone through.
+        How often all slices are gone through at most.
     seed
         Of the orders.
+
+    Returns
+    -------
+    The fitted estimator, and how often all slices were gone through.
     """
     if estimator.class_weight == "balanced":
         count = np.bincount(truth, minlength=2)
         estimator.set_params(class_weight={one: len(truth) / (2 * count[one]) for one in (0, 1)})
     estimator.set_params(shuffle=False)
+    least, waited = np.inf, 0
     for number in range(times):
         order = np.random.default_rng([seed, number]).permutation(len(truth))
+        lost = 0.0
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             # In float64: scikit-learn rounds the weights behind each batch, so that batches would be told.
             pixels = scaling(images[rows]).astype(np.float64)
+            if number:
+                sign = 2 * truth[rows].astype(float) - 1
+                lost += float(LOSSES[estimator.loss](sign * estimator.decision_function(pixels)).sum())
             estimator.partial_fit(pixels, truth[rows], classes=[0, 1])
-    return estimator
+        if not number:
+            continue
+        waited = waited + 1 if lost / len(truth) > least - estimator.tol else 0
+        least = min(least, lost / len(truth))
+        if waited == estimator.n_iter_no_change:
+            return estimator, number + 1
+    return estimator, times
 
 
 def loss_of_auc(

@@ -218,7 +218,7 @@ class LinearClassifier(ABC):
                 other._take(scaling, weights, intercept, known.shape[1:])
             return other.decision_function
 
-        if self._beyond_memory(TRIED, math.prod(images.shape[1:])):
+        if self._beyond_memory(2 * min(len(images), TRIED) // 3, math.prod(images.shape[1:])):
             return "what that costs in AUC could not be measured in that memory"
         return loss_of_auc(images, truth, self.seed, whole, part)
 

@@ -55,7 +55,7 @@ class SGDClassifier(LinearClassifier):
         """
         from sklearn.model_selection import StratifiedKFold
 
-        def fitted(rows: NDArray[np.intp]) -> Any:
+        def fitted(rows: NDArray[np.intp]) -> tuple[Any, int]:
             times = passes(len(rows), self.params["max_iter"])
             some = images.take(rows, axis=0)
             return descend(self._estimator(*images.shape[:2]), some, truth[rows], scaling, times, self.seed)
@@ -64,13 +64,14 @@ class SGDClassifier(LinearClassifier):
             some = images.take(rows, axis=0)
             return in_blocks(some, lambda block: estimator.decision_function(scaling(block)))
 
-        estimator = fitted(np.arange(len(truth)))
+        estimator, times = fitted(np.arange(len(truth)))
         self.sigmoid_ = (1.0, 0.0)
         if np.bincount(truth).min() >= FOLDS:
             *_, (learn, held) = StratifiedKFold(FOLDS).split(np.zeros(len(truth)), truth)
-            self.sigmoid_ = fit_sigmoid(scores(fitted(learn), held), truth[held])
-        times = passes(len(truth), self.params["max_iter"])
-        self.convergence_ = {"converged": float(times * len(truth) >= ENOUGH), "iterations": float(times)}
+            self.sigmoid_ = fit_sigmoid(scores(fitted(learn)[0], held), truth[held])
+        most = passes(len(truth), self.params["max_iter"])
+        converged = times < most or times * len(truth) >= ENOUGH
+        self.convergence_ = {"converged": float(converged), "iterations": float(times)}
         self._take(
             scaling, estimator.coef_[0].astype(np.float64), float(estimator.intercept_[0]), images.shape[1:]
         )

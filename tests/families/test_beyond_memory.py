@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import SGDClassifier as Estimator
 
 from hemo import families, memory
-from hemo.families._beyond_memory import BATCH, TRIED, Components, descend
+from hemo.families._beyond_memory import BATCH, LOSSES, TRIED, Components, descend
 from hemo.families._rowspace import Scaling
 from tests.helpers.asked import Asked
 
@@ -74,13 +74,32 @@ def test_a_trial_of_tuning_beyond_memory_gives_what_a_training_does(name: str) -
 def test_descent_in_batches_is_scikit_learns_on_all_slices_in_the_same_order(loss: str) -> None:
     images, truth = slices(2_500)
     scaling = Scaling.of(images, "standardise")
-    found = descend(Estimator(loss=loss, random_state=0), Asked(images), truth, scaling, 2, seed=7)
+    found, times = descend(Estimator(loss=loss, random_state=0), Asked(images), truth, scaling, 2, seed=7)
+    assert times == 2
     whole = Estimator(loss=loss, random_state=0, shuffle=False)
     for number in range(2):
         order = np.random.default_rng([7, number]).permutation(len(truth))
         whole.partial_fit(scaling(images[order]).astype(float), truth[order], classes=[0, 1])
     np.testing.assert_allclose(found.coef_, whole.coef_, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.intercept_, whole.intercept_, rtol=1e-6)
+
+
+def test_descent_ends_where_the_loss_falls_no_more() -> None:
+    images, truth = slices(1_200)
+    scaling = Scaling.of(images, "standardise")
+    _, times = descend(Estimator(alpha=0.1, random_state=0), images, truth, scaling, 200, seed=0)
+    assert 6 < times < 60
+
+
+def test_losses_are_those_that_scikit_learn_descends() -> None:
+    from sklearn.linear_model import _sgd_fast as compiled
+
+    names = {"Hinge": (1.0,), "SquaredHinge": (1.0,), "ModifiedHuber": ()}
+    z = np.linspace(-3, 3, 25)
+    for name, given in names.items():
+        theirs = getattr(compiled, name)(*given)
+        word = {"Hinge": "hinge", "SquaredHinge": "squared_hinge", "ModifiedHuber": "modified_huber"}[name]
+        np.testing.assert_allclose(LOSSES[word](z), [theirs.py_loss(1.0, one) for one in z])
 
 
 def test_components_are_those_of_a_decomposition_of_all_slices() -> None:
