@@ -108,7 +108,7 @@ FAMILY = Family(
     suggest=suggest,
     load=Boosted.load,
     default_trial=DEFAULTS,
-    # Features in float32, in float64 as the trees' estimator takes them, and in classes of a byte, twice.
-    slice_bytes=lambda params, shape: 2 * feature_bytes(shape),
+    # Features in float32, in float64 as the trees' estimator takes them, and in classes of a byte.
+    slice_bytes=lambda params, shape: 3 * feature_bytes(shape),
     tiny={"trees": 20, "learning_rate": 0.2, "samples_in_leaf": 5},
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._backbones import ARCHITECTURES, backbone, build, map_bytes, split
+from hemo.families._backbones import ARCHITECTURES, backbone, build, map_bytes, split, width
 from hemo.families._checks import check_choices, check_counts, check_images, check_positive
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._grad_cam import grad_cam
@@ -202,9 +202,13 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 def slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
-    """Return what the frozen part's maps of a slice and of its augmented copies take, and of one more."""
+    """Return what the maps of a slice and of its augmented copies take, and the features that a head begins on.
+
+    These are there three times, in float64.
+    """
     copies = params["copies"] if params["augmentation"] else 0
-    return (copies + 2) * map_bytes(params["backbone"], params["blocks"], params["size"])
+    maps = (copies + 2) * map_bytes(params["backbone"], params["blocks"], params["size"])
+    return maps + 3 * 8 * 2 * width(params["backbone"])
 
 
 DEFAULTS: Mapping[str, Any] = {

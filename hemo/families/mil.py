@@ -298,7 +298,7 @@ DEFAULTS: Mapping[str, Any] = {
 def _slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
     """Return what features, their neighbours' beside them and both standardised take of a slice."""
     frozen = params["features"] == "frozen"
-    return 8 * (16 * width(params["backbone"]) if frozen else feature_bytes(shape))
+    return 12 * (8 * 2 * width(params["backbone"]) if frozen else feature_bytes(shape))
 
 
 FAMILY = Family(

@@ -86,5 +86,5 @@ FAMILY = Family(
     default_trial={"C": 0.1, "class_weight": "none"},
     study=True,
     # Features, their neighbours' beside them, and both standardised, with what making them takes.
-    slice_bytes=lambda params, shape: 8 * feature_bytes(shape),
+    slice_bytes=lambda params, shape: 10 * feature_bytes(shape),
 )

@@ -183,8 +183,8 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 def _slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
-    """Return what features of a slice take: in float32 twice, in float64 as they are and standardised."""
-    return 24 * 2 * width(params["backbone"])
+    """Return what features of a slice take: in float32, and in float64 as they are and standardised."""
+    return (4 + 3 * 8 + 4) * 2 * width(params["backbone"])
 
 
 FAMILY = Family(
