@@ -202,7 +202,7 @@ def suggest(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 def slice_bytes(params: Mapping[str, Any], shape: tuple[int, ...]) -> int:
-    """Return what the maps of a slice and of its augmented copies take, and the features that a head begins on.
+    """Return what maps of a slice and of its augmented copies take, and the features that a head begins on.
 
     These are there three times, in float64.
     """
