@@ -13,7 +13,7 @@ from hemo.families.base import Images, Slices
 COMPONENTS: Final = 256
 """Principal components, where no number of them is asked for: as many as tuning draws at most."""
 
-SEEN: Final = 20_480
+SEEN: Final = 10_240
 """Slices that the components are found on; the others are told in them."""
 
 TRIED: Final = 3_000
