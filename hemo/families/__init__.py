@@ -41,7 +41,6 @@ from hemo.families.base import (
     Slices,
     Studies,
 )
-from hemo.slices.context import whole_stacks
 
 __all__ = [
     "Abridges",
@@ -296,6 +295,8 @@ AT_ONCE: Final = 2048
 
 def _in_parts(images: Slices, study: Studies | None) -> Iterator[tuple[Images, Studies | None]]:
     """Yield slices with their studies, in order, whole studies at a time."""
+    from hemo.slices.context import whole_stacks
+
     for rows in whole_stacks(np.arange(len(images)) if study is None else study, AT_ONCE):
         yield images[rows], None if study is None else study[rows]
 
