@@ -116,17 +116,18 @@ def limit_steps(steps: int) -> None:
     """Let an epoch of a network be no more than so many steps: what it is drawn of stays whole."""
     from hemo.families import _compiled, _neural, _pixel_network
 
-    whole = _compiled.shuffled
+    def limited(whole: Callable[..., Any]) -> Callable[..., Any]:
+        def some(*given: Any) -> Any:
+            batches = whole(*given)
+            count = min(len(batches), steps)
+            type(batches).__len__ = lambda self: count
+            return batches
 
-    def shuffled(*given: Any) -> Any:
-        batches = whole(*given)
-        kind = type(batches)
-        count = min(len(batches), steps)
-        kind.__len__ = lambda self: count
-        return batches
+        return some
 
-    for module in (_compiled, _neural, _pixel_network):
-        module.shuffled = shuffled  # type: ignore[attr-defined]
+    learned, judged = limited(_compiled.shuffled), limited(_compiled.in_order)
+    _neural.shuffled = _pixel_network.shuffled = learned
+    _neural.in_order = judged
 
 
 def family_work(store: SliceStore, word: str, steps: int) -> dict[str, float]:

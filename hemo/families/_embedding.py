@@ -30,10 +30,9 @@ def embed(
     import tensorflow as tf
 
     if mirrored:
-        kept = on_disk or not isinstance(images, np.ndarray)
 
         def both(some: Images) -> Features:
-            own, other = (embed(part, one, size, kept) for one in (some, some[:, :, ::-1]))
+            own, other = (embed(part, one, size, on_disk) for one in (some, some[:, :, ::-1]))
             return np.float32(0.5) * (own + other)
 
         return in_blocks(images, both)

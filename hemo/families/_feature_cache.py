@@ -53,10 +53,8 @@ def cached_features(
     compute
         From slices, none included, to their features, float32 (n, k).
     on_disk
-        Whether features are also read from and written to files under `cache_folder`: those of slices that
-        are not held in memory are in any case.
+        Whether features are also read from and written to files under `cache_folder`.
     """
-    on_disk = on_disk or not isinstance(images, np.ndarray)
     return in_blocks(images, lambda block: _cached(block, kind, compute, on_disk))
 
 

@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 # Read when Keras and TensorFlow are first imported, which happens inside the methods below.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+TRUNKS: Final = 512
+"""Slices whose outputs of a shared trunk are held at a time."""
 
 
 class NeuralClassifier(ABC):
@@ -205,9 +209,12 @@ class NeuralClassifier(ABC):
         check_images(images, self.image_shape_)
         last = self._last()
         if "trunk" in self.params:  # learnt with other labels, whose classifiers have the same trunk
-            outputs = cached_features(images, f"trunk-{last.digest}", last)
             kernel, bias = self.network_.get_layer("logit").get_weights()
-            positive = expit((outputs @ kernel[:, 0] + bias[0]).astype(float))
+            positive = np.empty(len(images))
+            for start in range(0, len(images), TRUNKS):  # a slice's may take 130 kB
+                outputs = cached_features(images[start : start + TRUNKS], f"trunk-{last.digest}", last)
+                logit = outputs @ kernel[:, 0] + bias[0]
+                positive[start : start + TRUNKS] = expit(logit.astype(float))
         else:
             positive = last(images)[:, 0].astype(float)
         return both_classes(positive)

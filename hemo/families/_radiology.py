@@ -32,8 +32,12 @@ QUANTILES = (1, 5, 25, 50, 75, 90, 95, 98, 99, 99.7)
 
 
 def cached_radiological_features(images: Slices) -> NDArray[np.float32]:
-    """Return the features of slices, computing only those that this process has not computed before."""
-    return cached_features(images, "radiology", radiological_features)
+    """Return the features of slices, computing only those that this process has not computed before.
+
+    Of slices that are too many to be held in memory they are kept in files too.
+    """
+    many = not isinstance(images, np.ndarray)
+    return cached_features(images, "radiology", radiological_features, on_disk=many)
 
 
 def radiological_features(images: Images) -> NDArray[np.float32]:
