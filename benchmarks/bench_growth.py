@@ -35,6 +35,7 @@ from hemo.slices.sample import balanced
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
+from hemo.tracking import views
 from hemo.training import Plan, Training
 from hemo.training.rounds import everything, learning_set
 
@@ -215,7 +216,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--counts", default=",".join(map(str, COUNTS)))
     parser.add_argument("--families", default="")
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--out", default="")
+    parser.add_argument("--out", default="", help="a file for the figures, JSON; a picture beside it")
     parser.add_argument("--one", nargs=2, metavar=("STORE", "NAME"))
     given = parser.parse_args(words)
     if given.one:
@@ -227,16 +228,18 @@ def main(words: list[str]) -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hemo-growth-") as scratch:
         folder = Path(scratch)
-        os.environ["HEMO_CACHE"] = str(folder / "cache")
         block = make_block(folder)
         for count in counts:
             make_store(folder / str(count), count, block)
         for name in names:
             for count in (c for c in counts if c <= LARGEST.get(name, c)):
                 command = [sys.executable, "-m", "benchmarks.bench_growth", "--steps", str(given.steps)]
+                # Nothing is taken from what another measurement has computed.
+                own = {**os.environ, "HEMO_CACHE": str(folder / f"cache {name} {count}")}
                 done = subprocess.run(
                     [*command, "--one", str(folder / str(count)), name],
                     capture_output=True,
+                    env=own,
                     text=True,
                     check=False,
                 )
@@ -248,7 +251,27 @@ def main(words: list[str]) -> int:
                 console.err.print(f"{name}, {count:,} slices: {found}")
                 if given.out:
                     Path(given.out).write_text(json.dumps(rows, indent=1))
+    if given.out:
+        picture(rows, Path(given.out).with_suffix(".png"))
     return report(rows)
+
+
+def picture(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw the most memory of each family's process over the number of slices."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    found = pd.DataFrame(rows).dropna(subset=["fit"])
+    for word, each in found.sort_values("slices").groupby("name", sort=False):
+        title, color = families.title(str(word)), views.color(str(word))
+        axes.plot(each["slices"], each["peak_mb"] / 1e3, "o-", color=color, label=title)
+    promised = memory.parse(memory.words()) / 1e9
+    axes.axhline(promised, color="black", linestyle="--")
+    axes.annotate(f"promised: {memory.words()}", (min(found["slices"]), promised + 0.08))
+    axes.set(xscale="log", ylim=(0, 1.15 * promised), xlabel="slices", ylabel="most memory of a process, GB")
+    figure.legend(loc="outside right center", fontsize="small", frameon=False)
+    figure.savefig(path, dpi=110)
 
 
 def report(rows: list[dict[str, Any]]) -> int:
