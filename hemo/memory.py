@@ -36,10 +36,10 @@ def parse(text: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([GM]I?B)\s*", text.upper())
     if match is None:
-        raise HemoError(f"memory: '{text}' is no amount of memory: write it as 4 GB or 1500 MB")
+        raise HemoError(f"'{text}' is no amount of memory: write it as 4 GB or 1500 MB")
     size = int(float(match[1]) * _UNITS[match[2]])
     if size < LEAST:
-        raise HemoError(f"memory: {text} is too little: the libraries alone take half of {LEAST / 1e9:g} GB")
+        raise HemoError(f"{text} of memory is too little: give {LEAST / 1e9:g} GB or more")
     return size
 
 

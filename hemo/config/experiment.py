@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -46,15 +45,15 @@ Rule = Annotated[OperatingPointRule, BeforeValidator(_parsed_rule), PlainSeriali
 """Of an operating point; in the file a word such as `sensitivity_at_least:0.85`."""
 
 
-def _known_amount(value: str) -> str:
+def _known_amount(value: Any) -> str:
     try:
-        memory.parse(value)
+        memory.parse(str(value))
     except HemoError as fault:
         raise ValueError(str(fault)) from None
-    return value
+    return str(value)
 
 
-Memory = Annotated[str, AfterValidator(_known_amount)]
+Memory = Annotated[str, BeforeValidator(_known_amount)]
 """An amount of it, such as `4 GB`."""
 
 

@@ -96,3 +96,10 @@ def test_changes_stand_above_the_file_section_by_section(tmp_path):
     changed = config.load(file, changes, seed=5)
     assert (changed.folds, changed.gate.level, changed.gate.margin, changed.seed) == (3, "slice", 0.2, 5)
     assert changed.families == {"logreg": {"C": 2.0, "solver": "saga"}, "sgd": {}}
+
+
+@pytest.mark.parametrize("amount", ["lots", "1 GB", 4, "-3 GB"])
+def test_an_amount_of_memory_that_is_none_is_refused_with_how_to_write_one(amount):
+    with pytest.raises(HemoError, match=r"memory: .*(write it as|give) .*GB"):
+        config.load(None, {"memory": amount})
+    assert config.load(None, {"memory": "2.5GB"}).memory == "2.5GB"
