@@ -7,11 +7,8 @@ from numpy.typing import NDArray
 from hemo.evaluation import predictions
 from hemo.evaluation.triage import Thresholds
 from hemo.serving import Member
-from hemo.slices.context import whole_stacks
 from hemo.slices.store import SliceStore
-
-_AT_ONCE = 2048
-"""Slices predicted at once, or a whole study: bounds memory."""
+from hemo.slices.stored import StoredSlices
 
 
 def predict(member: Member, store: SliceStore) -> pd.DataFrame:
@@ -50,12 +47,11 @@ def _scores(
     There is none of stacks without a slice that is wanted, and no attention of what judges slices only.
     """
     raw, attention = np.full((2, len(store)), np.nan)
-    for rows in whole_stacks(store.stack, _AT_ONCE):
-        if wanted[rows].any():
-            found = member.scores(store.images(rows), store.stack[rows])
-            raw[rows] = found.probability
-            if found.attention is not None:
-                attention[rows] = found.attention
+    rows = np.flatnonzero(np.isin(store.stack, store.stack[wanted]))
+    found = member.scores(StoredSlices(store, rows), store.stack[rows])
+    raw[rows] = found.probability
+    if found.attention is not None:
+        attention[rows] = found.attention
     return raw, attention
 
 

@@ -297,6 +297,8 @@ def _in_parts(images: Slices, study: Studies | None) -> Iterator[tuple[Images, S
     """Yield slices with their studies, in order, whole studies at a time."""
     from hemo.slices.context import whole_stacks
 
+    if not len(images):  # of none, what a classifier says of none
+        yield images[:0], study
     for rows in whole_stacks(np.arange(len(images)) if study is None else study, AT_ONCE):
         yield images[rows], None if study is None else study[rows]
 

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -174,23 +174,26 @@ class LinearClassifier(ABC):
                 f"memory: {len(images):,} slices leave no room for a single component: promise more of it"
             )
         components = Components.of(images, scaling, count, self.seed)
-        intercept, weights = self._solve_components(components, components(images), truth)
-        self._take(scaling, weights, intercept, images.shape[1:])
+
+        def learn(one: Self, some: Slices, y: NDArray[np.int8]) -> None:
+            one._learn_components(components, some, y)
+
+        learn(self, images, truth)
         self.abridged_ = (
             f"on {count} principal components of the pixels, which keep {components.kept:.1%} of their "
             f"variance, found on {components.seen:,} of {len(images):,} slices: all pixels would take more "
-            f"memory than was promised; {self._lost(images, truth, scaling, components)}"
+            f"memory than was promised; {self._lost(images, truth, learn)}"
         )
 
-    def _solve_components(
-        self, components: Components, matrix: NDArray[np.float32], truth: NDArray[np.int8]
-    ) -> tuple[float, NDArray[np.float64]]:
-        """Return intercept and weights of scaled pixels, (p,), solved on slices' components, (n, k)."""
+    def _learn_components(self, components: Components, images: Slices, truth: NDArray[np.int8]) -> None:
+        """Fit on slices' components, and take the weights back to pixels."""
+        matrix = components(images)
         estimator, converged = self._solve(matrix, truth)
         self._note(estimator, converged)
         self._calibrate(matrix, truth)
         weights = estimator.coef_[0].astype(np.float64) @ components.axes
-        return float(np.ravel(estimator.intercept_)[0]) - float(weights @ components.mean), weights
+        intercept = float(np.ravel(estimator.intercept_)[0]) - float(weights @ components.mean)
+        self._take(components.scaling, weights, intercept, images.shape[1:])
 
     def _take(
         self, scaling: Scaling, weights: NDArray[np.float64], intercept: float, shape: tuple[int, ...]
@@ -202,29 +205,21 @@ class LinearClassifier(ABC):
         self.intercept_ = float(intercept + self.weights_ @ (scaling.center - scaling.shift))
 
     def _lost(
-        self, images: Slices, truth: NDArray[np.int8], scaling: Scaling, components: Components | None
+        self, images: Slices, truth: NDArray[np.int8], learn: Callable[[Self, Images, NDArray[np.int8]], None]
     ) -> str:
-        """Return in words what is lost against a fit on all at once, measured on some slices."""
-
-        def whole(known: Images, y: NDArray[np.int8]) -> Any:
-            return type(self)(self.params, self.seed).fit(known, y).decision_function
-
-        def part(known: Images, y: NDArray[np.int8]) -> Any:
-            other = type(self)(self.params, self.seed)
-            if components is None:
-                other._descend(known, y, scaling)
-            else:
-                intercept, weights = other._solve_components(components, components(known), y)
-                other._take(scaling, weights, intercept, known.shape[1:])
-            return other.decision_function
-
+        """Return in words what a way to `learn` loses against a fit on all at once, on some slices."""
         if self._beyond_memory(2 * min(len(images), TRIED) // 3, math.prod(images.shape[1:])):
             return "what that costs in AUC could not be measured in that memory"
-        return loss_of_auc(images, truth, self.seed, whole, part)
 
-    def _descend(self, images: Slices, truth: NDArray[np.int8], scaling: Scaling) -> None:
-        """Fit a batch at a time, where the family can."""
-        raise NotImplementedError
+        def whole(known: Images, y: NDArray[np.int8]) -> Callable[[Images], NDArray[np.float64]]:
+            return type(self)(self.params, self.seed).fit(known, y).decision_function
+
+        def part(known: Images, y: NDArray[np.int8]) -> Callable[[Images], NDArray[np.float64]]:
+            other = type(self)(self.params, self.seed)
+            learn(other, known, y)
+            return other.decision_function
+
+        return loss_of_auc(images, truth, self.seed, whole, part)
 
     def _feature_key(self) -> tuple[str, bool]:
         # Principal components do not change with a rotation either.

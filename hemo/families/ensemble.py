@@ -96,6 +96,17 @@ class Ensemble:
         return self
 
     @property
+    def abridged_(self) -> str:
+        """How fits of members were cut down for want of memory (see `hemo.families.Abridges`)."""
+        said = {
+            f"{name} {one.abridged_}": None
+            for members in self.groups_.values()
+            for name, one in zip(self._names, members, strict=True)
+            if isinstance(one, families.Abridges) and one.abridged_
+        }
+        return "; ".join(said)
+
+    @property
     def _names(self) -> list[str]:
         return list(self.params["members"])
 

@@ -41,11 +41,15 @@ class SGDClassifier(LinearClassifier):
             super()._fit_beyond(images, truth)
             return
         scaling = Scaling.of(images, self.params["scale"])
-        self._descend(images, truth, scaling)
+
+        def learn(one: "SGDClassifier", some: Slices, y: NDArray[np.int8]) -> None:
+            one._descend(some, y, scaling)
+
+        learn(self, images, truth)
         self.abridged_ = (
             f"a batch at a time, {self.convergence_['iterations']:.0f} times through {len(truth):,} slices: "
             f"all at once would take more memory than was promised; "
-            f"{self._lost(images, truth, scaling, None)}"
+            f"{self._lost(images, truth, learn)}"
         )
 
     def _descend(self, images: Slices, truth: NDArray[np.int8], scaling: Scaling) -> None:

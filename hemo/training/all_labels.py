@@ -15,9 +15,10 @@ from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
 from hemo.training.kept import NOTHING, Epochs, Kept
+from hemo.training.memory_limits import abridged, shown, that_fit
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
-from hemo.training.rounds import abridged, announce, conclude, everything, noted, predict, shown, that_fit
+from hemo.training.rounds import announce, conclude, everything, noted, predict
 
 
 def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Trained | HemoError]:

@@ -70,6 +70,17 @@ def test_a_trial_of_tuning_beyond_memory_gives_what_a_training_does(name: str) -
     np.testing.assert_allclose(trial, trained, atol=1e-6)
 
 
+def test_an_ensemble_says_which_members_were_cut_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, truth = slices(900)
+    ensemble = families.build("ensemble", {"members": {"logreg": {}, "sgd": {}}}, seed=0)
+    assert not getattr(ensemble.fit(images, truth), "abridged_", None)
+    monkeypatch.setattr(memory, "room", lambda: 8 * 144 * 800)
+    found = families.build("ensemble", {"members": {"logreg": {}, "sgd": {}}}, seed=0).fit(images, truth)
+    assert isinstance(found, families.Abridges)
+    assert "logreg on " in found.abridged_
+    assert "sgd a batch at a time" in found.abridged_
+
+
 @pytest.mark.parametrize("loss", ["hinge", "log_loss"])
 def test_descent_in_batches_is_scikit_learns_on_all_slices_in_the_same_order(loss: str) -> None:
     images, truth = slices(2_500)

@@ -79,6 +79,8 @@ def test_slices_that_are_read_as_asked_for_give_what_an_array_gives(
     expected = fitted[family.name].predict_proba(other)[:, 1]
     found = families.positive(read, family.name, Asked(other))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert families.positive(read, family.name, Asked(other[:0])).shape == (0,)
+    assert families.scores(read, family.name, Asked(other[:0]), np.zeros(0, int)).probability.shape == (0,)
 
 
 @ALL

@@ -13,7 +13,7 @@ from hemo.slices import stored
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Training, train
-from hemo.training.rounds import _patients_of, that_fit
+from hemo.training.memory_limits import _patients_of, that_fit
 from tests.helpers.stores import bright_blood, write_store
 
 RULE = OperatingPointRule("sensitivity_at_least", 0.85)
