@@ -104,12 +104,16 @@ def processes(workers: int, begin: Callable[[], None] | None = None) -> Iterator
     tasks need) when this process knows the tasks.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    with threads_shared_by(workers), ProcessPoolExecutor(workers, context, initializer=_prepare) as pool:
-        if begin:
-            with _main_left_out():
-                for _ in range(workers):
-                    pool.submit(begin)
-        yield pool
+    with threads_shared_by(workers):
+        pool = ProcessPoolExecutor(workers, context, initializer=_prepare)
+        try:
+            if begin:
+                with _main_left_out():
+                    for _ in range(workers):
+                        pool.submit(begin)
+            yield pool
+        finally:  # as a `with` would not, which takes back that queued tasks are cancelled
+            pool.shutdown(cancel_futures=True)
 
 
 def _prepare() -> None:

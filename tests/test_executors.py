@@ -120,6 +120,19 @@ def test_workers_end_with_the_process_that_wanted_their_work(kill, tmp_path):
     assert wait_for(lambda: [pid for pid in pids if psutil.pid_exists(int(pid))], lambda left: not left) == []
 
 
+def test_ctrl_c_that_this_process_alone_hears_starts_nothing_more(tmp_path):
+    file = tmp_path / "begun"
+    program = f"from tests.test_executors import *; list(run_all(note_and_wait, [{str(file)!r}] * 40, 2))"
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.DEVNULL
+    )
+    wait_for(file.exists, bool)
+    parent.send_signal(signal.SIGINT)
+    parent.wait(60)
+    assert len(file.read_text().split()) < 12
+
+
 def wait_for(look, enough, seconds=60):
     """Look until it is enough, at most so long; return what was seen last."""
     end = time.monotonic() + seconds
