@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -35,7 +35,7 @@ def run_all(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
     workers: int,
-    pool: ProcessPoolExecutor | None = None,
+    pool: Executor | None = None,
 ) -> Iterator[tuple[Task, Result | Exception]]:
     """Apply a function to tasks and yield each with its result, or with the exception it raised.
 
@@ -47,15 +47,15 @@ def run_all(
         What it is applied to; must survive pickling where `workers` is above 1.
     workers : int
         Processes. With one, tasks run here and in order; with more, as they finish.
-    pool : ProcessPoolExecutor, optional
-        From `processes`, where they were started earlier.
+    pool : Executor, optional
+        What does them, whatever their number: from `processes`, started earlier, or a cluster.
 
     Examples
     --------
     >>> [(task, result) for task, result in run_all(abs, [-1, 2], workers=1)]
     [(-1, 1), (2, 2)]
     """
-    if workers == 1 or len(tasks) < 2:
+    if pool is None and (workers == 1 or len(tasks) < 2):
         for task in tasks:
             try:
                 yield task, function(task)
@@ -76,7 +76,8 @@ def run_all(
                 else:
                     raise failure
         finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
-            pool.shutdown(wait=False, cancel_futures=True)
+            for future in futures:
+                future.cancel()
 
 
 def _as_completed(futures: Collection[Future[Result]]) -> Iterator[Future[Result]]:
@@ -123,6 +124,10 @@ def _prepare() -> None:
 
 def _work(function: Callable[[Task], Result], task: Task) -> Result:
     """Do a task; after Ctrl-C the worker ends, since it holds further tasks that nobody can take back."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # of a Dask worker, which hears signals itself
+        return function(task)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with terminable():
@@ -211,7 +216,10 @@ def end_with_parent() -> None:
             multiprocessing.connection.wait([sentinel])
             os._exit(1)
 
+        # A main thread that sleeps is not woken where the system gives a signal to another that takes it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
         threading.Thread(target=watch, daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
         store = prepare_store(config, root)
         trainings = teachable(make_trainings(config, store, config.families))
         left = anew(trainings) if fresh else unfinished(trainings, experiment)
-        failed = train_all(left, experiment, root, config.workers, console.bar("training"))
+        failed = train_all(left, experiment, root, config.workers, console.bar("training"), config.place)
         if len(failed) == len(trainings):
             raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
 
@@ -147,6 +147,7 @@ def preprocess_into(config: Experiment, images: Path, labels: Path | None) -> No
         config.store_folder,
         Reduction(**config.reduction.model_dump()),
         workers=config.workers,
+        place=config.place,
         progress=console.bar("reading scans"),
         check=partial(_check_enough, config),
     )

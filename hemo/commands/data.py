@@ -82,6 +82,13 @@ do not share it.
 )
 @options.labels_format
 @options.decoders
+@options.cluster
+@click.option(
+    "--slurm",
+    metavar="WORDS",
+    default="",
+    help="What each job of --cluster slurm asks for, like 'partition=cpu minutes=60 cores=4'.",
+)
 @click.option(
     "--series",
     type=click.Choice(["all", "best"]),
@@ -105,14 +112,18 @@ def preprocess(
     hu_offset: int | None,
     labels_format: str,
     workers: int,
+    cluster: str,
+    slurm: str,
     series: str,
     key: str,
 ) -> None:
     """Turn scans and a label table into a slice store."""
+    from hemo import config
     from hemo.imaging import Reduction
     from hemo.slices.assemble import Answering
     from hemo.slices.preprocess import preprocess as build
 
+    asked = {"name": "preprocess", "slurm": options.parse_words("--slurm", slurm)}
     summary = build(
         images,
         labels or None,
@@ -128,6 +139,7 @@ def preprocess(
         labels_format=None if labels_format == "auto" else labels_format,
         answering=Answering(best=series == "best"),
         workers=workers,
+        place=config.load(None, asked, cluster=cluster, store=store).place,
         key=key or None,
         progress=bar("Reading scans"),
     )

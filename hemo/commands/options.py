@@ -62,6 +62,12 @@ repeats = click.option(
 )
 seed = click.option("--seed", type=int, default=None, help="The one seed all others come from.")
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
+cluster = click.option(
+    "--cluster",
+    metavar="WORD",
+    default="",
+    help="Do the work elsewhere: slurm, or dask://HOST:PORT of a Dask scheduler (docs/cluster.md).",
+)
 decoders = click.option(
     "--workers",
     type=click.IntRange(1),

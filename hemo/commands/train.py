@@ -26,6 +26,7 @@ from hemo.errors import HemoError
     options.changes,
     options.seed,
     options.workers,
+    options.cluster,
     click.option("--fresh", is_flag=True, help="Train anew what is finished: runs, folds, epochs."),
 )
 @options.tracked
@@ -84,6 +85,7 @@ def _training_command(name: str) -> click.Command:
         options.changes,
         options.seed,
         options.workers,
+        options.cluster,
     )
     @options.tracked
     def command(label: str, params: str, experiment: str, **words: Any) -> None:

@@ -59,6 +59,7 @@ label_ = click.option(
     options.changes,
     options.seed,
     options.workers,
+    options.cluster,
 )
 @options.tracked
 def tune(

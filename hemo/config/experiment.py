@@ -15,6 +15,8 @@ from pydantic import (
 )
 
 from hemo import memory
+from hemo.cluster import Cluster, check_word
+from hemo.config.cluster import Slurm
 from hemo.config.tuning import Tuning
 from hemo.errors import HemoError
 from hemo.evaluation.operating_point import OperatingPointRule
@@ -55,6 +57,17 @@ def _known_amount(value: Any) -> str:
 
 Memory = Annotated[str, BeforeValidator(_known_amount)]
 """An amount of it, such as `4 GB`."""
+
+
+def _known_cluster(value: Any) -> str:
+    try:
+        return check_word(str(value)) if value else ""
+    except HemoError as fault:
+        raise ValueError(str(fault)) from None
+
+
+ClusterWord = Annotated[str, BeforeValidator(_known_cluster)]
+"""A cluster: `slurm`, or `dask://HOST:PORT`; empty for none."""
 
 
 class Part(BaseModel):
@@ -192,7 +205,12 @@ class Experiment(Part):
     seed
         The one that all others come from.
     workers
-        Processes at a time.
+        Processes at a time; under `cluster: slurm`, jobs.
+    cluster
+        Where trainings, trials and shards are made: `slurm`, or `dask://HOST:PORT` of a scheduler that runs;
+        empty: in processes of this machine.
+    slurm
+        What each job asks for, a section of its own.
     memory
         What each process may take, such as `4 GB`. Slices that would take more are read as they are asked
         for; what cannot learn so learns from fewer, or from principal components, and says so.
@@ -222,6 +240,8 @@ class Experiment(Part):
     seed: int = Field(0, ge=0)
     workers: int = Field(2, ge=1)
     memory: Memory = memory.DEFAULT
+    cluster: ClusterWord = ""
+    slurm: Slurm = Slurm()
 
     @field_validator("families", mode="before")
     @classmethod
@@ -244,6 +264,14 @@ class Experiment(Part):
     def folder(self) -> Path:
         """Folder of what this experiment makes of its data."""
         return Path("data") / self.name
+
+    @property
+    def place(self) -> Cluster | None:
+        """Where its tasks are done; None for processes of this machine."""
+        if not self.cluster:
+            return None
+        asked = self.slurm.asked_for(f"hemo {self.name}", memory.parse(self.memory))
+        return Cluster(self.cluster, Path(f"{self.store_folder}.jobs").absolute(), asked)
 
     @property
     def dataset(self) -> str:

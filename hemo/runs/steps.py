@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hemo import console, executors, families, tracking
+from hemo import cluster, console, families, tracking
+from hemo.cluster import Cluster
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
@@ -117,12 +118,25 @@ def anew(trainings: Sequence[Training]) -> Sequence[Training]:
 
 
 def train_all(
-    trainings: Sequence[Training], experiment: str, parent: str, workers: int, progress: Progress
+    trainings: Sequence[Training],
+    experiment: str,
+    parent: str,
+    workers: int,
+    progress: Progress,
+    place: Cluster | None = None,
 ) -> Failed:
-    """Train, each in a run below `parent`, and say what came of it; return the failed ones and why."""
+    """Train, each in a run below `parent`, and say what came of it; return the failed ones and why.
+
+    Raises
+    ------
+    HemoError
+        If they are to be trained on a cluster (`place`) that could not reach the tracking store.
+    """
     groups = _groups(trainings)
     failed = []
-    outcomes = executors.run_all(partial(train_in_runs, experiment, parent), groups, workers)
+    if place:
+        tracking.check_shared()
+    outcomes = cluster.run_all(place, partial(train_in_runs, experiment, parent), groups, workers)
     for group, outcome in progress(outcomes, len(groups)):
         results = [outcome] * len(group) if isinstance(outcome, Exception) else outcome
         for training, result in zip(group, results, strict=True):
@@ -181,11 +195,11 @@ def train_and_record(training: Training, run_id: str, trained: Trained | None = 
 
 
 def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Failed:
-    """Train one family: on one label in the root run itself, on several in runs below it."""
+    """Train one family: on one label here in the root run itself, else in runs below it."""
     store = SliceStore.open_checked(config.store_folder)
     experiment = tracking.experiment_id(config.name)
     params = config.families.get(family, {})
-    if len(labels) == 1:
+    if len(labels) == 1 and not config.place:
         training = Training(store, make_plan(config, store), family, labels[0], params, config.dataset)
         teachable([training])
         with tracking.root_run(experiment, training.name, recording.run_tags(training)) as run_id:
@@ -195,6 +209,6 @@ def train_family(config: Experiment, family: str, labels: Sequence[str]) -> Fail
     tags = {"stage": "group", "family": family, "dataset": config.dataset}
     trainings = teachable(make_trainings(config, store, {family: params}, labels))
     with tracking.root_run(experiment, f"{family}/all labels", tags) as root:
-        failed = train_all(trainings, experiment, root, config.workers, console.bar("training"))
+        failed = train_all(trainings, experiment, root, config.workers, console.bar("training"), config.place)
         recording.note_group(root, family, config.dataset)
     return failed

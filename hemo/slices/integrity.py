@@ -11,7 +11,7 @@ import xxhash
 from hemo import digests
 from hemo.digests import Difference, DiffersError, Manifest
 from hemo.slices.ordering import ROWS, content_digest
-from hemo.slices.shards import IMAGES
+from hemo.slices.shards import BUILD, IMAGES, LOCK
 from hemo.whole import opened
 
 if TYPE_CHECKING:
@@ -101,7 +101,12 @@ def _foreign(folder: Path, recorded: Manifest) -> list[str]:
     Such an addition leaves new shards with their records, or a record alone, which the next one takes or
     removes: no index has a row of them yet.
     """
-    names = {f"shards/{path.name}" for path in (folder / "shards").iterdir() if path.suffix != PARTIAL}
+    passing = {LOCK, BUILD}
+    names = {
+        f"shards/{path.name}"
+        for path in (folder / "shards").iterdir()
+        if path.suffix != PARTIAL and path.name not in passing
+    }
     last = max(name for name in recorded if name.endswith(".npy"))
     return [
         name

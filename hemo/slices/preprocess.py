@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from hemo.cluster import Cluster
 from hemo.errors import HemoError
 from hemo.imaging.reduction import Reduction
 from hemo.labels import LabelTable
@@ -25,10 +26,10 @@ from hemo.slices.pseudonyms import fingerprint, key_path, keyed_hash, load_or_ma
 from hemo.slices.reads import readers_facts
 from hemo.slices.records import path_hash
 from hemo.slices.refusals import nothing_matches, nothing_usable
-from hemo.slices.shards import ShardTask, shard_path, sync_folder
+from hemo.slices.shards import BUILD, LOCK, ShardTask, shard_path, sync_folder
 from hemo.slices.sources import Packed, Source, find_sources
 from hemo.slices.store import KEYED, SCHEMA, SliceStore, read_facts, read_named
-from hemo.slices.workers import locked, started, write_shards
+from hemo.slices.workers import begin_build, locked, started, write_shards
 from hemo.slices.writing import replace_text, take_places, write_assembled
 from hemo.whole import csv_text
 
@@ -78,6 +79,7 @@ def preprocess(
     labels_format: str | None = None,
     answering: Answering | None = None,
     workers: int = 1,
+    place: Cluster | None = None,
     key: str | Path | None = None,
     progress: Callable[[Iterator[None], int], Iterator[None]] | None = None,
     check: Callable[[LabelTable], None] | None = None,
@@ -100,6 +102,8 @@ def preprocess(
         Which stacks of a study are kept; what the store was made with where None, or all for a new one.
     workers
         Processes that decode.
+    place
+        The cluster whose jobs or workers decode; None for processes of this machine.
     key
         File with the key of the pseudonyms; beside the store, and made there at first, where None.
     progress
@@ -115,25 +119,27 @@ def preprocess(
     """
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps twice of what it once held
     images, store = Path(images), Path(store)
+    if place:  # workers may be in another folder
+        images, store = images.absolute(), store.absolute()
     table = None if labels is None else read_labels(labels, labels_format)
     if table is not None and check:
         check(table)
     facts = read_facts(store) if store.exists() else None
     if store.exists() and not store.is_dir():
         raise HemoError(f"{store}: a file, where the store's folder is to be: give another with --store")
-    begun = {"shards", "store.json.tmp"}  # what a build leaves that was killed before it said so
+    begun = {"shards", "store.json.tmp", LOCK}  # what a build leaves that was killed before it said so
     if facts is None and store.is_dir() and {path.name for path in store.iterdir()} - begun:
         raise HemoError(f"{store}: holds something else than a slice store: give another folder with --store")
     chosen = _agreed(store, facts, reduction)
     kept = _agreed_on_stacks(store, facts, answering)
-    with started(workers) as pool:
+    with started(workers, place) as pool:
         sources = find_sources(images, chosen.windows)
         secret = load_or_make_key(Path(key) if key else key_path(store), make=facts is None)
         if facts is not None and facts["key"] != fingerprint(secret):
             raise HemoError(f"{store}: made with another key: give that one with --key, or another --store")
         shards = store / "shards"
         shards.mkdir(parents=True, exist_ok=True)
-        with _alone(store, shards):
+        with _alone(store, shards) as build:
             facts = _whole(store)
             basis = {
                 "schema": SCHEMA,
@@ -149,14 +155,19 @@ def preprocess(
             first = 1 + max((int(path.stem) for path in done), default=-1)
             states = _states(sources, secret) if done else np.empty(0, np.int64)
             present = _present(images, sources, states, first, secret) if done else None
-            tasks = _tasks(_fresh(sources, states, done), first, shards, chosen, secret)
+            fresh = _fresh(sources, states, done)
+            tasks = [
+                ShardTask(first + number, shards, Packed.of(chunk), chosen, secret, build)
+                for number, chunk in enumerate(_chunks(fresh))
+            ]
             examples = [f"{one.below}/{one.file}".lstrip("/") for one in sources[:: -(-len(sources) // 3)]]
-            del sources, states
+            del sources, states, fresh
             pa.default_memory_pool().release_unused()  # of all the process holds, where it is glibc
             decoded = sum(len(task.sources) for task in tasks)
             ticks = write_shards(tasks, workers, pool)
             for _ in progress(ticks, decoded) if progress else ticks:
                 pass
+            (shards / BUILD).unlink()
             del tasks
             previous = read_named(store) if facts is not None and "digest" in facts else None
             pa.default_memory_pool().release_unused()
@@ -211,13 +222,13 @@ def _agreed_on_stacks(store: Path, facts: dict[str, Any] | None, answering: Answ
 
 
 @contextmanager
-def _alone(store: Path, shards: Path) -> Iterator[None]:
-    """Keep other builds out, and wait for the workers of a killed one to end."""
+def _alone(store: Path, shards: Path) -> Iterator[str]:
+    """Keep other builds out, wait for workers of a killed one that write, and give this build's name."""
     try:
         with locked(store, fcntl.LOCK_EX | fcntl.LOCK_NB):
             with locked(shards, fcntl.LOCK_EX):
-                pass
-            yield
+                build = begin_build(shards)
+            yield build
     except BlockingIOError:
         raise HemoError(f"{store}: another process builds this store: wait for it to end") from None
 
@@ -264,14 +275,6 @@ def _fresh(sources: list[Source], states: NDArray[np.int64], done: list[Path]) -
         return sources
     seen = np.concatenate([pq.read_table(path, columns=["source"])["source"].to_numpy() for path in done])
     return [source for source, known in zip(sources, np.isin(states, seen), strict=True) if not known]
-
-
-def _tasks(fresh: list[Source], first: int, shards: Path, chosen: Reduction, key: bytes) -> list[ShardTask]:
-    """Return what is left to do: shards of the sources that no finished one was made from."""
-    return [
-        ShardTask(first + number, shards, Packed.of(chunk), chosen, key)
-        for number, chunk in enumerate(_chunks(fresh))
-    ]
 
 
 def _chunks(sources: list[Source]) -> Iterator[list[Source]]:

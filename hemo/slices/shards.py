@@ -29,19 +29,26 @@ RECORDS: Final = 1024
 IMAGES: Final = "hemo.images"
 """Where a record's metadata has the digest of its shard's images, taken when they were written."""
 
+LOCK: Final = ".lock"
+"""File by which a folder of a store is locked."""
+
+BUILD: Final = ".build"
+"""File among the shards that names the build which writes them."""
+
 BUFFER: Final = 1 << 20
 """Bytes of images written at a time."""
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What one worker makes into one shard."""
+    """What one worker makes into one shard; `build` names the build that it is of."""
 
     number: int
     folder: Path
     sources: tuple[Source, ...] | Packed
     reduction: Reduction
     key: bytes
+    build: str = ""
 
 
 def shard_path(folder: Path, number: int) -> Path:

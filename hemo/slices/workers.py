@@ -4,29 +4,33 @@ Apart from `preprocess`, so that a worker imports nothing but what decoding need
 """
 
 import fcntl
-import multiprocessing
 import os
+import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from hemo import cluster
+from hemo.cluster import Cluster
 from hemo.errors import HemoError
-from hemo.executors import processes, run_all
-from hemo.slices.shards import ShardTask, write_shard
+from hemo.executors import run_all
+from hemo.slices.shards import BUILD, LOCK, ShardTask, write_shard
 
 
 @contextmanager
 def locked(folder: Path, kind: int) -> Iterator[None]:
-    """Hold a lock on a folder; it ends with the process, whatever ends that.
+    """Hold a lock on a folder, by a file in it; it ends with the process, whatever ends that.
+
+    A file, since file systems that several machines share lock nothing that is not open for writing.
 
     Raises
     ------
     BlockingIOError
         If `kind` says not to wait, and another process holds the lock.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, kind)
         yield
@@ -34,16 +38,27 @@ def locked(folder: Path, kind: int) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _orphaned() -> bool:
-    parent = multiprocessing.parent_process()
-    return parent is not None and os.getppid() != parent.pid
+def begin_build(shards: Path) -> str:
+    """Name the build that writes shards from now on, and return the name: workers of an earlier one end.
+
+    Under the lock of `shards`, which those hold as they write.
+    """
+    name = uuid.uuid4().hex
+    (shards / BUILD).write_text(name)
+    return name
+
+
+def _is_current(task: ShardTask) -> bool:
+    with suppress(FileNotFoundError):
+        return (task.folder / BUILD).read_text() == task.build
+    return False
 
 
 def _work(task: ShardTask) -> None:
     """Write a shard as a worker: never one that a later build may be writing too."""
     with locked(task.folder, fcntl.LOCK_SH):
-        if _orphaned():
-            os._exit(1)
+        if not _is_current(task):
+            raise HemoError(f"{task.folder}: the build that this shard was of has ended")
         write_shard(task)
 
 
@@ -51,14 +66,12 @@ def _begin() -> None:
     """Do nothing, in a worker that had to import this module for it."""
 
 
-def started(workers: int) -> AbstractContextManager[ProcessPoolExecutor | None]:
-    """Start the processes of `write_shards` before it is known what they will write; one needs none."""
-    return nullcontext() if workers == 1 else processes(workers, _begin)
+def started(workers: int, place: Cluster | None = None) -> AbstractContextManager[Executor | None]:
+    """Start what `write_shards` will use before it is known what it will write; one process needs none."""
+    return nullcontext() if workers == 1 and place is None else cluster.pool(place, workers, _begin)
 
 
-def write_shards(
-    tasks: Sequence[ShardTask], workers: int, pool: ProcessPoolExecutor | None
-) -> Iterator[None]:
+def write_shards(tasks: Sequence[ShardTask], workers: int, pool: Executor | None) -> Iterator[None]:
     """Write all shards in processes that have `started`, and yield once for each file done."""
     try:
         for task, failure in run_all(_work, tasks, workers, pool):

@@ -18,6 +18,7 @@ from hemo.tracking.artifacts import (
 )
 from hemo.tracking.endings import close_orphans
 from hemo.tracking.provenance import CHANGED, git_commit, versions
+from hemo.tracking.reachable import check_shared
 from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
 from hemo.tracking.records import Run, family_word
 from hemo.tracking.runs import (
@@ -47,6 +48,7 @@ __all__ = [
     "Run",
     "alone",
     "artifact",
+    "check_shared",
     "client",
     "close_orphans",
     "experiment_id",

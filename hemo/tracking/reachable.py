@@ -18,6 +18,9 @@ from hemo.tracking import faults
 PATIENCE = 4.0
 """Seconds within which a connection has to be made, tried twice; an answer may take longer."""
 
+SERVED = ("http", "https", "postgresql", "mysql", "mssql")
+"""Schemes of tracking stores that several machines can use at the same time."""
+
 ENDPOINT = "/api/2.0/mlflow/experiments/get"
 
 
@@ -34,6 +37,19 @@ def check() -> None:
         _check_file(uri)
     elif scheme in ("postgresql", "mysql", "mssql"):
         _check_database(uri, {"connect_timeout": int(PATIENCE)} if scheme != "mssql" else {})
+
+
+def check_shared() -> None:
+    """Raise HemoError if the tracking store in use is a file of one machine, which a cluster cannot share.
+
+    SQLite locks nothing that holds between machines, and two that write at once damage the file.
+    """
+    uri = str(mlflow.get_tracking_uri())
+    if uri.partition(":")[0].partition("+")[0] not in SERVED:
+        raise HemoError(
+            f"the tracking store {faults.shown(uri)}: a file of one machine, which a cluster cannot share: "
+            "start an MLflow server, and set MLFLOW_TRACKING_URI to it (docs/cluster.md)"
+        )
 
 
 def _check_server(uri: str) -> None:
