@@ -143,6 +143,7 @@ class SlurmJobs(Executor):
         self._slurm.update_parameters(**asked_for)
         self._waiting: deque[_Task] = deque()
         self._running: list[_Task] = []
+        self._lost_jobs: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -167,10 +168,12 @@ class SlurmJobs(Executor):
             self._watcher.join()
 
     def tidy(self) -> None:
-        """Remove tasks and results; logs of jobs that died stay, and are named."""
-        if any(self.folder.glob("*_log.err")):
-            for path in [*self.folder.glob("*.pkl"), *self.folder.glob("*.sh"), self.folder / DRIVER]:
+        """Remove tasks and results; logs of tasks that were lost stay, since they are named."""
+        lost = {f"{job}_0_log.{kind}" for job in self._lost_jobs for kind in ("out", "err")}
+        for path in self.folder.iterdir():
+            if path.name not in lost:
                 path.unlink(missing_ok=True)
+        if lost:
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         with suppress(OSError):  # other commands may have jobs
@@ -231,6 +234,7 @@ class SlurmJobs(Executor):
             )
             self._waiting.appendleft(task)
             return
+        self._lost_jobs += task.attempts
         task.future.set_exception(
             LostJob(
                 f"its jobs {', '.join(task.attempts)} of Slurm all ended without a result{said}: see "

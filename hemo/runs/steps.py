@@ -134,9 +134,11 @@ def train_all(
     """
     groups = _groups(trainings)
     failed = []
+    train = partial(train_in_runs, experiment, parent)
     if place:
         tracking.check_shared()
-    outcomes = cluster.run_all(place, partial(train_in_runs, experiment, parent), groups, workers)
+        train = partial(train_again, experiment, parent)
+    outcomes = cluster.run_all(place, train, groups, workers)
     for group, outcome in progress(outcomes, len(groups)):
         results = [outcome] * len(group) if isinstance(outcome, Exception) else outcome
         for training, result in zip(group, results, strict=True):
@@ -145,6 +147,8 @@ def train_all(
                 console.err.print(f"{training.name} failed: {result}", style="red")
             else:
                 console.err.print(f"{training.name}: {result}")
+    if place:
+        tracking.close_lost(experiment, parent)
     return failed
 
 
@@ -157,6 +161,24 @@ def _groups(trainings: Sequence[Training]) -> list[Group]:
         groups.append(tuple(one for one in together if one.word == word))
     # The slow families first, so that no worker is left alone with one at the end.
     return sorted(groups, key=lambda group: not families.get(group[0].family).neural)
+
+
+def train_again(experiment: str, parent: str, group: Group) -> list[str | HemoError]:
+    """Do what `train_in_runs` does, where an earlier attempt at it may have been lost with its worker.
+
+    What that one has finished is taken; runs that it left open are closed.
+    """
+    names = {one.name for one in group}
+    tracking.close_lost(experiment, parent, names)
+    done = {
+        run.name
+        for run in tracking.training_runs(experiment, **{"`mlflow.parentRunId`": parent})
+        if run.name in names
+    }
+    left = tuple(one for one in group if one.name not in done)
+    results = iter(train_in_runs(experiment, parent, left) if left else ())
+    taken = "finished by a worker that was lost behind it"
+    return [taken if one.name in done else next(results) for one in group]
 
 
 def train_in_runs(experiment: str, parent: str, group: Group) -> list[str | HemoError]:

@@ -16,7 +16,7 @@ from hemo.tracking.artifacts import (
     log_metrics,
     set_note,
 )
-from hemo.tracking.endings import close_orphans
+from hemo.tracking.endings import close_lost, close_orphans
 from hemo.tracking.provenance import CHANGED, git_commit, versions
 from hemo.tracking.reachable import check_shared
 from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
@@ -50,6 +50,7 @@ __all__ = [
     "artifact",
     "check_shared",
     "client",
+    "close_lost",
     "close_orphans",
     "experiment_id",
     "family_word",

@@ -39,15 +39,20 @@ def check() -> None:
         _check_database(uri, {"connect_timeout": int(PATIENCE)} if scheme != "mssql" else {})
 
 
+def is_shared() -> bool:
+    """Return whether several machines can use the tracking store in use at the same time."""
+    return str(mlflow.get_tracking_uri()).partition(":")[0].partition("+")[0] in SERVED
+
+
 def check_shared() -> None:
     """Raise HemoError if the tracking store in use is a file of one machine, which a cluster cannot share.
 
     SQLite locks nothing that holds between machines, and two that write at once damage the file.
     """
-    uri = str(mlflow.get_tracking_uri())
-    if uri.partition(":")[0].partition("+")[0] not in SERVED:
+    if not is_shared():
+        uri = faults.shown(str(mlflow.get_tracking_uri()))
         raise HemoError(
-            f"the tracking store {faults.shown(uri)}: a file of one machine, which a cluster cannot share: "
+            f"the tracking store {uri}: a file of one machine, which a cluster cannot share: "
             "start an MLflow server, and set MLFLOW_TRACKING_URI to it (docs/cluster.md)"
         )
 

@@ -8,7 +8,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from mlflow.tracking import MlflowClient
 from hemo.errors import HemoError
 from hemo.tracking import faults, tables, views
 from hemo.tracking.alone import alone, database
-from hemo.tracking.endings import close_orphans, killed_when_stopped, let_go_when_stopped
+from hemo.tracking.endings import close_orphans, killed_when_stopped, let_go_when_stopped, seen_alive
+from hemo.tracking.reachable import is_shared
 from hemo.tracking.records import Run
 from hemo.tracking.tags import process_tags
 
@@ -35,6 +36,7 @@ logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 logging.getLogger("alembic").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module="mlflow.*")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # results go there
 
 # Processor, memory, disk and network of runs that ask for it: once a minute, so that SQLite is left in peace.
 os.environ.setdefault("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "10")
@@ -83,6 +85,7 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
                 killed_when_stopped([launched.info.run_id]),
                 mlflow.start_run(run_id=launched.info.run_id, log_system_metrics=False),
                 let_go_when_stopped(),
+                _seen(launched.info.run_id),
             ):
                 mlflow.set_tags({"mlflow.runName": name, **tags, **process_tags()})
                 with _load_logged(experiment, launched.info.run_id):
@@ -93,6 +96,11 @@ def root_run(experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[st
                 _point_to_root(launched, name, experiment, run_id)
             with _load_logged(experiment, run_id):
                 yield run_id
+
+
+def _seen(run_id: str) -> AbstractContextManager[None]:
+    """Give signs of life where other machines use the same tracking store."""
+    return seen_alive(run_id) if is_shared() else nullcontext()
 
 
 @contextmanager
@@ -147,7 +155,7 @@ def start_run(
         ) as run,
     ):
         opened.append(run.info.run_id)
-        with let_go_when_stopped():
+        with let_go_when_stopped(), _seen(run.info.run_id):
             if parent is None:
                 close_orphans(experiment)
             yield run.info.run_id

@@ -93,6 +93,9 @@ def tune(
     store = SliceStore.open_checked(config.store_folder)
     experiment = tracking.experiment_id(config.name)
     storage = storages.open_storage(tuning.storage or storages.default_url(mlflow.get_tracking_uri()))
+    if config.place:
+        storages.check_shared(storage.url)
+        tracking.check_shared()
     outcomes, failed = [], []
     title = f"tune {', '.join(chosen)} on {', '.join(labels)}"
     tags = {"stage": "tuning", "dataset": config.dataset, "protocol": Protocol.HOLDOUT}
@@ -132,7 +135,7 @@ def tune_one(
         mirror = Mirror(session.experiment, run_id, tags)
         console.err.print(f"{spec.study}: {faults.shown(session.storage.url)}", soft_wrap=True)
         found: FrozenTrial | None = None
-        ended = processes.run(spec, study, mirror)
+        ended = processes.run(spec, study, mirror, session.config.place)
         for trial in console.track(ended, spec.study, spec.budget.trials or 0):
             found = _say(trial, found, spec)
         done = storages.patiently(lambda: storages.snapshot(study))

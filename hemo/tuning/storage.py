@@ -7,6 +7,7 @@ killed.
 
 import copy
 import datetime
+import os
 import time
 import uuid
 import warnings
@@ -21,8 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hemo import liveness
 from hemo.errors import HemoError
-from hemo.tuning.lock import Lock
-from hemo.tuning.trial import FAULT, RESULT, WORKER, Result
+from hemo.tuning.lock import turn
+from hemo.tuning.trial import CREW, FAULT, RESULT, WORKER, Result
 
 Answer = TypeVar("Answer")
 
@@ -53,8 +54,14 @@ PATIENCE = 120
 POSTGRESQL = "postgresql+psycopg://USER@HOST/DATABASE"
 
 
+VARIABLE = "HEMO_STORAGE"
+"""Environment variable that names the database: an address with a password is not for a command line."""
+
+
 def default_url(tracking_uri: str) -> str:
-    """Return the URL of `optuna.db` beside MLflow's SQLite database, else in the current folder."""
+    """Return the URL in the environment; else of `optuna.db` beside MLflow's SQLite database, or here."""
+    if named := os.environ.get(VARIABLE):
+        return named
     folder = Path()
     if tracking_uri.startswith("sqlite:///"):
         folder = Path(tracking_uri.removeprefix("sqlite:///")).parent
@@ -79,7 +86,7 @@ def open_storage(url: str) -> RDBStorage:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            with Lock(url):
+            with turn(url):
                 storage = RDBStorage(
                     url,
                     engine_kwargs=options,
@@ -220,6 +227,37 @@ def spent_seconds(trials: Sequence[FrozenTrial]) -> float:
     return total
 
 
+def check_shared(url: str) -> None:
+    """Raise HemoError if Optuna's database is a file of one machine, which a cluster cannot share."""
+    from hemo.tracking import faults
+
+    if not url.startswith("postgresql"):
+        raise HemoError(
+            f"Optuna's database {faults.shown(url)}: workers of a cluster cannot share it: give --storage "
+            f"{POSTGRESQL}, or set {VARIABLE} to it (docs/cluster.md)"
+        )
+
+
+def give_up(study: Study, crew: str) -> int:
+    """End the running trials of a crew's member whose process is known to be gone; return how many.
+
+    Parameters
+    ----------
+    study
+        Where to look.
+    crew
+        What the member was called.
+    """
+    lost = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        if trial.user_attrs.get(CREW) == crew
+    ]
+    for trial in lost:
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+    return len(lost)
+
+
 def recover(study: Study, settled: float = SETTLED) -> int:
     """End running trials whose worker is gone as FAIL, and queue lost ones again; return how many were lost.
 
@@ -259,6 +297,6 @@ def run_again(study: Study, trial: FrozenTrial) -> None:
     """
     first = copy.deepcopy(trial)  # Optuna appends to its history
     first.user_attrs = {
-        name: value for name, value in first.user_attrs.items() if name not in (WORKER, RESULT)
+        name: value for name, value in first.user_attrs.items() if name not in (WORKER, CREW, RESULT)
     }
     RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)(study, first)

@@ -33,6 +33,9 @@ EXPERIMENT = "experiment"
 WORKER = "worker"
 """User attribute: the process that runs (or ran) the trial, `host:pid@start`."""
 
+CREW = "crew"
+"""User attribute: what the worker is called whose process its parent asks a cluster about."""
+
 RESULT = "result"
 """User attribute: what the trial found, as JSON (see `Result`)."""
 

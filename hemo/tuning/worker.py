@@ -20,10 +20,10 @@ from hemo.errors import HemoError
 from hemo.tracking import faults
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import make_folds
-from hemo.tuning.lock import Lock
+from hemo.tuning.lock import Turn, turn
 from hemo.tuning.pruning import FoldAndEpochPruner
 from hemo.tuning.spec import StudySpec
-from hemo.tuning.trial import FAULT, WORKER, Result, run_trial
+from hemo.tuning.trial import CREW, FAULT, WORKER, Result, run_trial
 
 STARTUP_TRIALS = 10
 """Trials drawn at random before the sampler learns from them: Optuna's default."""
@@ -35,7 +35,17 @@ MOST_FAULTS = 10
 """So many failures in a row, and none before that ended well, say that the study cannot work."""
 
 WAIT = 0.2
-"""Seconds between looks at whether trials of other workers fill the budget."""
+"""Seconds between looks at whether trials of other workers fill the budget, of eight workers or fewer: with
+more, each looks more seldom, so that the database is asked as often."""
+
+DRIVER = "driver"
+"""User attribute of a study: when its parent was last seen, in seconds since 1970; 0 when it has left."""
+
+BEAT = 30
+"""Seconds after which a parent shows again that it is there."""
+
+SILENCE = 600
+"""Seconds without a sign of the parent after which a cluster's workers begin no further trial."""
 
 
 def work(spec: StudySpec, number: int) -> None:
@@ -67,8 +77,17 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def run_trials(spec: StudySpec, number: int) -> None:
-    """Run trials in this process until the budget is used up.
+def work_elsewhere(spec: StudySpec, number: int, crew: str) -> None:
+    """Run trials until the budget is used up, as a cluster's worker that is called `crew`.
+
+    One that a job of Slurm's goes on with, after its node failed, ends what it had begun there.
+    """
+    storages.give_up(storages.load_study(storages.open_storage(spec.url), spec.study), crew)
+    run_trials(spec, number, crew)
+
+
+def run_trials(spec: StudySpec, number: int, crew: str = "") -> None:
+    """Run trials in this process until the budget is used up, or the parent of a `crew` is gone.
 
     Raises
     ------
@@ -78,8 +97,11 @@ def run_trials(spec: StudySpec, number: int) -> None:
     study = load(spec, number)
     folds = make_folds(spec.training)
     me = liveness.this_process()
+    one_at_a_time = turn(spec.url, spec.study)
     while True:
-        with Lock(spec.study + spec.url) as lock:
+        if crew and time.time() - study.user_attrs.get(DRIVER, 0) > SILENCE:
+            return
+        with one_at_a_time as lock:
             trials = study.get_trials(deepcopy=False)
             if finished(trials, spec.budget):
                 return
@@ -90,13 +112,15 @@ def run_trials(spec: StudySpec, number: int) -> None:
 
                 def objective(
                     trial: optuna.Trial,
-                    lock: Lock = lock,
+                    lock: Turn = lock,
                     deadline: float = deadline,
                     begun: list[optuna.Trial] = begun,
                 ) -> float | tuple[float, ...]:
                     lock.release()
                     begun.append(trial)
                     trial.set_user_attr(WORKER, me)
+                    if crew:
+                        trial.set_user_attr(CREW, crew)
                     return run_trial(trial, spec, folds, deadline)
 
                 try:
@@ -107,7 +131,7 @@ def run_trials(spec: StudySpec, number: int) -> None:
                     if not begun or study.trials[begun[0].number].state != TrialState.FAIL:
                         raise
                 continue
-        time.sleep(WAIT)
+        time.sleep(WAIT * max(1, spec.workers / 8))
 
 
 def load(spec: StudySpec, number: int) -> Study:

@@ -32,7 +32,7 @@ from tests.tuning.conftest import spec_of_study
 def in_this_process(monkeypatch):
     """Run trials here in place of starting workers, which takes seconds."""
 
-    def run(spec, study, mirror):
+    def run(spec, study, mirror, place):
         run_trials(spec, 0)
         yield from mirror.sync(study.get_trials())
 

@@ -238,7 +238,7 @@ def test_a_dead_worker_that_is_not_replaced_is_counted_once():
     crew._processes = [dead]
     for _ in range(processes.MOST_DEATHS + 1):  # another worker's last trial takes its time
         crew.tend(ended=0, wanted=False)
-    assert crew._deaths == 1
+    assert crew._deaths.count == 1
 
 
 def test_a_study_reaches_its_budget_exactly_and_goes_on_with_a_larger_one(world):

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# PostgreSQL and an MLflow server behind TLS and a password, of Debian's packages, in one folder.
+#
+#   apt-get install postgresql nginx-light openssl
+#   services/debian.sh start DIR     # makes what is not there yet, and prints what clients set
+#   services/debian.sh stop DIR
+#
+# HOST (127.0.0.1) is the address that clients reach, PORT (5443) MLflow's, PGPORT (5442) PostgreSQL's.
+# Passwords are made at first, and lie in DIR/client.env, which its owner alone can read. As root, the
+# database runs as Debian's user postgres. mlflow is the one on PATH: hemo's environment has it.
+set -euo pipefail
+
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# = 2 ] || usage
+HERE=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$2"
+DIR=$(cd "$2" && pwd)
+HOST=${HOST:-127.0.0.1}
+PORT=${PORT:-5443}
+PGPORT=${PGPORT:-5442}
+MLFLOW=127.0.0.1:${MLFLOW_PORT:-$((PORT + 1))}
+PG=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
+PG=${PG:-$(dirname "$(command -v initdb)")}
+
+as_postgres() {
+    if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+}
+
+secret() { openssl rand -hex 16; }
+
+make_secrets() {
+    [ -f "$DIR/client.env" ] && return
+    local user=hemo web db
+    web=$(secret) db=$(secret)
+    printf '%s:%s\n' "$user" "$(openssl passwd -apr1 "$web")" > "$DIR/users"
+    openssl req -x509 -newkey rsa:2048 -nodes -days 825 -subj "/CN=$HOST" \
+        -addext "subjectAltName=DNS:localhost,$( [[ $HOST =~ ^[0-9.]+$ ]] && echo "IP:$HOST" || echo "DNS:$HOST")" \
+        -keyout "$DIR/server.key" -out "$DIR/server.crt" 2>/dev/null
+    chmod 600 "$DIR/server.key"
+    chmod 644 "$DIR/users" # only digests of passwords; nginx's workers read it
+    (umask 077 && cat > "$DIR/client.env") <<EOF
+export MLFLOW_TRACKING_URI=https://$HOST:$PORT
+export MLFLOW_TRACKING_USERNAME=$user
+export MLFLOW_TRACKING_PASSWORD=$web
+export MLFLOW_TRACKING_SERVER_CERT_PATH=$DIR/server.crt
+export HEMO_STORAGE=postgresql+psycopg://hemo:$db@$HOST:$PGPORT/optuna
+EOF
+}
+
+start_database() {
+    local data=$DIR/postgres password
+    password=$(sed -n 's|.*//hemo:\([^@]*\)@.*|\1|p' "$DIR/client.env")
+    if [ ! -d "$data" ]; then
+        mkdir -m 700 "$data"
+        if [ "$(id -u)" = 0 ]; then chown postgres "$data"; fi
+        as_postgres "$PG/initdb" -D "$data" -E UTF8 --auth-local=peer --auth-host=scram-sha-256 >/dev/null
+        as_postgres sh -c "cat >> '$data/postgresql.conf'" <<EOF
+listen_addresses = '$HOST'
+port = $PGPORT
+unix_socket_directories = '$data'
+max_connections = 300
+EOF
+        as_postgres sh -c "echo 'host all hemo all scram-sha-256' >> '$data/pg_hba.conf'"
+    fi
+    as_postgres "$PG/pg_ctl" -D "$data" -l "$data/log" -w start >/dev/null
+    if ! sql postgres "SELECT 1 FROM pg_roles WHERE rolname = 'hemo'" | grep -q 1; then
+        sql postgres "CREATE ROLE hemo LOGIN PASSWORD '$password'"
+        sql postgres "CREATE DATABASE mlflow OWNER hemo"
+        sql postgres "CREATE DATABASE optuna OWNER hemo"
+    fi >/dev/null
+}
+
+sql() { as_postgres psql -h "$DIR/postgres" -p "$PGPORT" -At -d "$1" -c "$2"; }
+
+start_mlflow() {
+    # In the environment, since commands are seen by all users of the machine.
+    MLFLOW_BACKEND_STORE_URI=$(sed -n 's|.*HEMO_STORAGE=\(.*\)/optuna$|\1/mlflow|p' "$DIR/client.env") \
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
+        setsid mlflow server --host "${MLFLOW%:*}" --port "${MLFLOW#*:}" --workers "${WORKERS:-2}" \
+        --artifacts-destination "$DIR/artifacts" --cors-allowed-origins "https://$HOST:$PORT" \
+        > "$DIR/mlflow.log" 2>&1 < /dev/null &
+    echo $! > "$DIR/mlflow.pid"
+    for _ in $(seq 120); do
+        (exec 3<> "/dev/tcp/${MLFLOW%:*}/${MLFLOW#*:}") 2>/dev/null && return
+        kill -0 "$(cat "$DIR/mlflow.pid")" 2>/dev/null || break
+        sleep 1
+    done
+    echo "the MLflow server did not start: see $DIR/mlflow.log" >&2
+    exit 1
+}
+
+start_proxy() {
+    sed -e "s|@DIR@|$DIR|g; s|@HOST@|$HOST|; s|@PORT@|$PORT|; s|@MLFLOW@|$MLFLOW|" "$HERE/nginx.conf" > "$DIR/nginx.conf"
+    nginx -c "$DIR/nginx.conf" -e "$DIR/nginx.log"
+}
+
+running() { [ -f "$1" ] && kill -0 "$(head -1 "$1")" 2>/dev/null; }
+
+case $1 in
+start)
+    chmod 755 "$DIR"
+    make_secrets
+    as_postgres test -f "$DIR/postgres/postmaster.pid" || start_database
+    running "$DIR/mlflow.pid" || start_mlflow
+    running "$DIR/nginx.pid" || start_proxy
+    echo "Clients, jobs and workers: source $DIR/client.env (its certificate goes with it)"
+    ;;
+stop)
+    if running "$DIR/nginx.pid"; then kill -QUIT "$(cat "$DIR/nginx.pid")"; fi
+    if running "$DIR/mlflow.pid"; then kill -- "-$(cat "$DIR/mlflow.pid")"; fi
+    rm -f "$DIR/mlflow.pid"
+    if as_postgres test -f "$DIR/postgres/postmaster.pid"; then
+        as_postgres "$PG/pg_ctl" -D "$DIR/postgres" -m fast -w stop >/dev/null
+    fi
+    ;;
+*) usage ;;
+esac
