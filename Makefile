@@ -3,10 +3,10 @@ BIN := .venv/bin
 # `mlflow run --env-manager local` starts `python`: the environment's comes first.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo test mutants fire kills audit lint docs ui bench clean lock mlproject
+.PHONY: help env demo test test-cluster mutants fire kills audit lint docs ui bench clean lock mlproject
 
 help:            ## what can be made
-	@grep -E '^[a-z]+: .*##' Makefile | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/\t/'
 
 .venv/done: requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -22,6 +22,9 @@ demo: .venv/done ## the environment, then the whole way on the phantom through m
 
 test: .venv/done ## all tests; with COVERAGE=1 also the branches they go through, in build/coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=html:build/coverage)
+
+test-cluster: .venv/done ## the same on a real Slurm of three nodes, PostgreSQL, an MLflow server and Dask, of Debian's packages
+	$(BIN)/python -m pytest -x --timeout 600 tests/cluster/on_a_cluster.py
 
 mutants: .venv/done ## is what is judged by tested? Changed copies of it that no test notices
 	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run

@@ -13,6 +13,8 @@ from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TypeVar
 
+from hemo.errors import HemoError
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: as Slurm, systemd and `kill` end a process."""
@@ -68,6 +70,9 @@ def run_all(
             futures = {pool.submit(_work, function, task): task for task in tasks}
         try:
             for future in _as_completed(futures):
+                if future.cancelled():  # by none of ours: what was to do it is gone
+                    yield futures[future], HemoError("what was to do it is gone: the same command goes on")
+                    continue
                 failure = future.exception()
                 if failure is None:
                     yield futures[future], future.result()

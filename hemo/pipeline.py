@@ -10,7 +10,7 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LabelTable
 from hemo.runs import store_recording
-from hemo.runs.steps import Failed, anew, make_trainings, teachable, train_all, unfinished
+from hemo.runs.steps import Failed, anew, by_fit, make_trainings, teachable, train_all, unfinished
 from hemo.slices import integrity
 from hemo.slices.split import check_enough
 from hemo.slices.store import SliceStore, read_facts
@@ -75,6 +75,32 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
             paper_page.print_paper(tables)
         console.out.print(gate_page.decisions(decisions))
     return Outcome(failed, bool((decisions["production"] != "none").any()))
+
+
+def run_part(config: Experiment, only: str) -> None:
+    """Go a part of the way: `store` makes the store; `K/N` trains the K-th (from 0) of N shares of the fits.
+
+    What is finished already is taken, so that the whole way, gone after all parts, finds everything there.
+
+    Raises
+    ------
+    HemoError
+        For another word, or if no training of the share succeeded.
+    """
+    number, _, of = only.partition("/")
+    if only != "store" and not (number.isdigit() and of.isdigit() and int(number) < int(of)):
+        raise HemoError(f"only '{only}': give store, or K/N with K below N, such as 0/12")
+    experiment = tracking.experiment_id(config.name)
+    tags = {"stage": "part", "dataset": config.dataset, "protocol": config.protocol}
+    with tracking.root_run(experiment, f"{config.name}: {only}", tags) as root:
+        store = prepare_store(config, root)
+        if only == "store":
+            return
+        share = by_fit(teachable(make_trainings(config, store, config.families)))[int(number) :: int(of)]
+        left = unfinished([one for group in share for one in group], experiment)
+        failed = train_all(left, experiment, root, config.workers, console.bar("training"), config.place)
+        if left and len(failed) == len(left):
+            raise HemoError(f"no training succeeded; the first fault: {failed[0][0]}: {failed[0][1]}")
 
 
 def prepare_store(config: Experiment, parent: str | None = None) -> SliceStore:

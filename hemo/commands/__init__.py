@@ -22,6 +22,8 @@ COMMANDS = {
     "evaluate": "hemo.commands.evaluate:evaluate",
     "reproduce": "hemo.commands.reproduce:reproduce",
     "ui": "hemo.commands.ui:ui",
+    "slurm": "hemo.commands.slurm:slurm",
+    "doctor": "hemo.commands.doctor:doctor",
 }
 """Where each command is defined; every registered family is a command too."""
 

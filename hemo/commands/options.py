@@ -66,7 +66,7 @@ cluster = click.option(
     "--cluster",
     metavar="WORD",
     default="",
-    help="Do the work elsewhere: slurm, or dask://HOST:PORT of a Dask scheduler (docs/cluster.md).",
+    help="Do the work elsewhere: slurm, or dask://HOST:PORT of a scheduler; none: here (docs/cluster.md).",
 )
 decoders = click.option(
     "--workers",

@@ -28,9 +28,16 @@ from hemo.errors import HemoError
     options.workers,
     options.cluster,
     click.option("--fresh", is_flag=True, help="Train anew what is finished: runs, folds, epochs."),
+    click.option(
+        "--only",
+        metavar="WORD",
+        default="",
+        help="A part of the way, as a cluster's jobs go it: store, or K/N, the K-th (from 0) of N shares of "
+        "the trainings.",
+    ),
 )
 @options.tracked
-def main(fresh: bool, **words: Any) -> None:
+def main(fresh: bool, only: str, **words: Any) -> None:
     """Go the whole way: data, slice store, every family on every label, comparison, promotion.
 
     With no --images the phantom is made: synthetic head-CT studies. Each step is a run in MLflow, nested
@@ -43,7 +50,10 @@ def main(fresh: bool, **words: Any) -> None:
 
     file = words.pop("experiment")
     experiment = config.load(file, options.nested(words.pop("changes")), **words)
-    after_experiment(experiment, file, pipeline.run_experiment(experiment, file, fresh=fresh))
+    if only:
+        pipeline.run_part(experiment, only)
+    else:
+        after_experiment(experiment, file, pipeline.run_experiment(experiment, file, fresh=fresh))
 
 
 HELP = """Train {title} on one label, or on all.

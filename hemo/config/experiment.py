@@ -61,10 +61,13 @@ Memory = Annotated[str, BeforeValidator(_known_amount)]
 
 def _known_cluster(value: Any) -> str:
     try:
-        return check_word(str(value)) if value else ""
+        return check_word(str(value)) if value and value != NONE else ""
     except HemoError as fault:
         raise ValueError(str(fault)) from None
 
+
+NONE = "none"
+"""Stands for no cluster on a command line, whatever an experiment file says."""
 
 ClusterWord = Annotated[str, BeforeValidator(_known_cluster)]
 """A cluster: `slurm`, or `dask://HOST:PORT`; empty for none."""

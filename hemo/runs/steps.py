@@ -132,7 +132,7 @@ def train_all(
     HemoError
         If they are to be trained on a cluster (`place`) that could not reach the tracking store.
     """
-    groups = _groups(trainings)
+    groups = by_fit(trainings)
     failed = []
     train = partial(train_in_runs, experiment, parent)
     if place:
@@ -152,7 +152,7 @@ def train_all(
     return failed
 
 
-def _groups(trainings: Sequence[Training]) -> list[Group]:
+def by_fit(trainings: Sequence[Training]) -> list[Group]:
     """Return the trainings by fits: a family that learns labels together has one for all of them."""
     alone = [one for one in trainings if not families.get(one.family).together]
     together = [one for one in trainings if families.get(one.family).together]
