@@ -1,4 +1,4 @@
-"""Services of Debian's packages in a folder: a Slurm of three nodes; PostgreSQL and MLflow by services/debian.sh."""
+"""Services of Debian's packages in a folder: a Slurm of three nodes, and what services/debian.sh starts."""
 
 import os
 import shutil

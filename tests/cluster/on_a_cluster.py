@@ -69,7 +69,7 @@ class World:
         file.write_text(EXPERIMENT.format(**words, workers=workers, trials=TRIALS))
         return file
 
-    def begin(self, *words: str | Path, local: bool = False) -> "subprocess.Popen[str]":
+    def begin(self, *words: object, local: bool = False) -> "subprocess.Popen[str]":
         """Begin a command of hemo."""
         mine = {"MLFLOW_TRACKING_URI": f"sqlite:///{self.folder}/here.db"} if local else self.shared
         kept = {
@@ -81,7 +81,7 @@ class World:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def run(self, *words: str | Path, local: bool = False, status: int = 0) -> str:
+    def run(self, *words: object, local: bool = False, status: int = 0) -> str:
         """Run a command of hemo, and return what it printed."""
         process = self.begin(*words, local=local)
         said, _ = process.communicate(timeout=400)
@@ -180,9 +180,9 @@ def running_jobs() -> dict[str, int]:
     found = {}
     for process in psutil.process_iter(["cmdline", "environ", "create_time"]):
         words, environ = process.info["cmdline"] or [], process.info["environ"] or {}
-        if "submitit.core._submit" in words and "SLURM_PROCID" in environ:
-            if words[0].endswith("python") and time.time() - process.info["create_time"] > 5:
-                found[environ["SLURM_JOB_ID"]] = process.pid
+        works = "submitit.core._submit" in words and words[0].endswith("python") and "SLURM_PROCID" in environ
+        if works and time.time() - process.info["create_time"] > 5:
+            found[environ["SLURM_JOB_ID"]] = process.pid
     return found
 
 
