@@ -95,6 +95,9 @@ class World:
         mlflow.set_tracking_uri(uri)
         return MlflowClient(uri)
 
+    def known(self, name: str) -> bool:
+        return self.client().get_experiment_by_name(name) is not None
+
     def runs(self, name: str, text: str = "", local: bool = False) -> list[Any]:
         client = self.client(local)
         experiment = client.get_experiment_by_name(name)
@@ -158,12 +161,12 @@ def digest(world: World, name: str) -> str:
     return SliceStore.open(world.folder / name / "store").digest
 
 
-def nothing_is_left(world: World, name: str) -> None:
+def nothing_is_left(world: World, name: str, store: str = "") -> None:
     """No run that counts as running, no job, and no folder of jobs."""
     assert {run.info.status for run in world.runs(name)} <= {"FINISHED", "KILLED", "FAILED"}
     queue = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True).stdout
     assert not queue.strip()
-    assert not (world.folder / name / "store.jobs").exists()
+    assert not (world.folder / (store or name) / "store.jobs").exists()
 
 
 def wait_for(look: Callable[[], Any], seconds: float = 200) -> Any:
@@ -199,7 +202,7 @@ def test_main_by_jobs_of_slurm_gives_what_it_gives_here_though_one_is_killed_and
 
     def disturb() -> None:
         trained = "tags.stage = 'train'"
-        wait_for(lambda: (world.folder / "slurm/store/store.json").exists() and world.runs("slurm", trained))
+        wait_for(lambda: world.known("slurm") and world.runs("slurm", trained) or command.poll())
         job, process = next(iter(wait_for(running_jobs).items()))
         psutil.Process(process).kill()
         done.append(f"killed {job}")
@@ -228,19 +231,13 @@ def test_a_task_that_kills_its_job_fails_alone_and_is_named(world, monkeypatch):
     assert "all ended without a result" in str(answers[3])
 
 
-def test_four_workers_of_slurm_tune_to_the_budget_while_database_and_server_are_begun_anew(world):
-    words = (
-        "tune",
-        "--experiment",
-        world.experiment("tuned", workers=4),
-        "--family",
-        "logreg",
-        "--cluster",
-        "slurm",
+def test_four_workers_of_slurm_tune_to_the_budget_while_database_and_server_are_begun_anew(world, here):
+    file, store = world.experiment("tuned", workers=4), world.folder / "here" / "store"
+    command = world.begin(
+        "tune", "--experiment", file, "--store", store, "--family", "logreg", "--cluster", "slurm"
     )
-    command = world.begin(*words)
     trials = "tags.stage = 'trial'"
-    wait_for(lambda: world.client().get_experiment_by_name("tuned") and len(world.runs("tuned", trials)) > 1)
+    wait_for(lambda: world.known("tuned") and len(world.runs("tuned", trials)) > 1 or command.poll())
     world.services.stop()
     world.services.start()
     said, _ = command.communicate(timeout=400)
@@ -248,7 +245,7 @@ def test_four_workers_of_slurm_tune_to_the_budget_while_database_and_server_are_
     finished = [run for run in world.runs("tuned", trials) if run.info.status == "FINISHED"]
     # One with parameters that were run before ends at once, and does not count.
     assert len({str(sorted(run.data.params.items())) for run in finished}) == TRIALS, said
-    nothing_is_left(world, "tuned")
+    nothing_is_left(world, "tuned", "here")
 
 
 def test_an_array_of_jobs_gives_what_main_gives_here(world, here):
@@ -286,7 +283,7 @@ def test_on_dask_the_same_command_goes_on_after_its_scheduler_was_killed(world, 
     try:
         time.sleep(5)
         command = world.begin(*words)
-        wait_for(lambda: world.client().get_experiment_by_name("dask") and world.runs("dask", finished))
+        wait_for(lambda: world.known("dask") and world.runs("dask", finished) or command.poll())
         scheduler.kill()
         said, _ = command.communicate(timeout=200)
         workers.terminate()
