@@ -4,13 +4,14 @@
 #   apt-get install postgresql nginx-light openssl
 #   services/debian.sh start DIR     # makes what is not there yet, and prints what clients set
 #   services/debian.sh stop DIR
+#   services/debian.sh secrets DIR   # only what compose.yaml, the same in containers, needs
 #
 # HOST (127.0.0.1) is the address that clients reach, PORT (5443) MLflow's, PGPORT (5442) PostgreSQL's.
 # Passwords are made at first, and lie in DIR/client.env, which its owner alone can read. As root, the
 # database runs as Debian's user postgres. mlflow is the one on PATH: hemo's environment has it.
 set -euo pipefail
 
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2; }
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
 [ $# = 2 ] || usage
 HERE=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$2"
@@ -89,14 +90,32 @@ start_mlflow() {
     exit 1
 }
 
+proxy_settings() { # where its files are, where it may write, its log, its address, and MLflow's
+    sed -e "s|@DIR@|$1|g; s|@RUN@|$2|g; s|@LOG@|$3|; s|@ADDRESS@|$4|; s|@MLFLOW@|$5|" "$HERE/nginx.conf"
+}
+
+compose_settings() {
+    proxy_settings /hemo /run/hemo stderr 5443 mlflow:5000 > "$DIR/compose-nginx.conf"
+    local password
+    password=$(sed -n 's|.*//hemo:\([^@]*\)@.*|\1|p' "$DIR/client.env")
+    (umask 077 && printf '%s\n' "DATABASE_PASSWORD=$password" "SECRETS=$DIR" "HOST=$HOST" "PORT=$PORT" \
+        "PGPORT=$PGPORT" > "$DIR/compose.env")
+}
+
 start_proxy() {
-    sed -e "s|@DIR@|$DIR|g; s|@HOST@|$HOST|; s|@PORT@|$PORT|; s|@MLFLOW@|$MLFLOW|" "$HERE/nginx.conf" > "$DIR/nginx.conf"
+    proxy_settings "$DIR" "$DIR" "$DIR/nginx.log" "$HOST:$PORT" "$MLFLOW" > "$DIR/nginx.conf"
     nginx -c "$DIR/nginx.conf" -e "$DIR/nginx.log"
 }
 
 running() { [ -f "$1" ] && kill -0 "$(head -1 "$1")" 2>/dev/null; }
 
 case $1 in
+secrets)
+    chmod 755 "$DIR"
+    make_secrets
+    compose_settings
+    echo "docker compose --env-file $DIR/compose.env -f $HERE/compose.yaml up -d"
+    ;;
 start)
     chmod 755 "$DIR"
     make_secrets

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -94,19 +95,49 @@ def run_trials(spec: StudySpec, number: int, crew: str = "") -> None:
     HemoError
         If a fold cannot be learned from, or no trial can end well.
     """
-    study = load(spec, number)
     folds = make_folds(spec.training)
+
+    def run(trial: optuna.Trial, deadline: float) -> float | tuple[float, ...]:
+        return run_trial(trial, spec, folds, deadline)
+
+    take_trials(load(spec, number), turn(spec.url, spec.study), spec.budget, run, spec.workers, crew)
+
+
+def take_trials(
+    study: Study,
+    one_at_a_time: Turn,
+    budget: Budget,
+    run: Callable[[optuna.Trial, float], float | tuple[float, ...]],
+    workers: int = 1,
+    crew: str = "",
+) -> None:
+    """Run trials of a study beside other workers, until its budget is used up: never one too many.
+
+    Parameters
+    ----------
+    study
+        With this worker's sampler.
+    one_at_a_time
+        The lock of all workers of the study.
+    budget
+        When it ends.
+    run
+        Does a trial, which it is given with the time at which the budget ends, in seconds since 1970.
+    workers
+        Their number.
+    crew
+        What the worker is called, where a parent asks a cluster about it; "" for one of the parent's machine.
+    """
     me = liveness.this_process()
-    one_at_a_time = turn(spec.url, spec.study)
     while True:
         if crew and time.time() - study.user_attrs.get(DRIVER, 0) > SILENCE:
             return
         with one_at_a_time as lock:
             trials = study.get_trials(deepcopy=False)
-            if finished(trials, spec.budget):
+            if finished(trials, budget):
                 return
-            if has_room(trials, spec.budget):
-                deadline = time.time() + (spec.budget.seconds or np.inf) - storages.spent_seconds(trials)
+            if has_room(trials, budget):
+                deadline = time.time() + (budget.seconds or np.inf) - storages.spent_seconds(trials)
 
                 begun: list[optuna.Trial] = []
 
@@ -121,7 +152,7 @@ def run_trials(spec: StudySpec, number: int, crew: str = "") -> None:
                     trial.set_user_attr(WORKER, me)
                     if crew:
                         trial.set_user_attr(CREW, crew)
-                    return run_trial(trial, spec, folds, deadline)
+                    return run(trial, deadline)
 
                 try:
                     study.optimize(objective, n_trials=1, catch=(Exception,))
@@ -131,7 +162,7 @@ def run_trials(spec: StudySpec, number: int, crew: str = "") -> None:
                     if not begun or study.trials[begun[0].number].state != TrialState.FAIL:
                         raise
                 continue
-        time.sleep(WAIT * max(1, spec.workers / 8))
+        time.sleep(WAIT * max(1, workers / 8))
 
 
 def load(spec: StudySpec, number: int) -> Study:

@@ -202,7 +202,7 @@ def test_main_by_jobs_of_slurm_gives_what_it_gives_here_though_one_is_killed_and
 
     def disturb() -> None:
         trained = "tags.stage = 'train'"
-        wait_for(lambda: world.known("slurm") and world.runs("slurm", trained) or command.poll())
+        wait_for(lambda: (world.known("slurm") and world.runs("slurm", trained)) or command.poll())
         job, process = next(iter(wait_for(running_jobs).items()))
         psutil.Process(process).kill()
         done.append(f"killed {job}")
@@ -237,7 +237,7 @@ def test_four_workers_of_slurm_tune_to_the_budget_while_database_and_server_are_
         "tune", "--experiment", file, "--store", store, "--family", "logreg", "--cluster", "slurm"
     )
     trials = "tags.stage = 'trial'"
-    wait_for(lambda: world.known("tuned") and len(world.runs("tuned", trials)) > 1 or command.poll())
+    wait_for(lambda: (world.known("tuned") and len(world.runs("tuned", trials)) > 1) or command.poll())
     world.services.stop()
     world.services.start()
     said, _ = command.communicate(timeout=400)
@@ -283,7 +283,7 @@ def test_on_dask_the_same_command_goes_on_after_its_scheduler_was_killed(world, 
     try:
         time.sleep(5)
         command = world.begin(*words)
-        wait_for(lambda: world.known("dask") and world.runs("dask", finished) or command.poll())
+        wait_for(lambda: (world.known("dask") and world.runs("dask", finished)) or command.poll())
         scheduler.kill()
         said, _ = command.communicate(timeout=200)
         workers.terminate()
