@@ -80,12 +80,13 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
 def run_part(config: Experiment, only: str) -> None:
     """Go a part of the way: `store` makes the store; `K/N` trains the K-th (from 0) of N shares of the fits.
 
-    What is finished already is taken, so that the whole way, gone after all parts, finds everything there.
+    Shares can be trained at the same time, of a store that is there. What is finished already is taken, so
+    that the whole way, gone after all parts, finds everything there.
 
     Raises
     ------
     HemoError
-        For another word, or if no training of the share succeeded.
+        For another word, without a store, or if no training of the share succeeded.
     """
     number, _, of = only.partition("/")
     if only != "store" and not (number.isdigit() and of.isdigit() and int(number) < int(of)):
@@ -93,9 +94,12 @@ def run_part(config: Experiment, only: str) -> None:
     experiment = tracking.experiment_id(config.name)
     tags = {"stage": "part", "dataset": config.dataset, "protocol": config.protocol}
     with tracking.root_run(experiment, f"{config.name}: {only}", tags) as root:
-        store = prepare_store(config, root)
         if only == "store":
+            prepare_store(config, root)
             return
+        if not _is_finished(config.store_folder):
+            raise HemoError(f"{config.store_folder}: no finished store yet: make it with --only store")
+        store = SliceStore.open_checked(config.store_folder)
         share = by_fit(teachable(make_trainings(config, store, config.families)))[int(number) :: int(of)]
         left = unfinished([one for group in share for one in group], experiment)
         failed = train_all(left, experiment, root, config.workers, console.bar("training"), config.place)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 
 def double(number: int) -> int:
@@ -11,3 +12,10 @@ def double(number: int) -> int:
     if number == 5:
         raise ValueError("no five")
     return 2 * number
+
+
+def slow_but_for_the_first(number: int) -> int:
+    """Return the number, after a minute unless it is 0."""
+    if number:
+        time.sleep(60)
+    return number

@@ -11,6 +11,7 @@ import pytest
 from hemo.config.tuning import Tuning
 from hemo.tuning import search
 from hemo.tuning import storage as storages
+from hemo.tuning.lock import turn
 from tests.tuning.test_search import KILLS, SLOW, check_survived, kill_workers
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path(shutil.which("pg_ctl") or "/no").parent]
@@ -82,3 +83,27 @@ def test_a_study_outlives_its_workers_and_its_databases_restart(world, server):
     restarting.join()
     assert killed
     check_survived(optuna.load_study(study_name=name, storage=storage), 5 * KILLS)
+
+
+def test_turns_are_taken_by_clients_of_one_database_and_end_with_their_connection(server):
+    first, second = turn(server.url, "a study"), turn(server.url, "a study")
+    taken: list[str] = []
+
+    def take() -> None:
+        with second:
+            taken.append("second")
+
+    with first, turn(server.url, "another"):  # other names do not exclude each other
+        waiting = threading.Thread(target=take)
+        waiting.start()
+        time.sleep(0.5)
+        assert not taken
+    waiting.join(timeout=30)
+    assert taken == ["second"]
+    with first:
+        server.kill()  # what holds it can let go no more
+        server.start()
+        with second:
+            pass
+    with first:
+        pass

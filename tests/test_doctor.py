@@ -1,0 +1,74 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hemo import config, doctor, tracking
+from hemo.cluster import Cluster
+from hemo.config import Experiment
+from hemo.errors import HemoError
+from tests.cluster.test_cluster import slurm  # noqa: F401
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Experiment:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return config.load(None, store=str(tmp_path / "stores" / "mine"), families={"transfer": {}})
+
+
+def found(config_: Experiment, storage: str = "") -> dict[str, doctor.Finding]:
+    return {one.what: one for one in doctor.examine(config_, storage or "sqlite:///optuna.db")}
+
+
+def test_one_machine_needs_no_server_and_is_told_what_a_cluster_would(here):
+    answers = found(here)
+    assert all(one.well for one in answers.values()), answers
+    assert "a cluster needs a server" in answers["tracking store"].said
+    assert "a cluster needs PostgreSQL" in answers["Optuna's database"].said
+    assert "renames, locks" in answers["shared folder"].said
+    assert "(for transfer)" in answers["weights"].said
+    assert not list(Path().glob("**/.hemo-doctor*"))
+
+
+def test_what_is_wrong_is_said_and_the_other_checks_go_on(here, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 10**9))
+    answers = found(here, "mongodb://x")
+    assert not answers["Optuna's database"].well
+    assert "no database URL" in answers["Optuna's database"].said
+    assert "1.0 GB are free" in answers["shared folder"].said
+    assert answers["weights"].well
+
+
+def test_what_a_library_raises_is_a_finding(here, monkeypatch):
+    def failing() -> None:
+        raise RuntimeError("no such thing\nas this")
+
+    monkeypatch.setattr(doctor.reachable, "check", failing)
+    assert found(here)["tracking store"].said == "RuntimeError: no such thing as this"
+
+
+def test_each_worker_is_compared_with_this_machine(here, slurm, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(Experiment, "place", property(lambda _: slurm))
+    monkeypatch.setattr(tracking, "versions", lambda: {"numpy": "0.1"})
+    answers = list(doctor.examine(here.model_copy(update={"workers": 1}), "sqlite:///optuna.db"))
+    wrong = [one for one in answers if not one.well]
+    assert len(wrong) == 1
+    assert "numpy" in wrong[0].said
+    assert "here 0.1: let all use one environment" in wrong[0].said
+    assert "1 tasks done" in answers[-1].said
+    assert not list(Path("stores").iterdir())
+
+
+def test_a_cluster_that_cannot_work_is_a_finding(here, monkeypatch):
+    monkeypatch.setattr(Experiment, "place", property(lambda _: Cluster("slurm", Path("jobs"))))
+    monkeypatch.setenv("PATH", "/nowhere")
+    last = list(doctor.examine(here, "sqlite:///optuna.db"))[-1]
+    assert not last.well
+    assert "no sbatch" in last.said
+
+
+def test_a_folder_that_may_not_be_written_to_is_said(here, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(HemoError, match="may not be written to"):
+        doctor._folder(Path("stores"))
