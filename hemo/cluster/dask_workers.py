@@ -1,5 +1,6 @@
 """Tasks on the workers of a Dask cluster that runs already, of any kind."""
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -7,8 +8,8 @@ from contextlib import contextmanager
 from hemo.cluster import DASK
 from hemo.errors import HemoError
 
-PATIENCE = 30
-"""Seconds for which a scheduler that does not answer is waited for."""
+PATIENCE = 60
+"""Seconds for which a scheduler, and then a first worker, is waited for: clusters are slow to start."""
 
 
 @contextmanager
@@ -25,6 +26,7 @@ def dask_workers(word: str) -> Iterator[Executor]:
     """
     from distributed import Client
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # tracebacks, where a scheduler goes
     address = word.removeprefix(DASK)
     try:
         client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
@@ -33,10 +35,12 @@ def dask_workers(word: str) -> Iterator[Executor]:
             f"cluster {word}: no Dask scheduler answers: start one (`dask scheduler`), or give its address"
         ) from None
     try:
-        if not client.scheduler_info()["workers"]:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
             raise HemoError(
                 f"cluster {word}: it has no workers: start some (`dask worker {address} --nthreads 1`)"
-            )
+            ) from None
         yield client.get_executor(pure=False)
     finally:
         client.close(timeout=5)

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 
 from hemo import cluster, config
-from hemo.cluster import Cluster, check_word, slurm_jobs
+from hemo.cluster import Cluster, check_word, dask_workers, slurm_jobs
 from hemo.config.cluster import Slurm
 from hemo.errors import HemoError
 from hemo.executors import THREAD_WORDS
@@ -106,13 +106,12 @@ def test_a_dask_cluster_does_tasks_and_gives_back_what_they_raise(monkeypatch):
         assert isinstance(answers[5], ValueError)
         running.scale(0)
         running.sync(running._correct_state)
+        monkeypatch.setattr(dask_workers, "PATIENCE", 1)
         with pytest.raises(HemoError, match="it has no workers"):
             list(cluster.run_all(Cluster(word), tasks.double, [1], 1))
 
 
 def test_a_dask_scheduler_that_is_not_there_is_said(monkeypatch):
-    from hemo.cluster import dask_workers
-
     monkeypatch.setattr(dask_workers, "PATIENCE", 1)
     with pytest.raises(HemoError, match="no Dask scheduler answers"):
         list(cluster.run_all(Cluster("dask://127.0.0.1:9"), tasks.double, [1], 1))

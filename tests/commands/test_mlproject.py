@@ -20,6 +20,7 @@ REQUIRED = {
     "predict": {"images": "scans"},
     "evaluate": {"images": "scans", "labels": "labels.csv"},
     "reproduce": {"run": "0123"},
+    "slurm": {"kind": "main"},
 }
 
 
