@@ -3,8 +3,8 @@
     python -m benchmarks.bench_cluster [--out cost.json]
 
 A training takes seconds of its own and seconds for each slice and fit (folds and a refit); `hemo main` takes
-what its trainings take when they are dealt to the workers, longest first, and what it does alone. Fitted on runs
-with 1 to 4 workers of this machine, each of one core; more workers than cores count as cores.
+what its trainings take when they are dealt to the workers, longest first, and what it does alone. Fitted on
+runs with 1 to 4 workers of this machine, each of one core; more workers than cores count as cores.
 """
 
 import heapq
@@ -156,7 +156,7 @@ def main(out: Path | None) -> None:
     said = cost.main(other.slices, other.folds, trainings, min(other.workers, cores))
     off = said / other.seconds - 1
     print(
-        f"another: {other.slices} slices, {other.folds} folds: {said:.0f} s said, {other.seconds:.0f} s ({off:+.0%})"
+        f"another: {other.slices} slices, {other.folds} folds: {said:.0f} s said, {other.seconds:.0f} ({off:+.0%})"
     )
     for family in FAMILIES:
         print(f"{family}: {cost.own[family]:.1f} s and {1000 * cost.per_fit[family]:.2f} ms a slice and fit")
