@@ -155,9 +155,8 @@ def main(out: Path | None) -> None:
     trainings = {family: len(seconds) for family, seconds in other.trainings.items()}
     said = cost.main(other.slices, other.folds, trainings, min(other.workers, cores))
     off = said / other.seconds - 1
-    print(
-        f"another: {other.slices} slices, {other.folds} folds: {said:.0f} s said, {other.seconds:.0f} ({off:+.0%})"
-    )
+    words = f"another, of {other.slices} slices in {other.folds} folds"
+    print(f"{words}: {said:.0f} s said, {other.seconds:.0f} s measured ({off:+.0%})")
     for family in FAMILIES:
         print(f"{family}: {cost.own[family]:.1f} s and {1000 * cost.per_fit[family]:.2f} ms a slice and fit")
     print(

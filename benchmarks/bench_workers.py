@@ -34,7 +34,7 @@ ENDED = json.dumps({"params": {}, "figures": {}, "folds": {}, "epochs": [], "sam
 def work(
     url: str, port: int, name: str, trials: int, workers: int, number: int, ready: Barrier, spent: Any
 ) -> None:
-    """Take trials as a worker, and add what the database took to `spent`: seconds of statements, and of turns."""
+    """Take trials as a worker, and add what the database took to `spent`: seconds, and statements."""
     from sqlalchemy import event
 
     lock = DatabaseLock(url, name)
