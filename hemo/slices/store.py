@@ -19,6 +19,7 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
 from hemo.slices import integrity
 from hemo.slices.context import neighbour_rows
+from hemo.slices.near import near
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.study_labels import studies_of
@@ -245,10 +246,10 @@ class SliceStore:
 
     def _descriptor(self, shard: int) -> int:
         if shard not in self._descriptors:
-            path = shard_path(self.folder / "shards", shard)
             try:
-                self._descriptors[shard] = os.open(path, os.O_RDONLY)
+                self._descriptors[shard] = os.open(near(self.folder, shard, self.files_digest), os.O_RDONLY)
             except OSError as error:
+                path = shard_path(self.folder / "shards", shard)
                 raise HemoError(
                     f"{path}: a shard is gone ({error.strerror}): build the store anew"
                 ) from error
