@@ -59,7 +59,7 @@ def near(store: Path, shard: int, known: str) -> Path:
         if not far.exists():
             raise
         raise HemoError(
-            f"{folder}: cannot take a copy of {far} ({fault.strerror}): free it, or set {SCRATCH} to another folder"
+            f"{folder}: cannot take a copy of {far} ({fault.strerror}): free it, or set {SCRATCH} to another"
         ) from None
     finally:
         with suppress(OSError):
