@@ -132,11 +132,16 @@ def take_trials(
     while True:
         if crew and time.time() - study.user_attrs.get(DRIVER, 0) > SILENCE:
             return
+        # A look beforehand, so that nobody waits for a turn to learn that there is nothing to do.
+        trials = study.get_trials(deepcopy=False)
+        if finished(trials, budget):
+            return
+        if not has_room(trials, budget):
+            time.sleep(WAIT * max(1, workers / 8))
+            continue
         with one_at_a_time as lock:
             trials = study.get_trials(deepcopy=False)
-            if finished(trials, budget):
-                return
-            if has_room(trials, budget):
+            if has_room(trials, budget) and not finished(trials, budget):
                 deadline = time.time() + (budget.seconds or np.inf) - storages.spent_seconds(trials)
 
                 begun: list[optuna.Trial] = []
@@ -161,8 +166,6 @@ def take_trials(
                     # again. Optuna takes its end for an error.
                     if not begun or study.trials[begun[0].number].state != TrialState.FAIL:
                         raise
-                continue
-        time.sleep(WAIT * max(1, workers / 8))
 
 
 def load(spec: StudySpec, number: int) -> Study:
