@@ -31,6 +31,7 @@ FAMILIES: Final = {
     "ann": BLUE,
     "boosted": ORANGE,
     "cnn": GREEN,
+    "end_to_end": "#000000",
     "ensemble": PURPLE,
     "finetune": SKY,
     "lesions": LAVENDER,

@@ -91,11 +91,12 @@ def release() -> None:
     gc.collect()
 
 
-def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
+def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int, *, whole: bool = False) -> Any:
     """Return slices and truth in batches as a `keras.utils.PyDataset`: each epoch has its own order.
 
     That hangs on the seed and the number of the epoch alone, and not on what was computed before. Keras reads
-    the next batches while the network computes, in a thread of `tf.data`.
+    the next batches while the network computes, in a thread of `tf.data`. Only `whole` batches leave out what
+    is left over in an epoch.
     """
     import keras
 
@@ -110,7 +111,7 @@ def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
             self.order = np.random.default_rng([seed, self.epoch]).permutation(len(truth))
 
         def __len__(self) -> int:
-            return -(-len(truth) // batch_size)
+            return len(truth) // batch_size if whole else -(-len(truth) // batch_size)
 
         def __getitem__(self, number: int) -> tuple[Images, Truth]:
             rows = self.order[number * batch_size : (number + 1) * batch_size]
@@ -119,16 +120,16 @@ def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
     return Batches()
 
 
-def in_order(images: Slices, truth: Truth) -> Any:
+def in_order(images: Slices, truth: Truth, at_once: int = JUDGED) -> Any:
     """Return slices and truth, in their order, in batches as a `keras.utils.PyDataset`."""
     import keras
 
     class Batches(keras.utils.PyDataset):
         def __len__(self) -> int:
-            return -(-len(truth) // JUDGED)
+            return -(-len(truth) // at_once)
 
         def __getitem__(self, number: int) -> tuple[Images, Truth]:
-            rows = slice(number * JUDGED, (number + 1) * JUDGED)
+            rows = slice(number * at_once, (number + 1) * at_once)
             return images[rows], truth[rows]
 
     return Batches()

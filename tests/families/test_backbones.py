@@ -46,7 +46,7 @@ def test_a_backbone_sees_slices_scaled_as_it_was_trained(name: str) -> None:
     # The weights of a Normalization layer are its constants.
     bare.set_weights([w.numpy() for layer in part.network.layers for w in layer.weights
                       if type(layer).__name__ != "Normalization"])  # fmt: skip
-    resized = _backbones.three_channels(slices(), 64).numpy()
+    resized = _backbones.as_asked(slices(), 64).numpy()
     expected = bare(SCALED[name](resized).astype(np.float32), training=False)
     np.testing.assert_allclose(part.maps(slices(), 64), expected, rtol=1e-3, atol=1e-4)
 
