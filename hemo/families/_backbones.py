@@ -34,6 +34,10 @@ CAFFE_MEANS = (103.939, 116.779, 123.68)
 """ImageNet's mean blue, green and red, which ResNet50 was trained on centred."""
 
 
+LEAST_SIZE = 32
+"""Pixels a side, of which the backbones leave one position."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A kind of backbone.

@@ -19,9 +19,9 @@ from hemo.errors import HemoError
 from hemo.families._augment import augmentation
 from hemo.families._average import weight_average
 from hemo.families._backbone_sizes import step_bytes
-from hemo.families._backbones import ARCHITECTURES, backbone, build
+from hemo.families._backbones import ARCHITECTURES, LEAST_SIZE, backbone, build
 from hemo.families._channels import asked_channels, check_channels, inflated_weights, taken, threes
-from hemo.families._checks import check_choices, check_images, check_range
+from hemo.families._checks import check_choices, check_counts, check_images, check_range
 from hemo.families._compiled import JUDGED, shuffled
 from hemo.families._devices import PRECISIONS, devices, layers_in, precision, strategy
 from hemo.families._estimators import CLASS_WEIGHTS
@@ -66,7 +66,10 @@ class EndToEnd(NeuralClassifier):
         super().__init__(params, seed)
         choices = {"backbone": tuple(ARCHITECTURES), "precision": PRECISIONS, "mirrored": (False, True)}
         check_choices(params, choices)
-        check_range(params, {"size": np.inf, "dropout": 0.9, "warmup": 1, "average": 0.9999})
+        check_range(params, {"dropout": 0.9, "warmup": 1, "average": 0.9999, "augmentation": np.inf})
+        check_counts(params, ("size", "batch_size", "epochs"))
+        if params["size"] < LEAST_SIZE:
+            raise HemoError(f"parameter size: {params['size']} is too small: give {LEAST_SIZE} or more")
 
     def _prepare(self, images: Slices, truth: NDArray[np.int8]) -> None:
         import keras
