@@ -63,7 +63,7 @@ def throughput(name: str, count: int) -> float:
     """Print slices a second of both; return their ratio, the median of alternating rounds."""
     import tensorflow as tf
 
-    from hemo.families._backbones import backbone, as_asked
+    from hemo.families._backbones import as_asked, backbone
     from hemo.families._embedding import BATCH, embed
 
     part = backbone(name, "none", 0)

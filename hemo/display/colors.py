@@ -25,8 +25,8 @@ CYAN: Final = "#4BF0FF"
 VIOLET: Final = "#9600FF"
 LAVENDER: Final = "#9678FF"
 PLUM: Final = "#5A005A"
-"""With BROWN, NAVY, CYAN, VIOLET and LAVENDER those that keep farthest from each other and from `PALETTE`, as people
-with normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
+"""With BROWN, NAVY, CYAN, VIOLET and LAVENDER those that keep farthest from each other and from `PALETTE`, as
+people with normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
 
 FAMILIES: Final = {
     "ann": BLUE,

@@ -28,7 +28,7 @@ def weight_average(network: Any, momentum: float) -> Any:
     Returns
     -------
     keras.callbacks.Callback
-        With `variables`, all that a fit needs to go on, and `shown`, whether the network has its averages now.
+        With `variables`, all that a fit needs to go on, and `shown`, whether the averages are in the network.
     """
     import keras
     import tensorflow as tf

@@ -108,8 +108,8 @@ class Backbone:
     name
         One of `ARCHITECTURES`.
     network : keras.Model
-        From gray levels (n, height, width, channels) to maps (n, h, w, k): of three channels, or of a multiple
-        of three where it learned from more.
+        From gray levels (n, height, width, channels) to maps (n, h, w, k): of three channels, or of a
+        multiple of three where it learned from more.
     digest
         Of its weights, 32 hexadecimal digits.
     run : tf.function

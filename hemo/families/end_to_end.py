@@ -38,8 +38,8 @@ HEAD = 2
 """Arrays of the network's weights that are the head's: kernel and bias."""
 
 STATISTICS_MOMENTUM = 0.9
-"""Of batch normalisation, as in PyTorch: at Keras' 0.99 its statistics trail the weights by hundreds of steps,
-which small stores have not."""
+"""Of batch normalisation, as in PyTorch: at Keras' 0.99 its statistics trail the weights by hundreds of
+steps, which small stores have not."""
 
 BEGUN_ON = 32
 """Slices whose statistics batch normalisation begins with."""
@@ -75,6 +75,7 @@ class EndToEnd(NeuralClassifier):
         import keras
 
         p = self.params
+        p["precision"] = precision(p["precision"])
         self._check_memory()
         start = backbone(p["backbone"], p["weights"], self.seed).network
         given = self.image_shape_[-1]
@@ -90,8 +91,8 @@ class EndToEnd(NeuralClassifier):
     def _begin_statistics(self, images: Slices) -> None:
         """Let batch normalisation begin with the statistics of slices, in place of photographs' or none.
 
-        Those of weights drawn at random are 1, where variances of 0.001 are found: hundreds of steps would pass
-        until a network judges as it was trained (Y. Li et al., "Adaptive batch normalization", 2018).
+        Of weights drawn at random they are 1, where variances of 0.001 are found: hundreds of steps would
+        pass until a network judges as it was trained (Y. Li et al., "Adaptive batch normalization", 2018).
         """
         some = images[np.unique(np.linspace(0, len(images) - 1, BEGUN_ON).astype(np.intp))]
         if self._normalisations(0.0):
@@ -155,7 +156,7 @@ class EndToEnd(NeuralClassifier):
         twin.image_shape_, twin.n_labels = self.image_shape_, self.n_labels
         inputs = keras.Input(self.image_shape_)
         x = augmentation(inputs, p["augmentation"], self.seed)
-        with layers_in(precision(p["precision"])):
+        with layers_in(p["precision"]):
             twin._assemble(self._channels, synchronized=len(devices()) > 1)
             self._twin = twin.network_
             self._twin.set_weights(self.network_.get_weights())
@@ -213,7 +214,7 @@ class EndToEnd(NeuralClassifier):
         looked = grad_cam(self.network_.input, maps, logit, images)
         if self.params["mirrored"]:
             other = grad_cam(self.network_.input, maps, logit, images[:, :, ::-1])
-            looked = (looked + other[:, :, ::-1]) / 2
+            looked = np.float32(0.5) * (looked + other[:, :, ::-1])
         return looked
 
     def _rebuild(self, other: Self) -> None:
@@ -276,7 +277,8 @@ FAMILY = Family(
     build=EndToEnd,
     suggest=suggest,
     default_trial={
-        name: DEFAULTS[name] for name in ("learning_rate", "augmentation", "dropout", "average", "class_weight")
+        name: DEFAULTS[name]
+        for name in ("learning_rate", "augmentation", "dropout", "average", "class_weight")
     },
     load=EndToEnd.load,
     neural=True,

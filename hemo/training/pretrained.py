@@ -54,9 +54,9 @@ def check_apart(training: Training, rounds: Iterable[Round]) -> None:
         seen = np.isin(tested, patients[known]).sum()
         if seen:
             raise HemoError(
-                f"{word} '{path}': its network learned from {seen} of the {len(tested)} patients that are tested "
-                "here, whose metrics would be too good: give one trained on other data, or train both under "
-                "holdout with the same seed"
+                f"{word} '{path}': its network learned from {seen} of the {len(tested)} patients that are "
+                "tested here, whose metrics would be too good: give one trained on other data, or train both "
+                "under holdout with the same seed"
             )
 
 
@@ -101,5 +101,7 @@ def _read(path: Path) -> NDArray[np.uint64] | None:
 def _digests(store: SliceStore, rows: NDArray[np.integer]) -> NDArray[np.uint64]:
     """Return short digests of the content of the files that slices came from, uint64 (n,)."""
     contents = store.index["digest"].to_numpy()[rows]
-    each = [hashlib.blake2b(str(one).encode(), digest_size=8, person=b"hemo learned").digest() for one in contents]
+    each = [
+        hashlib.blake2b(str(one).encode(), digest_size=8, person=b"hemo learned").digest() for one in contents
+    ]
     return np.frombuffer(b"".join(each), np.uint64)

@@ -21,7 +21,14 @@ SCALED = {
 }
 """From gray levels to what each of Keras' networks was trained on."""
 
-BLOCKS = {"lite0": 16, "conv4": 4, "resnet50": 16, "efficientnetv2b0": 21, "mobilenetv3": 15, "convnexttiny": 18}
+BLOCKS = {
+    "lite0": 16,
+    "conv4": 4,
+    "resnet50": 16,
+    "efficientnetv2b0": 21,
+    "mobilenetv3": 15,
+    "convnexttiny": 18,
+}
 
 
 def slices(n: int = 2, channels: int = 3) -> np.ndarray:

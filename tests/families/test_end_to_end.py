@@ -1,4 +1,4 @@
-"""A whole backbone trained end to end: in which numbers, on which devices, by which steps, and what is kept."""
+"""A whole backbone trained end to end: in which numbers, on which devices, by which steps, what is kept."""
 
 import subprocess
 import sys
@@ -62,7 +62,9 @@ def wide() -> Any:
     return families.build("end_to_end", {**TINY, "epochs": 6, "precision": "bfloat16"}, 1).fit(images, truth)
 
 
-def test_what_only_the_last_of_seven_channels_shows_is_learnt_for_each_label(wide: Any, tmp_path: Path) -> None:
+def test_what_only_the_last_of_seven_channels_shows_is_learnt_for_each_label(
+    wide: Any, tmp_path: Path
+) -> None:
     images, truth = toy(seed=2, channels=7)
     for label in range(2):
         one = wide.for_label(label)
@@ -83,7 +85,9 @@ def test_a_slice_and_its_mirror_image_are_judged_alike(wide: Any) -> None:
     np.testing.assert_allclose(looked, one.attribution(images[:, :, ::-1])[:, :, ::-1], atol=1e-5)
 
 
-def test_its_backbone_is_the_weights_of_others_on_slices_of_as_many_channels(wide: Any, tmp_path: Path) -> None:
+def test_its_backbone_is_the_weights_of_others_on_slices_of_as_many_channels(
+    wide: Any, tmp_path: Path
+) -> None:
     families.save(wide.for_label(0), "end_to_end", tmp_path / "model")
     begun = {"weights": str(tmp_path / "model"), "backbone": "conv4", "size": 32}
     images, truth = toy(64, seed=4, channels=7)

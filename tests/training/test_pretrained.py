@@ -1,4 +1,4 @@
-"""A network that is begun with must not have learned from patients who are tested; nothing is taken in silence."""
+"""A network that is begun with must not have learned from patients who are tested; it says so if it may."""
 
 from typing import Any
 
@@ -66,7 +66,9 @@ def held_out(made):
 def test_a_network_that_learned_from_tested_patients_is_refused(store, smaller, network):
     folder = network("all", training(store), np.zeros(len(store), bool))
     for own in (store, smaller):  # files are known whatever store they were read into
-        with pytest.raises(HemoError, match="learned from 24 of the 24 patients that are tested here.*holdout"):
+        with pytest.raises(
+            HemoError, match="learned from 24 of the 24 patients that are tested here.*holdout"
+        ):
             train(training(own, weights=folder, **BEGUN))
     with pytest.raises(HemoError, match="learned from 24 of the 24"):
         train_label(training(store, word="mil", weights=folder))
