@@ -59,8 +59,15 @@ class Compiled:
             Compiled._last = key, last
         return last
 
-    def begin(self, network: "keras.Model") -> None:
-        """Take the weights, scale and seeds of a network, and forget what the optimizer knew."""
+    def begin(self, network: "keras.Model", seed: int) -> None:
+        """Take the weights, scale and seeds of a network, and forget what the optimizer knew.
+
+        What is in front of the network, to augment, begins with `seed`.
+        """
+        inside = {id(variable) for variable in self._network.variables}
+        for variable in self.trainer.variables:
+            if id(variable) not in inside and "seed_generator" in variable.path:
+                variable.assign([seed, 0])  # as `keras.random.SeedGenerator(seed)` begins
         for own, other in zip(self._network.variables, network.variables, strict=True):
             own.assign(other)
         scaling = network.get_layer("scaling")

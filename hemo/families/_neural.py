@@ -15,7 +15,7 @@ from hemo.families._epochs import fit_epochs
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes
 from hemo.families._feature_cache import cached_features
 from hemo.families._graph import Graph
-from hemo.families._losses import masked_cross_entropy
+from hemo.families._losses import MaskedCrossEntropy
 from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
 from hemo.families.base import Images, OnEpoch, Slices, Truth
@@ -179,11 +179,16 @@ class NeuralClassifier(ABC):
             settings["momentum"] = p["momentum"]
         optimizer = keras.optimizers.get({"class_name": p["optimizer"], "config": settings})
         if truth.ndim == 2:
-            loss = masked_cross_entropy(truth if p["class_weight"] == "balanced" else None)
-            trainer.compile(optimizer, loss, jit_compile=jit)
+            trainer.compile(optimizer, MaskedCrossEntropy(truth.shape[1]), jit_compile=jit)
+            self._weigh(trainer, truth)
             return
         metrics = [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.AUC(name="auc")]
         trainer.compile(optimizer, "binary_crossentropy", metrics=metrics, jit_compile=jit)
+
+    def _weigh(self, trainer: Any, truth: NDArray[np.int8]) -> None:
+        """Let the loss of labels that are learnt together weigh them as `class_weight` says."""
+        if truth.ndim == 2:
+            trainer.loss.weigh(truth if self.params["class_weight"] == "balanced" else None)
 
     def for_label(self, index: int) -> Self:
         """Return a classifier of one of the labels that were learnt together, number `index`."""
