@@ -40,6 +40,12 @@ WANTED: Final = 0.8
 LEAST_SHARE: Final = 0.5
 """Of the peak, for the convolutional network."""
 
+REPEATS: Final = 5
+"""Of an operation that is profiled."""
+
+LEAST_SHOWN: Final = 3.0
+"""Milliseconds below which an operation is not said."""
+
 SEED: Final = 3
 SAME: Final = 1e-3
 """Most that the mean loss of the first epoch may differ: sums are taken in another order."""
@@ -149,7 +155,8 @@ def in_torch(
     x, y = torch.from_numpy(images[..., 0][:, None]), torch.from_numpy(truth.astype(np.float32))
     ends, losses = [], []
     for epoch in range(EPOCHS):
-        order = torch.from_numpy(np.random.default_rng([SEED, epoch]).permutation(len(truth)))
+        # Keras looks at the first batches, and counts that as an epoch (see `_compiled.shuffled`).
+        order = torch.from_numpy(np.random.default_rng([SEED, epoch + 1]).permutation(len(truth)))
         total = 0.0
         for first in range(0, len(truth), batch):
             rows = order[first : first + batch]
@@ -220,16 +227,95 @@ def operations(name: str, network: Any) -> float:
 
 
 def peak(turns: int) -> float:
-    """Return the operations a second of a product of two matrices, float32, by TensorFlow."""
+    """Return the operations of a product of two matrices a second of all threads, float32, by TensorFlow.
+
+    Of processors' seconds, as are the shares of it: what others take of the machine does not count.
+    """
     import tensorflow as tf
 
     a = tf.random.normal((PEAK, PEAK))
-    best = []
+    found = []
     for _ in range(turns + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         tf.linalg.matmul(a, a).numpy()
-        best.append(2 * PEAK**3 / (time.perf_counter() - start))
-    return float(np.median(best[1:]))
+        found.append(threads() * 2 * PEAK**3 / (time.process_time() - start))
+    return float(np.median(found[1:]))
+
+
+def profile(name: str, batch: int) -> list[tuple[str, ...]]:
+    """Return a row for each operation of a training step that counts: processor's milliseconds, share of peak.
+
+    Each is run alone, on maps of the network's shapes: what a step takes beyond their sum is the rest's
+    (rectified units, gradients' sums, updates, Python).
+    """
+    import tensorflow as tf
+
+    images, truth = slices(64)
+    network, _, _ = initial(name, images, truth)
+    most, rows = peak(3), []
+
+    def measured(what: str, work: float, function: Any, *given: Any) -> None:
+        run = tf.function(function)
+        run(*given)
+        start = time.process_time()
+        for _ in range(REPEATS):
+            run(*given)
+        seconds = (time.process_time() - start) / REPEATS
+        share = f"{work * threads() / seconds / most:.2f}" if work else "-"
+        rows.append((what, f"{1e3 * seconds:.1f}", share))
+
+    for number, layer in enumerate(one for one in network.layers if one.weights or "pool" in one.name):
+        x = tf.random.normal((batch, *layer.input.shape[1:]))
+        y = tf.random.normal((batch, *layer.output.shape[1:]))
+        title = f"{layer.name} {tuple(layer.output.shape[1:])}"
+        if "pool" in layer.name:
+            # Together: alone the gradient is another, slower operation.
+            def both(x: Any, y: Any) -> Any:
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    pooled = tf.nn.max_pool2d(x, 2, 2, "VALID")
+                return tape.gradient(pooled, x, output_gradients=y)
+
+            measured(f"{title}, both ways", 0, both, x, y)
+            continue
+        kernel = tf.constant(layer.kernel)
+        work = (
+            2.0
+            * batch
+            * float(np.prod(layer.kernel.shape))
+            * max(float(np.prod(layer.output.shape[1:-1])), 1)
+        )
+        if len(kernel.shape) == 4:
+            conv, one = tf.raw_ops, {"strides": [1, 1, 1, 1], "padding": "VALID"}
+            measured(f"{title}, forward", work, lambda x, k=kernel, w=one: tf.nn.conv2d(x, k, **w), x)
+            measured(
+                f"{title}, gradient of the kernel", work,
+                lambda x, y, k=kernel, w=one: conv.Conv2DBackpropFilter(
+                    input=x, filter_sizes=k.shape, out_backprop=y, **w
+                ), x, y,
+            )  # fmt: skip
+            if number:
+                measured(
+                    f"{title}, gradient of the input", work,
+                    lambda y, k=kernel, x=x, w=one: conv.Conv2DBackpropInput(
+                        input_sizes=tf.shape(x), filter=k, out_backprop=y, **w
+                    ), y,
+                )  # fmt: skip
+            continue
+        variable = tf.Variable(kernel)
+        measured(f"{title}, forward", work, lambda x, k=kernel: tf.matmul(x, k), x)
+        measured(
+            f"{title}, gradient of the kernel", work, lambda x, y: tf.matmul(x, y, transpose_a=True), x, y
+        )
+        if len(rows) > 2:
+            measured(
+                f"{title}, gradient of the input",
+                work,
+                lambda y, k=kernel: tf.matmul(y, k, transpose_b=True),
+                y,
+            )
+        measured(f"{title}, update", 0, lambda g, v=variable: v.assign_sub(0.01 * g), kernel)
+    return [row for row in rows if float(row[1]) >= LEAST_SHOWN]
 
 
 def main(words: list[str]) -> int:
@@ -240,10 +326,17 @@ def main(words: list[str]) -> int:
     parser.add_argument("--batches", default="32,128")
     parser.add_argument("--networks", default="cnn,ann")
     parser.add_argument("--channels-last", action="store_true", help="of PyTorch's maps")
+    parser.add_argument("--profile", action="store_true", help="of a step's operations, in place of fits")
     parser.add_argument("--answer", metavar="FOLDER", help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.answer:
         answer(Path(given.answer), given.slices)
+        return 0
+    if given.profile:
+        for name in given.networks.split(","):
+            for batch in map(int, given.batches.split(",")):
+                header = ["", "ms of processors", "share of peak"]
+                out.print(table(f"{name}, batch {batch}", header, profile(name, batch)))
         return 0
     if importlib.util.find_spec("torch") is None:
         console.err.print("torch: not installed: pip install torch==2.13.0, into an environment of its own")
@@ -290,7 +383,9 @@ def summary(
     """Return a row of the table, and whether its figures are as wanted."""
     ratios = [ours.epoch / theirs.epoch for ours, theirs, _ in turns]
     work_ratios = [ours.processor / theirs.processor for ours, theirs, _ in turns]
-    shares = [[work / one.epoch / most for one in (ours, theirs)] for ours, theirs, most in turns]
+    shares = [
+        [work * threads() / one.processor / most for one in (ours, theirs)] for ours, theirs, most in turns
+    ]
     share, others = np.median(shares, axis=0)
     before = [ours.before for ours, _, _ in turns]
     ratio = float(np.median(ratios))
