@@ -52,7 +52,7 @@ SAME: Final = 1e-3
 
 
 class Timed(NamedTuple):
-    """A fit: seconds before its first step, seconds and processor's seconds of an epoch, and its loss."""
+    """A fit: processors' seconds before its first step; seconds, and processors', of an epoch; its loss."""
 
     before: float
     epoch: float
@@ -77,7 +77,7 @@ def now() -> tuple[float, float]:
 def timed(start: tuple[float, float], ends: list[tuple[float, float]], loss: float) -> Timed:
     """Return what the ends of epochs say."""
     epoch, processor = np.diff(ends[-2:], axis=0)[0]
-    return Timed(ends[0][0] - start[0] - epoch, epoch, processor, loss)
+    return Timed(ends[0][1] - start[1] - processor, epoch, processor, loss)
 
 
 def in_hemo(name: str, batch: int, images: NDArray[np.uint8], truth: NDArray[np.int8]) -> Timed:
@@ -243,7 +243,7 @@ def peak(turns: int) -> float:
 
 
 def profile(name: str, batch: int) -> list[tuple[str, ...]]:
-    """Return a row for each operation of a training step that counts: processor's milliseconds, share of peak.
+    """Return a row for each operation of a step that counts: processors' milliseconds, share of peak.
 
     Each is run alone, on maps of the network's shapes: what a step takes beyond their sum is the rest's
     (rectified units, gradients' sums, updates, Python).
@@ -286,18 +286,18 @@ def profile(name: str, batch: int) -> list[tuple[str, ...]]:
             * max(float(np.prod(layer.output.shape[1:-1])), 1)
         )
         if len(kernel.shape) == 4:
-            conv, one = tf.raw_ops, {"strides": [1, 1, 1, 1], "padding": "VALID"}
+            one = {"strides": [1, 1, 1, 1], "padding": "VALID"}
             measured(f"{title}, forward", work, lambda x, k=kernel, w=one: tf.nn.conv2d(x, k, **w), x)
             measured(
                 f"{title}, gradient of the kernel", work,
-                lambda x, y, k=kernel, w=one: conv.Conv2DBackpropFilter(
+                lambda x, y, k=kernel, w=one: tf.raw_ops.Conv2DBackpropFilter(
                     input=x, filter_sizes=k.shape, out_backprop=y, **w
                 ), x, y,
             )  # fmt: skip
             if number:
                 measured(
                     f"{title}, gradient of the input", work,
-                    lambda y, k=kernel, x=x, w=one: conv.Conv2DBackpropInput(
+                    lambda y, k=kernel, x=x, w=one: tf.raw_ops.Conv2DBackpropInput(
                         input_sizes=tf.shape(x), filter=k, out_backprop=y, **w
                     ), y,
                 )  # fmt: skip
@@ -370,8 +370,8 @@ def main(words: list[str]) -> int:
                 slow = slow or not wanted
         other.end()
     header = [
-        "", "batch", "hemo / PyTorch", "of processors", "share of peak", "PyTorch's", "first fit, s before", "next, s before",
-        "PyTorch, s before", "peak, GFLOP/s",
+        "", "batch", "hemo / PyTorch", "of processors", "share of peak", "PyTorch's", "first fit, s before",
+        "next, s before", "PyTorch, s before", "peak, GFLOP/s",
     ]  # fmt: skip
     out.print(table(f"Training on {given.slices:,} slices, {threads()} threads", header, rows))
     return int(slow)
