@@ -63,12 +63,12 @@ def throughput(name: str, count: int) -> float:
     """Print slices a second of both; return their ratio, the median of alternating rounds."""
     import tensorflow as tf
 
-    from hemo.families._backbones import backbone, three_channels
+    from hemo.families._backbones import as_asked, backbone
     from hemo.families._embedding import BATCH, embed
 
     part = backbone(name, "none", 0)
     images = slices(count)
-    ready = [three_channels(images[start : start + BATCH], SIZE) for start in range(0, count, BATCH)]
+    ready = [as_asked(images[start : start + BATCH], SIZE) for start in range(0, count, BATCH)]
     bare = tf.function(lambda x: part.network(x, training=False))
     bare(ready[0])
     embed(part, images[:BATCH] + 1, SIZE)

@@ -24,13 +24,15 @@ NAVY: Final = "#1E3C87"
 CYAN: Final = "#4BF0FF"
 VIOLET: Final = "#9600FF"
 LAVENDER: Final = "#9678FF"
-"""With BROWN, NAVY, CYAN and VIOLET those that keep farthest from each other and from `PALETTE`, as people
-with normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
+PLUM: Final = "#5A005A"
+"""With BROWN, NAVY, CYAN, VIOLET and LAVENDER those that keep farthest from each other and from `PALETTE`, as
+people with normal vision and dichromats see them (see `tests/display/test_colors.py`)."""
 
 FAMILIES: Final = {
     "ann": BLUE,
     "boosted": ORANGE,
     "cnn": GREEN,
+    "end_to_end": PLUM,
     "ensemble": PURPLE,
     "finetune": SKY,
     "lesions": LAVENDER,

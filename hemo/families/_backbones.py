@@ -1,6 +1,6 @@
 """The backbones of transfer learning: networks trained on photographs, each with its own input scaling.
 
-EfficientNet-Lite0 is built here (see `hemo.families._lite0`); the others are Keras' own
+EfficientNet-Lite0 and Conv-4 are built here (see `hemo.families._lite0`, `_conv4`); the others are Keras' own
 (https://keras.io/api/applications/), which scale gray levels 0..255 themselves, but for ResNet50: before it,
 channels are reversed and centred on ImageNet's means (`keras.applications.resnet.preprocess_input`).
 """
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.families._channels import asked_channels, check_channels, inflated, taken, threes
+from hemo.families._conv4 import conv4
 from hemo.families._lite0 import lite0, published_weights, set_weights
 from hemo.families._saved import load_arrays
 from hemo.families._torch_file import read_torch_file
@@ -32,6 +34,10 @@ CAFFE_MEANS = (103.939, 116.779, 123.68)
 """ImageNet's mean blue, green and red, which ResNet50 was trained on centred."""
 
 
+LEAST_SIZE = 32
+"""Pixels a side, of which the backbones leave one position."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A kind of backbone.
@@ -43,42 +49,51 @@ class Architecture:
     block
         Regular expression at the start of the names of a block's layers; its groups tell blocks apart.
     application
-        The function of `keras.applications` that builds it; empty for EfficientNet-Lite0.
+        The function of `keras.applications` that builds it; empty for those that are built here.
     file
         Its ImageNet weights without the classes, below `ADDRESS`.
+    step
+        How many times the outputs of its layers a training step takes in memory, as measured with batches of
+        8 to 32 slices of 96 to 160 pixels (TensorFlow 2.21, one processor), and some more.
     """
 
     title: str
     block: str
     application: str = ""
     file: str = ""
+    step: float = 1.7
 
 
 ARCHITECTURES = {
     "lite0": Architecture("EfficientNet-Lite0", r"_blocks\.(\d+)"),
+    "conv4": Architecture("Conv-4", r"block(\d)_"),
     "resnet50": Architecture(
         "ResNet50",
         r"conv(\d)_block(\d+)",
         "ResNet50",
         "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        1.9,
     ),
     "efficientnetv2b0": Architecture(
         "EfficientNetV2-B0",
         r"block(\d)([a-z])_",
         "EfficientNetV2B0",
         "efficientnet_v2/efficientnetv2-b0_notop.h5",
+        3.6,
     ),
     "mobilenetv3": Architecture(
         "MobileNetV3-Large",
         r"expanded_conv(?:_(\d+))?_",
         "MobileNetV3Large",
         "mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+        2.9,
     ),
     "convnexttiny": Architecture(
         "ConvNeXt-Tiny",
         r"convnext_tiny_stage_(\d)_block_(\d)",
         "ConvNeXtTiny",
         "convnext/convnext_tiny_notop.h5",
+        6.0,
     ),
 }
 """The backbones by the word that names them."""
@@ -93,7 +108,8 @@ class Backbone:
     name
         One of `ARCHITECTURES`.
     network : keras.Model
-        From gray levels (n, height, width, 3) to maps (n, h, w, k).
+        From gray levels (n, height, width, channels) to maps (n, h, w, k): of three channels, or of a
+        multiple of three where it learned from more.
     digest
         Of its weights, 32 hexadecimal digits.
     run : tf.function
@@ -106,19 +122,25 @@ class Backbone:
     run: Any
 
     def maps(self, images: Images, size: int) -> Any:
-        """Return the last maps of a batch of slices as a tensor (n, h, w, k)."""
-        return self.run(three_channels(images, size))
+        """Return the last maps of a batch of slices as a tensor (n, h, w, k).
+
+        Raises
+        ------
+        HemoError
+            If it learned from more than three channels, and the slices have others.
+        """
+        check_channels(self.network.input_shape[-1], images.shape[-1], f"backbone {self.name}")
+        return self.run(as_asked(images, size, self.network.input_shape[-1]))
 
 
-def three_channels(images: Images, size: int) -> Any:
-    """Return slices as a backbone wants them: gray levels as a float32 tensor (n, size, size, 3).
+def as_asked(images: Images, size: int, channels: int = 3) -> Any:
+    """Return slices as a backbone wants them: gray levels as a float32 tensor (n, size, size, channels).
 
-    One channel is repeated, and of two the second; of more than three, the first three are taken.
+    One channel is repeated, and of two the second; a backbone of three takes the first three of more.
     """
     import tensorflow as tf
 
-    channels = np.minimum(np.arange(3), images.shape[-1] - 1)
-    x = tf.constant(images[..., channels], tf.float32)
+    x = tf.constant(images[..., taken(channels, images.shape[-1])], tf.float32)
     return x if images.shape[1:3] == (size, size) else tf.image.resize(x, (size, size))
 
 
@@ -146,47 +168,35 @@ def backbone(name: str, weights: str, seed: int) -> Backbone:
 
     if weights == "none":
         keras.utils.set_random_seed(seed)
+    elif weights == "imagenet" and name == "conv4":
+        raise HemoError("weights 'imagenet': nobody publishes any of Conv-4: give none, a file or a folder")
     elif weights == "imagenet" and name != "lite0":
         return as_backbone(name, _imagenet(name))
-    network = build(name)
-    if weights != "none":
-        path = published_weights() if weights == "imagenet" else Path(weights)
-        if path.is_dir():  # a saved classifier
-            path = min(path.rglob("backbone.npz"), default=path)
-        if not path.is_file():
-            raise HemoError(f"weights '{weights}': no such file: give imagenet, none or a path")
-        _load(name, network, path)
-    return as_backbone(name, network)
+    if weights == "none":
+        return as_backbone(name, build(name))
+    path = published_weights() if weights == "imagenet" else Path(weights)
+    if path.is_dir():  # a saved classifier
+        path = min(path.rglob("backbone.npz"), default=path)
+    if not path.is_file():
+        raise HemoError(f"weights '{weights}': no such file: give imagenet, none or a path")
+    return as_backbone(name, _loaded_network(name, path))
 
 
-def build(name: str, weights: str | None = None) -> Any:
+def build(name: str, weights: str | None = None, channels: int = 3) -> Any:
     """Return the network of a backbone, its input scaling inside; `weights` as Keras has it."""
     import keras
 
+    if channels != 3:
+        return inflated(build(name), threes(channels))
     if name == "lite0":
         return lite0()
+    if name == "conv4":
+        return conv4()
     inputs = x = keras.Input((None, None, 3))
     if name == "resnet50":
         x = keras.layers.Rescaling(1.0, [-mean for mean in CAFFE_MEANS])(keras.ops.flip(x, axis=-1))
     application = getattr(keras.applications, ARCHITECTURES[name].application)
     return application(include_top=False, weights=weights, input_tensor=x if name == "resnet50" else inputs)
-
-
-@lru_cache
-def width(name: str) -> int:
-    """Return how many maps a backbone ends in."""
-    return int(build(name).output_shape[-1])
-
-
-@lru_cache
-def map_bytes(name: str, blocks: int, size: int) -> int:
-    """Return the bytes of the maps that go into the last blocks of a backbone, of a slice of a size."""
-    import keras
-
-    network = build(name)
-    cut = first_of_last_blocks(name, network, blocks).input if blocks else network.output
-    shape = keras.Model(network.input, cut).compute_output_shape((1, size, size, 3))
-    return 4 * int(np.prod(shape))
 
 
 def save_backbone(part: Backbone, path: Path) -> None:
@@ -199,7 +209,7 @@ def load_backbone(name: str, path: Path) -> Backbone:
     weights = load_arrays(path)
     digest = _digest(weights)
     if digest not in _loaded:
-        network = build(name)
+        network = build(name, channels=asked_channels(weights))
         network.set_weights(weights)
         _loaded[digest] = as_backbone(name, network)
     return _loaded[digest]
@@ -261,20 +271,25 @@ def _imagenet(name: str) -> Any:
         ) from None
 
 
-def _load(name: str, network: "keras.Model", path: Path) -> None:
-    """Give the network the weights of a file."""
+def _loaded_network(name: str, path: Path) -> Any:
+    """Return the network with the weights of a file, of as many channels as these were learned with."""
+    network = build(name)
     try:
         if path.suffix == ".npz":
-            network.set_weights(load_arrays(path))
+            arrays = load_arrays(path)
+            channels = asked_channels(arrays)
+            network = network if channels == 3 else build(name, channels=channels)
+            network.set_weights(arrays)
         elif path.suffix in (".h5", ".keras"):
             network.load_weights(path)
         elif name == "lite0":
             set_weights(network, read_torch_file(path))
         else:
             raise HemoError(f"{path}: not a file of weights: give a .h5, .keras or .npz file")
-    except (ValueError, KeyError, OSError, EOFError, TypeError) as fault:
+    except (ValueError, KeyError, OSError, EOFError, TypeError, StopIteration) as fault:
         title, reason = ARCHITECTURES[name].title, " ".join(str(fault).split())[:200]
         raise HemoError(f"{path}: not the weights of {title} without its classes ({reason})") from None
+    return network
 
 
 def as_backbone(name: str, network: "keras.Model") -> Backbone:
@@ -282,7 +297,7 @@ def as_backbone(name: str, network: "keras.Model") -> Backbone:
     import tensorflow as tf
 
     network.trainable = False
-    shape = tf.TensorSpec((None, None, None, 3), tf.float32)
+    shape = tf.TensorSpec((None, None, None, network.input_shape[-1]), tf.float32)
     run = tf.function(lambda x: network(x, training=False), input_signature=(shape,))
     return Backbone(name, network, _digest(network.get_weights()), run)
 

@@ -59,8 +59,15 @@ class Compiled:
             Compiled._last = key, last
         return last
 
-    def begin(self, network: "keras.Model") -> None:
-        """Take the weights, scale and seeds of a network, and forget what the optimizer knew."""
+    def begin(self, network: "keras.Model", seed: int) -> None:
+        """Take the weights, scale and seeds of a network, and forget what the optimizer knew.
+
+        What is in front of the network, to augment, begins with `seed`.
+        """
+        inside = {id(variable) for variable in self._network.variables}
+        for variable in self.trainer.variables:
+            if id(variable) not in inside and "seed_generator" in variable.path:
+                variable.assign([seed, 0])  # as `keras.random.SeedGenerator(seed)` begins
         for own, other in zip(self._network.variables, network.variables, strict=True):
             own.assign(other)
         scaling = network.get_layer("scaling")
@@ -91,11 +98,12 @@ def release() -> None:
     gc.collect()
 
 
-def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
+def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int, *, whole: bool = False) -> Any:
     """Return slices and truth in batches as a `keras.utils.PyDataset`: each epoch has its own order.
 
     That hangs on the seed and the number of the epoch alone, and not on what was computed before. Keras reads
-    the next batches while the network computes, in a thread of `tf.data`.
+    the next batches while the network computes, in a thread of `tf.data`. Only `whole` batches leave out what
+    is left over in an epoch.
     """
     import keras
 
@@ -110,7 +118,7 @@ def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
             self.order = np.random.default_rng([seed, self.epoch]).permutation(len(truth))
 
         def __len__(self) -> int:
-            return -(-len(truth) // batch_size)
+            return len(truth) // batch_size if whole else -(-len(truth) // batch_size)
 
         def __getitem__(self, number: int) -> tuple[Images, Truth]:
             rows = self.order[number * batch_size : (number + 1) * batch_size]
@@ -119,16 +127,16 @@ def shuffled(images: Slices, truth: Truth, batch_size: int, seed: int) -> Any:
     return Batches()
 
 
-def in_order(images: Slices, truth: Truth) -> Any:
+def in_order(images: Slices, truth: Truth, at_once: int = JUDGED) -> Any:
     """Return slices and truth, in their order, in batches as a `keras.utils.PyDataset`."""
     import keras
 
     class Batches(keras.utils.PyDataset):
         def __len__(self) -> int:
-            return -(-len(truth) // JUDGED)
+            return -(-len(truth) // at_once)
 
         def __getitem__(self, number: int) -> tuple[Images, Truth]:
-            rows = slice(number * JUDGED, (number + 1) * JUDGED)
+            rows = slice(number * at_once, (number + 1) * at_once)
             return images[rows], truth[rows]
 
     return Batches()

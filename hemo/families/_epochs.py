@@ -105,6 +105,7 @@ def fit_epochs(
     on_epoch: OnEpoch | None = None,
     checkpoint: Sealed | None = None,
     class_weight: Mapping[int, float] | None = None,
+    average: Any = None,
 ) -> dict[str, float]:
     """Train a compiled model, by early stopping on the loss of `validation`, and return how it converged.
 
@@ -124,6 +125,8 @@ def fit_epochs(
         Where each finished epoch is kept, and gone on from; None: nowhere.
     class_weight
         What slices of a class weigh in the loss.
+    average : keras.callbacks.Callback
+        What averages the weights meanwhile (see `hemo.families._average`); None: nothing does.
     """
     import keras
 
@@ -137,7 +140,7 @@ def fit_epochs(
     def variables() -> list[Any]:
         measured = {id(one) for one in trainer.metrics_variables}
         own = [one for one in trainer.variables if id(one) not in measured]
-        return [*own, *trainer.optimizer.variables]
+        return [*own, *trainer.optimizer.variables, *(average.variables if average else [])]
 
     def go_on(_: Any = None) -> None:
         for variable, value in zip(variables(), begin.variables, strict=True):
@@ -146,6 +149,8 @@ def fit_epochs(
             setattr(stopping, name, value)
         if begin.stopping:
             stopping.best_weights = trainer.get_weights() if begin.best is None else [*begin.best]
+        if average:  # an epoch that was judged ended with them
+            average.shown = bool(validation)
 
     def ended(epoch: int, metrics: Mapping[str, float]) -> None:
         logs.append(dict(metrics))
@@ -163,7 +168,8 @@ def fit_epochs(
             None if newest else stopping.best_weights,
         ).write(checkpoint)
 
-    callbacks = [stopping] if validation else []
+    callbacks = [average] if average else []
+    callbacks += [stopping] if validation else []
     if begin.logs:
         trainer.optimizer.build(trainer.trainable_variables)
         for epoch, metrics in enumerate(begin.logs):

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families._checks import check_choices, check_images, check_positive, check_truth, check_truths
-from hemo.families._compiled import in_order, shuffled
+from hemo.families._compiled import JUDGED, in_order, shuffled
 from hemo.families._epochs import fit_epochs
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes
 from hemo.families._feature_cache import cached_features
 from hemo.families._graph import Graph
-from hemo.families._losses import masked_cross_entropy
+from hemo.families._losses import MaskedCrossEntropy
 from hemo.families._rowspace import SCALES
 from hemo.families._training_options import ACTIVATIONS, RATES
 from hemo.families.base import Images, OnEpoch, Slices, Truth
@@ -60,6 +60,7 @@ class NeuralClassifier(ABC):
     network_: "keras.Model"
     checkpoint: Sealed | None = None
     _graph: Graph | None = None
+    _judged: int = JUDGED
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
         self.params = dict(params)
@@ -151,11 +152,12 @@ class NeuralClassifier(ABC):
         truth: NDArray[np.int8],
         validation: tuple[Any, NDArray[np.int8]] | None,
         on_epoch: OnEpoch | None,
+        average: Any = None,
     ) -> None:
         """Train a compiled model on a `keras.utils.PyDataset` of batches with truth."""
         held: Any = validation
-        if validation is not None and not isinstance(validation[0], np.ndarray):
-            held = in_order(*validation)
+        if validation is not None and not (self._judged == JUDGED and isinstance(validation[0], np.ndarray)):
+            held = in_order(*validation, self._judged)
         self.convergence_ = fit_epochs(
             trainer,
             batches,
@@ -164,22 +166,29 @@ class NeuralClassifier(ABC):
             on_epoch=on_epoch,
             checkpoint=self.checkpoint,
             class_weight=self._class_weight(truth) if truth.ndim == 1 else None,
+            average=average,
         )
 
-    def _compile(self, trainer: Any, truth: NDArray[np.int8], jit: bool = False) -> None:
+    def _compile(self, trainer: Any, truth: NDArray[np.int8], jit: bool = False, rate: Any = None) -> None:
+        """Compile a model; `rate` is a schedule of learning rates in place of the parameter."""
         import keras
 
         p = self.params
-        settings = {"learning_rate": p["learning_rate"]}
+        settings = {"learning_rate": p["learning_rate"] if rate is None else rate}
         if p["optimizer"] in ("sgd", "rmsprop"):
             settings["momentum"] = p["momentum"]
         optimizer = keras.optimizers.get({"class_name": p["optimizer"], "config": settings})
         if truth.ndim == 2:
-            loss = masked_cross_entropy(truth if p["class_weight"] == "balanced" else None)
-            trainer.compile(optimizer, loss, jit_compile=jit)
+            trainer.compile(optimizer, MaskedCrossEntropy(truth.shape[1]), jit_compile=jit)
+            self._weigh(trainer, truth)
             return
         metrics = [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.AUC(name="auc")]
         trainer.compile(optimizer, "binary_crossentropy", metrics=metrics, jit_compile=jit)
+
+    def _weigh(self, trainer: Any, truth: NDArray[np.int8]) -> None:
+        """Let the loss of labels that are learnt together weigh them as `class_weight` says."""
+        if truth.ndim == 2:
+            trainer.loss.weigh(truth if self.params["class_weight"] == "balanced" else None)
 
     def for_label(self, index: int) -> Self:
         """Return a classifier of one of the labels that were learnt together, number `index`."""
@@ -208,7 +217,7 @@ class NeuralClassifier(ABC):
 
         check_images(images, self.image_shape_)
         last = self._last()
-        if "trunk" in self.params:  # learnt with other labels, whose classifiers have the same trunk
+        if self._shares_trunk:  # learnt with other labels, whose classifiers have the same trunk
             kernel, bias = self.network_.get_layer("logit").get_weights()
             positive = np.empty(len(images))
             for start in range(0, len(images), TRUNKS):  # a slice's may take 130 kB
@@ -219,13 +228,19 @@ class NeuralClassifier(ABC):
             positive = last(images)[:, 0].astype(float)
         return both_classes(positive)
 
+    @property
+    def _shares_trunk(self) -> bool:
+        return "trunk" in self.params
+
     def _last(self) -> Graph:
         """Return `network_`, or its trunk where labels share it, as one graph, made once for each network."""
         if self._graph is None or self._graph.network is not self.network_:
-            trunk = "trunk" in self.params
-            output = self.network_.get_layer("logit").input if trunk else self.network_.output
-            self._graph = Graph(self.network_, output, self.params)
+            self._graph = Graph(self.network_, self._output(), self.params)
         return self._graph
+
+    def _output(self) -> Any:
+        """Return the tensor of `network_` that prediction asks for."""
+        return self.network_.get_layer("logit").input if self._shares_trunk else self.network_.output
 
 
 def _checked(y: Truth, n: int, least: int = 2) -> NDArray[np.int8]:

@@ -70,14 +70,12 @@ class PixelNetwork(NeuralClassifier):
         validation: tuple[Slices, NDArray[np.int8]] | None,
         on_epoch: OnEpoch | None,
     ) -> None:
-        # What augments has seeds of its own, and the loss of several labels their weights: compiled anew.
-        if self.params["augmentation"] or truth.ndim == 2:
-            super()._train(images, truth, validation, on_epoch)
-            return
         params = {name: value for name, value in self.params.items() if name not in NOT_COMPILED}
-        key = (type(self).__name__, self.image_shape_, json.dumps(params, sort_keys=True, default=str))
+        layers = json.dumps(params, sort_keys=True, default=str)
+        key = (type(self).__name__, self.image_shape_, truth.shape[1:], layers)
         compiled = Compiled.of(key, lambda: self._compiled(truth))
-        compiled.begin(self.network_)
+        compiled.begin(self.network_, self.seed)
+        self._weigh(compiled.trainer, truth)
         batches = shuffled(images, truth, self.params["batch_size"], self.seed)
         self._fit_batches(compiled.trainer, batches, truth, validation, on_epoch)
         compiled.end(self.network_)
@@ -85,7 +83,7 @@ class PixelNetwork(NeuralClassifier):
     def _compiled(self, truth: NDArray[np.int8]) -> Compiled:
         twin = type(self)(self.params, self.seed)
         channels = self.image_shape_[-1]
-        twin.image_shape_ = self.image_shape_
+        twin.image_shape_, twin.n_labels = self.image_shape_, self.n_labels
         twin.build_network(self.image_shape_, np.zeros(channels), np.ones(channels))
         return Compiled(twin.network_, lambda: twin._trainer(truth))
 

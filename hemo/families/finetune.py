@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._backbones import ARCHITECTURES, backbone, build, map_bytes, split, width
+from hemo.families._backbone_sizes import map_bytes, width
+from hemo.families._backbones import ARCHITECTURES, backbone, build, split
+from hemo.families._channels import asked_channels, check_channels, taken
 from hemo.families._checks import check_choices, check_counts, check_images, check_positive
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._grad_cam import grad_cam
@@ -67,9 +69,10 @@ class FineTuned(NeuralClassifier):
         import keras
 
         p = self.params
+        check_channels(network.input_shape[-1], self.image_shape_[-1], f"weights '{p['weights']}'")
         self.stem_, self.tail_ = split(p["backbone"], network, p["blocks"])
         inputs = keras.Input(self.image_shape_, name="slices")
-        x = keras.ops.take(inputs, np.minimum(np.arange(3), self.image_shape_[-1] - 1), axis=-1)
+        x = keras.ops.take(inputs, taken(network.input_shape[-1], self.image_shape_[-1]), axis=-1)
         if self.image_shape_[:2] != (p["size"], p["size"]):
             x = keras.layers.Resizing(p["size"], p["size"])(x)
         maps = self.stem_(x, training=False)
@@ -155,7 +158,7 @@ class FineTuned(NeuralClassifier):
         self._logit.set_weights([kernel, bias])
 
     def _rebuild(self, other: Self) -> None:
-        self._assemble(build(self.params["backbone"]))
+        self._assemble(build(self.params["backbone"], channels=other.stem_.input_shape[-1]))
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return Grad-CAM of the logit at the last maps (see `hemo.families._grad_cam`)."""
@@ -177,10 +180,9 @@ class FineTuned(NeuralClassifier):
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         classifier, state = load_state(cls, folder)
-        classifier._assemble(build(state["params"]["backbone"]))
-        classifier.network_.set_weights(
-            [*load_arrays(folder / "backbone.npz"), *load_arrays(folder / "head.npz")]
-        )
+        weights = load_arrays(folder / "backbone.npz")
+        classifier._assemble(build(state["params"]["backbone"], channels=asked_channels(weights)))
+        classifier.network_.set_weights([*weights, *load_arrays(folder / "head.npz")])
         return classifier
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.families._backbones import ARCHITECTURES, backbone, load_backbone, save_backbone, width
+from hemo.families._backbone_sizes import width
+from hemo.families._backbones import ARCHITECTURES, LEAST_SIZE, backbone, load_backbone, save_backbone
 from hemo.families._checks import check_counts, check_images
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, fit_estimator, standardisation
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 
 Layer = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-LEAST_SIZE = 32
-"""Pixels a side, of which the backbones leave one position."""
 
 
 class Transfer(FeatureClassifier):

@@ -22,7 +22,7 @@ from hemo.serving import unlike
 from hemo.slices.split import rounds
 from hemo.slices.store import SliceStore
 from hemo.tracking.tags import PHANTOM
-from hemo.training import Trained, Training
+from hemo.training import Trained, Training, pretrained
 
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "rich", "click", "pyyaml")
 IMAGING_REQUIREMENTS = (
@@ -52,7 +52,9 @@ def log(scratch: Path, trained: Trained, training: Training) -> ModelInfo:
     folder = scratch / "classifier"
     folder.mkdir()
     families.save(trained.classifier, family, folder / "fitted")
-    learned = unlike.of_store(store.folder, store.digest, _tested(trained, training).tobytes())
+    tested = _tested(trained, training)
+    pretrained.record(training, tested, folder / "fitted")
+    learned = unlike.of_store(store.folder, store.digest, tested.tobytes())
     facts = {
         "label": training.label,
         "family": family,

@@ -18,6 +18,7 @@ from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.memory_limits import abridged, shown, that_fit
 from hemo.training.one_label import train
 from hemo.training.plan import Trained, Training
+from hemo.training.pretrained import check_apart
 from hemo.training.rounds import announce, conclude, everything, noted, predict
 
 
@@ -42,12 +43,14 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
     Raises
     ------
     HemoError
-        Under the `paper` protocol, which draws a split for each label.
+        Under the `paper` protocol, which draws a split for each label; or if it begins with a network that
+        learned from patients who are tested.
     """
     plan, store = training.plan, training.store
     if plan.split is None:
         raise HemoError(f"{training.word}: protocol paper draws a split for each label: use cv or holdout")
     trainings = rounds(plan.split, store.index)
+    check_apart(training, trainings)
     whole = [everything(store, plan)] if plan.protocol.refits else []
     each = {label: replace(training, label=label) for label in LABELS}
     labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]

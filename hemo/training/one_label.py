@@ -7,6 +7,7 @@ from hemo.slices import paper
 from hemo.slices.split import Round, rounds
 from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.plan import Trained, Training
+from hemo.training.pretrained import check_apart
 from hemo.training.rounds import Fitted, conclude, everything, fit_round, predict
 
 
@@ -30,10 +31,12 @@ def train(
     Raises
     ------
     HemoError
-        If the store holds too few patients with the label to learn from or to test on.
+        If the store holds too few patients with the label to learn from or to test on, or the training begins
+        with a network that learned from those who are tested.
     """
     plan, store = training.plan, training.store
     trainings = _rounds(training)
+    check_apart(training, trainings)
     epochs = [] if epochs is None else epochs
     again = refit and plan.protocol.refits
     fitted: Fitted | None = None

@@ -11,6 +11,7 @@ from hemo.slices import stored
 from hemo.slices.split import Round, Rows, Split, check_disjoint, deal, set_apart
 from hemo.slices.store import SliceStore
 from hemo.training import Plan, Training
+from hemo.training.pretrained import check_apart
 from hemo.training.rounds import LearningSet, learning_set
 
 FOLDS = 4
@@ -90,7 +91,9 @@ def check_learnable(training: Training) -> None:
 
 def make_folds(training: Training) -> list[Fold]:
     """Return the folds of a study (see `check_learnable`)."""
-    return [_make_fold(training, one) for one in tuning_rounds(training.plan, training.store)]
+    trainings = tuning_rounds(training.plan, training.store)
+    check_apart(training, trainings)
+    return [_make_fold(training, one) for one in trainings]
 
 
 def _make_fold(training: Training, one: Round) -> Fold:

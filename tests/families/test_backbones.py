@@ -21,7 +21,14 @@ SCALED = {
 }
 """From gray levels to what each of Keras' networks was trained on."""
 
-BLOCKS = {"lite0": 16, "resnet50": 16, "efficientnetv2b0": 21, "mobilenetv3": 15, "convnexttiny": 18}
+BLOCKS = {
+    "lite0": 16,
+    "conv4": 4,
+    "resnet50": 16,
+    "efficientnetv2b0": 21,
+    "mobilenetv3": 15,
+    "convnexttiny": 18,
+}
 
 
 def slices(n: int = 2, channels: int = 3) -> np.ndarray:
@@ -46,7 +53,7 @@ def test_a_backbone_sees_slices_scaled_as_it_was_trained(name: str) -> None:
     # The weights of a Normalization layer are its constants.
     bare.set_weights([w.numpy() for layer in part.network.layers for w in layer.weights
                       if type(layer).__name__ != "Normalization"])  # fmt: skip
-    resized = _backbones.three_channels(slices(), 64).numpy()
+    resized = _backbones.as_asked(slices(), 64).numpy()
     expected = bare(SCALED[name](resized).astype(np.float32), training=False)
     np.testing.assert_allclose(part.maps(slices(), 64), expected, rtol=1e-3, atol=1e-4)
 
