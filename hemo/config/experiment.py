@@ -148,6 +148,9 @@ class Gate(Part):
         95% interval of the difference.
     margin
         Largest loss in the first metric that counts as not inferior.
+    max_stress_drop
+        Largest fall of the AUC under any change that occurs in practice, as `hemo stress` has found it out of
+        sample on all patients; None: not asked for.
     """
 
     level: Literal["study", "slice", "both"] = "study"
@@ -160,6 +163,7 @@ class Gate(Part):
     figure: GateMetric = "recall_at_specificity_80"
     second_figure: GateMetric = "auc"
     margin: float = Field(0.02, ge=0, le=1)
+    max_stress_drop: float | None = Field(None, ge=0, le=1)
 
 
 class Experiment(Part):
