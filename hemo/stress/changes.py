@@ -113,7 +113,7 @@ class Change:
         """Return the stack changed; what is drawn at random depends on the seed alone."""
         rng = np.random.default_rng(seed)
         for kind, value in self.parts:
-            stack = kind.apply(stack, value, rng)
+            stack = kind.apply(shown.decoded(stack), value, rng)
         return stack
 
 

@@ -11,7 +11,7 @@ from hemo.errors import HemoError
 from hemo.imaging.crop import head_box
 from hemo.imaging.raw import RawSlice
 from hemo.phantom.scanner import STYLES
-from hemo.stress.shown import as_gray, decoded, number
+from hemo.stress.shown import as_gray, number
 from hemo.stress.stack import SLICE_MM, WHITE, Pixels, Stack
 
 TABLE_MM: Final = 3.0
@@ -20,8 +20,7 @@ TABLE_MM: Final = 3.0
 
 def size(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Save with another number of pixels, which are averaged or interpolated."""
-    stack = decoded(stack)
-    wanted = round(number(value, 64, 2048))
+    wanted = round(number(value, 32, 2048))
     height, width = stack.pixels.shape[1:]
     scale = wanted / max(height, width)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -38,7 +37,7 @@ def turn(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Turn by degrees, against the clock."""
     degrees = number(value, -180, 180)
     if degrees % 90 == 0:
-        return stack.with_pixels(np.rot90(decoded(stack).pixels, int(degrees) // 90 % 4, (1, 2)).copy())
+        return stack.with_pixels(np.rot90(stack.pixels, int(degrees) // 90 % 4, (1, 2)).copy())
     return _warped(stack, degrees, 1.0)
 
 
@@ -46,7 +45,7 @@ def flip(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Show left as right (`sides`), or the face below (`face`)."""
     if value not in ("sides", "face"):
         raise HemoError(f"changes: '{value}' is no flip: give sides or face")
-    pixels = decoded(stack).pixels
+    pixels = stack.pixels
     return stack.with_pixels((pixels[:, :, ::-1] if value == "sides" else pixels[:, ::-1]).copy())
 
 
@@ -55,7 +54,6 @@ def tilt(stack: Stack, value: str, _: np.random.Generator) -> Stack:
 
     Between slices is interpolated; beyond the stack's ends the last slice stands in.
     """
-    stack = decoded(stack)
     degrees = number(value, -30, 30)
     slices, height, _width = stack.pixels.shape
     away = (height / 2 - np.arange(height)) * stack.pixel_mm * np.tan(np.radians(degrees)) / SLICE_MM
@@ -71,7 +69,7 @@ def crop(stack: Stack, value: str, _: np.random.Generator) -> Stack:
 
     Slices become squares of the size of the picture again.
     """
-    stack = decoded(as_gray(stack))
+    stack = as_gray(stack)
     margin = number(value, 0, 0.5)
     side = max(stack.pixels.shape[1:])
     return stack.with_pixels(np.stack([_cropped(one, margin, side) for one in stack.pixels]))
@@ -96,7 +94,6 @@ def table(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     if value not in known:
         raise HemoError(f"changes: '{value}' is no scanner of the phantom: give {', '.join(known)}")
     radius, hu = known[value].holder
-    stack = decoded(stack)
     height, width = stack.pixels.shape[1:]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     # The phantom's holder is drawn around the middle of the field, below the ears.
@@ -109,7 +106,6 @@ def table(stack: Stack, value: str, _: np.random.Generator) -> Stack:
 
 def pad(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Put black around the picture: as wide as 4:3 where that is said, else so many times as large."""
-    stack = decoded(stack)
     height, width = stack.pixels.shape[1:]
     if value == "4:3":
         sides = max(round(height * 4 / 3) - width, 0)
@@ -120,7 +116,7 @@ def pad(stack: Stack, value: str, _: np.random.Generator) -> Stack:
 
 def page(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Put white around the picture, so many times as large: as it stands on a page."""
-    stack = decoded(as_gray(stack))
+    stack = as_gray(stack)
     height, width = stack.pixels.shape[1:]
     times = number(value, 1, 4)
     return _bordered(stack, round(height * (times - 1) / 2), round(width * (times - 1) / 2), stack.white)
@@ -133,7 +129,6 @@ def _bordered(stack: Stack, rows: int, columns: int, fill: float) -> Stack:
 
 def _warped(stack: Stack, degrees: float, scale: float) -> Stack:
     """Turn and enlarge about the middle of the picture."""
-    stack = decoded(stack)
     height, width = stack.pixels.shape[1:]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, scale)
     pixels = stack.pixels

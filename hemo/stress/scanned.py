@@ -8,7 +8,7 @@ import numpy as np
 
 from hemo.errors import HemoError
 from hemo.phantom.scanner import STYLES, quantum_noise
-from hemo.stress.shown import decoded, number
+from hemo.stress.shown import number
 from hemo.stress.stack import Stack
 
 USUAL: Final = {one.name: one for one in STYLES}["standard"]
@@ -19,7 +19,6 @@ def thickness(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Average each slice with its neighbours, so that it is so many times as thick: 2 or 3."""
     if value not in ("2", "3"):
         raise HemoError(f"changes: '{value}' is no thickness: give 2 or 3 slices")
-    stack = decoded(stack)
     weights = {"2": (0.25, 0.5, 0.25), "3": (1 / 3, 1 / 3, 1 / 3)}[value]
     rows = np.arange(len(stack.pixels))
     around = (np.maximum(rows - 1, 0), rows, np.minimum(rows + 1, len(rows) - 1))
@@ -35,7 +34,6 @@ def every(stack: Stack, value: str, _: np.random.Generator) -> Stack:
 
 def noise(stack: Stack, value: str, rng: np.random.Generator) -> Stack:
     """Add quantum noise of so many HU, with the spectrum of the phantom's usual scanner."""
-    stack = decoded(stack)
     deviation = number(value, 0.1, 30) * stack.per_hu
     height, width = stack.pixels.shape[1:]
     grain = [
@@ -51,7 +49,6 @@ def kernel(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     known = {one.name: one.blur for one in STYLES if one is not USUAL}
     if value not in known:
         raise HemoError(f"changes: '{value}' is no kernel of the phantom's: give {', '.join(known)}")
-    stack = decoded(stack)
     more = known[value] ** 2 - USUAL.blur**2  # variances of point spreads add
     blurred = _blurred(stack, abs(more) ** 0.5 / stack.pixel_mm)
     if more > 0:

@@ -71,8 +71,7 @@ def frame(stack: Stack, value: str, _: np.random.Generator) -> Stack:
 
 def jpeg(stack: Stack, value: str, _: np.random.Generator) -> Stack:
     """Save as JPEG of a quality; what was saved so before is decoded, and saved again."""
-    stack = decoded(as_gray(stack))
-    return replace(stack, quality=round(number(value, 1, 100)))
+    return replace(as_gray(stack), quality=round(number(value, 1, 100)))
 
 
 def decoded(stack: Stack) -> Stack:
