@@ -115,6 +115,8 @@ class Reduction(Part):
     hu_offset
         What is added to the gray of 16-bit pictures that hold Hounsfield units to give them; without it such
         pictures are left out.
+    standard
+        Whether slices are brought to one look: window, inverted gray, page and turn undone; with `gray`.
     """
 
     size: int = Field(128, ge=16, le=1024)
@@ -123,6 +125,7 @@ class Reduction(Part):
     resampling: Literal["area", "paper"] = "area"
     neighbours: int = Field(0, ge=0, le=5)
     hu_offset: int | None = Field(None, ge=-65_535, le=65_535)
+    standard: bool = False
 
 
 class Gate(Part):

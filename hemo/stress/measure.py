@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hemo.errors import HemoError
 from hemo.evaluation import metrics, paired, predictions
 from hemo.stress.changes import Change
 
@@ -57,10 +56,9 @@ def differences(unchanged: pd.DataFrame, found: list[Judged], draws: int, seed: 
     for one in found:
         both = unchanged["slice_id"].isin(one.table["slice_id"])
         tables = {"changed": one.table, "unchanged": unchanged[both]}
-        try:
+        each = pd.DataFrame(np.nan, list(METRICS), ["difference", "low", "high"])
+        if len(one.table):
             each = paired.compare(tables, draws, seed, METRICS, reference="unchanged").set_index("metric")
-        except HemoError:  # no slice is left
-            each = pd.DataFrame(np.nan, list(METRICS), ["difference", "low", "high"])
         values = {name: _values(table) for name, table in tables.items()}
         for metric in METRICS:
             rows.append(

@@ -47,10 +47,12 @@ class Shown:
         """Return the index with slices called as in another store of the same scans and key.
 
         What slices are called starts with their place in the store, which depends on what is stored of them;
-        their keyed hash is the same. Those that the other does not have keep their own id.
+        their keyed hash is the same, and so is their file's digest. Those that the other does not have keep
+        their own id.
         """
         own, theirs = (
-            one["patient"] + one["slice_id"].str.rpartition("-")[2] for one in (self.store.index, other.index)
+            one["patient"] + one["slice_id"].str.rpartition("-")[2] + one["digest"]
+            for one in (self.store.index, other.index)
         )
         ids = pd.Series(other.index["slice_id"].to_numpy(), theirs)
         found = own.map(ids[~ids.index.duplicated(keep=False)])

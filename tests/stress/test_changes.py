@@ -205,6 +205,7 @@ def test_slices_are_called_as_in_the_store_of_the_run_whatever_their_place(tmp_p
     other = write_store(tmp_path / "other", images, ["p"] * 4)
     one.index["slice_id"] = ["0-aa", "1-bb", "2-cc", "3-dd"]
     other.index["slice_id"] = ["5-dd", "6-cc", "7-bb", "8-ee"]
+    other.index["digest"] = one.index["digest"].to_numpy()[[3, 2, 1, 0]]
     found = pictures.Shown(one, None).called_as_in(other)["slice_id"].tolist()
     assert found == ["other 0-aa", "7-bb", "6-cc", "5-dd"]
     assert isinstance(one, SliceStore)
