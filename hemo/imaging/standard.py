@@ -28,7 +28,7 @@ STEEPEST: Final = (0.45, 3.0)
 
 BLACK: Final = 3
 WHITE: Final = 250
-"""Gray levels up to which a pixel is black and from which it is white, JPEG's losses included: it stays so."""
+"""Gray levels up to which a pixel is black or from which it is white, JPEG's losses included: it stays so."""
 
 PAGE: Final = 200
 """Gray level from which a border is a page or a frame, or air where gray is inverted."""

@@ -70,7 +70,7 @@ def given(hospital):
 def test_a_run_is_judged_out_of_fold_and_says_what_it_said_of_the_unchanged(trained_here, hospital):
     found = run.stress(trained_here.run_id, *given(hospital), only="jpeg=75,inverted", draws=100)
     assert not found.warnings  # the folds that were fitted again are the run's
-    rows = found.found.set_index(["change", "metric"])
+    rows: Any = found.found.set_index(["change", "metric"])
     assert rows.loc[("jpeg=75", "auc"), "unchanged"] == pytest.approx(trained_here.metrics["test/auc"])
     assert rows.loc[("inverted", "auc"), "difference"] < -0.3
     assert rows.loc[("jpeg=75", "auc"), "slices"] == PATIENTS * SLICES
@@ -148,7 +148,12 @@ def test_what_is_killed_goes_on_behind_its_finished_changes(trained_here, hospit
         run.stress(trained_here.run_id, *given(hospital), only="jpeg=75,inverted", draws=100)
     assert seen == ["unchanged", "jpeg=75", "inverted"]
     seen.clear()
-    monkeypatch.setattr(run.pictures, "seen", lambda *words: seen.append(words[1].name) or judge(*words))
+
+    def noted(of, change, *rest):
+        seen.append(change.name)
+        return judge(of, change, *rest)
+
+    monkeypatch.setattr(run.pictures, "seen", noted)
     found = run.stress(trained_here.run_id, *given(hospital), only="jpeg=75,inverted", draws=100)
     assert seen == ["inverted"]
     assert found.found["change"].unique().tolist() == ["jpeg=75", "inverted"]
@@ -170,7 +175,7 @@ def test_differences_are_paired_and_of_the_slices_that_are_left():
         Judged(Change.parse("every=2"), unchanged.iloc[::2], {}),
         Judged(Change.parse("inverted"), unchanged.iloc[:0], {"strange": 80}),
     ]
-    found = measure.differences(unchanged, judged, 200, 0).set_index(["change", "metric"])
+    found: Any = measure.differences(unchanged, judged, 200, 0).set_index(["change", "metric"])
     worse = found.loc[("jpeg=75", "auc")]
     assert worse["difference"] == pytest.approx(worse["value"] - worse["unchanged"])
     assert worse["low"] < worse["difference"] < worse["high"] < 0
