@@ -32,9 +32,9 @@ def drops(found: pd.DataFrame, title: str) -> Figure:
             reach = np.abs(part[["low", "high"]].to_numpy(float).T - part["difference"].to_numpy(float))
             axes.errorbar(part["difference"], at, xerr=reach, fmt="o", color=color, ms=4, capsize=2, lw=1.2)
         axes.axvline(0, color=style.GRAY, lw=1)
-        axes.set(ylim=(len(changes) - 0.4, -0.6), xlabel=f"difference of {name}")
+        axes.set(ylim=(len(changes) - 0.4, -0.6), xlabel=name)
         axes.set_yticks(y, changes)
         axes.grid(False, axis="y")
     detail = "difference from the unchanged with 95% interval by patient; gray: sizes beyond practice"
-    style.heading(panels[0], title, detail)
+    figure.suptitle(f"{title}\n{detail}", x=0.01, ha="left", size=10)  # of no panel, which it would widen
     return figure

@@ -52,7 +52,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
         each = part.set_index("metric")
         one = part.iloc[0]
         cells = {
-            f"{NAMES[metric]} (difference)": _cell(each.loc[metric, CELL].to_numpy(float))
+            f"{NAMES[metric]}, difference": _cell(each.loc[metric, CELL].to_numpy(float))
             for metric in METRICS
         }
         refused = f"{one['refused']:,}" + (f": {one['reason']}" if one["refused"] else "")
@@ -65,7 +65,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(values: NDArray[np.float64]) -> str:
     value, difference, low, high = (float(one) for one in values)
-    return f"{number(value, 'z.3f')} ({ranged(difference, low, high, SIGNED)})"
+    return f"{number(value, 'z.3f')}, {ranged(difference, low, high, SIGNED)}"
 
 
 def verdict(found: pd.DataFrame) -> str:
@@ -76,7 +76,7 @@ def verdict(found: pd.DataFrame) -> str:
     bounds = ranged(row["difference"], row["low"], row["high"], SIGNED)
     return (
         f"Of the changes that occur in practice, {row['change']} ({row['words']}) costs most of the AUC: "
-        f"{number(row['value'], 'z.3f')} where it is {number(row['unchanged'], 'z.3f')} unchanged ({bounds})."
+        f"{number(row['value'], 'z.3f')} where it is {number(row['unchanged'], 'z.3f')} unchanged, {bounds}."
     )
 
 
