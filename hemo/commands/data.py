@@ -84,7 +84,7 @@ do not share it.
     "--standard/--as-shown",
     default=False,
     show_default=True,
-    help="Bring slices to one look first: window, inverted gray, page and turn undone (windows gray).",
+    help="Bring slices to one look first: inverted gray, page, frame, text, holder undone (windows gray).",
 )
 @options.labels_format
 @options.decoders

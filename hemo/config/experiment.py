@@ -116,7 +116,8 @@ class Reduction(Part):
         What is added to the gray of 16-bit pictures that hold Hounsfield units to give them; without it such
         pictures are left out.
     standard
-        Whether slices are brought to one look: window, inverted gray, page and turn undone; with `gray`.
+        Whether slices are brought to one look: inverted gray, page, frame, text and holder undone; goes with
+        the window `gray`.
     """
 
     size: int = Field(128, ge=16, le=1024)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -181,11 +180,7 @@ def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
 
 
 def _standard(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
-    """Reduce one slice that is brought to one look, uint8 (size, size, 1).
-
-    Gray levels are changed before they are averaged, as those of another window were clipped before.
-    """
-    size = reduction.size
+    """Reduce one slice that is brought to one look, uint8 (size, size, 1)."""
     if raw.hu:
         box = head_box(raw) if reduction.crop else (0, 0, *raw.pixels.shape[:2])
         gray = to_uint8(*clipped(raw.pixels, *standard.WINDOW, raw.offset))
@@ -193,6 +188,4 @@ def _standard(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
         gray = standard.freed(_plane(raw, GRAY, reduction.windows))
         box = head_box(replace(raw, pixels=gray)) if reduction.crop else (0, 0, *gray.shape)
     part = np.ascontiguousarray(cut(gray, box, 0))
-    seen = standard.look(to_uint8(shrink(part, size), 255))
-    image = to_uint8(shrink(cv2.LUT(part, standard.levels(seen)), size), 255)
-    return standard.upright(image, seen)[..., None]
+    return standard.alone(to_uint8(shrink(part, reduction.size), 255))[..., None]
