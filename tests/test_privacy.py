@@ -119,7 +119,11 @@ def world(tmp_path_factory):
             "compare": own,
             "promote": ["--label", "any", "--override", "to see what it writes", *own],
             "evaluate": ["--images", images, "--labels", table, "--workers", "1", "--draws", "100"],
-        }
+            "stress": [
+                "models:/hemo-any@production", "--images", images, "--labels", table, "--only", "flip=sides",
+                "--draws", "100",
+            ],
+        }  # fmt: skip
         said = []
         (folder / "small.yaml").write_text("name: small\nstore: store\nfolds: 2\nworkers: 1\ndraws: 100\n")
         for command, more in words.items():
@@ -140,7 +144,9 @@ def test_no_planted_identifier_reaches_the_database_an_artifact_or_a_page(world)
     found = places(*(path for path in folder.iterdir() if path.is_dir() and path.name not in ("in", "store")))
     found |= {str(path): content(path) for path in folder.iterdir() if path.is_file()}
     assert any(path.endswith("predictions.parquet") for path in found)
-    assert {"mlflow.db", "p.csv", "p.json", "p.html", "external.html"} <= {Path(path).name for path in found}
+    assert {"mlflow.db", "p.csv", "p.json", "p.html", "external.html", "stress.html"} <= {
+        Path(path).name for path in found
+    }
     assert leaks(found) == []
 
 

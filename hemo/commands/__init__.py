@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": "hemo.commands.verify:verify",
     "predict": "hemo.commands.predict:predict",
     "evaluate": "hemo.commands.evaluate:evaluate",
+    "stress": "hemo.commands.stress:stress",
     "reproduce": "hemo.commands.reproduce:reproduce",
     "ui": "hemo.commands.ui:ui",
     "slurm": "hemo.commands.slurm:slurm",

@@ -80,6 +80,12 @@ do not share it.
     help="What 16-bit pictures that are HU in disguise lack to be HU, such as -1024 or -32768; without it "
     "they are excluded.",
 )
+@click.option(
+    "--standard/--as-shown",
+    default=False,
+    show_default=True,
+    help="Bring slices to one look first: inverted gray, page, frame, text, holder undone (windows gray).",
+)
 @options.labels_format
 @options.decoders
 @options.cluster
@@ -110,6 +116,7 @@ def preprocess(
     resampling: str,
     neighbours: int,
     hu_offset: int | None,
+    standard: bool,
     labels_format: str,
     workers: int,
     cluster: str,
@@ -135,6 +142,7 @@ def preprocess(
             resampling=resampling,
             neighbours=neighbours,
             hu_offset=hu_offset,
+            standard=standard,
         ),
         labels_format=None if labels_format == "auto" else labels_format,
         answering=Answering(best=series == "best"),

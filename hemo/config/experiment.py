@@ -115,6 +115,9 @@ class Reduction(Part):
     hu_offset
         What is added to the gray of 16-bit pictures that hold Hounsfield units to give them; without it such
         pictures are left out.
+    standard
+        Whether slices are brought to one look: inverted gray, page, frame, text and holder undone; goes with
+        the window `gray`.
     """
 
     size: int = Field(128, ge=16, le=1024)
@@ -123,6 +126,7 @@ class Reduction(Part):
     resampling: Literal["area", "paper"] = "area"
     neighbours: int = Field(0, ge=0, le=5)
     hu_offset: int | None = Field(None, ge=-65_535, le=65_535)
+    standard: bool = False
 
 
 class Gate(Part):
@@ -148,6 +152,9 @@ class Gate(Part):
         95% interval of the difference.
     margin
         Largest loss in the first metric that counts as not inferior.
+    max_stress_drop
+        Largest fall of the AUC under any change that occurs in practice, as `hemo stress` has found it out of
+        sample on all patients; None: not asked for.
     """
 
     level: Literal["study", "slice", "both"] = "study"
@@ -160,6 +167,7 @@ class Gate(Part):
     figure: GateMetric = "recall_at_specificity_80"
     second_figure: GateMetric = "auc"
     margin: float = Field(0.02, ge=0, le=1)
+    max_stress_drop: float | None = Field(None, ge=0, le=1)
 
 
 class Experiment(Part):

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._radiology import head_and_brain
+from hemo.imaging.skull import head_and_brain
 
 SIDE = 128
 """Pixels a side of the canonical slice: about 1.7 mm each."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hemo.families._radiology import head_and_brain
 from hemo.families.base import Images
+from hemo.imaging.skull import head_and_brain
 
 STEPS = 8
 """Steps along each side of a slice at which windows are covered to see what they change."""

@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 
 from hemo.families._feature_cache import cached_features
 from hemo.families.base import Images, Slices
+from hemo.imaging.skull import BONE, head_and_brain
 
 Gray = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-BONE = 235
-"""Gray level from which a pixel counts as bone: the brain window ends below bone."""
-
-AIR = 12
-"""Gray level up to which a pixel counts as air."""
 
 LEVELS = (2.0, 3.0, 4.5)
 """Robust deviations above the brain's median, from which a pixel counts as dense."""
@@ -86,40 +81,6 @@ def _features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     parts += [_spots(score, level, depth, brain, axis, size) for level in LEVELS]
     parts.append(_spots(difference, 3.0, depth, brain, axis, size))
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
-
-
-def head_and_brain(image: NDArray[np.uint8]) -> tuple[Mask, Mask]:
-    """Return the head, and what lies within its skull; without a closed skull, within its outer tenth."""
-    import cv2
-
-    size = max(image.shape)
-    head = _filled(_largest(image > AIR))
-    width = 2 * max(size // 64, 1) + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-    bone = cv2.morphologyEx((image >= BONE).astype(np.uint8), cv2.MORPH_CLOSE, kernel)
-    skull = _largest(bone > 0)
-    brain = _largest(_filled(skull) & ~skull & (image > AIR))
-    if brain.mean() < 0.3 * head.mean():
-        margin = cv2.distanceTransform(np.pad(head, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
-        brain = (margin > 0.1 * size) & (image < BONE)
-    return head, brain
-
-
-def _largest(mask: Mask) -> Mask:
-    import cv2
-
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    if count < 2:
-        return mask
-    return labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-
-
-def _filled(mask: Mask) -> Mask:
-    import cv2
-
-    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return outside[1:-1, 1:-1] != 2
 
 
 def _left_right(score: Gray, brain: Mask, axis: float, size: int) -> Gray:

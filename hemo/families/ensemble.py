@@ -13,6 +13,7 @@ from hemo.families import _study
 from hemo.families._checks import check_choices, check_images, check_range, check_truth
 from hemo.families._estimators import both_classes
 from hemo.families._saved import load_state, save_state
+from hemo.families._shown import Usual
 from hemo.families.base import Classifier, Family, Images, LabelTable, OnEpoch, Slices, Studies, Truth
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class Ensemble:
         of the parameter `members`.
     weights_ : dict
         For each group the members' weights and an intercept at the end.
+    usual_ : Usual or None
+        How slices are shown that were learned from: stacks that are shown otherwise, in another window say,
+        are brought to it before they are judged. None where that is not asked for, or cannot be told.
     image_shape_ : tuple of int
         Height, width and channels of the training slices.
     convergence_ : dict
@@ -50,9 +54,9 @@ class Ensemble:
     """
 
     def __init__(self, params: Mapping[str, Any], seed: int = 0) -> None:
-        self.params = dict(params)
+        self.params = {"windows": "kept", **params}  # as those of before knew no other way
         self.seed = seed
-        check_choices(params, {"how": ("mean", "stack")})
+        check_choices(self.params, {"how": ("mean", "stack"), "windows": ("undone", "kept")})
         members = params["members"]
         if not isinstance(members, Mapping) or not members:
             raise HemoError(f"parameter members: '{members}' names no family: give some, like boosted: {{}}")
@@ -74,6 +78,8 @@ class Ensemble:
         `validation` is passed on for early stopping; the members' epochs are not told.
         """
         check_images(images)
+        told = self.params["windows"] == "undone" and images.shape[-1] == 1
+        self.usual_ = Usual.of(images, study) if told else None
         targets = {"own": check_truth(y, len(images)).astype(int)}
         if labels is not None and self.params["any"] > 0:
             hemorrhage = np.asarray(labels)[:, 0].astype(int)
@@ -157,6 +163,10 @@ class Ensemble:
         ]
         return _logits(columns)
 
+    def _as_usual(self, images: Images, study: Studies | None) -> Images:
+        """Return slices as those learned from are shown."""
+        return images if self.usual_ is None else self.usual_.undone(images, study)
+
     def _share(self, group: str) -> float:
         if len(self.groups_) == 1:
             return 1.0
@@ -168,6 +178,7 @@ class Ensemble:
         from scipy.special import expit
 
         check_images(images, self.image_shape_)
+        images = self._as_usual(images, study)
         score = np.zeros(len(images))
         for group, members in self.groups_.items():
             *weights, intercept = self.weights_[group]
@@ -188,6 +199,7 @@ class Ensemble:
         from scipy.special import expit
 
         check_images(images, self.image_shape_)
+        images = self._as_usual(images, None)
         score = np.zeros(len(images))
         for group, members in self.groups_.items():
             columns = [
@@ -208,6 +220,7 @@ class Ensemble:
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return the weighted mean of where the members look, float32 (n, height, width)."""
         check_images(images, self.image_shape_)
+        images = self._as_usual(images, None)
         maps = np.zeros(images.shape[:3], np.float32)
         for group, members in self.groups_.items():
             for weight, member in zip(self.weights_[group], members, strict=False):
@@ -219,13 +232,16 @@ class Ensemble:
         for group, members in self.groups_.items():
             for number, (name, member) in enumerate(zip(self._names, members, strict=True)):
                 families.save(member, name, folder / group / str(number))
-        save_state(self, folder, weights={group: each.tolist() for group, each in self.weights_.items()})
+        weights = {group: each.tolist() for group, each in self.weights_.items()}
+        usual = None if self.usual_ is None else self.usual_.to_json()
+        save_state(self, folder, weights=weights, usual=usual)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         classifier, state = load_state(cls, folder)
         classifier.weights_ = {group: np.array(weights) for group, weights in state["weights"].items()}
+        classifier.usual_ = Usual.from_json(state.get("usual"))  # which those of before did not ask for
         numbers = range(len(classifier._names))
         classifier.groups_ = {
             group: [families.load(folder / group / str(number)) for number in numbers]
@@ -262,6 +278,7 @@ DEFAULTS = {
     # 0.6 against the slice's 1.8, as in a public solution of the RSNA 2019 challenge.
     "neighbours": 1 / 3,
     "study": 0.3,
+    "windows": "undone",
 }
 
 
@@ -281,7 +298,7 @@ FAMILY = Family(
     build=Ensemble,
     suggest=suggest,
     load=Ensemble.load,
-    default_trial={name: value for name, value in DEFAULTS.items() if name != "members"},
+    default_trial={name: value for name, value in DEFAULTS.items() if name not in ("members", "windows")},
     tensorflow=True,
     study=True,
     labels=True,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.imaging import standard
 from hemo.imaging.crop import Box, cut, head_box
 from hemo.imaging.raster import decode_jpeg
 from hemo.imaging.raw import AIR, Excluded, RawSlice
@@ -38,6 +39,8 @@ class Reduction:
     hu_offset
         What is added to the gray of 16-bit pictures that hold HU (see `hemo.imaging.raster`) to give them;
         None, which leaves such pictures out, where nobody said.
+    standard
+        Whether slices are brought to one look first (see `hemo.imaging.standard`); with the window `gray`.
     """
 
     size: int = 128
@@ -46,6 +49,7 @@ class Reduction:
     resampling: str = "area"
     neighbours: int = 0
     hu_offset: int | None = None
+    standard: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "windows", tuple(self.windows))
@@ -59,6 +63,8 @@ class Reduction:
             raise HemoError(f"{self.neighbours}: impossible number of neighbours: use 0 to 5")
         if self.hu_offset is not None and not -65_535 <= self.hu_offset <= 65_535:
             raise HemoError(f"{self.hu_offset}: impossible offset to HU: such as -1024 or -32768")
+        if self.standard and (self.windows != (GRAY,) or self.resampling != "area"):
+            raise HemoError("standard: goes with the window gray and resampling area only")
         for name in self.windows:
             window(name)
 
@@ -81,6 +87,8 @@ class Reduction:
         values = {**asdict(self), "windows": list(self.windows)}
         if self.hu_offset is None:  # as reductions were written before it was known
             del values["hu_offset"]
+        if not self.standard:
+            del values["standard"]
         return values
 
     @classmethod
@@ -148,6 +156,8 @@ def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
     """
     if raw.jpeg:
         raw = replace(raw, pixels=decode_jpeg(raw.jpeg, reduction.least), jpeg=b"")
+    if reduction.standard:
+        return _standard(raw, reduction)
     size = reduction.size
     box = head_box(raw) if reduction.crop else (0, 0, *raw.pixels.shape[:2])
     image = np.empty((size, size, len(reduction.windows)), np.uint8)
@@ -167,3 +177,15 @@ def reduce(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
             else:
                 image[..., channel] = to_uint8(shrink(gray, size), 255)
     return image
+
+
+def _standard(raw: RawSlice, reduction: Reduction) -> NDArray[np.uint8]:
+    """Reduce one slice that is brought to one look, uint8 (size, size, 1)."""
+    if raw.hu:
+        box = head_box(raw) if reduction.crop else (0, 0, *raw.pixels.shape[:2])
+        gray = to_uint8(*clipped(raw.pixels, *standard.WINDOW, raw.offset))
+    else:
+        gray = standard.freed(_plane(raw, GRAY, reduction.windows))
+        box = head_box(replace(raw, pixels=gray)) if reduction.crop else (0, 0, *gray.shape)
+    part = np.ascontiguousarray(cut(gray, box, 0))
+    return standard.alone(to_uint8(shrink(part, reduction.size), 255))[..., None]

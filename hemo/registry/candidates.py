@@ -16,7 +16,8 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
 from hemo.evaluation.summary import DRAWS, Summary, summarize
-from hemo.registry import aliases, gate, trusted
+from hemo.registry import aliases, gate, stressed, trusted
+from hemo.registry.evidence import Fall
 from hemo.registry.gate import Candidate, Incumbent, Verdict
 from hemo.registry.names import model_name
 from hemo.serving import member
@@ -80,12 +81,22 @@ def judge(config: Experiment, label: str, run_id: str) -> Judgement:
         recorded=run.recorded,
         patients_known=tags.get("patients_known", "true") == "true",
         synthetic=is_synthetic(tags),
+        stress=_fall(run_id) if config.gate.max_stress_drop is not None else None,
     )
     store = _store(run, config.store_folder)
     tested = _summarized(run, table)
     incumbent = _incumbent(store, label, run, tested)
     verdict = gate.judge(tested, candidate, config.gate, incumbent)
     return Judgement(label, run, tested, verdict, incumbent, _data(store))
+
+
+def _fall(run_id: str) -> Fall | None:
+    """Return the change that costs a run most of its AUC; None where nobody has tried all of them."""
+    found = stressed.newest(run_id)
+    if found is None or not found.complete:
+        return None
+    row = found.worst
+    return Fall("no change", float("nan")) if row is None else Fall(row["change"], -float(row["difference"]))
 
 
 def _summarized(run: Run, table: pd.DataFrame) -> Summary:

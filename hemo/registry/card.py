@@ -75,6 +75,8 @@ class Facts:
     agreement
         How far the readers agree whose studies it learned from and was tested on (see
         `hemo.evaluation.agreement.agreement`); None where there were not several.
+    stress
+        What changes of its data do to it, a row a change and metric; None where nobody has tried.
     """
 
     label: str
@@ -90,6 +92,7 @@ class Facts:
     negative_below: float | None = None
     study_negative_below: float | None = None
     agreement: pd.DataFrame | None = None
+    stress: pd.DataFrame | None = None
 
 
 def write(folder: Path, facts: Facts, tested: Summary) -> None:
@@ -139,6 +142,7 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
             tables=_tables(tested),
         ),
         *_readers(facts, tested),
+        *_stress(facts),
         Section(
             "Operating point",
             text=_operating_points(facts),
@@ -191,6 +195,29 @@ def _readers(facts: Facts, tested: Summary) -> list[Section]:
             },
         )
     ]
+
+
+def _stress(facts: Facts) -> list[Section]:
+    """Return how its metrics differ where its data are shown, saved or scanned otherwise."""
+    if facts.stress is None:
+        return []
+    text = "Differences from the unchanged on the same slices, with 95% intervals by patient (`hemo stress`)."
+    return [Section("Under changes of its data", text, {"By change": falls(facts.stress)})]
+
+
+def falls(found: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a change, with the differences of metrics from the unchanged in cells.
+
+    Parameters
+    ----------
+    found
+        A row a change and metric: `change`, `metric`, `difference`, `low`, `high`.
+    """
+    bounds = found[["difference", "low", "high"]].to_numpy(float)
+    cells = [ranged(difference, low, high, "+.3f") for difference, low, high in bounds]
+    wide = found.assign(cell=cells).pivot(index="change", columns="metric", values="cell")
+    ordered = wide.loc[list(dict.fromkeys(found["change"])), list(dict.fromkeys(found["metric"]))]
+    return ordered.rename(columns={"auc": "AUC"}).rename_axis(columns=None).reset_index()
 
 
 def _cut_down(tags: Mapping[str, str]) -> list[Section]:

@@ -131,6 +131,26 @@ def loaded_back(seen: Evidence) -> Finding:
     return Finding("loaded back", fault or f"{gap:{form}}", asked, passed, words, override=False)
 
 
+def holds_under_changes(seen: Evidence) -> Finding | None:
+    """Ask, where that is asked, that no change of the data that occurs in practice costs too much AUC."""
+    most, found = seen.gate.max_stress_drop, seen.candidate.stress
+    if most is None:
+        return None
+    if found is None:
+        words = "nobody has tried all changes of its data: `hemo stress` on its run does, for all patients"
+        return Finding("stress", "not tried", f"AUC falls by at most {most:g}", False, words)
+    form = _form(found.drop, most)
+    drop, asked = number(found.drop, form), number(most, form)
+    passed = bool(found.drop <= most)
+    if np.isnan(found.drop):
+        words = "under changes of its data no AUC is defined"
+    elif passed:
+        words = f"no change of its data costs more than {drop} of the AUC"
+    else:
+        words = f"{found.change} costs {drop} of the AUC, {asked} asked at most"
+    return Finding("stress", f"{found.change}: {drop}", f"AUC falls by at most {asked}", passed, words)
+
+
 def better_than_incumbent(seen: Evidence) -> Finding | None:
     """Ask for more than what is in production gives on the same slices or studies."""
     incumbent, gate, tested = seen.incumbent, seen.gate, seen.tested
@@ -183,6 +203,7 @@ CONDITIONS: Final[Sequence[Callable[[Evidence], Finding | None]]] = (
     discriminates,
     calibration,
     loaded_back,
+    holds_under_changes,
     better_than_incumbent,
 )
 """The gate, in the order of its report; one that gives None has nothing to judge."""

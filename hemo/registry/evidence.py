@@ -39,6 +39,22 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Fall:
+    """What a change of the data costs.
+
+    Attributes
+    ----------
+    change
+        What it is called.
+    drop
+        By how much the AUC falls; NaN where no slice was left to judge.
+    """
+
+    change: str
+    drop: float
+
+
+@dataclass(frozen=True)
 class Candidate:
     """What the gate is told of a candidate beside its predictions.
 
@@ -58,6 +74,8 @@ class Candidate:
     recorded
         Whether digests of its files were recorded; where not, as of earlier versions, the gap is what its
         training logged.
+    stress
+        How far its AUC falls under the change of its data that costs most; None where nobody has tried all.
     """
 
     protocol: Protocol
@@ -66,6 +84,7 @@ class Candidate:
     patients_known: bool = True
     synthetic: bool = False
     recorded: bool = True
+    stress: Fall | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hemo import tracking
-from hemo.registry import aliases, card, gate_page
+from hemo.registry import aliases, card, gate_page, stressed
 from hemo.registry.candidates import Judgement, model_uri
 from hemo.registry.names import model_name
 from hemo.tracking.tags import FILES_DIGEST
@@ -29,6 +29,7 @@ def attach_report(judged: Judgement, deciding: str, decision: str, override: str
 
 def _attach_card(judged: Judgement, override: str) -> None:
     run = judged.run
+    tried = stressed.newest(run.run_id)
     facts = card.Facts(
         label=judged.label,
         family=run.title,
@@ -43,6 +44,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
         versions=tracking.versions(),
         override=override,
         agreement=tracking.artifact(run.run_id, tracking.AGREEMENT, pd.read_csv),
+        stress=None if tried is None else tried.table,
     )
     with tempfile.TemporaryDirectory() as scratch:
         card.write(Path(scratch), facts, judged.tested)

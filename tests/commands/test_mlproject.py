@@ -21,6 +21,7 @@ REQUIRED = {
     "evaluate": {"images": "scans", "labels": "labels.csv"},
     "reproduce": {"run": "0123"},
     "slurm": {"kind": "main"},
+    "stress": {"model": "0123", "images": "scans", "labels": "labels.csv"},
 }
 
 

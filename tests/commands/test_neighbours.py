@@ -33,6 +33,7 @@ WORDS = {
     "verify": [],
     "predict": ["scans"],
     "evaluate": ["--images", "scans", "--labels", "labels.csv"],
+    "stress": ["models:/hemo-any@production", "--images", "scans", "--labels", "labels.csv"],
     "reproduce": ["0123456789abcdef0123456789abcdef"],
     "ui": ["--experiment", "made-up.yaml"],
 }

@@ -8,7 +8,7 @@ from hemo import cli
 COMMANDS = (
     ["registry"], ["history", "any"], ["rollback", "any"], ["promote"], ["compare"], ["reproduce", "1a"],
     ["evaluate", "models:/hemo-panel@production", "--images", "scans", "--labels", "labels.csv"],
-    ["predict", "scans"],
+    ["predict", "scans"], ["stress", "1a", "--images", "scans", "--labels", "labels.csv"],
 )  # fmt: skip
 
 
