@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,8 @@ Mask = NDArray[np.bool_]
 
 def head_and_brain(image: NDArray[np.uint8]) -> tuple[Mask, Mask]:
     """Return the head, and what lies within its skull; without a closed skull, within its outer tenth."""
+    import cv2  # here, since families import this, and `hemo --help` them
+
     size = max(image.shape)
     head = _filled(_largest(image > AIR))
     width = 2 * max(size // 64, 1) + 1
@@ -31,6 +32,8 @@ def head_and_brain(image: NDArray[np.uint8]) -> tuple[Mask, Mask]:
 
 
 def _largest(mask: Mask) -> Mask:
+    import cv2
+
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count < 2:
         return mask
@@ -38,6 +41,8 @@ def _largest(mask: Mask) -> Mask:
 
 
 def _filled(mask: Mask) -> Mask:
+    import cv2
+
     outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
     cv2.floodFill(outside, None, (0, 0), 2)
     return outside[1:-1, 1:-1] != 2

@@ -39,7 +39,14 @@ WORDS = {
 }
 """What is typed after each command that needs MLflow."""
 
-WITHOUT_MLFLOW = {"phantom", "preprocess", "store", "study"}
+WITHOUT_MLFLOW = {
+    "phantom",
+    "preprocess",
+    "store",
+    "study",
+    "slurm",
+    "doctor",
+}  # the last says it as a finding
 
 
 def run(name, *words):

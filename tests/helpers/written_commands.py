@@ -47,6 +47,7 @@ SAMPLES = {
     "name": "logreg",
     "family": "logreg",
     "label": "any",
+    "kind": "main",
     "one": "any",
     "first": "any",
     "store": "it's my store",
