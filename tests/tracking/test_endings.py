@@ -2,20 +2,8 @@
 
 import time
 
-import mlflow
-import pytest
-
 from hemo import tracking
 from hemo.tracking import endings, runs
-
-
-@pytest.fixture
-def experiment(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    runs._launched_run.cache_clear()
-    yield tracking.experiment_id("made up")
-    runs._launched_run.cache_clear()
 
 
 def left(experiment, parent="", name="cnn/any", **tags):

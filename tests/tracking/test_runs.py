@@ -16,15 +16,6 @@ from hemo.tracking import runs, tags
 from tests.helpers.forks import forked
 
 
-@pytest.fixture
-def experiment(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
-    runs._launched_run.cache_clear()
-    yield tracking.experiment_id("made up")
-    runs._launched_run.cache_clear()
-
-
 def launch(monkeypatch, experiment):
     """Make the run that `mlflow run` makes before it starts a command."""
     run = tracking.client().create_run(experiment)
