@@ -2,8 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hemo import config, doctor, tracking
+from hemo.cli import main
 from hemo.cluster import Cluster
 from hemo.config import Experiment
 from hemo.errors import HemoError
@@ -72,3 +74,13 @@ def test_a_folder_that_may_not_be_written_to_is_said(here, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(HemoError, match="may not be written to"):
         doctor._folder(Path("stores"))
+
+
+@pytest.mark.parametrize(("storage", "status"), [("sqlite:///optuna.db", 0), ("mongodb://x", 2)])
+def test_the_command_shows_each_check_and_ends_with_2_where_one_found_something_wrong(here, storage, status):
+    words = ["doctor", "--store", "stores/mine", "--storage", storage]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == status, done.output
+    for what in ("tracking store", "Optuna's database", "shared folder", "weights"):
+        assert what in done.output
+    assert ("1 of 4 checks found something wrong" in done.output) == bool(status)

@@ -167,7 +167,6 @@ def preprocess(
             ticks = write_shards(tasks, workers, pool)
             for _ in progress(ticks, decoded) if progress else ticks:
                 pass
-            (shards / BUILD).unlink()
             del tasks
             previous = read_named(store) if facts is not None and "digest" in facts else None
             pa.default_memory_pool().release_unused()
@@ -228,7 +227,10 @@ def _alone(store: Path, shards: Path) -> Iterator[str]:
         with locked(store, fcntl.LOCK_EX | fcntl.LOCK_NB):
             with locked(shards, fcntl.LOCK_EX):
                 build = begin_build(shards)
-            yield build
+            try:
+                yield build
+            finally:
+                (shards / BUILD).unlink()
     except BlockingIOError:
         raise HemoError(f"{store}: another process builds this store: wait for it to end") from None
 

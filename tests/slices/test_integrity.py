@@ -74,7 +74,7 @@ def test_nothing_is_added_to_a_store_that_was_changed(store, tmp_path, file):
     with pytest.raises(DiffersError, match=f"{file} changed: build the store anew"):
         preprocess(tmp_path / "images", None, store.folder)
     assert [name for name, _ in named(store)] == [file]
-    assert len(list((store.folder / "shards").iterdir())) == 8  # nothing was read
+    assert len([path for path in (store.folder / "shards").iterdir() if path.suffix]) == 8  # nothing was read
 
 
 def test_slices_that_a_stopped_addition_read_do_not_spoil_the_store(store, tmp_path, monkeypatch):
