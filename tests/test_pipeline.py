@@ -368,6 +368,19 @@ def test_what_users_get_wrong_is_one_line_with_status_2(world, words, fault):
     assert len(outcome.output.strip().splitlines()) == 1
 
 
+def test_a_share_of_the_trainings_takes_what_is_finished_and_needs_a_store(world, tmp_path, capsys):
+    folder, _ = world  # the last test of it: this leaves runs of its own
+    experiment = config.load(str(folder / "small.yaml"))
+    pipeline.run_part(experiment, "0/6")
+    assert "2 of 2 trainings are finished" in " ".join(capsys.readouterr().err.split())
+    pipeline.run_part(experiment, "store")
+    for word in ("half", "6/6", "1/x"):
+        with pytest.raises(HemoError, match="give store, or K/N"):
+            pipeline.run_part(experiment, word)
+    with pytest.raises(HemoError, match="no finished store yet: make it with --only store"):
+        pipeline.run_part(experiment.model_copy(update={"store": str(tmp_path / "none")}), "0/6")
+
+
 def test_an_unknown_command_is_refused_with_status_2():
     outcome = CliRunner().invoke(main, ["forest"])
     assert outcome.exit_code == 2
@@ -396,16 +409,3 @@ def test_names_of_excluded_files_do_not_reach_mlflow(tmp_path, monkeypatch):
     texts = [file.read_text() for file in Path(logged).rglob("*.csv")]
     assert texts
     assert not any("Jane" in text for text in [*texts, str(run.data)])
-
-
-def test_a_share_of_the_trainings_takes_what_is_finished_and_needs_a_store(world, tmp_path, capsys):
-    folder, _ = world  # the last test of it: this leaves runs of its own
-    experiment = config.load(str(folder / "small.yaml"))
-    pipeline.run_part(experiment, "0/6")
-    assert "2 of 2 trainings are finished" in " ".join(capsys.readouterr().err.split())
-    pipeline.run_part(experiment, "store")
-    for word in ("half", "6/6", "1/x"):
-        with pytest.raises(HemoError, match="give store, or K/N"):
-            pipeline.run_part(experiment, word)
-    with pytest.raises(HemoError, match="no finished store yet: make it with --only store"):
-        pipeline.run_part(experiment.model_copy(update={"store": str(tmp_path / "none")}), "0/6")
