@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[2]
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "nginx", "openssl")
 PACKAGES = "munge slurmctld slurmd slurm-client postgresql nginx-light openssl"
 
+# cred_expire: also for how long a requeued job waits, two minutes by default.
 SLURM = """\
 ClusterName=hemo
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.sock
+AuthInfo=socket={folder}/munge.sock,cred_expire=15
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
