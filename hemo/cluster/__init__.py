@@ -36,13 +36,16 @@ class Cluster:
         `slurm`, or `dask://HOST:PORT`.
     folder
         Where Slurm's jobs find their tasks and write their logs: all nodes have to see it.
-    slurm
-        What each job asks for, by submitit's words (see `hemo.config.cluster.Slurm.asked_for`).
+    directives
+        What each job asks Slurm for: options of sbatch by their names (see `hemo.config.cluster.Slurm`).
+    prologue
+        Lines of shell before its work.
     """
 
     word: str
     folder: Path = Path()
-    slurm: Mapping[str, Any] = field(default_factory=dict)
+    directives: Mapping[str, Any] = field(default_factory=dict)
+    prologue: Sequence[str] = ()
 
 
 def check_word(word: str) -> str:

@@ -100,7 +100,7 @@ def slurm_jobs(cluster: Cluster, workers: int) -> Iterator["SlurmJobs"]:
     folder = cluster.folder / liveness.this_process().replace(":", "-")
     folder.mkdir(parents=True, mode=0o700)  # tasks and results are pickles: nobody else may write there
     (folder / DRIVER).write_text(liveness.this_process())
-    executor = SlurmJobs(folder, workers, cluster.slurm)
+    executor = SlurmJobs(folder, workers, cluster)
     try:
         yield executor
     finally:
@@ -130,17 +130,22 @@ class SlurmJobs(Executor):
         Of tasks, results and logs, on a file system that all nodes see.
     workers
         Most jobs at a time.
-    asked_for
-        submitit's words for what each job gets.
+    cluster
+        What each job gets.
     """
 
-    def __init__(self, folder: Path, workers: int, asked_for: Any) -> None:
+    def __init__(self, folder: Path, workers: int, cluster: Cluster) -> None:
         import submitit
 
         self.folder = folder
         self._workers = workers
         self._slurm = submitit.SlurmExecutor(folder, max_num_timeout=TIMEOUTS)
-        self._slurm.update_parameters(**asked_for)
+        asked = dict(cluster.directives)
+        self._slurm.update_parameters(
+            time=asked.pop("time"),  # of which submitit counts how often it is used up
+            setup=list(cluster.prologue),
+            additional_parameters=asked,
+        )
         self._waiting: deque[_Task] = deque()
         self._running: list[_Task] = []
         self._lost_jobs: list[str] = []

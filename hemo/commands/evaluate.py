@@ -16,16 +16,10 @@ from hemo.commands import options
 @click.argument("model", default="models:/hemo-panel@production")
 @click.option("--images", required=True, type=click.Path(path_type=Path), help="Folder of scans.")
 @click.option("--labels", required=True, type=click.Path(path_type=Path), help="Label table (CSV).")
-@click.option("--dataset", metavar="NAME", default="", help="Name of the data, for the run; no patient's.")
+@options.dataset
 @options.labels_format
 @options.decoders
-@click.option(
-    "--draws",
-    type=click.IntRange(100),
-    default=2000,
-    show_default=True,
-    help="Bootstrap draws of the intervals.",
-)
+@options.draws
 @options.of_runs
 def evaluate(
     model: str, images: Path, labels: Path, dataset: str, labels_format: str, workers: int, draws: int

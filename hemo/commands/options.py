@@ -62,6 +62,16 @@ repeats = click.option(
 )
 seed = click.option("--seed", type=int, default=None, help="The one seed all others come from.")
 workers = click.option("--workers", type=click.IntRange(1), default=None, help="Parallel processes.")
+dataset = click.option(
+    "--dataset", metavar="NAME", default="", help="Name of the data, for the run; no patient's."
+)
+draws = click.option(
+    "--draws",
+    type=click.IntRange(100),
+    default=2000,
+    show_default=True,
+    help="Bootstrap draws of the intervals.",
+)
 cluster = click.option(
     "--cluster",
     metavar="WORD",

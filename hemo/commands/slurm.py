@@ -16,7 +16,7 @@ from hemo.commands import options
 from hemo.errors import HemoError
 
 if TYPE_CHECKING:
-    from hemo.config.cluster import Slurm
+    from hemo.config import Experiment
 
 KINDS = ("main", "preprocess", "train", "tune")
 
@@ -91,8 +91,8 @@ def slurm(submit: bool, out: str, kind: str, words: tuple[str, ...]) -> None:
     next_commands("squeue --me", "hemo ui")
 
 
-Job = tuple[str, "Slurm", list[list[str]]]
-"""A name, what is asked for, and commands: several are an array."""
+Job = tuple[str, "Experiment", list[list[str]]]
+"""A name, whose settings are asked for, and commands: several are an array."""
 
 
 def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
@@ -104,7 +104,7 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
     hemo = [sys.executable, "-m", "hemo"]
     if kind == "preprocess":
         asked = {"slurm": options.parse_words("--slurm", given["slurm"])}
-        return [("preprocess", config.load(None, asked).slurm, [[*hemo, kind, *words]])]
+        return [("preprocess", config.load(None, asked), [[*hemo, kind, *words]])]
     settings = config.load(given["experiment"], options.nested(given["changes"]))
     if kind == "tune":
         label, family = given["label"], given["family"]
@@ -115,13 +115,13 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
             for one in chosen
             for name in labels
         ]
-        return [("tune", settings.slurm, each)]
+        return [("tune", settings, each)]
     fits = sum(1 if families.get(word).together else len(LABELS) for word in settings.families)
     main = [*hemo, "main", *words, *HERE]
-    array: Job = ("train", settings.slurm, [[*main, "--only", f"{k}/{fits}"] for k in range(fits)])
+    array: Job = ("train", settings, [[*main, "--only", f"{k}/{fits}"] for k in range(fits)])
     if kind == "train":
         return [array]
-    return [("store", settings.slurm, [[*main, "--only", "store"]]), array, ("main", settings.slurm, [main])]
+    return [("store", settings, [[*main, "--only", "store"]]), array, ("main", settings, [main])]
 
 
 def _given(kind: str, words: Sequence[str]) -> dict[str, Any]:
@@ -131,28 +131,23 @@ def _given(kind: str, words: Sequence[str]) -> dict[str, Any]:
     return command.make_context(f"hemo {kind}", list(words)).params
 
 
-def _written(folder: Path, name: str, asked: "Slurm", work: list[list[str]]) -> Path:
+def _written(folder: Path, name: str, settings: "Experiment", work: list[list[str]]) -> Path:
     """Write a script, and return where."""
     from hemo import memory
-    from hemo.executors import THREAD_WORDS
 
     file = folder / f"{name}.sh"
     many = len(work) > 1
     directives = {
-        "job-name": f"hemo-{name}",
-        "time": asked.minutes,
-        "cpus-per-task": asked.cores,
-        "mem": f"{asked.gigabytes(memory.parse(memory.words()))}G",
+        **settings.slurm.directives(f"hemo-{name}", memory.parse(settings.memory)),
         "output": f"{folder.absolute()}/logs/{name}-%A{'_%a' if many else ''}.log",
         "open-mode": "append",
         "signal": f"B:USR1@{NOTICE}",
-        **({"partition": asked.partition} if asked.partition else {}),
-        **({"gpus-per-node": asked.gpus} if asked.gpus else {}),
         **({"array": f"0-{len(work) - 1}"} if many else {}),
-        **asked.options,
     }
-    lines = [f"#SBATCH --{word}={shlex.quote(str(value))}" for word, value in directives.items()]
-    setup = [f"export {word}={asked.cores}" for word in THREAD_WORDS] + list(asked.setup)
+    lines = [
+        f"#SBATCH --{word}" if value is True else f"#SBATCH --{word}={shlex.quote(str(value))}"
+        for word, value in directives.items()
+    ]
     done = [shlex.join(one) for one in work]
     if many:
         cases = "\n".join(f"    {k}) exec {command} ;;" for k, command in enumerate(done))
@@ -160,8 +155,8 @@ def _written(folder: Path, name: str, asked: "Slurm", work: list[list[str]]) -> 
     file.write_text(
         SCRIPT.format(
             file=shlex.quote(str(file)),
-            directives="\n".join([*lines, "#SBATCH --requeue"]),
-            setup="\n".join(setup),
+            directives="\n".join(lines),
+            setup="\n".join(settings.slurm.prologue),
             folder=shlex.quote(os.getcwd()),
             work=done[0],
         )

@@ -34,16 +34,10 @@ from hemo.commands import options
 @click.option(
     "--store", metavar="DIR", default="", help="The run's slice store, where it lies elsewhere now."
 )
-@click.option("--dataset", metavar="NAME", default="", help="Name of the data, for the run; no patient's.")
+@options.dataset
 @options.labels_format
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Parallel processes.")
-@click.option(
-    "--draws",
-    type=click.IntRange(100),
-    default=2000,
-    show_default=True,
-    help="Bootstrap draws of the intervals.",
-)
+@options.draws
 @options.of_runs
 def stress(
     model: str,

@@ -1,8 +1,8 @@
 """What an experiment file says about a cluster's jobs."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
+
+from hemo.executors import THREAD_WORDS
 
 
 class Slurm(BaseModel):
@@ -37,33 +37,30 @@ class Slurm(BaseModel):
     setup: tuple[str, ...] = ()
     options: dict[str, str | int] = Field(default_factory=dict)
 
-    def gigabytes(self, promised: int) -> int:
-        """Return the GB a job asks for, given the bytes that a process promises to keep to."""
-        return self.memory or -(-promised // 10**9) + 2
+    @property
+    def prologue(self) -> list[str]:
+        """Lines of shell before the work: as many threads as cores, and `setup`."""
+        return [*(f"export {word}={self.cores}" for word in THREAD_WORDS), *self.setup]
 
-    def asked_for(self, name: str, promised: int) -> dict[str, Any]:
-        """Return the same in submitit's words.
+    def directives(self, name: str, promised: int) -> dict[str, str | int | bool]:
+        """Return the options of sbatch for a job, by their names; True for a switch.
 
         Parameters
         ----------
         name
-            Of the jobs, in Slurm's queue.
+            Of the job, in Slurm's queue.
         promised
             Bytes that a process promises to keep to.
         """
-        from hemo.executors import THREAD_WORDS
-
-        threads = [f"export {word}={self.cores}" for word in THREAD_WORDS]
-        asked: dict[str, Any] = {
-            "job_name": name,
+        found: dict[str, str | int | bool] = {
+            "job-name": name,
             "time": self.minutes,
-            "cpus_per_task": self.cores,
-            "mem": self.gigabytes(promised),
-            "setup": [*threads, *self.setup],
-            "additional_parameters": {"requeue": True, **self.options},
+            "cpus-per-task": self.cores,
+            "mem": f"{self.memory or -(-promised // 10**9) + 2}G",
+            "requeue": True,
         }
         if self.partition:
-            asked["partition"] = self.partition
+            found["partition"] = self.partition
         if self.gpus:
-            asked["gpus_per_node"] = self.gpus
-        return asked
+            found["gpus-per-node"] = self.gpus
+        return found | self.options

@@ -281,8 +281,9 @@ class Experiment(Part):
         """Where its tasks are done; None for processes of this machine."""
         if not self.cluster:
             return None
-        asked = self.slurm.asked_for(f"hemo {self.name}", memory.parse(self.memory))
-        return Cluster(self.cluster, Path(f"{self.store_folder}.jobs").absolute(), asked)
+        asked = self.slurm.directives(f"hemo {self.name}", memory.parse(self.memory))
+        folder = Path(f"{self.store_folder}.jobs").absolute()
+        return Cluster(self.cluster, folder, asked, self.slurm.prologue)
 
     @property
     def dataset(self) -> str:

@@ -100,7 +100,7 @@ class DatabaseLock:
         self._held = self._engine.connect()
         try:
             self._held.execute(text("SELECT pg_advisory_lock(:key)"), {"key": self._key})
-        except BaseException:
+        except BaseException:  # Ctrl-C too: a connection that may hold the lock must not be used again
             self._drop()
             raise
         return self

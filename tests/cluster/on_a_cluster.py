@@ -224,7 +224,8 @@ def test_main_by_jobs_of_slurm_gives_what_it_gives_here_though_one_is_killed_and
 
 
 def test_a_task_that_kills_its_job_fails_alone_and_is_named(world, monkeypatch):
-    place = Cluster("slurm", world.folder / "tasks.jobs", Slurm(cores=1, memory=1).asked_for("tasks", 10**9))
+    asked = Slurm(cores=1, memory=1)
+    place = Cluster("slurm", world.folder / "tasks.jobs", asked.directives("tasks", 10**9), asked.prologue)
     monkeypatch.setenv("PYTHONPATH", str(machines.ROOT))
     answers = dict(cluster.run_all(place, tasks.double, [1, 3, 4, 5], 4))
     assert (answers[1], answers[4], str(answers[5])) == (2, 8, "no five")

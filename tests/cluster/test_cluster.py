@@ -23,7 +23,8 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setattr(slurm_jobs, "LOOK", 0.1)
     monkeypatch.setattr(slurm_jobs, "ASK", 0.3)
-    return Cluster("slurm", tmp_path / "store.jobs", Slurm(cores=1, memory=1).asked_for("tasks", 10**9))
+    asked = Slurm(cores=1, memory=1)
+    return Cluster("slurm", tmp_path / "store.jobs", asked.directives("tasks", 10**9), asked.prologue)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +126,15 @@ def test_an_experiment_says_what_its_jobs_ask_for():
     place = config.load(None, asked, cluster="slurm", store="data/s").place
     assert place is not None
     assert place.folder == Path("data/s.jobs").absolute()
-    assert (place.slurm["partition"], place.slurm["gpus_per_node"], place.slurm["mem"]) == ("gpu", 1, 6)
-    assert place.slurm["additional_parameters"] == {"requeue": True, "account": "x"}
-    assert f"export {THREAD_WORDS[0]}=3" in place.slurm["setup"]
+    found = place.directives
+    assert (found["partition"], found["gpus-per-node"], found["mem"], found["account"]) == (
+        "gpu",
+        1,
+        "6G",
+        "x",
+    )
+    assert found["requeue"] is True
+    assert f"export {THREAD_WORDS[0]}=3" in place.prologue
 
 
 def test_no_cluster_on_the_command_line_stands_above_the_files():

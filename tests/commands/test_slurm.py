@@ -14,7 +14,7 @@ from tests.cluster import small_slurm
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(
-        "name: mine\nfamilies: {logreg: , multilabel: }\ncluster: slurm\n"
+        "name: mine\nmemory: 6 GB\nfamilies: {logreg: , multilabel: }\ncluster: slurm\n"
         "slurm: {partition: cpu, minutes: 30, options: {account: radiology}, setup: [module load cuda]}\n"
     )
     return tmp_path
@@ -36,7 +36,14 @@ def test_main_is_a_job_for_the_store_an_array_of_fits_and_a_last_one_that_finds_
     assert "--only store" in Path("jobs/store.sh").read_text()
     last = Path("jobs/main.sh").read_text()
     assert "hemo main --experiment mine.yaml --seed 3 --cluster none &" in last
-    for line in ("--partition=cpu", "--time=30", "--account=radiology", "--requeue", "--signal=B:USR1@120"):
+    for line in (
+        "--partition=cpu",
+        "--time=30",
+        "--mem=8G",
+        "--account=radiology",
+        "--requeue",
+        "--signal=B:USR1@120",
+    ):
         assert f"#SBATCH {line}\n" in last
     assert "module load cuda\n" in last
     for script in Path("jobs").glob("*.sh"):
