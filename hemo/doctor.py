@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Final
 
 import mlflow
 
-from hemo import cluster, tracking
+from hemo import cluster, families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.tracking import faults, reachable
@@ -74,7 +74,7 @@ def examine(config: Experiment, storage: str) -> Iterator[Finding]:
     yield _tried("tracking store", _tracking)
     yield _tried("Optuna's database", lambda: _database(storage))
     yield _tried("shared folder", lambda: _folder(folder))
-    yield _tried("weights", lambda: _weights(config))
+    yield _tried("weights", lambda: _weights(_backbones(config)))
     if config.place:
         yield from _workers(config, storage, folder)
 
@@ -143,37 +143,40 @@ def _folder(folder: Path) -> str:
     return f"{made}: renames, locks, {free / 1e9:.0f} GB free"
 
 
-def _weights(config: Experiment) -> str:
-    from hemo import families
-    from hemo.families._lite0 import published_weights
-
-    wanted = [
-        word
-        for word, params in config.families.items()
-        if {**families.get(word).defaults, **params}.get("weights") == "imagenet"
-    ]
-    file = published_weights()
-    return f"{file.name} is installed" + (f" (for {', '.join(wanted)})" if wanted else "")
+def _backbones(config: Experiment) -> frozenset[str]:
+    """Return the backbones whose ImageNet weights the experiment's families begin with; always lite0."""
+    said = [{**families.get(word).defaults, **params} for word, params in config.families.items()]
+    return frozenset(
+        {"lite0", *(one.get("backbone", "lite0") for one in said if one.get("weights") == "imagenet")}
+    )
 
 
-def look_around(asked: tuple[str, str, str]) -> Seen:
-    """Say how a worker sees its machine: what it runs, and whether it reaches what it needs.
+def _weights(backbones: Collection[str]) -> str:
+    return ", ".join(families.weights_file(name).name for name in sorted(backbones))
 
-    Parameters
-    ----------
-    asked
-        URL of Optuna's database, the shared folder, and the name of a file that it shall write there.
-    """
-    url, folder, name = asked
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a worker looks at: databases, weights, the folder, and the name of a file that it writes there."""
+
+    storage: str
+    folder: Path
+    backbones: frozenset[str]
+    name: str
+
+
+def look_around(asked: _Asked) -> Seen:
+    """Say how a worker sees its machine: what it runs, and whether it reaches what it needs."""
 
     def leave() -> str:
-        Path(folder, name).write_text(socket.gethostname())
+        (asked.folder / asked.name).write_text(socket.gethostname())
         return ""
 
     checks: dict[str, Check] = {
         "tracking store": _tracking,
-        "Optuna's database": lambda: _database(url),
+        "Optuna's database": lambda: _database(asked.storage),
         "shared folder": leave,
+        "weights": lambda: _weights(asked.backbones),
     }
     found = [_tried(what, check) for what, check in checks.items()]
     versions = {
@@ -186,19 +189,19 @@ def look_around(asked: tuple[str, str, str]) -> Seen:
 
 def _workers(config: Experiment, storage: str, folder: Path) -> Iterator[Finding]:
     folder.mkdir(parents=True, exist_ok=True)
-    here = look_around((storage, str(folder), ".hemo-doctor-here"))
-    names = [f".hemo-doctor-{os.getpid()}-{number}" for number in range(config.workers)]
-    asked = [(storage, str(folder), name) for name in names]
+    names = [f".hemo-doctor-{os.getpid()}-{number}" for number in range(config.workers + 1)]
+    here, *asked = (_Asked(storage, folder, _backbones(config), name) for name in names)
+    mine = look_around(here)
     place = f"workers of {config.cluster}"
     hosts = set()
     try:
-        for (_, _, name), seen in cluster.run_all(config.place, look_around, asked, config.workers):
+        for one, seen in cluster.run_all(config.place, look_around, asked, config.workers):
             if isinstance(seen, Exception):
                 yield Finding(place, False, str(seen))
                 continue
             hosts.add(seen.host)
-            yield from _compared(here, seen)
-            if "shared folder" not in seen.faults and not _appears(folder / name):
+            yield from _compared(mine, seen)
+            if "shared folder" not in seen.faults and not _appears(folder / one.name):
                 yield Finding(
                     f"{seen.host}: shared folder", False, f"{folder}: what it writes there is not seen here"
                 )
@@ -207,7 +210,7 @@ def _workers(config: Experiment, storage: str, folder: Path) -> Iterator[Finding
     except HemoError as fault:
         yield Finding(place, False, str(fault))
     finally:
-        for name in [*names, ".hemo-doctor-here"]:
+        for name in names:
             with suppress(OSError):
                 (folder / name).unlink()
 

@@ -29,7 +29,7 @@ def test_one_machine_needs_no_server_and_is_told_what_a_cluster_would(here):
     assert "a cluster needs a server" in answers["tracking store"].said
     assert "a cluster needs PostgreSQL" in answers["Optuna's database"].said
     assert "renames, locks" in answers["shared folder"].said
-    assert "(for transfer)" in answers["weights"].said
+    assert answers["weights"].said == "efficientnet-lite0-57934424.pth"
     assert not list(Path().glob("**/.hemo-doctor*"))
 
 
@@ -84,3 +84,11 @@ def test_the_command_shows_each_check_and_ends_with_2_where_one_found_something_
     for what in ("tracking store", "Optuna's database", "shared folder", "weights"):
         assert what in done.output
     assert ("1 of 4 checks found something wrong" in done.output) == bool(status)
+
+
+def test_weights_that_a_family_begins_with_and_are_not_there_are_named(here, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asking = here.model_copy(update={"families": {"transfer": {"backbone": "convnexttiny"}}})
+    weights = found(asking)["weights"]
+    assert not weights.well
+    assert "convnext_tiny_notop.h5: the ImageNet weights of ConvNeXt-Tiny are not in" in weights.said

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from hemo.errors import HemoError
 from hemo.families import _plugins
+from hemo.families._architectures import weights_file
 from hemo.families._checks import check_probability
 from hemo.families._compiled import release
 from hemo.families._epochs import begun
@@ -75,6 +76,7 @@ __all__ = [
     "slice_bytes",
     "title",
     "variant",
+    "weights_file",
 ]
 
 

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from hemo.families._backbones import ARCHITECTURES, build, first_of_last_blocks
+from hemo.families._architectures import ARCHITECTURES
+from hemo.families._backbones import build, first_of_last_blocks
 from hemo.families._channels import on_input
 
 

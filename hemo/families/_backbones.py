@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.families._architectures import ARCHITECTURES, weights_file
 from hemo.families._channels import asked_channels, check_channels, inflated, taken, threes
 from hemo.families._conv4 import conv4
-from hemo.families._lite0 import lite0, published_weights, set_weights
+from hemo.families._lite0 import lite0, set_weights
 from hemo.families._saved import load_arrays
 from hemo.families._torch_file import read_torch_file
 from hemo.families.base import Images
@@ -27,76 +28,12 @@ from hemo.families.base import Images
 if TYPE_CHECKING:
     import keras
 
-ADDRESS = "https://storage.googleapis.com/tensorflow/keras-applications/"
-"""Where Keras fetches the weights of its networks from."""
-
 CAFFE_MEANS = (103.939, 116.779, 123.68)
 """ImageNet's mean blue, green and red, which ResNet50 was trained on centred."""
 
 
 LEAST_SIZE = 32
 """Pixels a side, of which the backbones leave one position."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A kind of backbone.
-
-    Attributes
-    ----------
-    title
-        The name for people.
-    block
-        Regular expression at the start of the names of a block's layers; its groups tell blocks apart.
-    application
-        The function of `keras.applications` that builds it; empty for those that are built here.
-    file
-        Its ImageNet weights without the classes, below `ADDRESS`.
-    step
-        How many times the outputs of its layers a training step takes in memory, as measured with batches of
-        8 to 32 slices of 96 to 160 pixels (TensorFlow 2.21, one processor), and some more.
-    """
-
-    title: str
-    block: str
-    application: str = ""
-    file: str = ""
-    step: float = 1.7
-
-
-ARCHITECTURES = {
-    "lite0": Architecture("EfficientNet-Lite0", r"_blocks\.(\d+)"),
-    "conv4": Architecture("Conv-4", r"block(\d)_"),
-    "resnet50": Architecture(
-        "ResNet50",
-        r"conv(\d)_block(\d+)",
-        "ResNet50",
-        "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        1.9,
-    ),
-    "efficientnetv2b0": Architecture(
-        "EfficientNetV2-B0",
-        r"block(\d)([a-z])_",
-        "EfficientNetV2B0",
-        "efficientnet_v2/efficientnetv2-b0_notop.h5",
-        3.6,
-    ),
-    "mobilenetv3": Architecture(
-        "MobileNetV3-Large",
-        r"expanded_conv(?:_(\d+))?_",
-        "MobileNetV3Large",
-        "mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
-        2.9,
-    ),
-    "convnexttiny": Architecture(
-        "ConvNeXt-Tiny",
-        r"convnext_tiny_stage_(\d)_block_(\d)",
-        "ConvNeXtTiny",
-        "convnext/convnext_tiny_notop.h5",
-        6.0,
-    ),
-}
-"""The backbones by the word that names them."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +105,11 @@ def backbone(name: str, weights: str, seed: int) -> Backbone:
 
     if weights == "none":
         keras.utils.set_random_seed(seed)
-    elif weights == "imagenet" and name == "conv4":
-        raise HemoError("weights 'imagenet': nobody publishes any of Conv-4: give none, a file or a folder")
-    elif weights == "imagenet" and name != "lite0":
+    elif weights == "imagenet" and ARCHITECTURES[name].file:
         return as_backbone(name, _imagenet(name))
     if weights == "none":
         return as_backbone(name, build(name))
-    path = published_weights() if weights == "imagenet" else Path(weights)
+    path = weights_file(name) if weights == "imagenet" else Path(weights)
     if path.is_dir():  # a saved classifier
         path = min(path.rglob("backbone.npz"), default=path)
     if not path.is_file():
@@ -258,17 +193,14 @@ def split(name: str, network: "keras.Model", blocks: int) -> "tuple[keras.Model,
 
 
 def _imagenet(name: str) -> Any:
-    architecture = ARCHITECTURES[name]
+    """Return the network with Keras' weights, fetched where they are not there and a network is."""
     try:
         with redirect_stdout(sys.stderr):  # Keras tells of its download where a command's results go
             return build(name, "imagenet")
-    except Exception:  # Keras raises what the network library raises
-        folder, file = Path.home() / ".keras" / "models", Path(architecture.file).name
-        raise HemoError(
-            f"{file}: the ImageNet weights of {architecture.title} are not in {folder} and could not be "
-            f"fetched: download {ADDRESS}{architecture.file} elsewhere and put it there, or give `weights` "
-            "its path"
-        ) from None
+    except Exception as fault:  # Keras raises what the network library raises
+        file = weights_file(name)  # says where it is to be put
+        reason = " ".join(str(fault).split())[:200]
+        raise HemoError(f"{file}: not the weights that Keras asks for ({reason}): remove it") from None
 
 
 def _loaded_network(name: str, path: Path) -> Any:

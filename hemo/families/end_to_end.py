@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from hemo import memory
 from hemo.errors import HemoError
+from hemo.families._architectures import ARCHITECTURES
 from hemo.families._augment import augmentation
 from hemo.families._average import weight_average
 from hemo.families._backbone_sizes import step_bytes
-from hemo.families._backbones import ARCHITECTURES, LEAST_SIZE, backbone, build
+from hemo.families._backbones import LEAST_SIZE, backbone, build
 from hemo.families._channels import asked_channels, check_channels, inflated_weights, taken, threes
 from hemo.families._checks import check_choices, check_counts, check_images, check_range
 from hemo.families._compiled import JUDGED, shuffled

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hemo.families._architectures import ARCHITECTURES
 from hemo.families._backbone_sizes import map_bytes, width
-from hemo.families._backbones import ARCHITECTURES, backbone, build, split
+from hemo.families._backbones import backbone, build, split
 from hemo.families._channels import asked_channels, check_channels, taken
 from hemo.families._checks import check_choices, check_counts, check_images, check_positive
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.families import _attention, _study
+from hemo.families._architectures import ARCHITECTURES
 from hemo.families._attention_training import learned_from, train
 from hemo.families._backbone_sizes import width
-from hemo.families._backbones import ARCHITECTURES, Backbone, backbone, load_backbone, save_backbone
+from hemo.families._backbones import Backbone, backbone, load_backbone, save_backbone
 from hemo.families._checks import (
     check_choices,
     check_counts,

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
+from hemo.families._architectures import ARCHITECTURES
 from hemo.families._backbone_sizes import width
-from hemo.families._backbones import ARCHITECTURES, LEAST_SIZE, backbone, load_backbone, save_backbone
+from hemo.families._backbones import LEAST_SIZE, backbone, load_backbone, save_backbone
 from hemo.families._checks import check_counts, check_images
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, fit_estimator, standardisation

@@ -7,8 +7,9 @@ import pytest
 
 from hemo import families
 from hemo.errors import HemoError
-from hemo.families import _backbones
-from hemo.families._backbones import ARCHITECTURES, backbone, first_of_last_blocks
+from hemo.families import _architectures, _backbones
+from hemo.families._architectures import ARCHITECTURES
+from hemo.families._backbones import backbone, first_of_last_blocks
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]) * 255, np.array([0.229, 0.224, 0.225]) * 255
 
@@ -97,7 +98,7 @@ def test_weights_that_cannot_be_fetched_are_told_with_the_file_its_source_and_it
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("convnext_tiny_notop.h5: the ImageNet weights of ConvNeXt-Tiny")
-    assert f"{_backbones.ADDRESS}convnext/convnext_tiny_notop.h5" in message
+    assert f"{_architectures.ADDRESS}convnext/convnext_tiny_notop.h5" in message
     assert str(Path.home() / ".keras" / "models") in message
 
 

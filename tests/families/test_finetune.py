@@ -8,7 +8,8 @@ import pytest
 from hemo import families
 from hemo.errors import HemoError
 from hemo.families import _stem_maps
-from hemo.families._backbones import ARCHITECTURES, backbone, build, split
+from hemo.families._architectures import ARCHITECTURES
+from hemo.families._backbones import backbone, build, split
 from hemo.families.finetune import FineTuned
 
 TINY = {"weights": "none", "size": 64, "blocks": 1, "copies": 1, "epochs": 2, "C": 1.0, "learning_rate": 1e-3}
