@@ -8,38 +8,32 @@ An experiment can hold a family several times, with other parameters: `logreg@sa
 the family `logreg`.
 """
 
-import importlib
 import json
-import pkgutil
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-from hemo.families import _plugins
 from hemo.families._architectures import weights_file
-from hemo.families._checks import check_probability
 from hemo.families._compiled import release
 from hemo.families._epochs import begun
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
+from hemo.families._judging import Scores, alone, positive, scores
 from hemo.families._radiology import cached_radiological_features, radiological_features
+from hemo.families._registry import built_in, families, get, names, provider, title, variant
 from hemo.families.base import (
     Abridges,
     Classifier,
     CountsParameters,
     Family,
-    Images,
     JudgesAlone,
     JudgesStudies,
     KeepsEpochs,
     LabelTable,
     LearnsTogether,
     SharesFits,
-    Slices,
     Studies,
 )
 
@@ -78,98 +72,6 @@ __all__ = [
     "variant",
     "weights_file",
 ]
-
-
-@cache
-def built_in() -> tuple[str, ...]:
-    """Return the names of hemo's own families, without importing them.
-
-    Examples
-    --------
-    >>> "logreg" in built_in(), "base" in built_in()
-    (True, False)
-    """
-    modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in modules if not name.startswith("_") and name != "base"))
-
-
-def names() -> list[str]:
-    """Return the names of all families, hemo's own and other packages', without importing them.
-
-    Examples
-    --------
-    >>> set(built_in()) <= set(names())
-    True
-    """
-    return sorted({*built_in(), *_plugins.claims()})
-
-
-def families() -> dict[str, Family]:
-    """Return all families by name."""
-    return {name: get(name) for name in names()}
-
-
-def get(name: str) -> Family:
-    """Return a family by its name, or by that of a variant; raise HemoError for an unknown word.
-
-    Examples
-    --------
-    >>> get("logreg@saga").title
-    'Logistic regression'
-    """
-    family = name if name in _plugins.claims() else variant(name)[0]
-    if family not in _plugins.claims() and family not in built_in():
-        raise HemoError(f"unknown family '{name}': choose one of {', '.join(names())}")
-    return _get(family)
-
-
-@cache
-def _get(name: str) -> Family:
-    if name in _plugins.claims():
-        return _plugins.load(name, built_in())
-    return importlib.import_module(f"{__name__}.{name}").FAMILY
-
-
-def provider(name: str) -> str:
-    """Return the other package that gives a family, as pip asks for it: `hemo-forest==1.0`.
-
-    It is empty for hemo's own families: their code travels with a model.
-
-    Examples
-    --------
-    >>> provider("logreg")
-    ''
-    """
-    entries = _plugins.claims().get(variant(name)[0])
-    return _plugins.requirement(entries) if entries else ""
-
-
-def variant(name: str) -> tuple[str, str]:
-    """Return family and variant of a name like `logreg@saga`; the variant is empty in `logreg`.
-
-    Examples
-    --------
-    >>> variant("logreg@saga")
-    ('logreg', 'saga')
-    >>> variant("logreg")
-    ('logreg', '')
-    """
-    family, _, word = name.partition("@")
-    return family, word
-
-
-def title(name: str) -> str:
-    """Return the name for people of a family or of a variant.
-
-    Examples
-    --------
-    >>> title("logreg")
-    'Logistic regression'
-    >>> title("logreg@saga")
-    'Logistic regression (saga)'
-    """
-    word = variant(name)[1]
-    return f"{get(name).title} ({word})" if word else get(name).title
 
 
 def check_params(name: str, params: Mapping[str, Any]) -> None:
@@ -252,83 +154,6 @@ def slice_bytes(name: str, params: Mapping[str, Any], shape: tuple[int, ...]) ->
     """
     said = get(name).slice_bytes
     return 4 * int(np.prod(shape)) if said is None else said(params, shape)
-
-
-def positive(
-    classifier: Classifier, name: str, images: Slices, study: Studies | None = None
-) -> NDArray[np.float64]:
-    """Return the probability of class 1 of slices, float64 (n,), by a fitted classifier of a family.
-
-    Parameters
-    ----------
-    classifier, name
-        The classifier and its family.
-    images
-        Slices, uint8 (n, height, width, channels); what is no array is read whole studies at a time.
-    study
-        The study of each slice, told to a classifier whose family learns from whole studies; None: each slice
-        stands alone.
-    """
-    asks = get(name).study
-
-    def judged(some: Images, of: Studies | None) -> NDArray[np.float64]:
-        context: dict[str, Any] = {"study": of} if asks else {}
-        return check_probability(classifier.predict_proba(some, **context)[:, 1], name)
-
-    if isinstance(images, np.ndarray):
-        return judged(images, study)
-    return np.concatenate([judged(*part) for part in _in_parts(images, study)])
-
-
-def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float64] | None:
-    """Return the probability of class 1 of slices of which nothing around is known, float64 (n,).
-
-    None where the classifier judges a slice only together with those around it.
-    """
-    if not get(name).study:
-        return positive(classifier, name, images)
-    probability = classifier.predict_alone(images) if isinstance(classifier, JudgesAlone) else None
-    return None if probability is None else check_probability(probability[:, 1], name)
-
-
-AT_ONCE: Final = 2048
-"""Slices, or one study that has more, that are read and judged at a time."""
-
-
-def _in_parts(images: Slices, study: Studies | None) -> Iterator[tuple[Images, Studies | None]]:
-    """Yield slices with their studies, in order, whole studies at a time."""
-    from hemo.slices.context import whole_stacks
-
-    if not len(images):  # of none, what a classifier says of none
-        yield images[:0], study
-    for rows in whole_stacks(np.arange(len(images)) if study is None else study, AT_ONCE):
-        yield images[rows], None if study is None else study[rows]
-
-
-class Scores(NamedTuple):
-    """What a fitted classifier gives for slices.
-
-    Attributes
-    ----------
-    probability
-        Of class 1, float64 (n,), before calibration.
-    attention
-        Each slice's share in the judgement of its study, float64 (n,), which sums to 1 in each; None of
-        classifiers that judge slices only. Where the network looked, not where blood is.
-    """
-
-    probability: NDArray[np.float64]
-    attention: NDArray[np.float64] | None = None
-
-
-def scores(classifier: Classifier, name: str, images: Slices, study: Studies | None = None) -> Scores:
-    """Return what `positive` does, and the attention of classifiers that judge whole studies."""
-    if study is not None and isinstance(classifier, JudgesStudies):
-        parts = [(images, study)] if isinstance(images, np.ndarray) else _in_parts(images, study)
-        each = [classifier.judge(some, of) for some, of in parts if of is not None]
-        probability, attention = (np.concatenate(values) for values in zip(*each, strict=True))
-        return Scores(check_probability(probability, name), attention)
-    return Scores(positive(classifier, name, images, study))
 
 
 def save(classifier: Classifier, name: str, folder: Path) -> None:

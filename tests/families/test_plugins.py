@@ -14,7 +14,7 @@ import pytest
 from hemo import families
 from hemo.commands import COMMANDS
 from hemo.errors import HemoError
-from hemo.families import _plugins
+from hemo.families import _plugins, _registry
 
 DOC = Path("docs/extending_family.md")
 
@@ -123,7 +123,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[tuple[str, str], 
 
     def forget() -> None:
         _plugins.claims.cache_clear()
-        families._get.cache_clear()
+        _registry._get.cache_clear()
 
     monkeypatch.setattr(_plugins, "entry_points", entries)
     forget()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hemo import families, memory
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.families import _judging
 from hemo.slices import stored
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
@@ -37,7 +38,7 @@ def test_slices_read_in_pieces_give_the_same_predictions(
 ) -> None:
     whole = train(training(store, family)).predictions
     monkeypatch.setattr(stored, "SHARE", 10**12)
-    monkeypatch.setattr(families, "AT_ONCE", 20)
+    monkeypatch.setattr(_judging, "AT_ONCE", 20)
     monkeypatch.setenv("HEMO_CACHE", str(tmp_path_factory.mktemp("cache")))
     found = train(training(store, family))
     assert not found.abridged

@@ -12,6 +12,7 @@ from hemo.errors import HemoError
 from hemo.evaluation import operating_point
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
+from hemo.families import _judging
 from hemo.labels import LABELS
 from hemo.slices.split import make_split, repeat_seed, rounds
 from hemo.training import Plan, Training, train
@@ -208,7 +209,8 @@ def whole(monkeypatch):
     """What a classifier that learns from whole studies was shown."""
     seen: list[Any] = []
     asking = dataclasses.replace(families.get("logreg"), study=True, labels=True)
-    monkeypatch.setattr(families, "get", lambda _: asking)
+    for place in (families, _judging):
+        monkeypatch.setattr(place, "get", lambda _: asking)
     monkeypatch.setattr(families, "build", lambda *_: StudySpy(seen))
     return seen
 
