@@ -6,7 +6,7 @@ import pandas as pd
 from hemo.display.agreement import readable_agreement
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, render
-from hemo.registry import card, gate_page
+from hemo.registry import card_tables, gate_page
 from hemo.slices.store import SliceStore
 from hemo.tracking import views
 from hemo.whole import csv_text
@@ -66,7 +66,7 @@ def readable(found: pd.DataFrame) -> pd.DataFrame:
         {
             "label": found["label"],
             "model": [f"{row['family']} {row['version']}".strip() for row in rows],
-            "metric": found["figure"].map(card.METRICS).str.partition(" (")[0],
+            "metric": found["figure"].map(card_tables.METRICS).str.partition(" (")[0],
             "outside": [ranged(row["value"], row["low"], row["high"]) for row in rows],
             "inside": [ranged(row["internal"], row["internal_low"], row["internal_high"]) for row in rows],
             "positive patients outside": found["positive_patients"],

@@ -13,25 +13,11 @@ from hemo.display.page import Section, Table, fact_table, render
 from hemo.evaluation import protocols
 from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
-from hemo.evaluation.summary import Counts, Summary
+from hemo.evaluation.summary import Summary
 from hemo.evaluation.triage import Thresholds
+from hemo.registry.card_tables import counts_facts, falls, metrics_table, subgroups_table
 from hemo.tracking.tags import ABRIDGED, is_synthetic
 from hemo.tracking.views import as_written
-
-METRICS = {
-    "recall": "recall (sensitivity)",
-    "specificity": "specificity",
-    "precision": "precision (positive predictive value)",
-    "npv": "negative predictive value",
-    "accuracy": "accuracy",
-    "auc": "AUC",
-    "average_precision": "average precision",
-    "brier": "Brier score",
-    "calibration_slope": "calibration slope",
-    "recall_at_specificity_80": "recall at specificity 0.80",
-    "unsure_share": "share left unsure",
-}
-"""Metrics of the card, and their names for people."""
 
 SYNTHETIC = "The data is synthetic, phantoms made by hemo: these metrics say nothing of patients."
 
@@ -132,7 +118,9 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
         Section(
             "Data",
             text=f"Data set: {tags.get('dataset', 'unknown')}.",
-            tables={"Tested, and the store": fact_table({**_counts(tested.judged.counts), **facts.data})},
+            tables={
+                "Tested, and the store": fact_table({**counts_facts(tested.judged.counts), **facts.data})
+            },
         ),
         Section("Split", text=protocol.words.card, tables={"": fact_table(split)} if split else {}),
         Section(
@@ -169,11 +157,11 @@ NO_SLICES = (
 
 def _tables(tested: Summary) -> dict[str, pd.DataFrame | Table]:
     if not tested.by_slice:
-        return {"By study": _metrics(tested.studies)}
+        return {"By study": metrics_table(tested.studies)}
     return {
-        "By slice": _metrics(tested),
-        "By study": _metrics(tested.studies),
-        "Subgroups, by slice": _subgroups(tested),
+        "By slice": metrics_table(tested),
+        "By study": metrics_table(tested.studies),
+        "Subgroups, by slice": subgroups_table(tested),
     }
 
 
@@ -203,21 +191,6 @@ def _stress(facts: Facts) -> list[Section]:
         return []
     text = "Differences from the unchanged on the same slices, with 95% intervals by patient (`hemo stress`)."
     return [Section("Under changes of its data", text, {"By change": falls(facts.stress)})]
-
-
-def falls(found: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a change, with the differences of metrics from the unchanged in cells.
-
-    Parameters
-    ----------
-    found
-        A row a change and metric: `change`, `metric`, `difference`, `low`, `high`.
-    """
-    bounds = found[["difference", "low", "high"]].to_numpy(float)
-    cells = [ranged(difference, low, high, "+.3f") for difference, low, high in bounds]
-    wide = found.assign(cell=cells).pivot(index="change", columns="metric", values="cell")
-    ordered = wide.loc[list(dict.fromkeys(found["change"])), list(dict.fromkeys(found["metric"]))]
-    return ordered.rename(columns={"auc": "AUC"}).rename_axis(columns=None).reset_index()
 
 
 def _cut_down(tags: Mapping[str, str]) -> list[Section]:
@@ -266,41 +239,6 @@ def _in_short(facts: Facts, tested: Summary) -> str:
 def _share(tested: Summary, metric: str) -> str:
     found = tested[metric]
     return ranged(*found, ".0%") if np.isfinite(found.value) else "an undefined share"
-
-
-def _metrics(tested: Summary) -> pd.DataFrame:
-    names = [name for name in METRICS if tested.triaged or name != "unsure_share"]
-    found = tested.metrics.set_index("metric").loc[names]
-    return pd.DataFrame(
-        {
-            "metric": [METRICS[name] for name in names],
-            "value (95% interval)": [ranged(*tested[name], "z.3f") for name in names],
-            "patients": found["patients"].to_numpy(),
-        }
-    )
-
-
-def _subgroups(tested: Summary) -> pd.DataFrame:
-    found = tested.subgroups
-    bounds = zip(found["value"], found["low"], found["high"], strict=True)
-    cells = [ranged(value, low, high, "z.3f") for value, low, high in bounds]
-    return pd.DataFrame(
-        {
-            "subgroup": found["subgroup"],
-            "metric": found["metric"],
-            "value (95% interval)": cells,
-            "patients": found["patients"],
-        }
-    )
-
-
-def _counts(counts: Counts) -> dict[str, object]:
-    return {
-        f"{counts.units} tested": counts.slices,
-        "patients tested": counts.patients,
-        f"positive {counts.units} tested": counts.positive_slices,
-        "positive patients tested": counts.positive_patients,
-    }
 
 
 def _failures(tested: Summary) -> str:

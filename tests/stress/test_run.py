@@ -12,7 +12,7 @@ from hemo.commands.stress import stress as command
 from hemo.config import Gate
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
-from hemo.registry import card, conditions, stressed
+from hemo.registry import card_tables, conditions, stressed
 from hemo.registry.candidates import _fall
 from hemo.registry.evidence import Candidate, Evidence, Fall
 from hemo.runs.steps import train_family
@@ -198,7 +198,7 @@ def test_the_page_says_every_change_and_the_worst_of_practice(tmp_path):
     assert "Mind &lt;this&gt;." in text
     assert len(pd.read_csv(tmp_path / stressed.TABLE)) == 6
     assert "largest_drop/auc" in page.metrics(found)
-    assert card.falls(found)["change"].tolist() == ["jpeg=75", "flip=face"]
+    assert card_tables.falls(found)["change"].tolist() == ["jpeg=75", "flip=face"]
 
 
 def test_a_sample_is_drawn_by_the_seed_and_is_all_where_there_are_few(tmp_path):
