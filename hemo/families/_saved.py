@@ -42,3 +42,17 @@ def load_arrays(path: Path) -> list[NDArray[Any]]:
     """Return the arrays that `numpy.savez` was given without names, in their order."""
     with np.load(path, allow_pickle=False) as arrays:
         return [arrays[f"arr_{index}"] for index in range(len(arrays.files))]
+
+
+def save_parts(weights: list[NDArray[Any]], head: int, folder: Path) -> None:
+    """Write a network's weights, those of its backbone apart from the last so many, which are its head's.
+
+    `backbone.npz` can be the `weights` of another classifier.
+    """
+    np.savez(folder / "backbone.npz", *weights[:-head])
+    np.savez(folder / "head.npz", *weights[-head:])
+
+
+def load_parts(folder: Path) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Return the weights of backbone and head that `save_parts` wrote."""
+    return load_arrays(folder / "backbone.npz"), load_arrays(folder / "head.npz")

@@ -28,7 +28,7 @@ from hemo.families._devices import PRECISIONS, devices, layers_in, precision, st
 from hemo.families._estimators import CLASS_WEIGHTS
 from hemo.families._grad_cam import grad_cam
 from hemo.families._neural import NeuralClassifier
-from hemo.families._saved import load_arrays, load_state, save_state
+from hemo.families._saved import load_parts, load_state, save_parts, save_state
 from hemo.families.base import Family, Images, OnEpoch, Slices
 
 if TYPE_CHECKING:
@@ -222,22 +222,17 @@ class EndToEnd(NeuralClassifier):
         self._assemble(other._channels)
 
     def save(self, folder: Path) -> None:
-        """Write the weights as NumPy arrays, those of the whole backbone apart, and the rest as JSON.
-
-        `backbone.npz` can be the `weights` of `transfer`, `mil` and others.
-        """
-        weights = self.network_.get_weights()
-        np.savez(folder / "backbone.npz", *weights[:-HEAD])
-        np.savez(folder / "head.npz", *weights[-HEAD:])
+        """Write the weights as NumPy arrays, those of the whole backbone apart, and the rest as JSON."""
+        save_parts(self.network_.get_weights(), HEAD, folder)
         save_state(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         classifier, _ = load_state(cls, folder)
-        weights = load_arrays(folder / "backbone.npz")
+        weights, head = load_parts(folder)
         classifier._assemble(asked_channels(weights))
-        classifier.network_.set_weights([*weights, *load_arrays(folder / "head.npz")])
+        classifier.network_.set_weights([*weights, *head])
         return classifier
 
 

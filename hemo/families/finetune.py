@@ -21,7 +21,7 @@ from hemo.families._checks import check_choices, check_counts, check_images, che
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._grad_cam import grad_cam
 from hemo.families._neural import NeuralClassifier
-from hemo.families._saved import load_arrays, load_state, save_state
+from hemo.families._saved import load_parts, load_state, save_parts, save_state
 from hemo.families._stem_maps import augmented_copies, stem_maps
 from hemo.families.base import Family, Images, OnEpoch, Slices
 
@@ -168,22 +168,17 @@ class FineTuned(NeuralClassifier):
         return grad_cam(self.network_.input, maps, logit, images)
 
     def save(self, folder: Path) -> None:
-        """Write the weights as NumPy arrays, those of the whole backbone apart, and the rest as JSON.
-
-        `backbone.npz` can be the `weights` of another classifier: so one pretrained on the phantom serves.
-        """
-        weights = self.network_.get_weights()
-        np.savez(folder / "backbone.npz", *weights[:-HEAD])
-        np.savez(folder / "head.npz", *weights[-HEAD:])
+        """Write the weights as NumPy arrays, those of the whole backbone apart, and the rest as JSON."""
+        save_parts(self.network_.get_weights(), HEAD, folder)
         save_state(self, folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         classifier, state = load_state(cls, folder)
-        weights = load_arrays(folder / "backbone.npz")
+        weights, head = load_parts(folder)
         classifier._assemble(build(state["params"]["backbone"], channels=asked_channels(weights)))
-        classifier.network_.set_weights([*weights, *load_arrays(folder / "head.npz")])
+        classifier.network_.set_weights([*weights, *head])
         return classifier
 
 
