@@ -6,7 +6,7 @@ noise, vessels, the edge of each sulcus. So thumbnails only propose pairs, and t
 full size decides.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import cv2
@@ -37,6 +37,18 @@ CLOSEST_OTHERS: Final = 4
 CLOSEST_OWN: Final = 2
 """How many of each slice's closest thumbnails of other patients, and of its own, are looked at closer."""
 
+ALL: Final = 16_384
+"""Slices up to which each is compared with every other."""
+
+IN_A_CELL: Final = 256
+"""Slices of a cell, on average, where there are more."""
+
+PROBED: Final = 6
+"""Cells that a slice is compared with."""
+
+COMPONENTS: Final = 128
+"""Principal components by which it is."""
+
 COLUMNS: Final = ("first", "second", "similarity", "exact", "same_patient")
 
 _CELLS: Final = 32_000_000
@@ -48,6 +60,9 @@ _SLICES: Final = 2048
 Detail = NDArray[np.float32]
 Pairs = NDArray[np.intp]
 """(pairs, 2)."""
+
+Closest = tuple[NDArray[np.float32], NDArray[np.intp]]
+"""Of each row its highest correlations, and the rows they are with, (rows, most) each."""
 
 
 def find(store: SliceStore, least: float = LEAST) -> pd.DataFrame:
@@ -69,7 +84,7 @@ def find(store: SliceStore, least: float = LEAST) -> pd.DataFrame:
 
     Notes
     -----
-    Time grows with the square of the number of slices, but up to 100,000 it is mostly the closer look.
+    Of more than `ALL` slices a few copies are missed: each is compared with those that look most like it.
     """
     patient = pd.factorize(store.index["patient"])[0]
     thumbnails, digests = _thumbnails(store)
@@ -78,13 +93,15 @@ def find(store: SliceStore, least: float = LEAST) -> pd.DataFrame:
         [exact, _closest_others(thumbnails, patient), _closest_own(thumbnails, patient)]
     )
     pairs = np.unique(np.sort(proposed, axis=1), axis=0)
-    similarities = [
-        similarity(*(store.images(rows)[..., 0] for rows in pairs[start : start + _PAIRS].T))
-        for start in range(0, len(pairs), _PAIRS)
-    ]
     table = pd.DataFrame(pairs, columns=["first", "second"])
-    table["similarity"] = np.concatenate([np.zeros(0), *similarities])
     table["exact"] = [digests[a] == digests[b] for a, b in pairs]
+    unlike = pairs[~table["exact"].to_numpy(bool)]
+    similarities = [
+        similarity(*(store.images(rows)[..., 0] for rows in unlike[start : start + _PAIRS].T))
+        for start in range(0, len(unlike), _PAIRS)
+    ]
+    table["similarity"] = 1.0
+    table.loc[~table["exact"], "similarity"] = np.concatenate([np.zeros(0), *similarities])
     table["same_patient"] = patient[pairs[:, 0]] == patient[pairs[:, 1]]
     table = table[(table["similarity"] >= least) | table["exact"]]
     return table.sort_values(
@@ -160,13 +177,51 @@ def _equal(digests: list[bytes]) -> Pairs:
 
 
 def _closest_others(thumbnails: NDArray[np.float32], patient: NDArray[np.intp]) -> Pairs:
-    """Pair each slice with the closest ones of other patients."""
-    found = [np.empty((0, 2), np.intp)]
-    for rows in _blocks(len(thumbnails)):
-        correlation = thumbnails[rows] @ thumbnails.T
-        correlation[patient[rows][:, None] == patient[None, :]] = -1
-        found.append(_best(correlation, rows, np.arange(len(thumbnails)), CLOSEST_OTHERS))
-    return np.concatenate(found)
+    """Pair each slice with the closest ones of other patients: of all, or of many nearly so."""
+    seen = np.flatnonzero(thumbnails.any(axis=1))
+    find_ = _closest_of_all if len(seen) <= ALL else _closest_of_cells
+    correlation, where = find_(thumbnails[seen], patient[seen])
+    return _paired(correlation, seen[where], seen)
+
+
+def _closest_of_all(thumbnails: NDArray[np.float32], patient: NDArray[np.intp]) -> Closest:
+    """Compare all with all."""
+    everyone = np.arange(len(thumbnails))
+    return _joined(
+        [_closest_others_of(thumbnails, patient, rows, everyone) for rows in _blocks(len(everyone))]
+    )
+
+
+def _closest_of_cells(thumbnails: NDArray[np.float32], patient: NDArray[np.intp]) -> Closest:
+    """Compare each with those of a few cells: all with all would take days for a million.
+
+    Drawn slices are the middles of cells; each slice is of the cell whose middle it is closest to, and is
+    compared with those of the `PROBED` closest cells (the "inverted file" of searches for neighbours).
+    """
+    count, short = len(thumbnails), _components(thumbnails)
+    middles = short[np.random.default_rng(0).choice(count, count // IN_A_CELL, replace=False)]
+    cells = [_highest(short[rows] @ middles.T, np.arange(len(middles)), PROBED)[1] for rows in _blocks(count)]
+    cell = np.concatenate(cells)
+    correlation = np.full((count, PROBED, CLOSEST_OTHERS), -1, np.float32)
+    where = np.zeros(correlation.shape, np.intp)
+    asking, number = np.divmod(np.argsort(cell, axis=None, kind="stable"), PROBED)
+    for some in np.split(np.arange(cell.size), np.flatnonzero(np.diff(np.sort(cell, axis=None))) + 1):
+        members = asking[some][number[some] == 0]
+        for part in np.array_split(some, 1 + len(some) * len(members) // _CELLS):
+            rows, place = asking[part], number[part]
+            correlation[rows, place], where[rows, place] = _closest_others_of(short, patient, rows, members)
+    blocks = (
+        _highest(correlation[rows].reshape(len(rows), -1), where[rows].reshape(len(rows), -1), CLOSEST_OTHERS)
+        for rows in _blocks(count)
+    )
+    return _joined([*blocks])
+
+
+def _components(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the principal components of thumbnails, of norm 1 again, (n, `COMPONENTS`): they are blurred."""
+    _, axes = np.linalg.eigh(thumbnails.T @ thumbnails)
+    short: NDArray[np.float32] = thumbnails @ axes[:, -COMPONENTS:]
+    return short / np.maximum(np.linalg.norm(short, axis=1, keepdims=True), 1e-6)
 
 
 def _closest_own(thumbnails: NDArray[np.float32], patient: NDArray[np.intp]) -> Pairs:
@@ -176,16 +231,38 @@ def _closest_own(thumbnails: NDArray[np.float32], patient: NDArray[np.intp]) -> 
     for rows in np.split(order, np.flatnonzero(np.diff(patient[order])) + 1):
         correlation = thumbnails[rows] @ thumbnails[rows].T
         np.fill_diagonal(correlation, -1)
-        found.append(_best(correlation, rows, rows, CLOSEST_OWN))
+        found.append(_paired(*_highest(correlation, rows, CLOSEST_OWN), rows))
     return np.concatenate(found)
 
 
-def _best(correlation: NDArray[np.float32], rows: NDArray, columns: NDArray, most: int) -> Pairs:
-    """Return the pairs of the highest correlations of each row, where they are high enough."""
-    most = min(most, correlation.shape[1])
+def _closest_others_of(
+    thumbnails: NDArray[np.float32], patient: NDArray[np.intp], rows: NDArray, columns: NDArray
+) -> Closest:
+    """Return those of the columns that are closest to each row, and of other patients."""
+    correlation = thumbnails[rows] @ thumbnails[columns].T
+    correlation[patient[rows][:, None] == patient[columns]] = -1
+    return _highest(correlation, columns, CLOSEST_OTHERS)
+
+
+def _highest(correlation: NDArray[np.float32], columns: NDArray[np.intp], most: int) -> Closest:
+    """Return each row's highest correlations, the highest first, and which columns they are with."""
+    if lacking := max(most - correlation.shape[1], 0):
+        correlation = np.pad(correlation, ((0, 0), (0, lacking)), constant_values=-1)
+        columns = np.pad(columns, (0, lacking))
     best = np.argpartition(-correlation, most - 1, axis=1)[:, :most]
-    high = np.take_along_axis(correlation, best, axis=1) >= LEAST_THUMBNAIL
-    return np.stack([np.repeat(rows, most)[high.ravel()], columns[best[high]]], axis=1)
+    best = np.take_along_axis(best, np.argsort(-np.take_along_axis(correlation, best, 1), axis=1), 1)
+    named = np.take_along_axis(columns, best, 1) if columns.ndim == 2 else columns[best]
+    return np.take_along_axis(correlation, best, 1), named
+
+
+def _joined(parts: Sequence[Closest]) -> Closest:
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _paired(correlation: NDArray[np.float32], where: NDArray[np.intp], rows: NDArray) -> Pairs:
+    """Return the pairs of rows with others that are alike enough."""
+    high = correlation >= LEAST_THUMBNAIL
+    return np.stack([np.repeat(rows, high.sum(axis=1)), where[high]], axis=1)
 
 
 def _blocks(n: int) -> Iterator[NDArray[np.intp]]:

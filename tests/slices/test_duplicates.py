@@ -68,6 +68,19 @@ def test_a_copy_under_another_patients_name_is_found(heads, change, tmp_path):
     assert others["exact"].all() == (change == "nothing")
 
 
+def test_of_many_slices_copies_are_found_though_not_all_are_compared_with_all(heads, tmp_path, monkeypatch):
+    every, planted = with_copies(heads, CHANGES["all at once"], tmp_path / "all", range(0, len(heads), 3))
+    monkeypatch.setattr(duplicates, "ALL", 0)
+    monkeypatch.setattr(duplicates, "IN_A_CELL", 8)
+    found, _ = with_copies(heads, CHANGES["all at once"], tmp_path / "cells", range(0, len(heads), 3))
+    pairs, others = (
+        {pair for pair in zip(table["first"], table["second"], strict=True) if pair in planted}
+        for table in (found, every)
+    )
+    assert len(others) >= 0.9 * len(planted)
+    assert len(pairs) >= 0.95 * len(others)
+
+
 def test_different_patients_and_most_neighbouring_slices_are_no_copies(heads, tmp_path):
     patients = [f"p{number}" for number in np.repeat(np.arange(PATIENTS), SLICES)]
     found = duplicates.find(write_store(tmp_path / "store", heads, patients))
