@@ -2,9 +2,11 @@
 
     python -m benchmarks.bench_cluster [--out cost.json]
 
-A training takes seconds of its own and seconds for each slice and fit (folds and a refit); `hemo main` takes
-what its trainings take when they are dealt to the workers, longest first, and what it does alone. Fitted on
-runs with 1 to 4 workers of this machine, each of one core; more workers than cores count as cores.
+A training takes seconds of its own (intervals, plots, its model) and seconds for each slice and fit (folds
+and a refit); `hemo main` takes what its trainings take when they are dealt to the workers, longest first, and
+what it does alone. With more workers than trainings folds are dealt, and then what is left of trainings.
+Fitted on runs with 1 to 4 workers of this machine, each of one core; more workers than cores count as cores.
+On a cluster each task is a process of its own, whose start is measured too.
 """
 
 import heapq
@@ -22,8 +24,12 @@ import click
 import numpy as np
 from mlflow.tracking import MlflowClient
 
+from hemo.labels import LABELS
+
 FAMILIES = ("boosted", "cnn", "logreg")
 EPOCHS = 3
+
+SIZE = 64
 
 ROW_BYTES = 150
 """Of a slice in the index of a store, its pixels aside."""
@@ -43,22 +49,33 @@ class Measured:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a training by itself and per slice and fit, by family; and of all else."""
+    """Seconds of a training by itself and per slice and fit, by family; of all else; of a process's start."""
 
     own: Mapping[str, float]
     per_fit: Mapping[str, float]
     alone: float
+    start: float = 0.0
 
-    def training(self, family: str, slices: int, folds: int) -> float:
-        """Return the seconds of a training of `folds` fits and a refit."""
-        return self.own[family] + self.per_fit[family] * slices * (folds + 1)
+    def work(self, slices: int, folds: int, families: Mapping[str, int]) -> float:
+        """Return the seconds of so many trainings of each family, of `folds` fits and a refit, on a core."""
+        each = (
+            count * (self.own[one] + self.per_fit[one] * slices * (folds + 1))
+            for one, count in families.items()
+        )
+        return sum(each)
 
-    def main(self, slices: int, folds: int, families: Mapping[str, int], workers: int) -> float:
+    def main(
+        self, slices: int, folds: int, families: Mapping[str, int], workers: int, start: float = 0.0
+    ) -> float:
         """Return the seconds of `hemo main` for so many trainings of each family."""
-        each = [
-            self.training(family, slices, folds) for family, count in families.items() for _ in range(count)
-        ]
-        return self.alone + makespan(each, workers)
+        fits = sum(families.values())
+        parted = folds if workers > fits else 0
+        of_folds, of_trainings = [], []
+        for one, count in families.items():
+            fit = self.per_fit[one] * slices
+            of_folds += count * parted * [start + fit]
+            of_trainings += count * [start + self.own[one] + fit * (folds + 1 - parted)]
+        return self.alone + makespan(of_folds, workers) + makespan(of_trainings, workers)
 
 
 def makespan(tasks: Sequence[float], workers: int) -> float:
@@ -92,7 +109,15 @@ def measure(folder: Path, patients: int, slices: int, folds: int, workers: int, 
     if not store.exists():
         hemo("phantom", "--out", scans, "--patients", patients, "--slices", slices, "--size", 128)
         hemo(
-            "preprocess", "--images", scans, "--labels", scans / "labels.csv", "--store", store, "--size", 64
+            "preprocess",
+            "--images",
+            scans,
+            "--labels",
+            scans / "labels.csv",
+            "--store",
+            store,
+            "--size",
+            SIZE,
         )
     file = folder / f"{name}.yaml"
     file.write_text(
@@ -100,6 +125,7 @@ def measure(folder: Path, patients: int, slices: int, folds: int, workers: int, 
         f"sampling: natural\nfamilies: {{boosted: , logreg: , cnn: {{epochs: {EPOCHS}}}}}\n"
     )
     start = time.monotonic()
+    program[:0] = ["taskset", "-c", ",".join(map(str, sorted(os.sched_getaffinity(0))[:workers]))]
     hemo("main", "--experiment", file)
     seconds = time.monotonic() - start
     client = MlflowClient(f"sqlite:///{folder}/runs.db")
@@ -113,6 +139,13 @@ def measure(folder: Path, patients: int, slices: int, folds: int, workers: int, 
     size = sum(path.stat().st_size for path in (folder / "mlruns").rglob("*") if path.is_file())
     count = json.loads((store / "store.json").read_text())["slices"]
     return Measured(count, folds, workers, seconds, trainings, size)
+
+
+def start_of_a_process() -> float:
+    """Return the seconds until a process has what it trains with."""
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import tensorflow; from hemo.runs import steps"], check=True)
+    return time.monotonic() - begun
 
 
 def fit(runs: Sequence[Measured], cores: int) -> Cost:
@@ -133,7 +166,7 @@ def fit(runs: Sequence[Measured], cores: int) -> Cost:
         slower = max(1.0, one.workers / cores)
         dealt = makespan([seconds / slower for seconds in each], min(one.workers, cores))
         rest.append(max(one.seconds - dealt, 0))
-    return Cost(own, per_fit, float(np.median(rest)))
+    return Cost(own, per_fit, float(np.median(rest)), start_of_a_process())
 
 
 @click.command()
@@ -159,13 +192,19 @@ def main(out: Path | None) -> None:
     print(f"{words}: {said:.0f} s said, {other.seconds:.0f} s measured ({off:+.0%})")
     for family in FAMILIES:
         print(f"{family}: {cost.own[family]:.1f} s and {1000 * cost.per_fit[family]:.2f} ms a slice and fit")
-    print(
-        f"all else: {cost.alone:.0f} s; {other.artifacts / len(runs) / 1e6:.0f} MB of artifacts an experiment"
-    )
+    print(f"all else: {cost.alone:.0f} s; a process begins in {cost.start:.0f} s")
+    made = sum(len(seconds) for one in [*runs, other] for seconds in one.trainings.values())
     for slices in (10_000, 100_000, 752_803):
+        asked = dict.fromkeys(FAMILIES, len(LABELS))
+        size = slices * (SIZE**2 + ROW_BYTES) / 1e9
+        fits, hours = sum(asked.values()), cost.work(slices, 5, asked) / 3600
+        print(
+            f"{slices:,} slices, 5 folds, {fits} trainings: {hours:.1f} node hours, {size:.1f} GB of store, "
+            f"{fits * other.artifacts / made / 1e9:.1f} GB of artifacts"
+        )
         for nodes in (1, 16, 64):
-            hours = cost.main(slices, 5, dict.fromkeys(FAMILIES, 6), nodes) / 3600
-            print(f"{slices} slices, 5 folds, {nodes} nodes of a core: {hours:.2f} h")
+            hours = cost.main(slices, 5, asked, nodes, cost.start) / 3600
+            print(f"    {nodes} nodes: {hours:.2f} h")
     if out:
         out.write_text(
             json.dumps({"runs": [asdict(one) for one in [*runs, other]], "cost": asdict(cost)}, indent=1)

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+from graphlib import TopologicalSorter
 from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TypeVar
@@ -38,6 +40,7 @@ def run_all(
     tasks: Sequence[Task],
     workers: int,
     pool: Executor | None = None,
+    after: Sequence[Collection[int]] = (),
 ) -> Iterator[tuple[Task, Result | Exception]]:
     """Apply a function to tasks and yield each with its result, or with the exception it raised.
 
@@ -51,6 +54,8 @@ def run_all(
         Processes. With one, tasks run here and in order; with more, as they finish.
     pool : Executor, optional
         What does them, whatever their number: from `processes`, started earlier, or a cluster.
+    after : sequence, optional
+        For each task the numbers of earlier ones that have to end, well or not, before it begins.
 
     Examples
     --------
@@ -66,40 +71,49 @@ def run_all(
                 yield task, fault
         return
     with nullcontext(pool) if pool else processes(min(workers, len(tasks))) as pool:
-        with _main_left_out():
-            futures = {pool.submit(_work, function, task): task for task in tasks}
-        try:
-            for future in _as_completed(futures):
-                if future.cancelled():  # by none of ours: what was to do it is gone
-                    yield futures[future], HemoError("what was to do it is gone: the same command goes on")
-                    continue
-                failure = future.exception()
-                if failure is None:
-                    yield futures[future], future.result()
-                elif isinstance(failure, Exception):
-                    yield futures[future], failure
-                else:
-                    raise failure
-        finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
-            for future in futures:
-                future.cancel()
+        for number, future in _done_in_turn(pool, partial(_work, function), tasks, after):
+            if future.cancelled():  # by none of ours: what was to do it is gone
+                yield tasks[number], HemoError("what was to do it is gone: the same command goes on")
+                continue
+            failure = future.exception()
+            if failure is None:
+                yield tasks[number], future.result()
+            elif isinstance(failure, Exception):
+                yield tasks[number], failure
+            else:
+                raise failure
 
 
-def _as_completed(futures: Collection[Future[Result]]) -> Iterator[Future[Result]]:
-    """Give futures as they end, as `concurrent.futures.as_completed` does, and hear signals meanwhile.
+def _done_in_turn(
+    pool: Executor,
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    after: Sequence[Collection[int]],
+) -> Iterator[tuple[int, Future[Result]]]:
+    """Give the numbers of tasks as they end, each with its future; begin those that waited for them first.
 
     A signal that comes just before this thread sleeps on a lock, or to another thread, does not wake it; its
     handler would run when a task ends, which can be an hour. So this one looks up twice a second.
     """
+    waits = TopologicalSorter(dict(enumerate(after or [()] * len(tasks))))
+    waits.prepare()
     ended: SimpleQueue[Future[Result]] = SimpleQueue()
-    waiting = set(futures)
-    for future in futures:
-        future.add_done_callback(ended.put)
-    while waiting:
-        with suppress(Empty):
-            future = ended.get(timeout=0.5)
-            waiting.remove(future)
-            yield future
+    running: dict[Future[Result], int] = {}
+    try:
+        while waits.is_active():
+            with _main_left_out():
+                for number in sorted(waits.get_ready()):
+                    future = pool.submit(function, tasks[number])
+                    running[future] = number
+                    future.add_done_callback(ended.put)
+            with suppress(Empty):
+                future = ended.get(timeout=0.5)
+                number = running.pop(future)
+                waits.done(number)
+                yield number, future
+    finally:  # by Ctrl-C, or since nobody asks for more: what is queued is not started
+        for future in running:
+            future.cancel()
 
 
 @contextmanager

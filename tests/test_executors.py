@@ -27,11 +27,28 @@ def halve(number: int) -> float:
     return number / 2
 
 
+def note_name(task: tuple[str, str]) -> None:
+    with Path(task[0]).open("a") as file:
+        file.write(f"{task[1]} ")
+    if task[1] == "fails":
+        raise ValueError
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_task_is_answered_and_a_failed_one_carries_its_exception(workers):
     outcomes = dict(run_all(halve, [1, 2, 3, 4], workers))
     assert isinstance(outcomes.pop(3), ValueError)
     assert outcomes == {1: 0.5, 2: 1.0, 4: 2.0}
+
+
+def test_tasks_begin_when_those_that_they_wait_for_have_ended_well_or_not(tmp_path):
+    begun = tmp_path / "begun"
+    tasks = [(str(begun), name) for name in ("a", "fails", "b", "c", "alone")]
+    outcomes = [task[1] for task, _ in run_all(note_name, tasks, 2, after=[(), (), (0, 1), (2,), ()])]
+    assert sorted(outcomes) == ["a", "alone", "b", "c", "fails"]
+    order = begun.read_text().split()
+    assert max(map(order.index, ("a", "fails"))) < order.index("b") < order.index("c")
+    assert order.index("alone") < order.index("c"), "what waits for nothing does not wait"
 
 
 def test_a_killed_worker_is_an_answer_too():

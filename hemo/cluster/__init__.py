@@ -6,7 +6,7 @@ each makes a file or a run whose existence means done.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,6 +67,21 @@ def check_word(word: str) -> str:
     raise HemoError(f"cluster '{word}': give {WORDS}")
 
 
+def size(cluster: Cluster | None, workers: int) -> int:
+    """Return how many tasks are done at a time, where `workers` are asked for.
+
+    Raises
+    ------
+    HemoError
+        If there is no such cluster here, or it does not answer.
+    """
+    if cluster is None or cluster.word == SLURM:
+        return workers
+    from hemo.cluster.dask_workers import threads
+
+    return threads(cluster.word)
+
+
 @contextmanager
 def pool(
     cluster: Cluster | None, workers: int, begin: Callable[[], None] | None = None
@@ -103,7 +118,11 @@ def pool(
 
 
 def run_all(
-    cluster: Cluster | None, function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
+    cluster: Cluster | None,
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    after: Sequence[Collection[int]] = (),
 ) -> Iterator[tuple[Task, Result | Exception]]:
     """Apply a function to tasks where they are to be done, and yield each with its result or exception.
 
@@ -111,15 +130,15 @@ def run_all(
     ----------
     cluster, workers
         Where, and how many at a time (see `pool`).
-    function, tasks
+    function, tasks, after
         See `hemo.executors.run_all`. On a cluster a task can be done twice, after its worker died: what it
         makes has to be a file or run that counts once.
     """
     if cluster is None:
-        yield from executors.run_all(function, tasks, workers)
+        yield from executors.run_all(function, tasks, workers, after=after)
         return
     with pool(cluster, workers) as executor:
-        yield from executors.run_all(elsewhere(function), tasks, workers, executor)
+        yield from executors.run_all(elsewhere(function), tasks, workers, executor, after)
 
 
 CARRIED: Final = ("MLFLOW_TRACKING_URI", memory.VARIABLE)

@@ -4,9 +4,14 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from hemo import console
 from hemo.cluster import DASK
 from hemo.errors import HemoError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 PATIENCE = 60
 """Seconds for which a scheduler, and then a first worker, is waited for: clusters are slow to start."""
@@ -24,10 +29,36 @@ def dask_workers(word: str) -> Iterator[Executor]:
     HemoError
         If the scheduler does not answer, or has no workers.
     """
+    with _client(word) as client:
+        yield client.get_executor(pure=False)
+
+
+def threads(word: str) -> int:
+    """Return how many tasks the workers of a Dask cluster do at a time.
+
+    Raises
+    ------
+    HemoError
+        As `dask_workers` does.
+    """
+    with _client(word) as client:
+        return sum(client.nthreads().values())
+
+
+@contextmanager
+def _client(word: str) -> Iterator["Client"]:
+    """Give a client of a scheduler that has workers.
+
+    Raises
+    ------
+    HemoError
+        If the scheduler does not answer, or has no workers.
+    """
     from distributed import Client
 
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # tracebacks, where a scheduler goes
     address = word.removeprefix(DASK)
+    console.step(f"asking the Dask scheduler at {address}")
     try:
         client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError):
@@ -41,6 +72,6 @@ def dask_workers(word: str) -> Iterator[Executor]:
             raise HemoError(
                 f"cluster {word}: it has no workers: start some (`dask worker {address} --nthreads 1`)"
             ) from None
-        yield client.get_executor(pure=False)
+        yield client
     finally:
         client.close(timeout=5)

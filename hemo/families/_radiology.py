@@ -35,6 +35,12 @@ def cached_radiological_features(images: Slices) -> NDArray[np.float32]:
     return cached_features(images, "radiology", radiological_features, on_disk=many)
 
 
+def keep_radiological_features(images: Slices) -> None:
+    """Compute the features of slices that are too many to be held in memory, and keep them in files."""
+    if not isinstance(images, np.ndarray):
+        cached_radiological_features(images)
+
+
 def radiological_features(images: Images) -> NDArray[np.float32]:
     """Return the features of slices, float32 (n, k): k features for each channel."""
     channels = images.shape[-1]

@@ -151,6 +151,15 @@ class KeepsEpochs(Protocol):
 
 
 @runtime_checkable
+class KeepsFeatures(Protocol):
+    """A classifier of features that follow from a slice alone, and which it keeps in files."""
+
+    def keep_features(self, images: Slices) -> None:
+        """Compute and keep the features of slices, before any fit: fits of all labels and folds find them."""
+        ...
+
+
+@runtime_checkable
 class LearnsTogether(Protocol):
     """A classifier whose `fit` takes the truth of several labels, (n, labels) with -1 for unknown."""
 

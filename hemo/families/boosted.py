@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight
 from hemo.families._features import FeatureClassifier
 from hemo.families._old_trees import OldTrees
-from hemo.families._radiology import feature_bytes
-from hemo.families.base import Family
+from hemo.families._radiology import feature_bytes, keep_radiological_features
+from hemo.families.base import Family, Slices
 
 if TYPE_CHECKING:
     import optuna
@@ -32,6 +32,10 @@ class Boosted(FeatureClassifier):
     requires = ("treelite",)
 
     trees_: Any
+
+    def keep_features(self, images: Slices) -> None:
+        """Compute and keep the features of slices, where they are many."""
+        keep_radiological_features(images)
 
     def learn(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> dict[str, float]:
         """Grow the trees: all of them, none is waited for."""

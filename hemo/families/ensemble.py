@@ -101,6 +101,13 @@ class Ensemble:
         }
         return self
 
+    def keep_features(self, images: Slices) -> None:
+        """Compute and keep the features that members take from slices."""
+        for name, given in self.params["members"].items():
+            member = families.build(name, given or {}, self.seed)
+            if isinstance(member, families.KeepsFeatures):
+                member.keep_features(images)
+
     @property
     def abridged_(self) -> str:
         """How fits of members were cut down for want of memory (see `hemo.families.Abridges`)."""

@@ -26,8 +26,13 @@ from hemo.families._checks import (
 )
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, both_classes, standardisation
+from hemo.families._feature_cache import Features
 from hemo.families._occlusion import occlusion_map
-from hemo.families._radiology import cached_radiological_features, feature_bytes
+from hemo.families._radiology import (
+    cached_radiological_features,
+    feature_bytes,
+    keep_radiological_features,
+)
 from hemo.families._saved import load_arrays, load_state, save_state
 from hemo.families.base import Family, Images, LabelTable, OnEpoch, Slices, Studies, Truth
 from hemo.sealed import Sealed
@@ -146,9 +151,7 @@ class Mil:
         p = self.params
         self.n_labels = truth.shape[1]
         self.image_shape_ = tuple(images.shape[1:])
-        if p["features"] == "frozen":
-            self.backbone_ = backbone(p["backbone"], p["weights"], self.seed)
-            self._on_disk = p["weights"] != "none"
+        self._begin()
         features = self._features(images, study)
         self.scaling_ = standardisation(features)
         how = p["learn_from"]
@@ -163,15 +166,30 @@ class Mil:
         self.convergence_ = train(self.network_, p, self.seed, bags, stops, on_epoch, self.checkpoint)
         return self
 
-    def _features(self, images: Slices, study: Studies | None) -> NDArray[np.float64]:
-        """Return the features of each slice and the mean of its neighbours', float64 (n, 2 k)."""
+    def _begin(self) -> None:
+        p = self.params
+        if p["features"] == "frozen":
+            self.backbone_ = backbone(p["backbone"], p["weights"], self.seed)
+            self._on_disk = p["weights"] != "none"
+
+    def keep_features(self, images: Slices) -> None:
+        """Compute and keep the features of slices, as `transfer` and `boosted` do."""
+        if self.params["features"] != "frozen":
+            keep_radiological_features(images)
+        elif self.params["weights"] != "none":
+            self._begin()
+            self._each(images)
+
+    def _each(self, images: Slices) -> Features:
         p = self.params
         if self.backbone_ is None:
-            each = cached_radiological_features(images)
-        else:
-            each = embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"])
-        numbers = _study.numbers(study, len(images))
-        return _study.with_neighbours(each.astype(float), numbers)
+            return cached_radiological_features(images)
+        return embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"])
+
+    def _features(self, images: Slices, study: Studies | None) -> NDArray[np.float64]:
+        """Return the features of each slice and the mean of its neighbours', float64 (n, 2 k)."""
+        each = self._each(images).astype(float)
+        return _study.with_neighbours(each, _study.numbers(study, len(images)))
 
     def _standard(self, features: NDArray[np.float64]) -> NDArray[np.float32]:
         center, deviation = self.scaling_

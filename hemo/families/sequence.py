@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hemo.families import _study
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, standardisation
 from hemo.families._features import FeatureClassifier
-from hemo.families._radiology import feature_bytes
+from hemo.families._radiology import feature_bytes, keep_radiological_features
 from hemo.families.base import Family, Slices, Studies
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class Sequence(FeatureClassifier):
         """Return the features of each slice and the mean of its neighbours', float64 (n, 2 k)."""
         each = super().features(images).astype(float)
         return _study.with_neighbours(each, _study.numbers(study, len(images)))
+
+    def keep_features(self, images: Slices) -> None:
+        """Compute and keep the features of slices, where they are many."""
+        keep_radiological_features(images)
 
     def learn(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> dict[str, float]:
         """Fit on standardised features."""

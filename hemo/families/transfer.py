@@ -14,6 +14,7 @@ from hemo.families._backbones import LEAST_SIZE, backbone, load_backbone, save_b
 from hemo.families._checks import check_counts, check_images
 from hemo.families._embedding import embed
 from hemo.families._estimators import CLASS_WEIGHTS, class_weight, fit_estimator, standardisation
+from hemo.families._feature_cache import Features
 from hemo.families._features import FeatureClassifier
 from hemo.families._saved import load_arrays
 from hemo.families.base import Family, Images, OnEpoch, Slices, Studies, Truth
@@ -73,15 +74,27 @@ class Transfer(FeatureClassifier):
         study: Studies | None = None,
     ) -> Self:
         """Fit the head on slices; `validation` and `on_epoch` are not used: there are no epochs to stop."""
+        self._begin()
+        return super().fit(images, y, validation, on_epoch, study)
+
+    def _begin(self) -> None:
         p = self.params
         self.backbone_ = backbone(p["backbone"], p["weights"], self.seed)
-        self._on_disk = p["weights"] != "none"
-        return super().fit(images, y, validation, on_epoch, study)
+        self._on_disk = p["weights"] != "none"  # others differ from seed to seed
+
+    def keep_features(self, images: Slices) -> None:
+        """Compute and keep the features of slices, where the backbone's weights are read from a file."""
+        if self.params["weights"] != "none":
+            self._begin()
+            self._embedded(images)
 
     def features(self, images: Slices, study: Studies | None = None) -> NDArray[np.float64]:
         """Return the means of the backbone's maps, then their maxima, float64 (n, 2 k)."""
+        return self._embedded(images).astype(float)
+
+    def _embedded(self, images: Slices) -> Features:
         p = self.params
-        return embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"]).astype(float)
+        return embed(self.backbone_, images, p["size"], self._on_disk, p["mirrored"])
 
     def learn(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> dict[str, float]:
         """Fit the head on standardised features."""

@@ -10,6 +10,7 @@ from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.runs import recording
+from hemo.runs.ahead import FeaturesOf, FoldOf, Group, Task, dealt
 from hemo.runs.epochs import LoggedEpochs
 from hemo.runs.planning import make_plan
 from hemo.slices.store import SliceStore
@@ -18,15 +19,12 @@ from hemo.training import Trained, Training, train_label, train_together
 Failed = list[tuple[str, str]]
 """Names of trainings that failed, each with its fault."""
 
-Group = tuple[Training, ...]
-"""Trainings that are one fit."""
-
-Outcome = tuple[Group, list[str | HemoError] | Exception]
-"""A group with what came of each of its trainings, or the fault that ended it."""
+Outcome = tuple[Task, list[str | HemoError] | Exception]
+"""A task with what came of each of its trainings, or the fault that ended it."""
 
 
 Progress = Callable[[Iterator[Outcome], int], Iterator[Outcome]]
-"""Shows how far the trainings are: wraps what comes of them, given their number."""
+"""Shows how far the tasks are: wraps what comes of them, given their number."""
 
 
 def make_trainings(
@@ -132,16 +130,19 @@ def train_all(
     HemoError
         If they are to be trained on a cluster (`place`) that could not reach the tracking store.
     """
-    groups = by_fit(trainings)
-    failed = []
-    train = partial(train_in_runs, experiment, parent)
     if place:
         tracking.check_shared()
-        train = partial(train_again, experiment, parent)
-    outcomes = cluster.run_all(place, train, groups, workers)
-    for group, outcome in progress(outcomes, len(groups)):
-        results = [outcome] * len(group) if isinstance(outcome, Exception) else outcome
-        for training, result in zip(group, results, strict=True):
+    tasks, after = dealt(by_fit(trainings), cluster.size(place, workers))
+    failed = []
+    do = partial(_do, experiment, parent, train_again if place else train_in_runs)
+    outcomes = cluster.run_all(place, do, tasks, workers, after)
+    for task, outcome in progress(outcomes, len(tasks)):
+        if isinstance(task, FeaturesOf | FoldOf):
+            if isinstance(outcome, Exception):  # the trainings that need it make it themselves
+                console.err.print(f"{task.name} failed: {outcome}", style="yellow")
+            continue
+        results = [outcome] * len(task) if isinstance(outcome, Exception) else outcome
+        for training, result in zip(task, results, strict=True):
             if isinstance(result, Exception):
                 failed.append((training.name, str(result) or type(result).__name__))
                 console.err.print(f"{training.name} failed: {result}", style="red")
@@ -150,6 +151,19 @@ def train_all(
     if place:
         tracking.close_lost(experiment, parent)
     return failed
+
+
+def _do(
+    experiment: str,
+    parent: str,
+    train: Callable[[str, str, Group], list[str | HemoError]],
+    task: Task,
+) -> list[str | HemoError]:
+    """Do a task: a fit in its runs, or what is done ahead of it."""
+    if isinstance(task, FeaturesOf | FoldOf):
+        task.make()
+        return []
+    return train(experiment, parent, task)
 
 
 def by_fit(trainings: Sequence[Training]) -> list[Group]:

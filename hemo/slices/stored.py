@@ -58,5 +58,9 @@ class StoredSlices:
 
 def slices(store: "SliceStore", rows: NDArray[np.integer]) -> NDArray[np.uint8] | StoredSlices:
     """Return rows of a store: as an array where that is small, else read as they are asked for."""
-    size = len(rows) * int(np.prod(store.image_shape))
-    return store.images(rows) if size <= memory.room() // SHARE else StoredSlices(store, rows)
+    return store.images(rows) if are_few(store, len(rows)) else StoredSlices(store, rows)
+
+
+def are_few(store: "SliceStore", count: int) -> bool:
+    """Return whether so many slices of a store are given as an array."""
+    return count * int(np.prod(store.image_shape)) <= memory.room() // SHARE

@@ -1,7 +1,7 @@
 """Train a family that learns all labels at once: one fit a round, a classifier for each label."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from hemo.labels import LABELS
 from hemo.slices.context import label_table
 from hemo.slices.sample import SAMPLINGS
 from hemo.slices.split import Round, Rows, repeat_seed, rounds
+from hemo.training import one_label
 from hemo.training.kept import NOTHING, Epochs, Kept
 from hemo.training.memory_limits import abridged, shown, that_fit
 from hemo.training.one_label import train
@@ -47,13 +48,8 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
         learned from patients who are tested.
     """
     plan, store = training.plan, training.store
-    if plan.split is None:
-        raise HemoError(f"{training.word}: protocol paper draws a split for each label: use cv or holdout")
-    trainings = rounds(plan.split, store.index)
-    check_apart(training, trainings)
+    trainings, each, labels = _taught(training)
     whole = [everything(store, plan)] if plan.protocol.refits else []
-    each = {label: replace(training, label=label) for label in LABELS}
-    labels = [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
     epochs: Epochs = []
     networks: dict[str, Classifier] = {}
     cut_down = ""
@@ -61,8 +57,7 @@ def train_together(training: Training, kept: Kept = NOTHING) -> dict[str, Traine
     def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
         nonlocal networks, cut_down
         networks, spent, cut_down = _fit(training, labels, one, epochs, kept, kept=not whole)
-        parts = {label: predict(each[label], networks[label], one) for label in labels}
-        return {label: pd.concat(tables, ignore_index=True) for label, tables in parts.items()}, spent
+        return _predict_each(each, networks, one), spent
 
     asked = trainings if labels else []
     done = list(kept.through(asked, training.word, epochs, made, last=not whole))
@@ -106,6 +101,56 @@ def train_label(training: Training, epochs: Epochs | None = None, kept: Kept = N
     if isinstance(trained, HemoError):
         raise trained
     return trained
+
+
+def train_fold(training: Training, number: int, kept: Kept) -> None:
+    """Fit and predict a round ahead of its training, which finds what it gave in `kept`.
+
+    Raises
+    ------
+    HemoError
+        As the training would.
+    """
+    if not families.get(training.family).together:
+        one_label.train_fold(training, number, kept)
+        return
+    trainings, each, labels = _taught(training)
+    epochs: Epochs = []
+
+    def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
+        networks, spent, _ = _fit(training, labels, one, epochs, kept, kept=False)
+        return _predict_each(each, networks, one), spent
+
+    if labels:
+        list(kept.through([trainings[number]], training.word, epochs, made, last=False))
+
+
+def _taught(training: Training) -> tuple[list[Round], dict[str, Training], list[str]]:
+    """Return the rounds, each label's training, and the labels that every round can learn.
+
+    Raises
+    ------
+    HemoError
+        See `train_together`.
+    """
+    plan, store = training.plan, training.store
+    if plan.split is None:
+        raise HemoError(f"{training.word}: protocol paper draws a split for each label: use cv or holdout")
+    trainings = rounds(plan.split, store.index)
+    check_apart(training, trainings)
+    whole = [everything(store, plan)] if plan.protocol.refits else []
+    each = {label: replace(training, label=label) for label in LABELS}
+    return trainings, each, [label for label in LABELS if _learnable(each[label], [*trainings, *whole])]
+
+
+def _predict_each(
+    each: Mapping[str, Training], networks: Mapping[str, Classifier], one: Round
+) -> dict[str, pd.DataFrame]:
+    """Return each label's predictions of a round."""
+    return {
+        label: pd.concat(predict(each[label], network, one), ignore_index=True)
+        for label, network in networks.items()
+    }
 
 
 def _learnable(training: Training, trainings: Sequence[Round]) -> bool:

@@ -43,9 +43,8 @@ def train(
 
     def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
         nonlocal fitted
-        fitted = fit_round(training, one, epochs, kept=not plan.protocol.refits, unfinished=kept)
-        table = pd.concat(predict(training, fitted.classifier, one), ignore_index=True)
-        return {training.label: table}, fitted.seconds
+        fitted, tables = _fit_and_predict(training, one, epochs, kept)
+        return tables, fitted.seconds
 
     done = list(kept.through(trainings, training.name, epochs, made, last=not again))
     fit_seconds = sum(one.seconds for one in done)
@@ -60,6 +59,33 @@ def train(
         sample = paper.counts(store.index, training.label, trainings[0], plan.seed, plan.positives)
         trained.facts.update(sample)
     return trained
+
+
+def train_fold(training: Training, number: int, kept: Kept) -> None:
+    """Fit and predict a round ahead of its training, which finds what it gave in `kept`.
+
+    Raises
+    ------
+    HemoError
+        As `train`.
+    """
+    trainings, epochs = _rounds(training), Epochs()
+    check_apart(training, trainings)
+
+    def made(one: Round) -> tuple[dict[str, pd.DataFrame], float]:
+        fitted, tables = _fit_and_predict(training, one, epochs, kept)
+        return tables, fitted.seconds
+
+    list(kept.through([trainings[number]], training.name, epochs, made, last=False))
+
+
+def _fit_and_predict(
+    training: Training, one: Round, epochs: Epochs, kept: Kept
+) -> tuple[Fitted, dict[str, pd.DataFrame]]:
+    """Fit on a round and predict what it tests."""
+    fitted = fit_round(training, one, epochs, kept=not training.plan.protocol.refits, unfinished=kept)
+    table = pd.concat(predict(training, fitted.classifier, one), ignore_index=True)
+    return fitted, {training.label: table}
 
 
 def _rounds(training: Training) -> list[Round]:

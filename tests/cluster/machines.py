@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,6 +106,28 @@ def slurm(folder: Path) -> Iterator[dict[str, str]]:
         for pid in [*folder.glob("slurmd-*.pid"), folder / "slurmctld.pid", munge / "pid"]:
             if pid.exists():
                 os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+def kill_node(folder: Path, name: str) -> None:
+    """Let a node of the Slurm in a folder fail with all that it does, and come back."""
+    jobs = _said("squeue", "--noheader", "--format=%A", f"--nodelist={name}").split()
+    steps = tuple(f"slurmstepd: [{job}." for job in jobs)
+    daemon = int((folder / f"slurmd-{name}.pid").read_text())
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        words, environ = " ".join(process.info["cmdline"] or []), process.info["environ"] or {}
+        if process.pid == daemon or words.startswith(steps) or environ.get("SLURMD_NODENAME") == name:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    _said("scontrol", "update", f"nodename={name}", "state=down", "reason=killed")
+    _said("slurmd", "-N", name)
+    _said("scontrol", "update", f"nodename={name}", "state=resume")
+
+
+def _said(*command: str) -> str:
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    return subprocess.run(
+        command, env={**os.environ, "PATH": path}, check=True, capture_output=True, text=True
+    ).stdout
 
 
 class Services:

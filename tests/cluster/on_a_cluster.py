@@ -197,7 +197,8 @@ def test_doctor_finds_all_well_and_says_what_is_not(world):
 
 
 def test_main_by_jobs_of_slurm_gives_what_it_gives_here_though_one_is_killed_and_one_requeued(world, here):
-    command = world.begin("main", "--experiment", world.experiment("slurm"), "--cluster", "slurm")
+    file = world.experiment("slurm", workers=len(TRAININGS) + 1)  # so that folds are jobs as well
+    command = world.begin("main", "--experiment", file, "--cluster", "slurm")
     done: list[str] = []
 
     def disturb() -> None:
@@ -232,13 +233,16 @@ def test_a_task_that_kills_its_job_fails_alone_and_is_named(world, monkeypatch):
     assert "all ended without a result" in str(answers[3])
 
 
-def test_four_workers_of_slurm_tune_to_the_budget_while_database_and_server_are_begun_anew(world, here):
+def test_four_workers_of_slurm_tune_to_the_budget_though_one_is_killed_and_the_services_are_begun_anew(
+    world, here
+):
     file, store = world.experiment("tuned", workers=4), world.folder / "here" / "store"
     command = world.begin(
         "tune", "--experiment", file, "--store", store, "--family", "logreg", "--cluster", "slurm"
     )
     trials = "tags.stage = 'trial'"
     wait_for(lambda: (world.known("tuned") and len(world.runs("tuned", trials)) > 1) or command.poll())
+    psutil.Process(next(iter(wait_for(running_jobs).values()))).kill()
     world.services.stop()
     world.services.start()
     said, _ = command.communicate(timeout=400)
@@ -249,10 +253,14 @@ def test_four_workers_of_slurm_tune_to_the_budget_while_database_and_server_are_
     nothing_is_left(world, "tuned", "here")
 
 
-def test_an_array_of_jobs_gives_what_main_gives_here(world, here):
+def test_an_array_of_jobs_gives_what_main_gives_here_though_a_node_fails(world, here):
     file = world.experiment("array")
     said = world.run("slurm", "--submit", "--out", "jobs", "main", "--experiment", file)
     assert said.count("submitted job") == 3
+    wait_for(lambda: world.known("array") and world.runs("array", "tags.stage = 'train'"))
+    queue = ["squeue", "--noheader", "--name=hemo-train", "--states=RUNNING", "--format=%N"]
+    busy = subprocess.run(queue, capture_output=True, text=True, check=True).stdout.split()
+    machines.kill_node(world.folder / "slurm", busy[0])
     wait_for(lambda: not subprocess.run(["squeue", "--noheader"], capture_output=True).stdout.strip(), 400)
     logs = "".join(path.read_text() for path in sorted((world.folder / "jobs/logs").glob("main-*.log")))
     assert f"{len(TRAININGS)} of {len(TRAININGS)} trainings are finished" in logs, logs
@@ -261,7 +269,9 @@ def test_an_array_of_jobs_gives_what_main_gives_here(world, here):
     nothing_is_left(world, "array")
 
 
-def test_on_dask_the_same_command_goes_on_after_its_scheduler_was_killed(world, here):
+def test_on_dask_a_killed_worker_is_made_good_and_after_its_scheduler_was_the_same_command_goes_on(
+    world, here
+):
     file = world.experiment("dask")
     port = machines.free_ports(1)[0]
     environ = {**os.environ, **world.shared, "PYTHONPATH": str(machines.ROOT)}
@@ -284,7 +294,14 @@ def test_on_dask_the_same_command_goes_on_after_its_scheduler_was_killed(world, 
     try:
         time.sleep(5)
         command = world.begin(*words)
-        wait_for(lambda: (world.known("dask") and world.runs("dask", finished)) or command.poll())
+        trained = "tags.stage = 'train'"
+        wait_for(lambda: (world.known("dask") and world.runs("dask", trained)) or command.poll())
+        # Below the one that watches over them; it starts another.
+        worker, *_ = [
+            one for one in psutil.Process(workers.pid).children() if "spawn_main" in str(one.cmdline())
+        ]
+        worker.kill()
+        wait_for(lambda: world.runs("dask", finished) or command.poll())
         scheduler.kill()
         said, _ = command.communicate(timeout=200)
         workers.terminate()

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from hemo.families._epochs import Checkpoint
 from hemo.sealed import Sealed
 from hemo.slices.pseudonyms import key_path
 from hemo.slices.split import Round, make_split
-from hemo.training import Plan, Trained, Training, train_label
+from hemo.training import Plan, Trained, Training, train_fold, train_label
 from hemo.training.kept import FORGOTTEN, NOTHING, Finished, Kept
 from tests.helpers.stores import bright_blood, write_store
 
@@ -68,13 +68,19 @@ Starts = Callable[..., tuple[Trained, int]]
 def start(store, monkeypatch) -> Starts:
     """Train up to a fit that is killed; give what was trained and how many fits it took."""
 
-    def started(kept: Kept, word: str = "cnn", protocol: str = "cv", repeats: int = 1, killed_at: int = 0):
+    def started(
+        kept: Kept, word: str = "cnn", protocol: str = "cv", repeats: int = 1, killed_at: int = 0,
+        ahead: Sequence[int] = (),
+    ):  # fmt: skip
         fits: list[Sealed | None] = []
         monkeypatch.setattr(families, "build", lambda *_: Spy(fits, killed_at))
         split = make_split(store.index, Protocol(protocol), 3, folds=FOLDS, repeats=repeats)
         plan = Plan(split, "natural", OperatingPointRule("sensitivity_at_least", 0.85), 3145, 3)
+        training = Training(store, plan, word, "any", {})
+        for number in ahead:
+            train_fold(training, number, kept)
         try:
-            trained = train_label(Training(store, plan, word, "any", {}), kept=kept)
+            trained = train_label(training, kept=kept)
         except Killed:
             assert len(fits) == killed_at
             raise
@@ -104,6 +110,17 @@ def test_finished_folds_are_taken_and_give_what_an_undisturbed_training_gives(
     said = " ".join(capsys.readouterr().err.split())
     assert f"{killed_at - 1} of {repeats * FOLDS} folds were finished when it was ended" in said
     assert "goes on behind its epoch 1" in said
+
+
+@pytest.mark.parametrize("word", ["cnn", "multilabel"])
+def test_folds_that_were_made_ahead_are_taken_and_give_what_the_training_gives_alone(start, tmp_path, word):
+    alone, fits = start(NOTHING, word, repeats=2)
+    kept = Kept(tmp_path / "kept")
+    parted, also = start(kept, word, repeats=2, ahead=(4, 0, 1, 0))
+    assert also == fits, "none is fitted twice"
+    pd.testing.assert_frame_equal(parted.predictions, alone.predictions)
+    pd.testing.assert_frame_equal(parted.epochs, alone.epochs)
+    assert start(kept, word, repeats=2)[1] == 1
 
 
 def test_the_classifier_to_keep_is_fitted_though_its_predictions_were_finished(start, tmp_path):

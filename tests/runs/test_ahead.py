@@ -1,0 +1,96 @@
+"""Features and folds as tasks of their own: which there are, what waits for them, and that they are found."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hemo import config, families, tracking
+from hemo.families import _feature_cache, _radiology
+from hemo.runs import ahead
+from hemo.runs.ahead import FeaturesOf, FoldOf, dealt
+from hemo.runs.steps import by_fit, make_trainings
+from hemo.slices.pseudonyms import key_path, load_or_make_key
+from hemo.slices.store import SliceStore
+from hemo.slices.stored import StoredSlices
+from hemo.training import Training
+from tests.helpers.stores import bright_blood, write_store
+
+COMMIT = "c" * 40
+FOLDS = 3
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking, "git_commit", lambda: COMMIT)
+    monkeypatch.setenv("HEMO_CACHE", str(tmp_path / "cache"))
+    images, patients, labels = bright_blood(patients=24, slices=4)
+    found = write_store(tmp_path / "store", images, patients, labels)
+    load_or_make_key(key_path(found.folder), make=True)
+    return found
+
+
+def trainings(store: SliceStore, words: tuple[str, ...], protocol: str = "cv") -> list[Training]:
+    settings = config.load(None, {"folds": FOLDS, "protocol": protocol, "store": str(store.folder)})
+    return make_trainings(settings, store, {word: {} for word in words}, ("any", "subdural"))
+
+
+def test_with_fewer_workers_than_fits_a_task_is_a_fit(store):
+    groups = by_fit(trainings(store, ("logreg", "multilabel")))
+    assert dealt(groups, 3) == (groups, [(), (), ()])
+
+
+def test_with_more_workers_than_fits_folds_are_tasks_that_their_fit_waits_for(store):
+    groups = by_fit(trainings(store, ("logreg", "multilabel")))
+    tasks, after = dealt(groups, 4)
+    assert len(tasks) == len(groups) * (FOLDS + 1)
+    for number, (task, waits) in enumerate(zip(tasks, after, strict=True)):
+        if isinstance(task, FoldOf):
+            assert waits == ()
+        else:
+            own = [tasks[one] for one in waits]
+            assert own == [FoldOf(task, fold) for fold in range(FOLDS)]  # type: ignore[arg-type]
+            assert max(waits) < number
+
+
+def test_a_fit_of_one_round_or_of_changed_code_keeps_no_folds(store, monkeypatch):
+    groups = by_fit(trainings(store, ("logreg",), "holdout"))
+    assert dealt(groups, 8)[0] == groups
+    monkeypatch.setattr(tracking, "git_commit", lambda: COMMIT + tracking.CHANGED)
+    groups = by_fit(trainings(store, ("logreg",)))
+    assert dealt(groups, 8)[0] == groups
+
+
+def test_features_that_several_fits_need_are_computed_first_each_slice_once(store, monkeypatch):
+    monkeypatch.setattr(ahead, "LEAST", 20)
+    groups = by_fit(trainings(store, ("boosted", "logreg", "sequence")))
+    tasks, after = dealt(groups, 3)
+    features = [task for task in tasks if isinstance(task, FeaturesOf)]
+    assert [one.start for one in features] + [len(store)] == [0] + [one.stop for one in features]
+    assert {training.family for training in features[0].trainings} == {"boosted", "sequence"}
+    waits = {
+        task[0].family: waits for task, waits in zip(tasks, after, strict=True) if isinstance(task, tuple)
+    }
+    assert waits == {"boosted": (0, 1, 2), "sequence": (0, 1, 2), "logreg": ()}
+    assert dealt(groups, 1)[0] == groups, "alone, a fit computes what the next one finds"
+
+
+def test_fits_find_the_features_that_tasks_have_kept(store, monkeypatch):
+    computed: list[int] = []
+    compute = _radiology.radiological_features
+
+    def counted(images: Any) -> Any:
+        computed.append(len(images))
+        return compute(images)
+
+    monkeypatch.setattr(_radiology, "radiological_features", counted)
+    monkeypatch.setattr("hemo.slices.stored.are_few", lambda *_: False)
+    (one,) = trainings(store, ("boosted",))[:1]
+    for start in (0, 48):
+        FeaturesOf((one,), start, start + 48).make()
+    assert sum(computed) == len(store)
+    _feature_cache._kept.clear()
+    families.build("boosted", {}).fit(store.images(np.arange(4)), np.array([0, 1, 0, 1]))
+    rows = np.arange(len(store))
+    families.build("boosted", {}).fit(StoredSlices(store, rows), one.truth())
+    assert sum(computed) == len(store) + 4
