@@ -2,8 +2,8 @@
 
 `python -m benchmarks.bench_growth [--counts 1000,10000,...] [--families logreg,cnn,...] [--steps 300]`. Each
 figure is of a process of its own, which holds to the memory that experiments promise (4 GB). Stores are links
-to one shard of 8,192 drawn slices, so that they take no disk. Networks are trained for some hundred steps,
-and predict a part, whatever the store's size: an epoch of RSNA takes hours on two cores.
+to shards of drawn slices: up to 100,000 slices differ, larger stores repeat those. Networks are trained for
+some hundred steps, and predict a part, whatever the store's size: an epoch of RSNA takes hours on two cores.
 """
 
 import argparse
@@ -24,10 +24,13 @@ from numpy.typing import NDArray
 
 from benchmarks.bench_store import RSNA, SHARD, SIZE, describe
 from hemo import console, families, memory
+from hemo.comparison.leaderboard import CHOOSE_BY
 from hemo.config import Experiment
 from hemo.console import out
 from hemo.display.terminal import table
+from hemo.evaluation import paired, predictions
 from hemo.evaluation.summary import summarize
+from hemo.families._radiology import cached_radiological_features
 from hemo.labels import LABELS
 from hemo.runs.planning import make_plan
 from hemo.slices import duplicates
@@ -35,6 +38,7 @@ from hemo.slices.sample import balanced
 from hemo.slices.shards import npy_header, shard_path
 from hemo.slices.split import make_split
 from hemo.slices.store import SliceStore
+from hemo.slices.stored import StoredSlices
 from hemo.tracking import views
 from hemo.training import Plan, Training
 from hemo.training.rounds import everything, learning_set
@@ -43,6 +47,9 @@ COUNTS: Final = (1_000, 10_000, 100_000, RSNA)
 STUDY: Final = 32
 """Slices of a study."""
 
+DISTINCT: Final = 13
+"""Shards of different slices."""
+
 PREDICTED: Final = 20_000
 """Slices that a network predicts at most."""
 
@@ -50,6 +57,7 @@ PREVALENCE: Final = 0.14
 
 FAST: Final[Mapping[str, Mapping[str, Any]]] = {
     "ensemble": {"members": {"boosted": {}, "sequence": {}}},
+    "end_to_end": {"weights": "none", "size": 96, "epochs": 1},
     "finetune": {"weights": "none", "size": 96, "epochs": 1},
     "multilabel": {"trunk": "cnn", "epochs": 1, "filters": (32, 64, 128)},
     "transfer": {"weights": "none", "size": 96},
@@ -76,13 +84,16 @@ def drawn(rng: np.random.Generator, truth: NDArray[np.int8]) -> NDArray[np.uint8
     return images
 
 
-def make_store(folder: Path, count: int, block: Path) -> None:
-    """Write a store whose shards are links to one."""
+def make_store(folder: Path, count: int, blocks: Path) -> None:
+    """Write a store whose shards are links to those that are drawn."""
     (folder / "shards").mkdir(parents=True)
-    truth = np.load(block.with_suffix(".truth.npy"))
-    for number in range(-(-count // SHARD)):
-        shard_path(folder / "shards", number).hardlink_to(block)
     rows = np.arange(count)
+    truth = np.empty(count, np.int8)
+    for number in range(-(-count // SHARD)):
+        block = make_block(blocks, number % DISTINCT)
+        shard_path(folder / "shards", number).hardlink_to(block)
+        here = rows[number * SHARD : (number + 1) * SHARD]
+        truth[here] = np.load(block.with_suffix(".truth.npy"))[: len(here)]
     index = pd.DataFrame(
         {
             "slice_id": [f"{row:07d}-{row:08x}" for row in rows],
@@ -93,19 +104,55 @@ def make_store(folder: Path, count: int, block: Path) -> None:
             "digest": [f"{row:032x}" for row in rows],
         }
     )
-    index[list(LABELS)] = np.repeat(truth[rows % SHARD][:, None], len(LABELS), axis=1)
+    index[list(LABELS)] = np.repeat(truth[:, None], len(LABELS), axis=1)
     index["shard"], index["row"] = (rows // SHARD).astype(np.int32), (rows % SHARD).astype(np.int32)
     describe(folder, index)
 
 
-def make_block(folder: Path) -> Path:
-    """Draw the slices that all stores show."""
-    rng = np.random.default_rng(0)
+def make_block(folder: Path, number: int) -> Path:
+    """Draw the slices of a shard, where that is not done."""
+    path = folder / f"block-{number}"
+    if path.exists():
+        return path
+    rng = np.random.default_rng(number)
     truth = (rng.random(SHARD) < PREVALENCE).astype(np.int8)
-    path = folder / "block"
     path.write_bytes(npy_header(SHARD, (SIZE, SIZE, 1)) + drawn(rng, truth).tobytes())
     np.save(path.with_suffix(".truth.npy"), truth)
     return path
+
+
+def make_scans(folder: Path, store: SliceStore) -> None:
+    """Write the slices of a store as PNG files, a folder a patient, and their label table."""
+    import cv2
+
+    index = store.index
+    names = [f"{patient}/{row:07d}.png" for row, patient in enumerate(index["patient"])]
+    for start in range(0, len(store), 2048):
+        rows = np.arange(start, min(start + 2048, len(store)))
+        for row, image in zip(rows, store.images(rows)[..., 0], strict=True):
+            path = folder / "scans" / names[row]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    table = pd.DataFrame({"filename": names, "patient": index["patient"], "any": index["any"]})
+    table.to_csv(folder / "labels.csv", index=False)
+
+
+def read_scans(store: SliceStore) -> object:
+    """Make a store of the slices' files."""
+    from hemo.slices.preprocess import preprocess
+
+    folder = store.folder.with_name(f"{store.folder.name} as files")
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        return preprocess(folder / "scans", folder / "labels.csv", Path(made) / "store")
+
+
+def compared(store: SliceStore) -> object:
+    """Compare three prediction tables, as a comparison does each label's families."""
+    table = predictions.sort(prediction_table(store))
+    rng = np.random.default_rng(1)
+    mixed = [0.9 * table["probability"] + 0.1 * rng.random(len(table)) for _ in range(3)]
+    tables = {f"family {n}": table.assign(probability=each) for n, each in enumerate(mixed)}
+    return paired.compare(tables, 2000, 0, CHOOSE_BY)
 
 
 def plan_of(store: SliceStore) -> Plan:
@@ -115,7 +162,7 @@ def plan_of(store: SliceStore) -> Plan:
 
 def limit_steps(steps: int) -> None:
     """Let an epoch of a network be no more than so many steps: what it is drawn of stays whole."""
-    from hemo.families import _compiled, _neural, _pixel_network
+    from hemo.families import _compiled, _neural, _pixel_network, end_to_end
 
     def limited(whole: Callable[..., Any]) -> Callable[..., Any]:
         def some(*given: Any) -> Any:
@@ -127,7 +174,7 @@ def limit_steps(steps: int) -> None:
         return some
 
     learned, judged = limited(_compiled.shuffled), limited(_compiled.in_order)
-    _neural.shuffled = _pixel_network.shuffled = learned
+    _neural.shuffled = _pixel_network.shuffled = end_to_end.shuffled = learned
     _neural.in_order = judged
 
 
@@ -166,6 +213,8 @@ def prediction_table(store: SliceStore) -> pd.DataFrame:
     )  # fmt: skip
 
 
+PREPROCESS: Final = "preprocess"
+
 STEPS: Final[Mapping[str, Callable[[SliceStore], object]]] = {
     "open and read the index": lambda store: store.index,
     "split": lambda store: make_split(store.index, plan_of(store).protocol, 0, folds=5),
@@ -176,13 +225,16 @@ STEPS: Final[Mapping[str, Callable[[SliceStore], object]]] = {
         len(store.images(np.arange(start, min(start + 2048, len(store)))))
         for start in range(0, len(store), 2048)
     ),
+    "features": lambda store: cached_radiological_features(StoredSlices(store, np.arange(len(store)))),
     "intervals": lambda store: summarize(prediction_table(store), 2000, 0).metrics,
+    "compare": compared,
     "near-duplicates": duplicates.find,
+    PREPROCESS: read_scans,
 }
 """Steps that are measured beside the families."""
 
-LARGEST: Final = {"near-duplicates": 10_000}
-"""What compares all with all is not tried on more: there the stores begin to repeat their slices."""
+LARGEST: Final = dict.fromkeys((PREPROCESS, "features", "near-duplicates"), 100_000)
+"""What looks at slices one by one is not tried on more: there the stores repeat theirs."""
 
 
 def step_work(store: SliceStore, name: str) -> dict[str, float]:
@@ -228,11 +280,12 @@ def main(words: list[str]) -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="hemo-growth-") as scratch:
         folder = Path(scratch)
-        block = make_block(folder)
         for count in counts:
-            make_store(folder / str(count), count, block)
+            make_store(folder / str(count), count, folder)
         for name in names:
             for count in (c for c in counts if c <= LARGEST.get(name, c)):
+                if name == PREPROCESS:
+                    make_scans(folder / f"{count} as files", SliceStore.open(folder / str(count)))
                 command = [sys.executable, "-m", "benchmarks.bench_growth", "--steps", str(given.steps)]
                 # Nothing is taken from what another measurement has computed.
                 own = {**os.environ, "HEMO_CACHE": str(folder / f"cache {name} {count}")}
