@@ -24,7 +24,7 @@ test: .venv/done ## all tests; with COVERAGE=1 also the branches they go through
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(if $(COVERAGE),--cov --cov-report=html:build/coverage)
 
 test-cluster: .venv/done ## the same on a real Slurm of three nodes, PostgreSQL, an MLflow server and Dask, of Debian's packages
-	$(BIN)/python -m pytest -x --timeout 600 tests/cluster/on_a_cluster.py
+	$(BIN)/python -m pytest -x --timeout 600 --durations 10 tests/cluster/on_a_cluster.py
 
 mutants: .venv/done ## is what is judged by tested? Changed copies of it that no test notices
 	HYPOTHESIS_PROFILE=mutants $(BIN)/mutmut run

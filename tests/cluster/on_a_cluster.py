@@ -22,7 +22,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from hemo import cluster, tracking
-from hemo.cluster import Cluster
+from hemo.cluster import Cluster, slurm_jobs
 from hemo.config.cluster import Slurm
 from hemo.slices.store import SliceStore
 from tests.cluster import machines, tasks
@@ -228,6 +228,7 @@ def test_a_task_that_kills_its_job_fails_alone_and_is_named(world, monkeypatch):
     asked = Slurm(cores=1, memory=1)
     place = Cluster("slurm", world.folder / "tasks.jobs", asked.directives("tasks", 10**9), asked.prologue)
     monkeypatch.setenv("PYTHONPATH", str(machines.ROOT))
+    monkeypatch.setattr(slurm_jobs, "ASK", 2.0)
     answers = dict(cluster.run_all(place, tasks.double, [1, 3, 4, 5], 4))
     assert (answers[1], answers[4], str(answers[5])) == (2, 8, "no five")
     assert "all ended without a result" in str(answers[3])
@@ -296,10 +297,9 @@ def test_on_dask_a_killed_worker_is_made_good_and_after_its_scheduler_was_the_sa
         command = world.begin(*words)
         trained = "tags.stage = 'train'"
         wait_for(lambda: (world.known("dask") and world.runs("dask", trained)) or command.poll())
-        # Below the one that watches over them; it starts another.
-        worker, *_ = [
-            one for one in psutil.Process(workers.pid).children() if "spawn_main" in str(one.cmdline())
-        ]
+        # Below the one that watches over them, which starts another.
+        below = psutil.Process(workers.pid).children(recursive=True)
+        worker = next(one for one in below if one.cmdline()[0].startswith("dask worker ["))
         worker.kill()
         wait_for(lambda: world.runs("dask", finished) or command.poll())
         scheduler.kill()
