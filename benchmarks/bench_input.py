@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bench_growth import make_block, make_store
+from benchmarks.bench_growth import make_store
 from hemo import families
 from hemo.console import out
 from hemo.families.base import Slices
@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
     turns = parser.parse_args(words).turns
     with tempfile.TemporaryDirectory(prefix="hemo-input-") as scratch:
         folder = Path(scratch)
-        make_store(folder / "store", 8_192, make_block(folder))
+        make_store(folder / "store", 8_192, folder)
         store = SliceStore.open(folder / "store")
         rows = np.random.default_rng(0).permutation(len(store))[: STEPS * BATCH]
         truth = store.column("any")[rows]
