@@ -13,8 +13,11 @@ from hemo.errors import HemoError
 if TYPE_CHECKING:
     from distributed import Client
 
+ANSWERS = 15
+"""Seconds for which a scheduler is waited for."""
+
 PATIENCE = 60
-"""Seconds for which a scheduler, and then a first worker, is waited for: clusters are slow to start."""
+"""Seconds for which a first worker is waited for: clusters are slow to start."""
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def _client(word: str) -> Iterator["Client"]:
     address = word.removeprefix(DASK)
     console.step(f"asking the Dask scheduler at {address}")
     try:
-        client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
+        client = Client(f"tcp://{address}", timeout=ANSWERS, set_as_default=False)
     except (OSError, ValueError):
         raise HemoError(
             f"cluster {word}: no Dask scheduler answers: start one (`dask scheduler`), or give its address"

@@ -6,7 +6,7 @@ Both are files whose existence means done: a training finds them, and makes what
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -107,9 +107,11 @@ def _features(groups: Sequence[Group], workers: int) -> list[FeaturesOf]:
 
 
 def _folds(group: Group) -> list[FoldOf]:
-    """Return the folds of a fit that are kept when they are finished; none where there is one round only."""
+    """Return the folds of a fit that are to be finished; none where they would not be kept."""
     first = group[0]
     split = first.plan.split
-    if split is None or not split.protocol.refits or recording.kept_of(first).folder is None:
+    kept = recording.kept_of(first)
+    if split is None or not split.protocol.refits or kept.folder is None:
         return []
-    return [FoldOf(group, number) for number in range(split.folds * split.repeats)]
+    each = product(range(split.repeats), range(split.folds))
+    return [FoldOf(group, number) for number, where in enumerate(each) if not kept.holds(*where)]

@@ -79,6 +79,10 @@ class Kept:
             return cls()
         return cls(store.folder.with_name(f"{store.folder.name}.unfinished") / key, secret)
 
+    def holds(self, repeat: int, fold: int) -> bool:
+        """Return whether a file of a finished fold is there, whatever is in it."""
+        return self.folder is not None and (self.folder / f"{repeat}_{fold}.parquet").is_file()
+
     def checkpoint(self, one: Round) -> Sealed | None:
         """Return where the last finished epoch of a round's fit is kept."""
         return self._file(one, ".npz")

@@ -112,15 +112,21 @@ def kill_node(folder: Path, name: str) -> None:
     """Let a node of the Slurm in a folder fail with all that it does, and come back."""
     jobs = _said("squeue", "--noheader", "--format=%A", f"--nodelist={name}").split()
     steps = tuple(f"slurmstepd: [{job}." for job in jobs)
-    daemon = int((folder / f"slurmd-{name}.pid").read_text())
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        words, environ = " ".join(process.info["cmdline"] or []), process.info["environ"] or {}
-        if process.pid == daemon or words.startswith(steps) or environ.get("SLURMD_NODENAME") == name:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+    found = {process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
+    daemon = psutil.Process(int((folder / f"slurmd-{name}.pid").read_text()))
+    above = [process for process, words in found.items() if words.startswith(steps)]
+    # First those that would tell of the others' end, as no failing node does.
+    for process in [daemon, *above, *(one for one in found if _node(one) == name)]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     _said("scontrol", "update", f"nodename={name}", "state=down", "reason=killed")
-    _said("slurmd", "-N", name)
-    _said("scontrol", "update", f"nodename={name}", "state=resume")
+    _said("slurmd", "-N", name)  # begins anew, and its node is back
+
+
+def _node(process: psutil.Process) -> str | None:
+    with suppress(psutil.Error):
+        return process.environ().get("SLURMD_NODENAME")
+    return None
 
 
 def _said(*command: str) -> str:

@@ -113,7 +113,7 @@ def test_a_dask_cluster_does_tasks_and_gives_back_what_they_raise(monkeypatch):
 
 
 def test_a_dask_scheduler_that_is_not_there_is_said(monkeypatch):
-    monkeypatch.setattr(dask_workers, "PATIENCE", 1)
+    monkeypatch.setattr(dask_workers, "ANSWERS", 1)
     with pytest.raises(HemoError, match="no Dask scheduler answers"):
         list(cluster.run_all(Cluster("dask://127.0.0.1:9"), tasks.double, [1], 1))
 

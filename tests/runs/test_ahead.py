@@ -53,6 +53,14 @@ def test_with_more_workers_than_fits_folds_are_tasks_that_their_fit_waits_for(st
             assert max(waits) < number
 
 
+def test_folds_that_are_finished_are_no_tasks_again(store):
+    groups = by_fit(trainings(store, ("logreg",)))[:1]
+    FoldOf(groups[0], 1).make()
+    tasks, after = dealt(groups, 4)
+    assert tasks == [FoldOf(groups[0], 0), FoldOf(groups[0], 2), groups[0]]
+    assert after == [(), (), (0, 1)]
+
+
 def test_a_fit_of_one_round_or_of_changed_code_keeps_no_folds(store, monkeypatch):
     groups = by_fit(trainings(store, ("logreg",), "holdout"))
     assert dealt(groups, 8)[0] == groups
