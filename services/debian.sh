@@ -59,7 +59,7 @@ start_database() {
 listen_addresses = '$HOST'
 port = $PGPORT
 unix_socket_directories = '$data'
-max_connections = 300
+max_connections = 500
 EOF
         as_postgres sh -c "echo 'host all hemo all scram-sha-256' >> '$data/pg_hba.conf'"
     fi
