@@ -1,5 +1,6 @@
 """What the figures of a study are drawn from: its trials, and parameters as places on an axis."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,9 @@ def shares(study: Study) -> dict[str, float]:
     copy = optuna.create_study(directions=study.directions)
     copy.add_trials([trial for trial in study.get_trials(deepcopy=False) if trial.params])
     sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    return optuna.importance.get_param_importances(copy, target=lambda trial: sign * trial.values[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a target is taken for a loss: this one is one
+        return optuna.importance.get_param_importances(copy, target=lambda trial: sign * trial.values[0])
 
 
 def by_trial(trials: Sequence[FrozenTrial]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -73,6 +73,7 @@ def test_several_objectives_have_a_front():
     assert "2 of 3 trials" in words_of(figure)
 
 
+@pytest.mark.filterwarnings("error")
 def test_what_makes_trials_good_matters_whether_more_or_less_is_better(study):
     upside_down = optuna.create_study(direction="minimize")
     upside_down.add_trials([trial_of(-t.value, t.params["C"]) for t in study.trials if t.value is not None])
