@@ -100,11 +100,14 @@ def test_a_dask_cluster_does_tasks_and_gives_back_what_they_raise(monkeypatch):
     from distributed import LocalCluster
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
-    with LocalCluster(n_workers=1, processes=False, dashboard_address=None, protocol="tcp") as running:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, dashboard_address=None, protocol="tcp"
+    ) as running:
         word = running.scheduler_address.replace("tcp://", "dask://")
         answers = dict(cluster.run_all(Cluster(word), tasks.double, [1, 5], 1))
         assert answers[1] == 2
         assert isinstance(answers[5], ValueError)
+        assert cluster.size(Cluster(word), 99) == 3
         running.scale(0)
         running.sync(running._correct_state)
         monkeypatch.setattr(dask_workers, "PATIENCE", 1)

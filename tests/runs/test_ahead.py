@@ -1,13 +1,17 @@
 """Features and folds as tasks of their own: which there are, what waits for them, and that they are found."""
 
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hemo import config, families, tracking
-from hemo.families import _feature_cache, _radiology
-from hemo.runs import ahead
+from hemo import cluster, config, families, tracking
+from hemo.errors import HemoError
+from hemo.families import _feature_cache, _lite0
+from hemo.runs import ahead, recording, steps
 from hemo.runs.ahead import FeaturesOf, FoldOf, dealt
 from hemo.runs.steps import by_fit, make_trainings
 from hemo.slices.pseudonyms import key_path, load_or_make_key
@@ -83,22 +87,46 @@ def test_features_that_several_fits_need_are_computed_first_each_slice_once(stor
     assert dealt(groups, 1)[0] == groups, "alone, a fit computes what the next one finds"
 
 
-def test_fits_find_the_features_that_tasks_have_kept(store, monkeypatch):
-    computed: list[int] = []
-    compute = _radiology.radiological_features
+BACKBONE = {"size": 32}
+KEPT: list[tuple[str, dict[str, Any]]] = [
+    ("boosted", {}),
+    ("sequence", {}),
+    ("mil", {"epochs": 1}),
+    ("mil", {"epochs": 1, "features": "frozen", **BACKBONE}),
+    ("transfer", BACKBONE),
+    ("ensemble", {"members": {"boosted": {}, "transfer": BACKBONE}}),
+]
 
-    def counted(images: Any) -> Any:
-        computed.append(len(images))
-        return compute(images)
 
-    monkeypatch.setattr(_radiology, "radiological_features", counted)
+@pytest.mark.skipif(not find_spec(_lite0.PACKAGE), reason="the published weights are not installed")
+@pytest.mark.parametrize(("word", "params"), KEPT)
+def test_fits_find_the_features_that_tasks_have_kept(store, word, params, tmp_path, monkeypatch):
     monkeypatch.setattr("hemo.slices.stored.are_few", lambda *_: False)
-    (one,) = trainings(store, ("boosted",))[:1]
-    for start in (0, 48):
-        FeaturesOf((one,), start, start + 48).make()
-    assert sum(computed) == len(store)
+    one = replace(trainings(store, (word,))[0], params=params)
+    half = len(store) // 2
     _feature_cache._kept.clear()
-    families.build("boosted", {}).fit(store.images(np.arange(4)), np.array([0, 1, 0, 1]))
-    rows = np.arange(len(store))
-    families.build("boosted", {}).fit(StoredSlices(store, rows), one.truth())
-    assert sum(computed) == len(store) + 4
+    for start in (0, half):
+        FeaturesOf((one,), start, start + half).make()
+
+    def files() -> set[Path]:
+        return {*(tmp_path / "cache").rglob("*.npy")}
+
+    kept = files()
+    assert kept
+    _feature_cache._kept.clear()
+    images = StoredSlices(store, np.arange(len(store)))
+    context = families.fit_context(word, one.study(np.arange(len(store))), None)
+    families.build(word, {**families.get(word).defaults, **params}).fit(images, one.truth(), **context)
+    assert files() == kept
+
+
+def test_what_is_done_ahead_and_fails_is_said_and_left_to_its_training(store, monkeypatch, capsys):
+    group = by_fit(trainings(store, ("logreg",)))[0]
+    assert steps._do("0", "", steps.train_in_runs, FoldOf(group, 2)) == []
+    assert recording.kept_of(group[0]).holds(0, 2)
+    ended = [(FoldOf(group, 0), HemoError("no room")), (group, ["AUC 0.9"])]
+    monkeypatch.setattr(cluster, "run_all", lambda *_: ended)
+    assert steps.train_all(group, "0", "", 4, lambda outcomes, _: outcomes) == []
+    said = capsys.readouterr().err
+    assert "logreg/any: fold 1 failed: no room" in said
+    assert "logreg/any: AUC 0.9" in said
