@@ -76,7 +76,7 @@ def examine(config: Experiment, storage: str) -> Iterator[Finding]:
     yield _tried("shared folder", lambda: _folder(folder))
     yield _tried("weights", lambda: _weights(_backbones(config)))
     if config.place:
-        yield from _workers(config, storage, folder)
+        yield from dict.fromkeys(_workers(config, storage, folder))  # what all workers say, once
 
 
 def _tried(what: str, check: Check) -> Finding:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hemo import console, tracking
+from hemo import cluster, console, tracking
 from hemo.comparison import page as comparison_page
 from hemo.config import Experiment
 from hemo.errors import HemoError
@@ -47,6 +47,9 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
     from hemo.comparison.paper import tables as paper_tables
     from hemo.registry import gate_page, promotion
 
+    if config.place:  # what a cluster lacks is said before data are made for it
+        tracking.check_shared()
+        cluster.size(config.place, config.workers)
     experiment = tracking.experiment_id(config.name)
     tags = {"stage": "experiment", "dataset": config.dataset, "protocol": config.protocol}
     with tracking.root_run(experiment, config.name, tags) as root:

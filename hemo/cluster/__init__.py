@@ -75,7 +75,12 @@ def size(cluster: Cluster | None, workers: int) -> int:
     HemoError
         If there is no such cluster here, or it does not answer.
     """
-    if cluster is None or cluster.word == SLURM:
+    if cluster is None:
+        return workers
+    if cluster.word == SLURM:
+        from hemo.cluster.slurm_jobs import check_installed
+
+        check_installed()
         return workers
     from hemo.cluster.dask_workers import threads
 

@@ -91,11 +91,7 @@ def slurm_jobs(cluster: Cluster, workers: int) -> Iterator["SlurmJobs"]:
     HemoError
         If this machine knows no Slurm, or Slurm refuses what is asked for.
     """
-    if shutil.which("sbatch") is None or shutil.which("srun") is None:
-        raise HemoError(
-            "cluster slurm: no sbatch and srun on PATH: run this on a machine that submits to Slurm (a login "
-            "node), or without --cluster"
-        )
+    check_installed()
     _cancel_left_behind(cluster.folder)
     folder = cluster.folder / liveness.this_process().replace(":", "-")
     folder.mkdir(parents=True, mode=0o700)  # tasks and results are pickles: nobody else may write there
@@ -106,6 +102,15 @@ def slurm_jobs(cluster: Cluster, workers: int) -> Iterator["SlurmJobs"]:
     finally:
         executor.shutdown(cancel_futures=True)
         executor.tidy()
+
+
+def check_installed() -> None:
+    """Raise HemoError where this machine submits nothing to Slurm."""
+    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+        raise HemoError(
+            "cluster slurm: no sbatch and srun on PATH: run this on a machine that submits to Slurm (a login "
+            "node), or without --cluster"
+        )
 
 
 def _cancel_left_behind(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from hemo import cluster, config
+from hemo import cluster, config, pipeline
 from hemo.cluster import Cluster, check_word, dask_workers, slurm_jobs
 from hemo.config.cluster import Slurm
 from hemo.errors import HemoError
@@ -154,3 +154,16 @@ def test_a_cluster_refuses_a_tracking_store_that_is_a_file_of_one_machine(uri, m
 def test_a_cluster_refuses_a_database_of_studies_that_is_a_file():
     with pytest.raises(HemoError, match=r"workers of a cluster cannot share it: give --storage postgresql"):
         storage.check_shared("sqlite:///optuna.db")
+
+
+def test_what_a_cluster_lacks_is_said_before_data_are_made_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = config.load(None, {"store": "made/store"}, cluster="slurm")
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "sqlite:///runs.db")
+    with pytest.raises(HemoError, match="a file of one machine, which a cluster cannot share"):
+        pipeline.run_experiment(settings, None)
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "https://runs")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HemoError, match="no sbatch and srun on PATH"):
+        pipeline.run_experiment(settings, None)
+    assert not [*tmp_path.iterdir()]
