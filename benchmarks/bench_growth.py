@@ -304,7 +304,7 @@ def main(words: list[str]) -> int:
                 console.err.print(f"{name}, {count:,} slices: {found}")
                 if given.out:
                     Path(given.out).write_text(json.dumps(rows, indent=1))
-    if given.out:
+    if given.out and any("fit" in row for row in rows):
         picture(rows, Path(given.out).with_suffix(".png"))
     return report(rows)
 
