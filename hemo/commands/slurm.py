@@ -77,9 +77,13 @@ def slurm(submit: bool, out: str, kind: str, words: tuple[str, ...]) -> None:
 
     if len(words) == 1 and " " in words[0]:  # of MLproject, whose parameters are one word each
         words = tuple(shlex.split(words[0]))
+    if set(out) & {"\n", "%"}:
+        raise HemoError(f"--out '{out}': Slurm would read % and line breaks in it: give another folder")
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "logs").mkdir(exist_ok=True)
+    try:
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise HemoError(f"--out {folder}: no folder can be made there: {fault.strerror}") from None
     scripts = [_written(folder, *one) for one in _jobs(kind, words)]
     for script in scripts:
         terminal.print(f"wrote {script}", markup=False)
@@ -106,6 +110,8 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
         asked = {"slurm": options.parse_words("--slurm", given["slurm"])}
         return [("preprocess", config.load(None, asked), [[*hemo, kind, *words]])]
     settings = config.load(given["experiment"], options.nested(given["changes"]))
+    if given.get("only"):
+        raise HemoError("--only: jobs are given their own")
     if kind == "tune":
         label, family = given["label"], given["family"]
         labels = config.label_names(label) if label else settings.tuning.labels
@@ -116,6 +122,8 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
             for name in labels
         ]
         return [("tune", settings, each)]
+    if not settings.families:
+        raise HemoError("families: the experiment names none: there is nothing to train")
     fits = sum(1 if families.get(word).together else len(LABELS) for word in settings.families)
     main = [*hemo, "main", *words, *HERE]
     array: Job = ("train", settings, [[*main, "--only", f"{k}/{fits}"] for k in range(fits)])

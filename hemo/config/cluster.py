@@ -1,6 +1,8 @@
 """What an experiment file says about a cluster's jobs."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hemo.executors import THREAD_WORDS
 
@@ -24,7 +26,7 @@ class Slurm(BaseModel):
     setup
         Lines of shell before the work, such as `module load cuda`.
     options
-        Others of sbatch by their names, such as `{account: radiology, qos: long}`.
+        Others of sbatch by their names, such as `{account: radiology, exclusive: true}`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,7 +37,17 @@ class Slurm(BaseModel):
     memory: int = Field(0, ge=0)
     gpus: int = Field(0, ge=0)
     setup: tuple[str, ...] = ()
-    options: dict[str, str | int] = Field(default_factory=dict)
+    options: dict[str, bool | int | str] = Field(default_factory=dict)
+
+    @field_validator("options")
+    @classmethod
+    def _check_names(cls, options: dict[str, bool | int | str]) -> dict[str, bool | int | str]:
+        for name, value in options.items():
+            if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
+                raise ValueError(f"'{name}' is no long option of sbatch: write account, qos, exclusive, ...")
+            if value is False or "\n" in str(value):
+                raise ValueError(f"{name}: give a value, or true for a switch")
+        return options
 
     @property
     def prologue(self) -> list[str]:

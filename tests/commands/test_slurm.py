@@ -96,3 +96,27 @@ def test_where_slurm_is_not_known_or_refuses_it_is_said(here, monkeypatch):
     monkeypatch.setenv("PATH", f"{here}:/bin:/usr/bin")
     done = CliRunner().invoke(main, words)
     assert "jobs/train.sh: Slurm refuses it: error: no such partition" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--out", "/dev/null/jobs", "main", "--experiment", "mine.yaml"), "no folder can be made there"),
+        (("--out", "a%j", "main", "--experiment", "mine.yaml"), "give another folder"),
+        (("main", "--experiment", "mine.yaml", "--only", "0/2"), "jobs are given their own"),
+        (("main", "--experiment", "empty.yaml"), "there is nothing to train"),
+        (("main", "--experiment", "wrong.yaml"), "no long option of sbatch"),
+    ],
+)
+def test_what_no_script_can_be_made_of_is_refused_in_a_line(here, words, fault):
+    Path("empty.yaml").write_text("name: empty\nfamilies: {}\n")
+    Path("wrong.yaml").write_text("name: wrong\nslurm: {options: {'-p': cpu}}\n")
+    done = CliRunner().invoke(main, ["slurm", *words])
+    assert done.exit_code == 2
+    assert fault in " ".join(done.output.split())
+
+
+def test_a_switch_of_sbatch_is_written_as_one(here):
+    Path("mine.yaml").write_text("name: mine\nslurm: {options: {exclusive: true}}\n")
+    said("train", "--experiment", "mine.yaml")
+    assert "#SBATCH --exclusive\n" in Path("jobs/train.sh").read_text()
