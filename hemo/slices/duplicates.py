@@ -184,8 +184,10 @@ def _equal(digests: list[bytes]) -> Pairs:
 def _closest_others(thumbnails: NDArray[np.float32], patient: NDArray[np.intp]) -> Pairs:
     """Pair each slice with the closest ones of other patients: of all, or of many nearly so."""
     seen = np.flatnonzero(thumbnails.any(axis=1))
-    find_ = _closest_of_all if len(seen) <= ALL else _closest_of_cells
-    correlation, where = find_(thumbnails[seen], patient[seen])
+    if not len(seen):
+        return np.empty((0, 2), np.intp)
+    search = _closest_of_all if len(seen) <= ALL else _closest_of_cells
+    correlation, where = search(thumbnails[seen], patient[seen])
     return _paired(correlation, seen[where], seen)
 
 

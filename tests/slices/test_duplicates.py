@@ -101,6 +101,11 @@ def test_slices_of_one_gray_level_are_left_out(heads, tmp_path):
     assert duplicates.find(store).empty
 
 
+def test_a_store_of_slices_of_one_gray_level_has_no_pairs(tmp_path):
+    store = write_store(tmp_path / "store", np.zeros((3, 32, 32), np.uint8), ["a", "b", "c"])
+    assert duplicates.find(store).empty
+
+
 def test_every_copy_of_a_slice_is_in_a_pair(heads, tmp_path):
     images = np.concatenate([heads[:4], heads[[2, 2, 2]]])
     found = duplicates.find(write_store(tmp_path / "store", images, [f"p{n}" for n in range(7)]))
