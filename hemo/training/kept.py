@@ -115,8 +115,7 @@ class Kept:
         found = {id(one): done for one in spare if (done := self._read(one))}
         if found:
             console.err.print(
-                f"{name}: {len(found)} of {len(spare)} folds were finished when it was ended: they are taken "
-                "as they are"
+                f"{name}: {len(found)} of {len(spare)} folds are finished already: they are taken as they are"
             )
         for number, one in enumerate(rounds):
             if done := found.get(id(one)):
