@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hemo.evaluation.bounds import Scale, auc_error, interval
+from hemo.evaluation.bounds import Scale, auc_interval, interval
 from hemo.evaluation.metrics import METRICS, Arranged, Draws
 from hemo.evaluation.predictions import deals
 from hemo.evaluation.resampling import codes, patient_counts
@@ -57,7 +57,7 @@ def bootstrap(
     -----
     Thresholds are held at those of the table; their own uncertainty is
     `hemo.evaluation.operating_point.threshold_interval`. For the method see
-    `hemo.evaluation.bounds.interval`.
+    `hemo.evaluation.bounds.interval`, for that of an AUC `hemo.evaluation.bounds.auc_interval`.
 
     Examples
     --------
@@ -77,12 +77,15 @@ def bootstrap(
     patients = basis(table)
     truth = deals(table)[0]["truth"]
     positive = int(truth.sum())
-    models = {"auc": auc_error(float(values["auc"].mean()), positive, len(truth) - positive)}
     rows = []
     for name in metrics:
-        low, high = interval(
-            values[name], drawn[name], patients[name], _SCALES.get(name, "share"), models.get(name, 0.0)
-        )
+        if name == "auc":
+            counts = (positive, len(truth) - positive)
+            carrying = (patients["recall"], patients["specificity"])
+            low, high = auc_interval(values[name], drawn[name], counts, carrying)
+        else:
+            scale = _SCALES.get(name, "share")
+            low, high = interval(values[name], drawn[name], patients[name], scale)
         rows.append((name, float(values[name].mean()), low, high, patients[name]))
     return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "patients"])
 

@@ -101,3 +101,60 @@ def test_wilsons_interval_is_scipys():
             low, high = bounds.wilson(successes / units, units)
             assert (low, high) == pytest.approx((expected.low, expected.high), rel=1e-12, abs=1e-15)
             assert 0 <= low <= high <= 1
+
+
+COUNTS = st.tuples(st.integers(2, 60), st.integers(2, 60))
+
+
+@st.composite
+def aucs(draw, number):
+    """Counts of both classes, and AUCs that they can have, rising."""
+    counts = draw(COUNTS)
+    pairs = counts[0] * counts[1]
+    right = draw(st.lists(st.integers(0, pairs), min_size=number, max_size=number))
+    return counts, *(one / pairs for one in sorted(right))
+
+
+@given(aucs(1), st.floats(0, 0.3), st.integers(0, 2**16))
+def test_an_interval_of_an_auc_holds_it_and_is_that_of_the_other_class_mirrored(found, spread, seed):
+    counts, value = found
+    draws = np.random.default_rng(seed).normal(value, spread, 50)
+    low, high = bounds.auc_interval(value, draws, counts, counts)
+    assert 0 <= low <= value + 1e-9
+    assert value - 1e-9 <= high <= 1
+    mirrored = bounds.auc_interval(1 - value, 1 - draws, counts[::-1], counts[::-1])
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-6)
+
+
+@given(aucs(2))
+def test_of_two_aucs_the_higher_may_not_be_lower(found):
+    """As one of 0.999 was that may have been 0.4, beside one of 1 that was 0.85 at least."""
+    counts, *values = found
+    draws = np.array([0.0, 1e-9])
+    lower, higher = (bounds.auc_interval(value, value + draws, counts, counts) for value in values)
+    assert lower[0] <= higher[0] + 1e-9
+    assert lower[1] <= higher[1] + 1e-9
+
+
+@given(st.floats(0.05, 0.999), COUNTS, st.floats(0, 0.1))
+def test_the_bounds_of_an_auc_are_students_quantile_of_their_own_errors_away(value, patients, spread):
+    rows = (3 * patients[0], 5 * patients[1])
+    low, high = bounds.auc_interval(value, value + spread * np.array([-1.0, 1.0]), rows, patients)
+    fewest = min(patients)
+    alone = bounds.auc_error(value, *rows)
+    widened = max(1.0, spread / alone) * np.sqrt(fewest / (fewest - 1)) * stats.t.ppf(0.975, fewest - 1)
+    if spread > 1e-9:
+        for bound in (low, high):
+            assert abs(value - bound) == pytest.approx(
+                widened * bounds.auc_error(bound, *rows), rel=1e-4, abs=1e-9
+            )
+
+
+def test_an_auc_of_few_patients_is_that_of_patients_and_not_of_their_slices():
+    alike = np.ones(9)
+    assert bounds.auc_interval(1.0, alike, (400, 900), (4, 9)) == bounds.auc_interval(
+        1.0, alike, (4, 9), (4, 9)
+    )
+    assert bounds.auc_interval(1.0, alike, (4, 9), (4, 9))[0] < 0.6
+    assert bounds.auc_interval(0.9, 0.9 + DRAWN, (40, 90), (1, 9)) == bounds.wilson(0.9, 1)
+    assert np.isnan(bounds.auc_interval(np.nan, alike, (0, 9), (0, 9))).all()

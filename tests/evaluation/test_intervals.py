@@ -105,11 +105,17 @@ def test_each_figure_has_an_interval_on_its_own_scale(simulate):
         "calibration_intercept": "real",
     }
     assert rows.index.tolist() == list(metrics.METRICS)
+    carrying = intervals.basis(table)
+    positive = int(table["truth"].sum())
     for name, row in rows.iterrows():
-        patients = intervals.basis(table)[str(name)]
+        patients = carrying[str(name)]
         expected = bounds.interval(
             values[str(name)], drawn[str(name)], patients, scales.get(str(name), "share")
         )
+        if name == "auc":
+            both = (carrying["recall"], carrying["specificity"])
+            counts = (positive, len(table) - positive)
+            expected = bounds.auc_interval(values["auc"], drawn["auc"], counts, both)
         assert (row["value"], row["patients"]) == (values[str(name)], patients)
         assert (row["low"], row["high"]) == expected
     exact = metrics.compute(table["truth"], table["probability"], table["threshold"])
