@@ -17,7 +17,7 @@ from typing import Final
 
 import mlflow
 
-from hemo import cluster, families, tracking
+from hemo import cluster, console, families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.tracking import faults, reachable
@@ -80,6 +80,7 @@ def examine(config: Experiment, storage: str) -> Iterator[Finding]:
 
 
 def _tried(what: str, check: Check) -> Finding:
+    console.step(what)
     try:
         return Finding(what, True, check())
     except HemoError as fault:
@@ -194,6 +195,7 @@ def _workers(config: Experiment, storage: str, folder: Path) -> Iterator[Finding
     mine = look_around(here)
     place = f"workers of {config.cluster}"
     hosts = set()
+    console.step(place)
     try:
         for one, seen in cluster.run_all(config.place, look_around, asked, config.workers):
             if isinstance(seen, Exception):

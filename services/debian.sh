@@ -12,16 +12,38 @@
 set -euo pipefail
 
 usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
+wrong() { echo "$1" >&2; exit 2; }
 [ $# = 2 ] || usage
 HERE=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "$2"
-DIR=$(cd "$2" && pwd)
 HOST=${HOST:-127.0.0.1}
 PORT=${PORT:-5443}
 PGPORT=${PGPORT:-5442}
+for number in "$PORT" "$PGPORT" "${MLFLOW_PORT:-1}"; do
+    [[ $number =~ ^[1-9][0-9]{0,4}$ && $number -lt 65536 ]] || wrong "'$number' is no port: give PORT, PGPORT, MLFLOW_PORT a number"
+done
+[[ $HOST =~ ^[A-Za-z0-9.-]+$ ]] || wrong "HOST '$HOST': give an address or a name that clients reach"
+DIR=$(realpath -m -- "$2")
+# nginx, PostgreSQL and the shells that read client.env each quote in their own way.
+[[ $DIR =~ ^[A-Za-z0-9_./+@-]+$ ]] || wrong "$DIR: give a folder whose path has letters, digits and ._-+@ alone"
+case $1 in
+start | secrets) mkdir -p "$DIR" ;;
+stop) [ -f "$DIR/client.env" ] || wrong "$2: no services were started there" ;;
+*) usage ;;
+esac
 MLFLOW=127.0.0.1:${MLFLOW_PORT:-$((PORT + 1))}
 PG=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
-PG=${PG:-$(dirname "$(command -v initdb)")}
+PG=${PG:-$(dirname "$(command -v initdb || echo /none)")}
+
+check_programs() {
+    [ -x "$PG/initdb" ] || wrong "PostgreSQL is lacking: apt-get install postgresql"
+    command -v nginx >/dev/null || wrong "nginx is lacking: apt-get install nginx-light"
+    command -v openssl >/dev/null || wrong "openssl is lacking: apt-get install openssl"
+    command -v mlflow >/dev/null || wrong "mlflow is not on PATH: source hemo's environment (.venv/bin/activate)"
+}
+
+check_free() { # an address, and the variable that gives another port
+    if (exec 3<> "/dev/tcp/${1%:*}/${1#*:}") 2>/dev/null; then wrong "$1 is taken: set $2 to a free port"; fi
+}
 
 as_postgres() {
     if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
@@ -50,6 +72,7 @@ EOF
 
 start_database() {
     local data=$DIR/postgres password
+    check_free "$HOST:$PGPORT" PGPORT
     password=$(sed -n 's|.*//hemo:\([^@]*\)@.*|\1|p' "$DIR/client.env")
     if [ ! -d "$data" ]; then
         mkdir -m 700 "$data"
@@ -63,7 +86,7 @@ max_connections = 500
 EOF
         as_postgres sh -c "echo 'host all hemo all scram-sha-256' >> '$data/pg_hba.conf'"
     fi
-    as_postgres "$PG/pg_ctl" -D "$data" -l "$data/log" -w start >/dev/null
+    as_postgres "$PG/pg_ctl" -D "$data" -l "$data/log" -w start >/dev/null || wrong "PostgreSQL did not start: see $data/log"
     if ! sql postgres "SELECT 1 FROM pg_roles WHERE rolname = 'hemo'" | grep -q 1; then
         sql postgres "CREATE ROLE hemo LOGIN PASSWORD '$password'"
         sql postgres "CREATE DATABASE mlflow OWNER hemo"
@@ -74,6 +97,7 @@ EOF
 sql() { as_postgres psql -h "$DIR/postgres" -p "$PGPORT" -At -d "$1" -c "$2"; }
 
 start_mlflow() {
+    check_free "$MLFLOW" MLFLOW_PORT
     # In the environment, since commands are seen by all users of the machine.
     MLFLOW_BACKEND_STORE_URI=$(sed -n 's|.*HEMO_STORAGE=\(.*\)/optuna$|\1/mlflow|p' "$DIR/client.env") \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
@@ -104,7 +128,8 @@ compose_settings() {
 
 start_proxy() {
     proxy_settings "$DIR" "$DIR" "$DIR/nginx.log" "$HOST:$PORT" "$MLFLOW" > "$DIR/nginx.conf"
-    nginx -c "$DIR/nginx.conf" -e "$DIR/nginx.log"
+    check_free "$HOST:$PORT" PORT
+    nginx -c "$DIR/nginx.conf" -e "$DIR/nginx.log" || wrong "nginx did not start: see $DIR/nginx.log"
 }
 
 running() { [ -f "$1" ] && kill -0 "$(head -1 "$1")" 2>/dev/null; }
@@ -117,6 +142,7 @@ secrets)
     echo "docker compose --env-file $DIR/compose.env -f $HERE/compose.yaml up -d"
     ;;
 start)
+    check_programs
     chmod 755 "$DIR"
     make_secrets
     as_postgres test -f "$DIR/postgres/postmaster.pid" || start_database
@@ -132,5 +158,4 @@ stop)
         as_postgres "$PG/pg_ctl" -D "$DIR/postgres" -m fast -w stop >/dev/null
     fi
     ;;
-*) usage ;;
 esac

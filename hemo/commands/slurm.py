@@ -101,7 +101,7 @@ Job = tuple[str, "Experiment", list[list[str]]]
 
 def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
     """Return the jobs of a command, whose words are checked as if it were to run now."""
-    from hemo import config, families
+    from hemo import config, families, tracking
     from hemo.labels import LABELS
 
     given = _given(kind, words)
@@ -112,7 +112,9 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
     settings = config.load(given["experiment"], options.nested(given["changes"]))
     if given.get("only"):
         raise HemoError("--only: jobs are given their own")
+    tracking.check_shared()
     if kind == "tune":
+        _check_storage(given["storage"] or settings.tuning.storage)
         label, family = given["label"], given["family"]
         labels = config.label_names(label) if label else settings.tuning.labels
         chosen = [word.strip() for word in family.split(",")] if family else list(settings.families)
@@ -130,6 +132,14 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
     if kind == "train":
         return [array]
     return [("store", settings, [[*main, "--only", "store"]]), array, ("main", settings, [main])]
+
+
+def _check_storage(url: str) -> None:
+    import mlflow
+
+    from hemo.tuning import storage
+
+    storage.check_shared(url or storage.default_url(mlflow.get_tracking_uri()))
 
 
 def _given(kind: str, words: Sequence[str]) -> dict[str, Any]:

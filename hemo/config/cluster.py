@@ -1,6 +1,9 @@
 """What an experiment file says about a cluster's jobs."""
 
 import re
+import shutil
+import subprocess
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -24,7 +27,7 @@ class Slurm(BaseModel):
     gpus
         Of each job.
     setup
-        Lines of shell before the work, such as `module load cuda`.
+        Lines of shell before the work, such as `module load cuda`: a list, or a block of them.
     options
         Others of sbatch by their names, such as `{account: radiology, exclusive: true}`.
     """
@@ -38,6 +41,22 @@ class Slurm(BaseModel):
     gpus: int = Field(0, ge=0)
     setup: tuple[str, ...] = ()
     options: dict[str, bool | int | str] = Field(default_factory=dict)
+
+    @field_validator("setup", mode="before")
+    @classmethod
+    def _split_lines(cls, setup: Any) -> Any:
+        return setup.splitlines() if isinstance(setup, str) else setup
+
+    @field_validator("setup")
+    @classmethod
+    def _check_lines(cls, setup: tuple[str, ...]) -> tuple[str, ...]:
+        if setup and shutil.which("bash"):
+            read = subprocess.run(
+                ["bash", "-n"], input="\n".join(setup), capture_output=True, text=True, check=False
+            )
+            if read.returncode:
+                raise ValueError(f"bash cannot read it: {' '.join(read.stderr.split())}")
+        return setup
 
     @field_validator("options")
     @classmethod

@@ -13,6 +13,8 @@ from tests.cluster import small_slurm
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "https://mlflow.hospital:5443")
+    monkeypatch.setenv("HEMO_STORAGE", "postgresql+psycopg://hemo:secret@mlflow.hospital/optuna")
     Path("mine.yaml").write_text(
         "name: mine\nmemory: 6 GB\nfamilies: {logreg: , multilabel: }\ncluster: slurm\n"
         "slurm: {partition: cpu, minutes: 30, options: {account: radiology}, setup: [module load cuda]}\n"
@@ -106,14 +108,38 @@ def test_where_slurm_is_not_known_or_refuses_it_is_said(here, monkeypatch):
         (("main", "--experiment", "mine.yaml", "--only", "0/2"), "jobs are given their own"),
         (("main", "--experiment", "empty.yaml"), "there is nothing to train"),
         (("main", "--experiment", "wrong.yaml"), "no long option of sbatch"),
+        (("main", "--experiment", "open.yaml"), "bash cannot read it"),
     ],
 )
 def test_what_no_script_can_be_made_of_is_refused_in_a_line(here, words, fault):
     Path("empty.yaml").write_text("name: empty\nfamilies: {}\n")
     Path("wrong.yaml").write_text("name: wrong\nslurm: {options: {'-p': cpu}}\n")
+    Path("open.yaml").write_text("name: open\nslurm: {setup: ['if true; then']}\n")
     done = CliRunner().invoke(main, ["slurm", *words])
     assert done.exit_code == 2
     assert fault in " ".join(done.output.split())
+    assert not list(Path().glob("jobs/*.sh"))
+
+
+def test_files_of_one_machine_are_refused_before_jobs_on_several_write_to_them(here, monkeypatch):
+    monkeypatch.setenv("HEMO_STORAGE", "")
+    words = ["tune", "--experiment", "mine.yaml"]
+    done = CliRunner().invoke(main, ["slurm", *words, "--storage", "sqlite:///optuna.db"])
+    assert (done.exit_code, "workers of a cluster cannot share it" in done.output) == (2, True)
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "sqlite:///mlflow.db")
+    for kind in ("main", "train", "tune"):
+        done = CliRunner().invoke(main, ["slurm", kind, *words[1:]])
+        assert (done.exit_code, "start an MLflow server" in done.output) == (2, True)
+    assert not list(Path().glob("jobs/*.sh"))
+    said("preprocess", "--images", "scans")
+
+
+def test_lines_before_the_work_may_be_a_block(here):
+    Path("mine.yaml").write_text(
+        "name: mine\nslurm:\n  setup: |\n    module load cuda\n    source env/bin/activate\n"
+    )
+    said("train", "--experiment", "mine.yaml")
+    assert "module load cuda\nsource env/bin/activate\ncd " in Path("jobs/train.sh").read_text()
 
 
 def test_a_switch_of_sbatch_is_written_as_one(here):
