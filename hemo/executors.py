@@ -174,7 +174,8 @@ def terminable() -> Iterator[None]:
 
     def lost(fault: "sys.UnraisableHookArgs") -> None:
         if not issubclass(fault.exc_type, KeyboardInterrupt):
-            hook(fault)
+            if _stop is None:  # what a signal left half done complains as it is taken down
+                hook(fault)
             return
         number = signal.SIGTERM if issubclass(fault.exc_type, Terminated) else signal.SIGINT
         # Not at once: what is raised here is lost as well.

@@ -273,8 +273,11 @@ def test_a_signal_that_comes_while_an_object_is_taken_down_is_heard_all_the_same
     def watch() -> None:
         with terminable():
             Watched(ValueError)
-            Watched()
-            time.sleep(20)
+            try:
+                Watched()
+                time.sleep(20)
+            finally:
+                Watched(TypeError)  # by what the signal left half done
 
     with pytest.raises(KeyboardInterrupt) as heard:
         watch()

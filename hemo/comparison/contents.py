@@ -1,8 +1,9 @@
 """What a comparison's page is made of: runs, predictions, store and split, gathered once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -15,6 +16,8 @@ from hemo.errors import HemoError
 from hemo.labels import LABELS, STUDY_LABELS
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, trained_on
+
+T = TypeVar("T")
 
 GALLERY = "plots/failures.png"
 """Where a training run keeps its failure gallery."""
@@ -78,6 +81,8 @@ class Contents:
     agreement
         How far the readers of the studies agree (see `hemo.evaluation.agreement.agreement`); None where there
         were not several.
+    groups
+        Of each label's best run, metrics by scanner, settings and patient (see `hemo.evaluation.subgroups`).
     """
 
     found: Comparison
@@ -90,6 +95,7 @@ class Contents:
     pairs: pd.DataFrame
     decisions: Mapping[str, str] = field(default_factory=dict)
     agreement: pd.DataFrame | None = None
+    groups: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def gather(found: Comparison, config: Experiment, store: SliceStore | None = None) -> Contents:
@@ -108,10 +114,11 @@ def gather(found: Comparison, config: Experiment, store: SliceStore | None = Non
         predicted=predicted,
         source=_source(newest, store if store and store.digest == found.data_digest else _store(newest)),
         dealt=tracking.artifact(newest.run_id, "split/split.csv", pd.read_csv),
-        galleries=_galleries(board[board["best"]]),
+        galleries=_of_best(board[board["best"]], GALLERY, Path.read_bytes),
         pairs=differences.differences(board, predicted, config.draws, config.seed),
         decisions=decisions(newest.experiment),
         agreement=tracking.artifact(newest.run_id, tracking.AGREEMENT, pd.read_csv),
+        groups=_of_best(board[board["best"]], tracking.SUBGROUPS, pd.read_csv),
     )
 
 
@@ -169,11 +176,11 @@ def _from_run(trained: Run) -> Source:
     )
 
 
-def _galleries(best: pd.DataFrame) -> dict[str, bytes]:
-    """Return the failure gallery (PNG) of each label's best run, by label."""
-    galleries = {}
+def _of_best(best: pd.DataFrame, path: str, read: Callable[[Path], T]) -> dict[str, T]:
+    """Return an artifact of each label's best run, by label, where it has one."""
+    found = {}
     for row in best.to_dict("records"):
-        gallery = tracking.artifact(row["run_id"], GALLERY, Path.read_bytes)
-        if gallery is not None:
-            galleries[str(row["label"])] = gallery
-    return galleries
+        artifact = tracking.artifact(row["run_id"], path, read)
+        if artifact is not None:
+            found[str(row["label"])] = artifact
+    return found

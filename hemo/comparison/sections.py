@@ -14,7 +14,7 @@ from hemo import families, tracking
 from hemo.comparison import conclusions, dealt, differences, tables
 from hemo.comparison.contents import Contents
 from hemo.comparison.leaderboard import CHOOSE_BY, led
-from hemo.display import agreement, heatmaps, style
+from hemo.display import agreement, heatmaps, style, subgroups
 from hemo.display.page import Section, fact_table
 from hemo.evaluation.protocols import averaged
 from hemo.tracking.tags import ABRIDGED
@@ -71,6 +71,18 @@ def readers(contents: Contents) -> Section | None:
         },
         files={"agreement": agreed},
     )
+
+
+def by_group(contents: Contents) -> Section | None:
+    """Return each label's best family by scanner, settings and patient, where headers tell them apart."""
+    known = {label: found for label, found in contents.groups.items() if len(found)}
+    if not known:
+        return None
+    told = [f"{label}: {subgroups.conclusion(found)}" for label, found in known.items()]
+    shown = {label: found["unit"].iloc[-1] for label, found in known.items()}  # studies, where there are some
+    parts = {f"{label}, by {unit}": subgroups.readable(known[label], unit) for label, unit in shown.items()}
+    files = {f"subgroups_{label}": found for label, found in known.items()}
+    return Section(subgroups.TITLE, "\n\n".join([*told, subgroups.CAVEAT]), parts, files=files)
 
 
 def split(contents: Contents) -> Section:
@@ -268,6 +280,7 @@ SECTIONS: Final[Sequence[Callable[[Contents], Section | None]]] = (
     recall,
     averages,
     readers,
+    by_group,
     failures,
     cut_down,
     left_out,

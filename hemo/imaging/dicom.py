@@ -1,6 +1,8 @@
 """DICOM files to slices in HU."""
 
 import math
+import re
+from datetime import date
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -10,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hemo.imaging.dicom_header import Values, floats, number, only, refuse_by_plane, seconds, text, whole
+from hemo.imaging.dicom_native import ORIGIN
 from hemo.imaging.dicom_pixels import GROUPS, stored_pixels
 from hemo.imaging.faults import reason
 from hemo.imaging.hu import Scale, check_hu, reaches_air, refuse_without_air, scaled
 from hemo.imaging.orientation import Orientation, orientation_of, unit
 from hemo.imaging.plausible import check_gray, check_spacing
-from hemo.imaging.raw import SYNTHETIC, Excluded, Part, RawSlice
+from hemo.imaging.raw import SYNTHETIC, Excluded, Origin, Part, RawSlice
 
 UNORIENTED: Final = "no orientation in its header: sides as they lie in the file"
 UNUSABLE: Final = "its orientation is none: sides as they lie in the file"
@@ -83,6 +86,40 @@ def _acquisition(values: Values, groups: list[Any]) -> str:
 def _thickness(values: Values, groups: list[Any]) -> float:
     found = _group_value(groups, "PixelMeasuresSequence", "SliceThickness") if groups else None
     return number(values, "SliceThickness") if found is None else only(found)
+
+
+@lru_cache(maxsize=256)  # the slices of a series say the same
+def _origin(
+    studied: str, manufacturer: str, model: str, born: str, sex: str, age: str, voltage: str
+) -> Origin:
+    return Origin(
+        manufacturer,
+        model,
+        only(voltage),
+        _age(age, born, studied),
+        sex.upper() if sex.upper() in ("F", "M", "O") else "",
+    )
+
+
+UNITS_OF_AGE: Final = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
+"""How many of them a year has, by the letters of DICOM's AS (PS3.5, 6.2)."""
+
+OLDEST: Final = 120
+"""Years; who is said to be older was born at a date that somebody made up."""
+
+
+def _age(age: str, born: str, studied: str) -> float:
+    """Return an age in years, from what is said of it or from dates of birth and study; NaN if unknown."""
+    years = math.nan
+    if said := re.fullmatch(r"(\d{1,3})([DWMY])", age.upper()):
+        years = int(said[1]) / UNITS_OF_AGE[said[2]]
+    elif not age:
+        try:
+            first, last = (date.fromisoformat(f"{d[:4]}-{d[4:6]}-{d[6:8]}") for d in (born, studied))
+            years = (last - first).days / 365.25
+        except ValueError:
+            pass
+    return years if 0 <= years <= OLDEST else math.nan
 
 
 def _padding(values: Values, signed: bool) -> tuple[float, float] | None:
@@ -178,6 +215,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
     each, shared = [list(values.get(sequence) or ()) for sequence in GROUPS]
     many = len(frames) > 1
     image_type = _image_type(text(values, "ImageType"))
+    origin = _origin(*(text(values, name) for name in ORIGIN.values()))
     unsaid = tuple(note for name, note in UNSAID.items() if values.get(name) is None)
     parts: list[Part] = []
     for index, frame in enumerate(frames):
@@ -214,6 +252,7 @@ def _slices(values: Values, stored: NDArray[Any], name: str, reduced: bool) -> l
                 image_type=image_type,
                 description=text(values, "SeriesDescription"),
                 body_part=text(values, "BodyPartExamined"),
+                origin=origin,
             )
         )
     return parts

@@ -14,7 +14,19 @@ EXPLICIT: Final = b"1.2.840.10008.1.2.1"
 IMPLICIT: Final = b"1.2.840.10008.1.2"
 DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 
+ORIGIN: Final = {
+    0x00080020: "StudyDate",
+    0x00080070: "Manufacturer",
+    0x00081090: "ManufacturerModelName",
+    0x00100030: "PatientBirthDate",
+    0x00100040: "PatientSex",
+    0x00101010: "PatientAge",
+    0x00180060: "KVP",
+}
+"""Texts by which results are told apart, and nothing is read: what is wrong with them harms nobody."""
+
 TEXTS: Final = {
+    **ORIGIN,
     0x00080008: "ImageType",
     0x00080016: "SOPClassUID",
     0x00080018: "SOPInstanceUID",
@@ -53,7 +65,9 @@ NUMBERS: Final = {
     0x00280120: "PixelPaddingValue",
     0x00280121: "PixelPaddingRangeLimit",
 }
-WORDS_ONLY: Final = frozenset({"SeriesDescription", "ConvolutionKernel", "BodyPartExamined"})
+WORDS_ONLY: Final = frozenset(
+    {"SeriesDescription", "ConvolutionKernel", "BodyPartExamined", *ORIGIN.values()}
+)
 """Texts in which only plain words are looked for: letters of any alphabet do not matter."""
 
 OVERLAYS: Final = range(0x6000, 0x6020, 2)

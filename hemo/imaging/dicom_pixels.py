@@ -4,14 +4,17 @@ import struct
 import warnings
 import zlib
 from io import BytesIO
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.imaging.dicom_header import LARGEST_INFLATED, Values, refuse_by_header
-from hemo.imaging.dicom_native import DEFLATED, EXPLICIT, NUMBERS, OVERLAYS, TEXTS, scan, syntax
+from hemo.imaging.dicom_native import DEFLATED, EXPLICIT, NUMBERS, ORIGIN, OVERLAYS, TEXTS, scan, syntax
 from hemo.imaging.raw import Excluded
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 GROUPS: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
@@ -64,7 +67,7 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
         names = [*TEXTS.values(), *NUMBERS.values(), *GROUPS]
         tags = [*map(Tag, [*names, "PixelData"]), *(Tag(group, 0x0102) for group in OVERLAYS)]
         dataset = pydicom.dcmread(_Stored(data), specific_tags=tags, force=True)
-        values = {name: dataset.get(name) for name in names}
+        values = {name: _value(dataset, name) for name in names}
         values["OverlayBitPosition"] = [
             int(dataset[group, 0x0102].value or 0) for group in OVERLAYS if (group, 0x0102) in dataset
         ]
@@ -80,6 +83,16 @@ def _with_pydicom(data: bytes) -> tuple[Values, NDArray[Any]]:
         # What was read tells the order of bytes: a file without meta information cannot say it.
         little = dataset.original_encoding[1] is not False
         return values, _plain(element.value, values, "<" if little else ">", element.VR)
+
+
+def _value(dataset: "Dataset", name: str) -> Any:
+    """Return an element's value, None where it is absent, or says nothing that can be read of its origin."""
+    try:
+        return dataset.get(name)
+    except Exception:  # pydicom raises what it likes where a value is not of its kind
+        if name in ORIGIN.values():
+            return None
+        raise
 
 
 def _without_pixels(data: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -29,6 +29,28 @@ def check_length(length: int) -> None:
     """Raise `Excluded` for a file of so many bytes that it is no head CT, before it is read."""
     if length > LARGEST_FILE:
         raise Excluded(f"{length >> 20} MB are no head CT: {LARGEST_FILE >> 20} MB at most")
+
+
+class Origin(NamedTuple):
+    """What a header says of the scanner and of who was scanned, as far as results are told apart by it.
+
+    Attributes
+    ----------
+    manufacturer, model
+        The scanner's; free text, which never leaves `preprocess`.
+    voltage
+        Of the tube in kV; NaN where unknown.
+    age
+        In years; NaN where unknown.
+    sex
+        `F`, `M` or `O`; "" where unknown.
+    """
+
+    manufacturer: str = ""
+    model: str = ""
+    voltage: float = math.nan
+    age: float = math.nan
+    sex: str = ""
 
 
 @dataclass(slots=True, eq=False)  # not frozen: that costs a fiftieth of the time in which a slice is read
@@ -77,6 +99,8 @@ class RawSlice:
         The series' description, "" where unknown. It may name people: it never leaves `preprocess`.
     body_part
         BodyPartExamined, "" where unknown.
+    origin
+        Scanner and patient as its header has them; None where it has no header.
     notes
         What was assumed in reading it, a sentence each (no orientation, which of two conflicting transforms).
     jpeg
@@ -104,6 +128,7 @@ class RawSlice:
     image_type: tuple[str, ...] = ()
     description: str = ""
     body_part: str = ""
+    origin: Origin | None = None
     notes: tuple[str, ...] = ()
     jpeg: bytes = field(default=b"", repr=False)
 

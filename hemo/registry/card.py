@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hemo.display import agreement
+from hemo.display import agreement, subgroups
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, Table, fact_table, render
 from hemo.evaluation import protocols
@@ -30,7 +30,7 @@ LIMITS = (
     "It saw one source of data. Other scanners, protocols, ages and prevalences were not tested unless an "
     "external evaluation below this model says so. It says nothing of hemorrhage that is not on a slice, nor "
     "of other findings. Probabilities follow the sampling of its training and may need calibration at "
-    "another prevalence. Subgroups by age, sex or scanner are not reported: the data does not carry them."
+    "another prevalence."
 )
 
 
@@ -63,6 +63,9 @@ class Facts:
         `hemo.evaluation.agreement.agreement`); None where there were not several.
     stress
         What changes of its data do to it, a row a change and metric; None where nobody has tried.
+    groups
+        Its metrics by scanner, settings and patient (see `hemo.evaluation.subgroups`); None where no header
+        says anything of them.
     """
 
     label: str
@@ -79,6 +82,7 @@ class Facts:
     study_negative_below: float | None = None
     agreement: pd.DataFrame | None = None
     stress: pd.DataFrame | None = None
+    groups: pd.DataFrame | None = None
 
 
 def write(folder: Path, facts: Facts, tested: Summary) -> None:
@@ -130,6 +134,7 @@ def sections(facts: Facts, tested: Summary) -> list[Section]:
             tables=_tables(tested),
         ),
         *_readers(facts, tested),
+        _groups(facts),
         *_stress(facts),
         Section(
             "Operating point",
@@ -183,6 +188,16 @@ def _readers(facts: Facts, tested: Summary) -> list[Section]:
             },
         )
     ]
+
+
+def _groups(facts: Facts) -> Section:
+    """Return how well it does by scanner, settings and patient."""
+    found = facts.groups
+    if found is None or found.empty:
+        why = "no header says" if found is None else "too few patients were tested to say"
+        return Section(subgroups.TITLE, f"Nothing is known of it: {why} how it does by scanner, age or sex.")
+    tables = {f"By {unit}": subgroups.readable(found, unit) for unit in dict.fromkeys(found["unit"])}
+    return Section(subgroups.TITLE, f"{subgroups.conclusion(found)} {subgroups.CAVEAT}", tables)
 
 
 def _stress(facts: Facts) -> list[Section]:

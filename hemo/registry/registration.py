@@ -44,6 +44,7 @@ def _attach_card(judged: Judgement, override: str) -> None:
         versions=tracking.versions(),
         override=override,
         agreement=tracking.artifact(run.run_id, tracking.AGREEMENT, pd.read_csv),
+        groups=tracking.artifact(run.run_id, tracking.SUBGROUPS, pd.read_csv),
         stress=None if tried is None else tried.table,
     )
     with tempfile.TemporaryDirectory() as scratch:

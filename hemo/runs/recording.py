@@ -15,6 +15,7 @@ from mlflow.entities import Metric, Param
 from hemo import console, digests, families, memory, tracking
 from hemo.display import attention, failures, numbers, run_plots, style
 from hemo.evaluation import predictions
+from hemo.evaluation.subgroups import subgroups
 from hemo.evaluation.summary import Summary
 from hemo.evaluation.triage import Thresholds
 from hemo.labels import LABELS
@@ -217,6 +218,12 @@ def _write_files(scratch: Path, trained: Trained, training: Training, tested: Su
     if training.store.agreement is not None:
         (scratch / tracking.AGREEMENT).parent.mkdir()
         (scratch / tracking.AGREEMENT).write_text(csv_text(training.store.agreement))
+    if (groups := training.store.groups) is not None:
+        tables = {"slice": tested.table} if tested.by_slice else {}
+        tables |= {"study": tested.studies.table} if trained.studies else {}
+        console.step(f"{training.name}: groups of patients")
+        (scratch / tracking.SUBGROUPS).parent.mkdir()
+        (scratch / tracking.SUBGROUPS).write_text(csv_text(subgroups(tables, groups, seed=tested.seed)))
     (scratch / "environment").mkdir()
     (scratch / "environment" / "versions.json").write_text(json.dumps(tracking.versions(), indent=2))
 

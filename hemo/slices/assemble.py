@@ -25,6 +25,7 @@ from hemo.slices.arrange import (
 )
 from hemo.slices.changes import Present, outdated
 from hemo.slices.doubles import Reasons, drop_doubles, without
+from hemo.slices.groups import columns_of
 from hemo.slices.labelling import label_rows, labels_of
 from hemo.slices.matching import Records
 from hemo.slices.ordering import IMAGE, content_digest, hashes, order_of
@@ -32,7 +33,8 @@ from hemo.slices.pseudonyms import slice_ids
 from hemo.slices.study_labels import AMBIGUOUS, OF_SEVERAL, contradictions
 
 KEPT = [
-    "slice_id", "patient", "study", "study_uid", "known", "thickness", "digest", "image", "row", *GEOMETRY,
+    "slice_id", "patient", "study", "study_uid", "known", "thickness", "digest", "image", "row", "groups",
+    *GEOMETRY,
 ]  # fmt: skip
 """Columns of the records that an index is made of."""
 
@@ -238,9 +240,10 @@ def assemble(
     for name in names:
         columns[name] = frame.pop(name).take(order).reset_index(drop=True)
         pa.default_memory_pool().release_unused()
+    groups = columns_of(frame.pop("groups").take(order).reset_index(drop=True), columns["patient"])
     columns = {"slice_id": pd.Series(slice_ids(key, columns["name"])), **columns}
     columns["stack"] = pd.Series(pd.factorize(columns["stack"])[0].astype(np.int32))
-    index = pd.DataFrame(columns, copy=False)
+    index = pd.DataFrame(columns | groups, copy=False)
     images = images[order]
     return Assembled(
         index=index,

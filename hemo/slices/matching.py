@@ -19,7 +19,7 @@ from hemo.slices.arrays import matrix
 from hemo.slices.files import slice_name
 from hemo.slices.names import normalized, without_zeros
 from hemo.slices.pseudonyms import keyed_hash
-from hemo.slices.records import DEPTH, NAMES
+from hemo.slices.records import DEPTH, NAMES, RECORD
 
 Rows = NDArray[np.int32]
 """The row of the label table that each slice answers to, -1 for none."""
@@ -50,7 +50,11 @@ class Records:
         start = 0
         for path in self.paths:
             with pq.ParquetFile(path, pre_buffer=False) as file:
-                table = file.read(list(columns), use_threads=False)
+                there = [name for name in columns if name in file.schema_arrow.names]
+                table = file.read(there, use_threads=False)
+            for place, name in enumerate(columns):  # younger than the record
+                if name not in there:
+                    table = table.add_column(place, name, pa.nulls(len(table), RECORD.field(name).type))
             yield table.filter(pa.array(self.kept[start : start + len(table)]))
             start += len(table)
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 import pyarrow as pa
 
 from hemo.slices.arrays import array
+from hemo.slices.groups import groups_of
 from hemo.slices.names import bare, normalized, plain, readable, without_zeros
 from hemo.slices.pseudonyms import keyed_hash, pseudonym
 from hemo.slices.sources import WINDOW_FOLDERS, Source
 
 if TYPE_CHECKING:
-    from hemo.imaging.raw import RawSlice
+    from hemo.imaging.raw import Origin, RawSlice
 
 RECORD: Final = pa.schema(
     [
@@ -49,6 +50,7 @@ RECORD: Final = pa.schema(
         ("kernel", pa.string()),
         ("derived", pa.bool_()),
         ("body", pa.string()),
+        ("groups", pa.string()),  # a line each (see `groups_of`); records of before they were kept lack it
         ("notes", pa.string()),  # a line each
         ("digest", pa.string()),  # of the source's bytes
         ("image", pa.string()),  # of the reduced image
@@ -103,6 +105,7 @@ class Identity(NamedTuple):
     kernel: str = ""
     image_type: tuple[str, ...] = ()
     body_part: str = ""
+    origin: "Origin | None" = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -189,6 +192,7 @@ def _record(row: Row, key: bytes) -> tuple[Any, ...]:
         raw.kernel,
         raw.image_type[:1] == ("DERIVED",),
         raw.body_part.upper(),
+        groups_of(key, raw.origin, raw.kernel, raw.thickness),
         "\n".join(raw.notes),
         row.digest,
         row.image,

@@ -19,6 +19,7 @@ from hemo.imaging.reduction import Reduction
 from hemo.labels import LABELS, STUDY_LABELS, UNLABELLED
 from hemo.slices import integrity
 from hemo.slices.context import neighbour_rows
+from hemo.slices.groups import of_patients
 from hemo.slices.near import near
 from hemo.slices.reads import agreement_table
 from hemo.slices.shards import npy_header, shard_path
@@ -144,8 +145,9 @@ class SliceStore:
         the labels (int8: 0, 1, or -1 unlabelled), `shard` and `row`. A label that is younger than the store
         is unlabelled throughout.
         Where a table of studies was given, `study_any` and so on before `shard`: what it says of the slice's
-        study (see `studies`). What the file has beside these, `name`, is what files and the label table call
-        a slice: it may name a patient, and stays in the store (`column("name")` has it).
+        study (see `studies`). Behind `row`, where headers say something of them, categories: those of
+        `hemo.slices.groups.GROUPS`. What the file has beside these, `name`, is what files and the label
+        table call a slice: it may name a patient, and stays in the store (`column("name")` has it).
         """
         path = self.folder / "index.parquet"
         index = pd.read_parquet(path, columns=[name for name in pq.read_schema(path).names if name != "name"])
@@ -172,6 +174,11 @@ class SliceStore:
         by their slices.
         """
         return studies_of(self.index)
+
+    @cached_property
+    def groups(self) -> pd.DataFrame | None:
+        """Groups of the patients by scanner, settings and age: see `hemo.slices.groups.of_patients`."""
+        return of_patients(self.index)
 
     @cached_property
     def agreement(self) -> pd.DataFrame | None:

@@ -29,6 +29,9 @@ ATTENTION = "predictions/attention.parquet"
 AGREEMENT = "readers/agreement.csv"
 """Where it keeps how far the readers of its studies agree, where there were several."""
 
+SUBGROUPS = "tables/subgroups.csv"
+"""Where it keeps metrics by scanner, settings and patient, where headers say something of them."""
+
 ANSWERS = "check/answers.npz"
 """Where it keeps some slices and what its classifier says of them, to judge the logged model by."""
 

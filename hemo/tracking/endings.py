@@ -54,6 +54,13 @@ def close_lost(experiment: str, parent: str, names: Collection[str] = ()) -> lis
     return closed
 
 
+def _close_below(run_id: str) -> None:
+    below = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = 'RUNNING'"
+    experiment = MlflowClient().get_run(run_id).info.experiment_id
+    for run in MlflowClient().search_runs([experiment], below, ViewType.ACTIVE_ONLY):
+        _close(run.info.run_id, "stopped as it began")
+
+
 def _close(run_id: str, reason: str) -> None:
     MlflowClient().set_tag(run_id, "ended", reason)
     MlflowClient().set_terminated(run_id, "KILLED")
@@ -113,10 +120,14 @@ def _clear(stop: KeyboardInterrupt) -> None:
 
 @contextmanager
 def killed_when_stopped(open_runs: list[str]) -> Iterator[None]:
-    """Let runs that are opened within end as KILLED by Ctrl-C or SIGTERM: MLflow ends them as FAILED."""
+    """Let runs that are opened within end as KILLED by Ctrl-C or SIGTERM: MLflow ends them as FAILED.
+
+    So do runs below them that a worker had begun and, stopped at that very moment, knew nothing of.
+    """
     try:
         yield
     except KeyboardInterrupt:
         for run_id in open_runs:
+            _close_below(run_id)
             MlflowClient().set_terminated(run_id, "KILLED")
         raise

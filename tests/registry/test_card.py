@@ -1,10 +1,12 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hemo.display.numbers import ranged
 from hemo.evaluation.agreement import agreement
 from hemo.evaluation.predictions import study_table
+from hemo.evaluation.subgroups import subgroups
 from hemo.evaluation.summary import summarize
 from hemo.registry import card
 from tests.helpers.registry_world import table
@@ -89,3 +91,15 @@ def test_a_card_says_how_a_fit_was_cut_down_for_want_of_memory_and_nothing_where
     assert words in titles["Cut down for want of memory"]
     plain = card.sections(facts(), summarize(table(), 100))
     assert "Cut down for want of memory" not in {section.title for section in plain}
+
+
+def test_a_card_shows_metrics_by_scanner_and_patient_or_says_that_nothing_is_known(tmp_path):
+    tested = summarize(table(patients=40), 100)
+    card.write(tmp_path, facts(), tested)
+    assert "no header says how it does by scanner" in (tmp_path / "card.md").read_text()
+    patients = sorted(set(tested.table["patient"]))
+    sexes = pd.DataFrame({"sex": ["female", "male"] * (len(patients) // 2)}, patients)
+    card.write(tmp_path, facts(groups=subgroups({"slice": tested.table}, sexes, draws=20)), tested)
+    text = (tmp_path / "card.md").read_text()
+    assert "| sex | female | 20 |" in text
+    assert "No group is told from all others." in text

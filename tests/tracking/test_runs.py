@@ -129,6 +129,18 @@ def test_what_ctrl_c_or_sigterm_ends_is_killed_and_not_failed(experiment):
     assert {run.info.run_name: run.info.status for run in found} == dict.fromkeys(names, "KILLED")
 
 
+def test_a_run_that_a_worker_was_stopped_in_making_is_killed_with_the_one_above_it(experiment):
+    def stopped() -> None:
+        with tracking.root_run(experiment, "root", {}) as root:
+            tracking.client().create_run(experiment, tags={"mlflow.parentRunId": root}, run_name="begun")
+            raise Terminated
+
+    with pytest.raises(Terminated):
+        stopped()
+    (begun,) = tracking.client().search_runs([experiment], "attributes.run_name = 'begun'")
+    assert begun.info.status == "KILLED"
+
+
 def stop_in_the_middle_of_a_write():
     """Raise as a signal does while this process holds the database: nothing gives the connection back."""
     connection = _get_store().engine.connect()
