@@ -75,14 +75,7 @@ def readers(contents: Contents) -> Section | None:
 
 def by_group(contents: Contents) -> Section | None:
     """Return each label's best family by scanner, settings and patient, where headers tell them apart."""
-    known = {label: found for label, found in contents.groups.items() if len(found)}
-    if not known:
-        return None
-    told = [f"{label}: {subgroups.conclusion(found)}" for label, found in known.items()]
-    shown = {label: found["unit"].iloc[-1] for label, found in known.items()}  # studies, where there are some
-    parts = {f"{label}, by {unit}": subgroups.readable(known[label], unit) for label, unit in shown.items()}
-    files = {f"subgroups_{label}": found for label, found in known.items()}
-    return Section(subgroups.TITLE, "\n\n".join([*told, subgroups.CAVEAT]), parts, files=files)
+    return subgroups.section(contents.groups)
 
 
 def split(contents: Contents) -> Section:

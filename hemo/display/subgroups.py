@@ -1,10 +1,12 @@
 """Groups of patients for people: their metrics, and which are judged unlike others."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import pandas as pd
 
 from hemo.display.numbers import ranged
+from hemo.display.page import Section
 
 TITLE: Final = "By scanner, settings and patient"
 
@@ -38,6 +40,18 @@ def conclusion(found: pd.DataFrame) -> str:
         for row in rows.to_dict("records")
     ]
     return f"Judged unlike others: {'; '.join(told)}." if told else "No group is told from all others."
+
+
+def section(of_labels: Mapping[str, pd.DataFrame]) -> Section | None:
+    """Return a section with the groups of each label, by study where there are some; None without groups."""
+    known = {label: found for label, found in of_labels.items() if len(found)}
+    if not known:
+        return None
+    told = [f"{label}: {conclusion(found)}" for label, found in known.items()]
+    units = {label: found["unit"].iloc[-1] for label, found in known.items()}  # studies come last
+    tables = {f"{label}, by {unit}": readable(known[label], unit) for label, unit in units.items()}
+    files = {f"subgroups_{label}": found for label, found in known.items()}
+    return Section(TITLE, "\n\n".join([*told, CAVEAT]), tables, files=files)
 
 
 def readable(found: pd.DataFrame, unit: str) -> pd.DataFrame:

@@ -1,8 +1,11 @@
 """What an external validation says of all labels: a page, tables, and the run's note."""
 
+from collections.abc import Mapping
+
 import mlflow
 import pandas as pd
 
+from hemo.display import subgroups
 from hemo.display.agreement import readable_agreement
 from hemo.display.numbers import ranged
 from hemo.display.page import Section, render
@@ -19,8 +22,9 @@ def record(
     dataset: str,
     about: str,
     warnings: list[str],
+    groups: Mapping[str, pd.DataFrame],
 ) -> None:
-    """Log what concerns all labels to the run: metrics outside and inside, exclusions."""
+    """Log what concerns all labels to the run: metrics outside and inside, by group, exclusions."""
     table = readable(found)
     unaudited = "" if store.patients_known else (
         " The data does not name its patients: slices without one count as patients of their own, and the "
@@ -30,6 +34,7 @@ def record(
         Section("What was evaluated", text=about + unaudited, warning="\n".join(warnings)),
         Section("Outside and inside", tables={"Metrics with 95% intervals by patient": table}),
         *_readers(store),
+        *_groups(groups),
         _excluded(store),
     ]
     if store.agreement is not None:
@@ -50,6 +55,14 @@ def _readers(store: SliceStore) -> list[Section]:
     shown = readable_agreement(store.agreement)
     text = f"{readers['studies']:,} studies with several readers: {readers['rule']}."
     return [Section("Readers", text, {"Agreement with 95% intervals by patient": shown})]
+
+
+def _groups(groups: Mapping[str, pd.DataFrame]) -> list[Section]:
+    """Return metrics by scanner, settings and patient, where headers say something of them."""
+    found = subgroups.section(groups)
+    for label, rows in groups.items():
+        mlflow.log_text(csv_text(rows), f"tables/subgroups_{label}.csv")
+    return [found] if found else []
 
 
 def _excluded(store: SliceStore) -> Section:

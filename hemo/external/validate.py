@@ -14,6 +14,7 @@ from hemo import families, tracking
 from hemo.display import run_plots, style
 from hemo.errors import HemoError
 from hemo.evaluation import metrics, predictions
+from hemo.evaluation.subgroups import subgroups
 from hemo.evaluation.summary import summarize
 from hemo.external import page
 from hemo.external.predicting import predict, predict_studies
@@ -159,7 +160,13 @@ def evaluate(
                 truth, probability = (np.stack([t[c] for t in judged], 1) for c in ("truth", "probability"))
                 loss = metrics.rsna_weighted_log_loss(truth, probability)
                 mlflow.log_metric("test/rsna_weighted_log_loss", loss)
-            page.record(parent, found, store, dataset, about, warnings)
+            of = {member.label: tables[member.label] for member, _ in judgeable}
+            groups = {
+                label: subgroups({level: table}, store.groups, seed=seed)
+                for label, table in of.items()
+                if store.groups is not None
+            }
+            page.record(parent, found, store, dataset, about, warnings, groups)
     return External(found, unlabelled, warnings, excluded, parent)
 
 

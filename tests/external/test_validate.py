@@ -134,7 +134,7 @@ def reads(tmp_path):
     images = tmp_path / "cq500"
     rng = np.random.default_rng(0)
     rows = ["name,Category,R1:ICH,R1:EDH,R2:ICH,R2:EDH,R3:ICH,R3:EDH"]
-    for patient in range(8):
+    for patient in range(10):
         folder = images / f"CQ500CT{patient} CQ500CT{patient}" / "Unknown Study" / "CT 5mm"
         folder.mkdir(parents=True)
         for number in range(3):
@@ -156,6 +156,7 @@ def write_dicom(path, pixels, patient, number):
         hu, PatientID=f"P{patient}", StudyInstanceUID=f"1.2.{patient}", SeriesInstanceUID=f"1.2.{patient}.1",
         SOPInstanceUID=f"1.2.{patient}.1.{number}", ImagePositionPatient=[0, 0, 5 * number],
         ImageOrientationPatient=[1, 0, 0, 0, 1, 0], InstanceNumber=number + 1,
+        PatientSex="FM"[patient % 2],
     )  # fmt: skip
     path.write_bytes(data)
 
@@ -163,16 +164,16 @@ def write_dicom(path, pixels, patient, number):
 def test_studies_are_judged_where_the_table_has_a_row_a_study(promoted, reads):
     found = validate.evaluate(PANEL_URI, *reads, draws=100)
     assert set(found.metrics["level"]) == {"study"}
-    assert set(found.metrics["slices"]) == {8}
-    assert set(found.metrics["positive_patients"]) == {4}
+    assert set(found.metrics["slices"]) == {10}
+    assert set(found.metrics["positive_patients"]) == {5}
     (run,) = tracking.client().search_runs(
         [tracking.find_experiment(validate.EXPERIMENT)], "tags.label = 'any'"
     )
     assert run.data.tags["level"] == "study"
-    assert run.data.metrics["test/studies"] == 8
+    assert run.data.metrics["test/studies"] == 10
     table = tracking.load_predictions(run.info.run_id)
     assert table["study"].is_unique
-    assert table["truth"].sum() == 4
+    assert table["truth"].sum() == 5
     assert "test/rsna_weighted_log_loss" not in tracking.get_run(found.run_id).metrics
 
 
@@ -196,6 +197,14 @@ def test_the_readers_agreement_is_on_the_page_and_beside_it(promoted, reads):
     assert "Judged by study" in page
     agreed = mlflow.artifacts.load_text(f"runs:/{found.run_id}/tables/agreement.csv")
     assert agreed.startswith("label,measure,readers,value,low,high,studies,patients")
+
+
+def test_metrics_by_what_headers_say_are_on_the_page_and_beside_it(promoted, reads):
+    found = validate.evaluate("models:/hemo-any/1", *reads, draws=100)
+    page = mlflow.artifacts.load_text(f"runs:/{found.run_id}/report/external.html")
+    assert "By scanner, settings and patient" in page
+    groups = mlflow.artifacts.load_text(f"runs:/{found.run_id}/tables/subgroups_any.csv")
+    assert "study,sex,male,specificity" in groups
 
 
 def test_the_command_evaluates_a_table_of_reads(promoted, reads):
