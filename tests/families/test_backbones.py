@@ -121,7 +121,7 @@ def test_lite0_gives_what_the_published_network_gives_in_pytorch() -> None:
     from sklearn.datasets import load_sample_image
 
     from hemo.families import _lite0
-    from hemo.families._torch_file import read_torch_file
+    from hemo.families._weight_files import read_weights
 
     image = cv2.resize(load_sample_image("china.jpg"), (224, 224), interpolation=cv2.INTER_AREA)
     theirs = published.EfficientNet.from_name("efficientnet-lite0")
@@ -130,5 +130,5 @@ def test_lite0_gives_what_the_published_network_gives_in_pytorch() -> None:
     with torch.no_grad():
         expected = theirs.eval()(x).numpy()
     maps = backbone("lite0", "imagenet", 0).maps(image[None], 224).numpy()
-    arrays = read_torch_file(_lite0.published_weights())
+    arrays = read_weights(_lite0.published_weights())
     np.testing.assert_allclose(_lite0.classes(maps, arrays), expected, rtol=1e-3, atol=2e-3)

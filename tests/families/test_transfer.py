@@ -10,7 +10,7 @@ import pytest
 from hemo.errors import HemoError
 from hemo.families import _feature_cache, _lite0
 from hemo.families._feature_cache import cached_features
-from hemo.families._torch_file import MAGIC, read_torch_file
+from hemo.families._weight_files import MAGIC, read_weights
 from hemo.families.transfer import FAMILY, Transfer
 
 INSTALLED = pytest.mark.skipif(
@@ -34,10 +34,8 @@ def test_a_weights_file_that_names_anything_but_tensors_is_refused_unrun(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = legacy(tmp_path / "hostile.pth", MAGIC, 1001, {}, {"a": Order()}, [])
-    with pytest.raises(
-        HemoError, match=r"hostile.pth: not a legacy PyTorch weights file \(it names .*eval\)"
-    ):
-        read_torch_file(path)
+    with pytest.raises(HemoError, match=r"hostile.pth: not a file of weights .*\(it names .*eval\)"):
+        read_weights(path)
     assert "run" not in capsys.readouterr().out
 
 
@@ -45,8 +43,8 @@ def test_a_weights_file_that_names_anything_but_tensors_is_refused_unrun(
 def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
-    with pytest.raises(HemoError, match="not a legacy PyTorch weights file"):
-        read_torch_file(path)
+    with pytest.raises(HemoError, match="not a file of weights"):
+        read_weights(path)
 
 
 def test_missing_weights_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,8 +57,8 @@ def test_missing_weights_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatc
 def test_a_truncated_weights_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "short.pth"
     path.write_bytes(_lite0.published_weights().read_bytes()[:1_000_000])
-    with pytest.raises(HemoError, match="short.pth: not a legacy"):
-        read_torch_file(path)
+    with pytest.raises(HemoError, match="short.pth: not a file of weights"):
+        read_weights(path)
 
 
 @INSTALLED
@@ -68,7 +66,7 @@ def test_the_published_network_knows_a_palace_and_a_daisy() -> None:
     import cv2
     from sklearn.datasets import load_sample_image
 
-    arrays = read_torch_file(_lite0.published_weights())
+    arrays = read_weights(_lite0.published_weights())
     network = _lite0.lite0()
     _lite0.set_weights(network, arrays)
     assert network.count_params() == 3_413_024

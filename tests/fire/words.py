@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import tempfile
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from numpy.random import Generator
 from hemo import config
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
-from hemo.families._torch_file import MAGIC, read_torch_file
+from hemo.families._weight_files import MAGIC
+from hemo.families._weight_files import read_weights as read_weight_file
 from hemo.imaging import Reduction
 from hemo.serving import limits
 from hemo.slices.label_tables import read_labels
@@ -95,7 +97,10 @@ def weights(rng: Generator) -> bytes:
     shape = tuple(int(rng.choice(odd[:5])) for _ in range(int(rng.integers(0, 4))))
     stride = tuple(int(rng.choice(odd)) for _ in range(len(shape) + int(rng.random() < 0.1)))
     offset = int(rng.choice(odd)) if rng.random() < 0.5 else 0
-    data = torch_file(offset, shape, stride, int(rng.choice([24, 24, 24, 0, 1 << 40])))
+    if rng.random() < 0.5:
+        data = torch_archive(offset, shape, stride, floats=int(rng.choice([24, 24, 24, 0])))
+    else:
+        data = torch_file(offset, shape, stride, int(rng.choice([24, 24, 24, 0, 1 << 40])))
     return mutated(rng, data) if rng.random() < 0.5 else data
 
 
@@ -107,6 +112,23 @@ def torch_file(offset: int, shape: tuple[int, ...], stride: tuple[int, ...], cla
     _dump(stream, offset, shape, stride)
     pickle.dump(["0"], stream, 2)
     stream.write(claimed.to_bytes(8, "little") + np.arange(24, dtype="<f4").tobytes())
+    return stream.getvalue()
+
+
+def torch_archive(
+    offset: int,
+    shape: tuple[int, ...],
+    stride: tuple[int, ...],
+    compression: int = zipfile.ZIP_STORED,
+    floats: int = 24,
+) -> bytes:
+    """Return a file of PyTorch since 1.6 of one tensor, in whose storage there are so many numbers."""
+    pickled, stream = io.BytesIO(), io.BytesIO()
+    _dump(pickled, offset, shape, stride)
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        archive.writestr("w/data.pkl", pickled.getvalue())
+        archive.writestr("w/byteorder", "little")
+        archive.writestr("w/data/0", np.arange(floats, dtype="<f4").tobytes())
     return stream.getvalue()
 
 
@@ -212,7 +234,7 @@ def read_store(data: bytes) -> str:
 
 def read_weights(data: bytes) -> str:
     """Read a file of weights."""
-    return _said(lambda: read_torch_file(_file("weights.pth", data)))
+    return _said(lambda: read_weight_file(_file("weights.pth", data)))
 
 
 def read_predictions(data: bytes) -> str:

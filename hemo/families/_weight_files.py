@@ -1,14 +1,17 @@
-"""Read the arrays of a legacy PyTorch weights file without PyTorch, and without running its pickle's code.
+"""Read the arrays of a file of weights without PyTorch, and without running its pickle's code.
 
-The format (`torch.save` before 1.6): three small pickles, the pickled dictionary whose tensors name their
-storages, the pickled list of storages' keys, and each storage's number of elements and raw bytes, in that
-order.
+Three formats. safetensors. `torch.save` since 1.6: a zip archive with the pickled dictionary, whose tensors
+name their storages (`data.pkl`), and each storage's raw bytes (`data/<key>`). And before: three small
+pickles, the pickled dictionary, the pickled list of storages' keys, and each storage's number of elements and
+raw bytes, in that order.
 """
 
 import math
 import pickle
 import pickletools
+import zipfile
 from collections import OrderedDict
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +29,16 @@ MOST_PLACES = 1 << 20
 MOST = 200
 """Letters of a reason."""
 
-DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+DTYPES = {
+    "FloatStorage": np.dtype("<f4"),
+    "DoubleStorage": np.dtype("<f8"),
+    "HalfStorage": np.dtype("<f2"),
+    "LongStorage": np.dtype("<i8"),
+    "IntStorage": np.dtype("<i4"),
+    "ByteStorage": np.dtype("u1"),
+    "BoolStorage": np.dtype("?"),
+}
+"""Kinds of storage; of bfloat16, which NumPy does not know, nothing is read."""
 
 
 class _Storage:
@@ -88,8 +100,8 @@ class _Reader(pickle.Unpickler):
         return self.storages.setdefault(key, _Storage(dtype))
 
 
-def read_torch_file(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a legacy state dictionary by name.
+def read_weights(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a state dictionary by name.
 
     Raises
     ------
@@ -97,22 +109,53 @@ def read_torch_file(path: Path) -> dict[str, NDArray[Any]]:
         If the file is no such dictionary, is cut short, or names anything but tensors.
     """
     try:
-        with path.open("rb") as file:
-            if _Reader(file).load() != MAGIC:
-                raise pickle.UnpicklingError("it does not start as one")
-            _Reader(file).load()
-            _Reader(file).load()
-            reader = _Reader(file)
-            tensors = reader.load()
-            for key in _Reader(file).load():
-                storage = reader.storages[key]
-                size = int.from_bytes(file.read(8), "little")
-                if size * storage.dtype.itemsize > path.stat().st_size:
-                    raise ValueError("a storage is larger than the file")
-                storage.data = np.frombuffer(file.read(size * storage.dtype.itemsize), storage.dtype, size)
-            return {name: tensor.array() for name, tensor in tensors.items() if isinstance(tensor, _Tensor)}
+        if path.suffix == ".safetensors":
+            from safetensors.numpy import load
+
+            return dict(load(path.read_bytes()))
+        tensors = _of_archive(path) if zipfile.is_zipfile(path) else _of_legacy(path)
+        return {name: tensor.array() for name, tensor in tensors.items() if isinstance(tensor, _Tensor)}
     except Exception as fault:  # an unpickler raises whatever it likes
         reason = " ".join(str(fault).split())[:MOST] or type(fault).__name__
         raise HemoError(
-            f"{path}: not a legacy PyTorch weights file ({reason}): give the published one"
+            f"{path}: not a file of weights as PyTorch or safetensors write it ({reason}): give the "
+            "published one"
         ) from None
+
+
+def _of_legacy(path: Path) -> dict[str, Any]:
+    """Return what a file of before 1.6 holds, with the storages' data."""
+    with path.open("rb") as file:
+        if _Reader(file).load() != MAGIC:
+            raise pickle.UnpicklingError("it does not start as one")
+        _Reader(file).load()
+        _Reader(file).load()
+        reader = _Reader(file)
+        tensors = reader.load()
+        for key in _Reader(file).load():
+            storage = reader.storages[key]
+            size = int.from_bytes(file.read(8), "little")
+            if size * storage.dtype.itemsize > path.stat().st_size:
+                raise ValueError("a storage is larger than the file")
+            storage.data = np.frombuffer(file.read(size * storage.dtype.itemsize), storage.dtype, size)
+    return dict(tensors)
+
+
+def _of_archive(path: Path) -> dict[str, Any]:
+    """Return what a file of 1.6 and later holds, with the storages' data."""
+    with zipfile.ZipFile(path) as archive:
+        # What is compressed could grow beyond all sense, and PyTorch compresses nothing.
+        parts = archive.infolist()
+        if any(one.compress_type != zipfile.ZIP_STORED for one in parts):
+            raise ValueError("its parts are compressed")
+        if sum(one.file_size for one in parts) > path.stat().st_size:
+            raise ValueError("its parts are larger than the file")
+        (named,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        root = named.removesuffix("data.pkl")
+        if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
+            raise ValueError("its numbers are big-endian")
+        reader = _Reader(BytesIO(archive.read(named)))
+        tensors = reader.load()
+        for key, storage in reader.storages.items():
+            storage.data = np.frombuffer(archive.read(f"{root}data/{key}"), storage.dtype)
+    return dict(tensors)
