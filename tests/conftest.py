@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import signal
 
@@ -19,6 +20,8 @@ console.SILENCE = 3600.0
 # Small matrices are not worth threads, which wait for each other where other tests run beside: fitting a
 # study's score took four times the processor time. NumPy, OpenCV and TensorFlow read these when imported.
 os.environ.update(dict.fromkeys(THREAD_WORDS, "1"))
+
+gc.set_threshold(10_000)  # as `hemo/__main__.py` does
 
 # The same code gives the same answer, on a busy machine too; new examples are sought on demand:
 # HYPOTHESIS_PROFILE=explore make test
@@ -41,3 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under `make mutants` run tests of single examples first: they are the quickest to kill a mutant."""
     if os.environ.get("HYPOTHESIS_PROFILE") == "mutants":
         items.sort(key=lambda item: item.get_closest_marker("hypothesis") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep Python from searching what is imported by now for garbage: each fit of a network asks for it."""
+    gc.collect()
+    gc.freeze()
