@@ -18,7 +18,6 @@ from optuna.trial import TrialState
 from hemo import liveness
 from hemo.config.tuning import Budget
 from hemo.errors import HemoError
-from hemo.tracking import faults
 from hemo.tuning import storage as storages
 from hemo.tuning.folds import make_folds
 from hemo.tuning.lock import Turn, turn
@@ -65,6 +64,8 @@ def work(spec: StudySpec, number: int) -> None:
         with suppress(HemoError):  # the parent comes upon it too, and says it
             run_trials(spec, number)
     except Exception as fault:  # sorted just below: of a neighbour, or of this program
+        from hemo.tracking import faults  # with MLflow, two seconds, which no other worker needs
+
         if faults.lasts(fault):  # the parent comes upon that too
             sys.exit(1)
         raise
