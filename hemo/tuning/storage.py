@@ -13,6 +13,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 import optuna
@@ -68,6 +69,13 @@ def default_url(tracking_uri: str) -> str:
     return f"sqlite:///{folder.resolve() / 'optuna.db'}"
 
 
+def _faults() -> ModuleType:
+    """Import what names faults once there is one: with it comes MLflow, two seconds in each worker."""
+    from hemo.tracking import faults
+
+    return faults
+
+
 def open_storage(url: str) -> RDBStorage:
     """Open Optuna's database, made where it is SQLite and not there yet.
 
@@ -78,8 +86,6 @@ def open_storage(url: str) -> RDBStorage:
     """
     from sqlalchemy import event
     from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
-
-    from hemo.tracking import faults
 
     sqlite = url.startswith("sqlite:")
     options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
@@ -97,16 +103,16 @@ def open_storage(url: str) -> RDBStorage:
             break
         except (ArgumentError, NoSuchModuleError):
             raise HemoError(
-                f"{faults.shown(url)}: no database URL: give sqlite:///FILE or {POSTGRESQL}"
+                f"{_faults().shown(url)}: no database URL: give sqlite:///FILE or {POSTGRESQL}"
             ) from None
         except ImportError:
             raise HemoError(
-                f"{faults.shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and "
+                f"{_faults().shown(url)}: its driver is not installed: `pip install 'psycopg[binary]'`, and "
                 f"write {POSTGRESQL}"
             ) from None
         except (DatabaseError, optuna.exceptions.StorageInternalError) as fault:
             if time.monotonic() > end or sqlite or not isinstance(fault, OperationalError):
-                raise faults.said(fault, url) or fault from None
+                raise _faults().said(fault, url) or fault from None
             time.sleep(1)
     if sqlite:
         event.listen(storage.engine, "connect", _write_ahead)
@@ -133,14 +139,12 @@ def patiently(action: Callable[[], Answer]) -> Answer:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from hemo.tracking import faults
-
     end = time.monotonic() + PATIENCE
     while True:
         try:
             return action()
         except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as fault:
-            if faults.lasts(fault):
+            if _faults().lasts(fault):
                 raise
             if time.monotonic() > end:
                 reason = " ".join(str(fault.__cause__ or fault).split())
@@ -229,11 +233,9 @@ def spent_seconds(trials: Sequence[FrozenTrial]) -> float:
 
 def check_shared(url: str) -> None:
     """Raise HemoError if Optuna's database is a file of one machine, which a cluster cannot share."""
-    from hemo.tracking import faults
-
     if not url.startswith("postgresql"):
         raise HemoError(
-            f"Optuna's database {faults.shown(url)}: workers of a cluster cannot share it: give --storage "
+            f"Optuna's database {_faults().shown(url)}: workers of a cluster cannot share it: give --storage "
             f"{POSTGRESQL}, or set {VARIABLE} to it (docs/cluster.md)"
         )
 
