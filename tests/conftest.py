@@ -37,6 +37,7 @@ pytest_plugins = [
     "tests.helpers.mlflow_schema",
     "tests.helpers.registry_fixtures",
     "tests.helpers.simulation",
+    "tests.helpers.undrawn",
 ]
 
 

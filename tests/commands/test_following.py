@@ -13,6 +13,8 @@ from tests.helpers.registry_world import case, decide
 from tests.helpers.stores import bright_blood, write_store
 from tests.helpers.typeable import fault_of, words_of
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.mark.parametrize(
     ("words", "of_phantoms", "proposed"),

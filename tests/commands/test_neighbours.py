@@ -20,6 +20,8 @@ from tests.helpers.mlflow_default import forget_stores
 from tests.helpers.stores import bright_blood, write_store
 from tests.helpers.wrong_servers import closed_port, serving
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 WORDS = {
     "main": ["--experiment", "made-up.yaml"],
     "logreg": ["--store", "slices", "--label", "any"],

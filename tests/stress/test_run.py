@@ -22,6 +22,8 @@ from hemo.stress.changes import Change, chosen
 from hemo.stress.measure import Judged
 from tests.helpers.registry_world import table
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 PATIENTS, SLICES = 12, 4
 
 

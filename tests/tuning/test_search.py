@@ -28,6 +28,8 @@ from hemo.tuning.worker import run_trials
 from tests.helpers.present import present
 from tests.tuning.conftest import spec_of_study
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 def in_this_process(monkeypatch):
     """Run trials here in place of starting workers, which takes seconds."""

@@ -15,6 +15,7 @@ from hemo.leakage import page as leakage_report
 from hemo.leakage import runs as leakage_runs
 from hemo.runs.steps import make_trainings, train_all
 from tests.helpers.stores import bright_blood, write_store
+from tests.helpers.undrawn import undrawn
 
 FAMILIES = {"logreg": {}, "logreg@saga": {"solver": "saga", "max_iter": 5}, "sgd": {}}
 
@@ -35,7 +36,8 @@ def world(tmp_path_factory):
     experiment = tracking.experiment_id("paper")
     with tracking.root_run(experiment, "paper", {}) as root:
         trainings = make_trainings(config, store, FAMILIES, LABELS[:2])
-        failed = train_all(trainings, experiment, root, 1, console.bar("training"))
+        with undrawn():  # the tests look at the pictures of the pages
+            failed = train_all(trainings, experiment, root, 1, console.bar("training"))
     found = leakage_runs.audit(config, ["logreg"], LABELS, folder / "audit")
     made = tables.log_paper(config, experiment, out=folder / "out")
     yield {"config": config, "experiment": experiment, "failed": failed, "audit": found, "paper": made,
