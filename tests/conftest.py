@@ -47,7 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: item.get_closest_marker("hypothesis") is not None)
 
 
-def pytest_collection_finish() -> None:
-    """Keep Python from searching what is imported by now for garbage: each fit of a network asks for it."""
+@pytest.fixture(autouse=True, scope="module")
+def _old_objects_aside() -> None:
+    """Keep Python from searching what is imported by now for garbage: each fit of a network asks for that."""
     gc.collect()
     gc.freeze()

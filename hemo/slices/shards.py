@@ -166,9 +166,6 @@ def keep_memory() -> None:
 @contextmanager
 def _old_objects_aside() -> Iterator[None]:
     """Keep Python from searching all that was there before for garbage, again and again: a twentieth."""
-    if gc.get_freeze_count():  # the process has put them aside itself, and for longer
-        yield
-        return
     gc.freeze()
     try:
         yield
