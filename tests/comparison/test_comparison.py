@@ -24,6 +24,7 @@ from hemo.slices.split import make_split
 from hemo.tracking import views
 from tests.helpers.made_runs import log, log_all, table
 from tests.helpers.stores import bright_blood, write_store
+from tests.helpers.undrawn import undrawn
 
 SKILLS = {"logreg": 1.0, "sgd": 3.0, "linear_svc": 0.0}
 """Families with how well they tell positive slices."""
@@ -264,7 +265,8 @@ def test_a_section_is_added_in_one_place(experiment, config, tmp_path, monkeypat
         return None
 
     monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, weather, silence))
-    page = report.write(runs.compare(experiment), config, tmp_path).read_text()
+    with undrawn():
+        page = report.write(runs.compare(experiment), config, tmp_path).read_text()
     assert ">Weather</h2>" in page
     assert ">Weather</a>" in page
     assert pd.read_csv(tmp_path / "tables" / "weather.csv")["patients"].tolist() == [60]
@@ -277,7 +279,8 @@ def test_without_the_store_data_and_split_are_told_from_the_runs(experiment, con
         mlflow.log_metric("store/slices", 360)
         mlflow.log_text("label,positive\nany,90\n", "store/labels.csv")
         mlflow.log_text(f"reason,files\n{EVIL},2\n", "store/exclusions.csv")
-    report.write(runs.compare(experiment), away, tmp_path / "written")
+    with undrawn():
+        report.write(runs.compare(experiment), away, tmp_path / "written")
     excluded = pd.read_csv(tmp_path / "written" / "tables" / "exclusions.csv")
     assert excluded.to_dict("records") == [{"reason": EVIL, "files": 2}]
     split = pd.read_csv(tmp_path / "written" / "tables" / "split.csv")
@@ -292,7 +295,8 @@ def test_the_command_logs_the_page_and_writes_the_newest_figures_below_the_exper
     file.write_text(f"name: made\nstore: {store.folder}\ndraws: 100\n")
     words = ["compare", "--experiment", str(file), "--out", str(tmp_path / "out")]
     runs = f"{ids['sgd/any']},{ids['logreg/any']}"
-    outcome = CliRunner().invoke(main, [*words, "--runs", runs], catch_exceptions=False)
+    with undrawn():
+        outcome = CliRunner().invoke(main, [*words, "--runs", runs], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
     assert len(pd.read_csv(tmp_path / "out" / "tables" / "leaderboard.csv")) == 2
     assert (tmp_path / "out" / "report" / "comparison.html").is_file()

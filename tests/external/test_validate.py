@@ -15,6 +15,8 @@ from tests.helpers.present import present
 from tests.helpers.registry_world import REDUCTION
 from tests.helpers.scans import make_dicom
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
 
 @pytest.fixture
 def data(tmp_path):
