@@ -231,6 +231,7 @@ def test_a_networks_graphs_do_not_outlive_its_trial(blood):
     def graphs() -> int:
         return sum(type(one).__name__ == "FuncGraph" for one in gc.get_objects())
 
+    gc.unfreeze()  # those count that `tests/conftest.py` put aside
     before = graphs()  # other tests may have left some
     family = families.get("cnn")
     spec = spec_of(training_of(blood, "cnn", **{**family.tiny, "epochs": 1}))
