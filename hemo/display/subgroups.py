@@ -7,17 +7,19 @@ import pandas as pd
 
 from hemo.display.numbers import ranged
 from hemo.display.page import Section
+from hemo.labels import LABELS
 
 TITLE: Final = "By scanner, settings and patient"
 
 CAVEAT: Final = (
     "Groups are what headers say, in bands; of fewer than five tested patients nothing is said. Whether a "
     "group is judged unlike all others (*) is told by permuting patients, corrected for all comparisons of "
-    "the table; where none is told there may be one."
+    f"the table, at p < {0.05 / len(LABELS):.2g}, as each label has a table; where none is told there may be one."
 )
 
-SURE: Final = 0.05
-"""Corrected p below which a group counts as judged unlike others."""
+SURE: Final = 0.05 / len(LABELS)
+"""Corrected p below which a group counts as judged unlike others: an experiment judges so many labels, and
+among all of them one in twenty may claim what is not there."""
 
 WORDS: Final = {
     "manufacturer": "manufacturer",

@@ -48,9 +48,9 @@ def test_a_scanner_whose_positives_are_missed_is_told_and_chance_is_not(simulate
         table = simulate(seed, patients=80, positive=60)
         groups = groups_of(table, seed)
         clean = subgroups({"slice": table}, groups, draws=2, seed=seed)
-        claims += bool((clean["p_corrected"] < 0.05).any())
+        claims += bool((clean["p_corrected"] < shown.SURE).any())
         found = subgroups({"slice": planted(table, groups)}, groups, draws=2, seed=seed)
-        told = found[found["p_corrected"] < 0.05]
+        told = found[found["p_corrected"] < shown.SURE]
         hits += bool(((told["group"] == "old") & (told["metric"] == "recall")).any())
     assert hits == 10
     assert claims <= 1
