@@ -11,15 +11,15 @@ from hemo.labels import LABELS
 
 TITLE: Final = "By scanner, settings and patient"
 
-CAVEAT: Final = (
-    "Groups are what headers say, in bands; of fewer than five tested patients nothing is said. Whether a "
-    "group is judged unlike all others (*) is told by permuting patients, corrected for all comparisons of "
-    f"the table, at p < {0.05 / len(LABELS):.2g}, as each label has a table; where none is told there may be one."
-)
-
 SURE: Final = 0.05 / len(LABELS)
 """Corrected p below which a group counts as judged unlike others: an experiment judges so many labels, and
 among all of them one in twenty may claim what is not there."""
+
+CAVEAT: Final = (
+    "Groups are what headers say, in bands; of fewer than five tested patients nothing is said. Whether a "
+    "group is judged unlike all others (*) is told by permuting patients, corrected for all comparisons of "
+    f"the table, below {SURE:.2g} since each label has a table; where none is told there may be one."
+)
 
 WORDS: Final = {
     "manufacturer": "manufacturer",
