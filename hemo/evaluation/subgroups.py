@@ -83,6 +83,8 @@ def subgroups(
     for number, (unit, table) in enumerate(tables.items()):
         for place, ((attribute, group), inside) in enumerate(members.items()):
             own = table["patient"].isin(inside.index[inside])
+            if (patients := table.loc[own, "patient"].nunique()) < FEWEST:  # labelled by study alone
+                continue
             found = intervals.bootstrap(table[own], draws, seed, METRICS).set_index("metric")
             others = intervals.bootstrap(table[~own], 1, seed, METRICS).set_index("metric")["value"]
             for metric in METRICS:
@@ -91,7 +93,7 @@ def subgroups(
                     at = (place, number * len(TESTED) + list(TESTED).index(metric))
                     ps = [float(p[at]), float(corrected[at])]
                 bounds = found.loc[metric, ["value", "low", "high"]].to_numpy(float)
-                rows.append((unit, attribute, group, metric, *bounds, int(inside.sum()), others[metric], *ps))
+                rows.append((unit, attribute, group, metric, *bounds, patients, others[metric], *ps))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -76,6 +76,16 @@ def test_nothing_is_said_of_few_patients_nor_of_all_but_few_nor_of_those_of_whom
     assert subgroups({"slice": table}, groups[["model"]], draws=2).empty
 
 
+def test_slices_of_few_patients_are_not_said_of_beside_studies_of_many(simulate):
+    table = simulate(7, patients=40, positive=20)
+    groups = groups_of(table)
+    few = groups.index[groups["model"] == "old"][: FEWEST - 1]
+    slices = table[table["patient"].isin([*few, *groups.index[groups["model"] == "new"]])]
+    found = subgroups({"slice": slices, "study": study_table(table)}, groups, draws=2)
+    assert "old" not in set(found.loc[found["unit"] == "slice", "group"])
+    assert "old" in set(found.loc[found["unit"] == "study", "group"])
+
+
 def test_people_read_which_groups_are_unlike_others(simulate):
     table = simulate(6, patients=60, positive=40)
     groups = groups_of(table)
