@@ -33,8 +33,8 @@ def predictions(config: "Experiment", out: str) -> list[str]:
         File to write.
     """
     from hemo.registry import panel
+    from hemo.synthetic import PHANTOM
     from hemo.tracking import trained_on
-    from hemo.tracking.tags import PHANTOM
 
     production = panel.production()
     store = trained_on.at_hand(config.store_folder)

@@ -1,7 +1,6 @@
 """Options that several commands share: the same word with the same meaning everywhere."""
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -198,17 +197,23 @@ def of_runs(command: Callable[..., None]) -> Callable[..., None]:
 
     In another folder MLflow would make an empty database, and answer that nothing is known.
     """
-    checked = tracked(command)
+    return where_runs_are(tracked(command))
+
+
+def where_runs_are(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command begin only in a folder with a tracking database, where none is named elsewhere."""
 
     @functools.wraps(command)
     def begun(*words: Any, **named: Any) -> None:
-        kind, _, file = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db").partition(":///")
-        if kind == "sqlite" and file and not Path(file).is_file():
+        from hemo.registry import standing
+
+        file = standing.database()
+        if file is not None and not file.is_file():
             raise HemoError(
-                f"{Path(file).absolute()}: no tracking database is here: go to the folder that you trained "
+                f"{file.absolute()}: no tracking database is here: go to the folder that you trained "
                 "in, or set MLFLOW_TRACKING_URI; `hemo main` makes a first one"
             )
-        checked(*words, **named)
+        command(*words, **named)
 
     return begun
 

@@ -8,7 +8,8 @@ from hemo.commands import following, options
 from hemo.errors import HemoError
 
 if TYPE_CHECKING:
-    from hemo.registry.ledger import Record
+    from hemo.registry.chain import Record
+    from hemo.registry.standing import Standing
 
 
 @click.command(
@@ -81,7 +82,7 @@ def rollback(label: str, reason: str) -> None:
 
 
 @click.command(epilog=options.examples("hemo registry"))
-@options.of_runs
+@options.where_runs_are
 def registry() -> None:
     """Show what is in production, since when, why, and what it replaced.
 
@@ -101,34 +102,40 @@ def registry() -> None:
 
 @click.command(epilog=options.examples("hemo history epidural", "hemo history panel", "hemo history all"))
 @click.argument("label")
-@options.of_runs
+@options.where_runs_are
 def history(label: str) -> None:
     """Show every decision about LABEL (or `panel`, or `all`), oldest first, with what was done by hand."""
     from hemo import config, console
-    from hemo.registry import aliases
+    from hemo.registry import standing
     from hemo.registry.names import model_name
 
     labels = ["panel"] if label == "panel" else [*config.label_names(label)]
-    for one in [*labels, "panel"] if label == "all" else labels:
-        _show_history(one)
-    before = label not in ("panel", "all") and "previous" in aliases.current(model_name(label))
+    models = [model_name(one) for one in (*labels, *(["panel"] if label == "all" else []))]
+    found = standing.now()
+    if left := [model for model in models if not found.is_settled(model)]:
+        from hemo.registry import aliases  # loads MLflow, for seconds: only where something is to be done
+
+        for model in left:
+            aliases.settle(model)
+        found = standing.now()
+    for model in models:
+        _show_history(model, found)
+    before = label not in ("panel", "all") and "previous" in found.aliases.get(model_name(label), {})
     console.next_commands("hemo registry", *([f"hemo rollback {label}"] if before else []))
 
 
-def _show_history(label: str) -> None:
+def _show_history(model: str, found: "Standing") -> None:
     from rich.text import Text
 
     from hemo import console
     from hemo.display.terminal import table
-    from hemo.registry import aliases, ledger
-    from hemo.registry.names import model_name
+    from hemo.registry import chain
 
-    model = model_name(label)
-    records = aliases.settle(model)
+    records = found.histories.get(model, [])
     if not records:
         console.out.print(f"{model}: nothing was decided yet")
         return
-    against = aliases.overridden(model)
+    against = found.overrides(model)
     header = ("when", "what", "version", "aliases after", "by", "why")
     shown = table(f"History of {model}", header, numbers=False)
     for record in records:
@@ -136,12 +143,12 @@ def _show_history(label: str) -> None:
         style = "bold red" if red else "dim" if record.state == "undone" else ""
         shown.add_row(*(Text(cell, style=style) for cell in _cells(record)))
     console.out.print(shown)
-    for fault in ledger.faults(records):
+    for fault in chain.faults(records):
         console.out.print(f"the history itself was changed: {fault}", style="bold red")
 
 
 def _cells(record: "Record") -> tuple[str, ...]:
-    from hemo.registry.aliases import when
+    from hemo.registry.chain import when
 
     def text(aliases: dict[str, Any]) -> str:
         return " ".join(f"{alias}={version}" for alias, version in aliases.items()) or "none"

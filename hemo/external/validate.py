@@ -21,12 +21,12 @@ from hemo.external.predicting import predict, predict_studies
 from hemo.labels import LABELS, STUDY_LABELS
 from hemo.registry import trusted
 from hemo.registry.names import PANEL_URI, model_name
-from hemo.serving import Member, ServedPanel, synthetic_warning
+from hemo.serving import Member, ServedPanel
 from hemo.slices.assemble import Answering
 from hemo.slices.preprocess import preprocess
 from hemo.slices.store import SliceStore
+from hemo.synthetic import is_synthetic, synthetic_warning
 from hemo.tracking import faults, recorded, trained_on
-from hemo.tracking.tags import is_synthetic
 from hemo.training import final_metrics
 
 EXPERIMENT = "hemo-external"

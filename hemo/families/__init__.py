@@ -22,7 +22,7 @@ from hemo.families._epochs import begun
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._judging import Scores, alone, positive, scores
 from hemo.families._radiology import cached_radiological_features, radiological_features
-from hemo.families._registry import built_in, families, get, names, provider, title, variant
+from hemo.families._registry import built_in, families, get, names, provider, title, variant, word_of
 from hemo.families.base import (
     Abridges,
     Classifier,
@@ -73,6 +73,7 @@ __all__ = [
     "title",
     "variant",
     "weights_file",
+    "word_of",
 ]
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -100,3 +101,15 @@ def title(name: str) -> str:
     """
     word = variant(name)[1]
     return f"{get(name).title} ({word})" if word else get(name).title
+
+
+def word_of(tags: Mapping[str, str]) -> str:
+    """Return the family that tags of a run or version name, with its variant.
+
+    Examples
+    --------
+    >>> word_of({"family": "logreg", "variant": "saga"})
+    'logreg@saga'
+    """
+    variant = tags.get("variant")
+    return tags.get("family", "unknown") + (f"@{variant}" if variant else "")

@@ -5,7 +5,6 @@ Order of a move: the record is written (what it was, what it shall be), `previou
 finds `production` empty, and `settle` can complete whatever a killed process left.
 """
 
-import time
 from collections.abc import Sequence
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
@@ -13,8 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from hemo import tracking
 from hemo.errors import HemoError
-from hemo.registry import ledger
-from hemo.registry.ledger import ALIASES, Aliases, Record
+from hemo.registry import chain, ledger
+from hemo.registry.chain import ALIASES, Aliases, Record
 from hemo.tracking.tags import FILES_DIGEST
 
 
@@ -54,7 +53,7 @@ def overridden(model: str) -> dict[str, str]:
 
 def move(model: str, action: str, after: Aliases, history: Sequence[Record], **words: str) -> Record:
     """Move aliases to `after`, with a record around it; the history has to be settled."""
-    before = ledger.replay(history)
+    before = chain.replay(history)
     ordered = {alias: after[alias] for alias in ALIASES if alias in after}
     return _carry_out(ledger.write(model, action, before, ordered, history, **words))
 
@@ -77,7 +76,7 @@ def settle(model: str) -> list[Record]:
             else:
                 _finish(record)
     history = ledger.records(model) if any(r.state == "open" for r in history) else history
-    expected, found = ledger.replay(history), current(model)
+    expected, found = chain.replay(history), current(model)
     if found != expected:
         _adopt(model, expected, found, history)
         history = ledger.records(model)
@@ -90,7 +89,7 @@ def settle_all(models: Sequence[str]) -> None:
     for model in models:
         history = histories.get(model, [])
         is_open = any(record.state == "open" for record in history)
-        if is_open or ledger.replay(history) != found.get(model, {}):
+        if is_open or chain.replay(history) != found.get(model, {}):
             settle(model)
 
 
@@ -149,7 +148,7 @@ def _adopt(model: str, expected: Aliases, found: Aliases, history: Sequence[Reco
     was, now = expected.get("production"), found.get("production")
     if was and was != now and found.get("previous") == expected.get("previous") and was in versions(model):
         after["previous"] = was
-    since = f" after {when(history[-1].at)}" if history else ""
+    since = f" after {chain.when(history[-1].at)}" if history else ""
     audit_words = {"version": now or "", "reason": f"outside hemo{since}: {changes(expected, found)}"}
     if now in (there := versions(model)):
         audit_words["files"] = there[now].tags.get(FILES_DIGEST, "")
@@ -168,8 +167,3 @@ def changes(before: Aliases, after: Aliases) -> str:
         else:
             parts.append(f"{alias} set to version {new}" if new else f"{alias} (version {old}) removed")
     return ", ".join(parts)
-
-
-def when(seconds: float) -> str:
-    """Return a time for people, in UTC."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from mlflow.entities.model_registry import ModelVersion
 
-from hemo import tracking
+from hemo import families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
@@ -23,8 +23,8 @@ from hemo.registry.names import model_name
 from hemo.serving import member
 from hemo.slices import stored
 from hemo.slices.store import SliceStore
-from hemo.tracking import Run, family_word, trained_on
-from hemo.tracking.tags import is_synthetic
+from hemo.synthetic import is_synthetic
+from hemo.tracking import Run, trained_on
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _incumbent(store: SliceStore | HemoError, label: str, run: Run, tested: Summ
     if number is None:
         return None
     version = tracking.client().get_model_version(model_name(label), number)
-    there = Incumbent(number, family_word(version.tags), None, "", synthetic=is_synthetic(version.tags))
+    there = Incumbent(number, families.word_of(version.tags), None, "", synthetic=is_synthetic(version.tags))
     if version.run_id == run.run_id:
         return replace(there, same_run=True)
     try:

@@ -16,7 +16,8 @@ from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Summary
 from hemo.evaluation.triage import Thresholds
 from hemo.registry.card_tables import counts_facts, falls, metrics_table, subgroups_table
-from hemo.tracking.tags import ABRIDGED, is_synthetic
+from hemo.synthetic import is_synthetic
+from hemo.tracking.tags import ABRIDGED
 from hemo.tracking.views import as_written
 
 SYNTHETIC = "The data is synthetic, phantoms made by hemo: these metrics say nothing of patients."

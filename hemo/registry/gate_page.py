@@ -17,8 +17,8 @@ from hemo.evaluation.protocols import averaged
 from hemo.imaging.formats import format_names
 from hemo.registry import card
 from hemo.registry.gate import Finding, Verdict
+from hemo.synthetic import is_synthetic
 from hemo.tracking import Run
-from hemo.tracking.tags import is_synthetic
 from hemo.tracking.views import as_written, level, markdown_table
 
 DECISIONS = {

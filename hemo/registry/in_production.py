@@ -5,16 +5,14 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from hemo import tracking
+from hemo import families
 from hemo.display import terminal
 from hemo.labels import LABELS
-from hemo.registry import ledger, panel
-from hemo.registry.aliases import when
-from hemo.registry.ledger import Record
+from hemo.registry import chain, standing
+from hemo.registry.chain import Record
 from hemo.registry.names import model_name
-from hemo.serving.member import synthetic_warning
-from hemo.tracking import family_word
-from hemo.tracking.tags import is_synthetic
+from hemo.registry.standing import Standing
+from hemo.synthetic import is_synthetic, synthetic_warning
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,14 @@ class Row:
 
 def rows() -> list[Row]:
     """Return a row a label and one of the panel; first settles what was left or done by hand."""
-    panel.settle_all()
-    return [_row(label) for label in (*LABELS, "panel")]
+    labels = (*LABELS, "panel")
+    found = standing.now()
+    if not (all(found.is_settled(model_name(label)) for label in labels) and found.panel_is_current()):
+        from hemo.registry import panel  # loads MLflow, for seconds: only where something is to be done
+
+        panel.settle_all()
+        found = standing.now()
+    return [_row(label, found) for label in labels]
 
 
 def warnings(found: Sequence[Row]) -> list[str]:
@@ -93,23 +97,22 @@ def reasons(found: Sequence[Row]) -> list[str]:
     return [f"{row.label}: {said.get(row.action, row.action)}: {row.why}" for row in found if row.why]
 
 
-def _row(label: str) -> Row:
+def _row(label: str, found: Standing) -> Row:
     model = model_name(label)
-    history = ledger.records(model)
-    faults = tuple(ledger.faults(history))
-    number = ledger.replay(history).get("production")
+    history = found.histories.get(model, [])
+    faults = tuple(chain.faults(history))
+    number = chain.replay(history).get("production")
     if number is None:
         last = history[-1] if history else None
         return Row(label, action=last.action if last else "", why=last.reason if last else "", faults=faults)
     record = _put_there_by(history, number)
-    version = tracking.client().get_model_version(model, number)
-    tags = version.tags
+    tags = found.tags[model][number]
     return Row(
         label=label,
         version=number,
-        family=family_word(tags) if "family" in tags else "",
+        family=families.word_of(tags) if "family" in tags else "",
         metrics=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
-        since=when(record.at),
+        since=chain.when(record.at),
         why=record.reason,
         replaced=record.before.get("production", "nothing"),
         action=record.action,

@@ -8,101 +8,27 @@ present state. Runs deleted in the UI are still read.
 """
 
 import getpass
-import hashlib
-import json
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from hemo import liveness, tracking
+from hemo.registry import chain
+from hemo.registry.chain import Aliases, Record
+from hemo.registry.names import EXPERIMENT
 from hemo.tracking import views
 from hemo.tracking.views import as_written
-
-EXPERIMENT = "hemo-registry"
-"""The MLflow experiment that holds the records."""
 
 NOTE = (
     "What went into production, what was refused, and why: a run a decision, written by hemo and read by "
     "`hemo registry` and `hemo history LABEL`. Add, change or delete nothing here."
 )
 
-ALIASES = ("production", "previous", "challenger")
-"""The aliases that mean something here; others are left alone."""
-
 ABANDONED_SECONDS = 600
 """An open record of another machine counts as dead after this: a decision takes seconds."""
-
-Aliases = Mapping[str, str]
-"""Alias to version, such as {"production": "3"}."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One decision, or one observation of what was done by hand.
-
-    Attributes
-    ----------
-    number
-        Place in the history of its model, from 1.
-    model
-        Registered model: `hemo-any`, ..., or `hemo-panel`.
-    action
-        `promote`, `override`, `refuse`, `rollback`, `panel` or `by hand`.
-    before, after
-        Aliases before and after it.
-    version, family
-        What was decided on; empty where it was never registered.
-    reason
-        Why, in words.
-    run_id
-        Training run that was decided on.
-    decided_in
-        Run that made the decision and holds the gate's report.
-    files
-        Digest of what the training run recorded of its files and model (see `hemo.tracking.recorded`); empty
-        where nothing was decided on, or nothing recorded.
-    by, at
-        Who, and when (seconds since 1970).
-    chain
-        Digest of the record before.
-    state
-        `open` (being carried out), `done` or `undone`.
-    audit_id
-        The run that is this record.
-    """
-
-    number: int
-    model: str
-    action: str
-    before: dict[str, str]
-    after: dict[str, str]
-    version: str = ""
-    family: str = ""
-    reason: str = ""
-    run_id: str = ""
-    decided_in: str = ""
-    by: str = ""
-    at: float = 0.0
-    commit: str = ""
-    chain: str = ""
-    files: str = ""
-    state: str = field(default="open", compare=False)
-    audit_id: str = field(default="", compare=False)
-    owner: str = field(default="", compare=False)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of what the record says."""
-        return hashlib.sha256(_to_json(self).encode()).hexdigest()
-
-    @property
-    def overridden(self) -> bool:
-        """Whether a person let it pass although the gate refused it."""
-        return self.action == "override"
 
 
 def records(model: str) -> list[Record]:
@@ -128,11 +54,7 @@ def _search(narrower: str) -> dict[str, list[Record]]:
         token = page.token
         if not token:
             break
-    histories: dict[str, list[Record]] = {}
-    kept = (_from_run(run) for run in runs if "withdrawn" not in run.data.tags)
-    for record in sorted(kept, key=lambda record: record.number):
-        histories.setdefault(record.model, []).append(record)
-    return histories
+    return chain.histories((run.info.run_id, run.info.status, run.data.tags) for run in runs)
 
 
 def write(
@@ -160,11 +82,11 @@ def write(
     name = (label if action == label else f"{action} {label}") + (f" v{version}" if version else "")
     tags = {
         "stage": "audit", "model": model, "label": label, "action": action,
-        "version": version, "family": family, "reason": record.reason, "record": _to_json(record),
+        "version": version, "family": family, "reason": record.reason, "record": chain.to_json(record),
         "owner": liveness.this_process(), "mlflow.runName": name, "mlflow.note.content": _note(record),
     }  # fmt: skip
     run = tracking.client().create_run(experiment(), tags=tags, run_name=name)
-    return _from_run(run)
+    return chain.of_run(run.info.run_id, run.info.status, run.data.tags)
 
 
 def close(record: Record, undone: str = "") -> None:
@@ -190,7 +112,7 @@ def follows(record: Record, history: Sequence[Record]) -> bool:
         all(one.state != "open" for one in others)
         and record.number == len(others) + 1
         and record.chain == (others[-1].digest if others else "")
-        and record.before == replay(others)
+        and record.before == chain.replay(others)
     )
 
 
@@ -215,30 +137,6 @@ def mine(record: Record) -> bool:
     return record.owner == liveness.this_process()
 
 
-def replay(history: Sequence[Record]) -> dict[str, str]:
-    """Return the aliases that a history leads to."""
-    done = [record for record in history if record.state == "done"]
-    return done[-1].after if done else {}
-
-
-def faults(history: Sequence[Record]) -> list[str]:
-    """Return what is wrong with a history: records missing, changed or not following from another."""
-    found: list[str] = []
-    state: dict[str, str] = {}
-    chain = ""
-    for place, record in enumerate(history, 1):
-        if record.number != place:
-            return [*found, f"record {place} is missing or twice: the history is not complete"]
-        if record.chain != chain:
-            found.append(f"record {place - 1} was changed after it was written")
-        if record.state == "done":
-            if record.before != state:
-                found.append(f"record {place} does not follow from those before it")
-            state = record.after
-        chain = record.digest
-    return found
-
-
 def experiment() -> str:
     """Return the id of the experiment that holds the records, made where it does not exist."""
     client = tracking.client()
@@ -254,27 +152,6 @@ def experiment() -> str:
         if found is None:
             raise
         return str(found.experiment_id)  # another process was faster
-
-
-def _to_json(record: Record) -> str:
-    said = {
-        name: getattr(record, name)
-        for name in record.__dataclass_fields__
-        if name not in ("state", "audit_id", "owner")
-    }
-    if not record.files:
-        del said["files"]  # so that records of before it was known keep their digests
-    return json.dumps(said, sort_keys=True)
-
-
-def _from_run(run: Run) -> Record:
-    state = {"RUNNING": "open", "FINISHED": "done"}.get(run.info.status, "undone")
-    return Record(
-        **json.loads(run.data.tags["record"]),
-        state=state,
-        audit_id=run.info.run_id,
-        owner=run.data.tags["owner"],
-    )
 
 
 def _note(record: Record) -> str:

@@ -18,7 +18,7 @@ from hemo import console, tracking
 from hemo.digests import DiffersError
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.registry import aliases, gate_page, ledger, trusted
+from hemo.registry import aliases, chain, gate_page, ledger, trusted
 from hemo.registry.names import PANEL, PANEL_URI, model_name
 from hemo.serving import (
     ALONE_RULE,
@@ -27,11 +27,11 @@ from hemo.serving import (
     STUDY_RULE,
     UNSURE_RULE,
     ServedPanel,
-    synthetic_warning,
 )
 from hemo.serving.member import keep_digests
+from hemo.synthetic import is_synthetic, synthetic_warning
 from hemo.tracking import faults
-from hemo.tracking.tags import FILES_DIGEST, is_synthetic
+from hemo.tracking.tags import FILES_DIGEST
 from hemo.tracking.views import as_written, markdown_table
 
 
@@ -49,7 +49,7 @@ def update(parent: str = "") -> str:
     """
     members = production()
     history = aliases.settle(PANEL)
-    now = ledger.replay(history).get("production", "")
+    now = chain.replay(history).get("production", "")
     if members == (members_of(now) if now else {}) and (not now or _override_of(now) == _override(members)):
         return now
     version = (_find(members) or _build(members, parent)) if members else ""

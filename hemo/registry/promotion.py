@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import mlflow
 import pandas as pd
 
-from hemo import console, tracking
+from hemo import console, families, tracking
 from hemo.comparison import runs
 from hemo.config import Experiment
 from hemo.digests import DiffersError
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.registry import aliases, gate_page, ledger, panel, registration, trusted
+from hemo.registry import aliases, chain, gate_page, ledger, panel, registration, trusted
 from hemo.registry.candidates import Judgement, judge
 from hemo.registry.names import model_name
-from hemo.tracking import family_word, leading
+from hemo.tracking import leading
 from hemo.tracking.tags import FILES_DIGEST
 from hemo.whole import csv_text
 
@@ -108,7 +108,7 @@ def _judge_and_decide(
     try:
         judged = judge(config, label, run_id)
         with tracking.alone():
-            now = ledger.replay(aliases.settle(model)).get("production")
+            now = chain.replay(aliases.settle(model)).get("production")
             if now != (judged.incumbent.version if judged.incumbent else None):
                 judged = judge(config, label, run_id)
             return _row(judged, decide(judged, deciding, override), override)
@@ -117,11 +117,11 @@ def _judge_and_decide(
         with tracking.alone():
             history = aliases.settle(model)
             words = {"family": run.word, "run_id": run_id, "decided_in": deciding, "reason": str(fault)}
-            aliases.move(model, "refuse", ledger.replay(history), history, **words)
+            aliases.move(model, "refuse", chain.replay(history), history, **words)
         return _row_of(label, run, "refused", str(fault))
 
 
-def rollback(label: str, reason: str = "") -> ledger.Record:
+def rollback(label: str, reason: str = "") -> chain.Record:
     """Put the version that was in production before back; what was in production becomes `previous`.
 
     Raises
@@ -135,10 +135,10 @@ def rollback(label: str, reason: str = "") -> ledger.Record:
     return record
 
 
-def _roll_back(label: str, reason: str) -> ledger.Record:
+def _roll_back(label: str, reason: str) -> chain.Record:
     model = model_name(label)
     history = aliases.settle(model)
-    now = ledger.replay(history)
+    now = chain.replay(history)
     if "previous" not in now or now["previous"] == now.get("production"):
         raise HemoError(f"{label}: nothing to go back to: no other version was in production before")
     after = {**now, "production": now["previous"]}
@@ -149,7 +149,7 @@ def _roll_back(label: str, reason: str) -> ledger.Record:
     version = aliases.versions(model)[now["previous"]]
     return aliases.move(
         model, "rollback", after, history, version=str(version.version),
-        family=family_word(version.tags), reason=reason or "no reason given",
+        family=families.word_of(version.tags), reason=reason or "no reason given",
         run_id=version.run_id or "", files=version.tags.get(FILES_DIGEST, ""),
     )  # fmt: skip
 
@@ -196,7 +196,7 @@ def decide(judged: Judgement, deciding: str, override: str) -> str:
         decision = "challenger" if verdict.sound else "refused"
     registration.attach_report(judged, deciding, decision, override)
     history = ledger.records(model)
-    now = ledger.replay(history)
+    now = chain.replay(history)
     words = {
         "family": run.word, "run_id": run.run_id, "decided_in": deciding,
         "files": run.tags.get(FILES_DIGEST, ""),

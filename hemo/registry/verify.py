@@ -12,7 +12,7 @@ from hemo import tracking
 from hemo.digests import Difference
 from hemo.errors import HemoError
 from hemo.labels import LABELS
-from hemo.registry import aliases, ledger, panel
+from hemo.registry import aliases, chain, ledger, panel
 from hemo.registry.names import PANEL, model_name
 from hemo.slices import integrity
 from hemo.slices.store import SliceStore
@@ -117,8 +117,8 @@ def _model(name: str) -> list[Checked]:
 def _history(name: str) -> Checked:
     """Compare the aliases of a model with its audit, and the audit with itself."""
     history = ledger.records(name)
-    faults = ledger.faults(history)
-    expected, found = ledger.replay(history), aliases.current(name)
+    faults = chain.faults(history)
+    expected, found = chain.replay(history), aliases.current(name)
     if expected != found and all(record.state != "open" for record in history):
         faults.append(f"aliases are not where the audit left them: {aliases.changes(expected, found)}")
     number = found.get("production")

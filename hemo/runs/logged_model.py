@@ -21,7 +21,7 @@ from hemo.serving import member as models
 from hemo.serving import unlike
 from hemo.slices.split import rounds
 from hemo.slices.store import SliceStore
-from hemo.tracking.tags import PHANTOM
+from hemo.synthetic import PHANTOM
 from hemo.training import Trained, Training, pretrained
 
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "rich", "click", "pyyaml")

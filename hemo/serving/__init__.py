@@ -4,7 +4,7 @@ The code files of registered models say `from hemo.serving import ServedClassifi
 """
 
 from hemo.serving.answers import ALONE_RULE, ANY_RULE, OWN_RULE, STUDY_RULE, Sent, tabulate
-from hemo.serving.member import Member, synthetic_warning
+from hemo.serving.member import Member
 from hemo.serving.models import ServedClassifier, ServedPanel
 from hemo.serving.unsure import UNSURE_RULE
 
@@ -18,6 +18,5 @@ __all__ = [
     "Sent",
     "ServedClassifier",
     "ServedPanel",
-    "synthetic_warning",
     "tabulate",
 ]

@@ -1,7 +1,6 @@
 """A fitted classifier as it is served: with its preprocessing, calibration and operating points."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,11 +236,6 @@ def _check_files(folder: Path, known: str) -> None:
         raise DiffersError(
             f"{folder}: not what was logged: {digests.words(found)}: `hemo verify` says what differs"
         )
-
-
-def synthetic_warning(labels: Sequence[str]) -> str:
-    """Return what must be said of classifiers that learned from synthetic slices."""
-    return f"Made of synthetic data, which says nothing of patients: {', '.join(labels)}"
 
 
 def gap(member: Member, answers: Path) -> float:

@@ -20,9 +20,10 @@ from hemo import digests
 from hemo.labels import LABELS
 from hemo.serving.inputs import Unread, in_server, read_inputs, reduced
 from hemo.serving.limits import protect_server
-from hemo.serving.member import Member, synthetic_warning
+from hemo.serving.member import Member
 from hemo.serving.request import answer
 from hemo.serving.unsure import BETWEEN_THRESHOLDS
+from hemo.synthetic import synthetic_warning
 
 if TYPE_CHECKING:
     from hemo.families.base import Images, Studies

@@ -21,7 +21,7 @@ from hemo.tracking.endings import close_lost, close_orphans
 from hemo.tracking.provenance import CHANGED, git_commit, versions
 from hemo.tracking.reachable import check_shared
 from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
-from hemo.tracking.records import Run, family_word
+from hemo.tracking.records import Run
 from hemo.tracking.runs import (
     DEFAULT_EXPERIMENT,
     client,
@@ -55,7 +55,6 @@ __all__ = [
     "close_lost",
     "close_orphans",
     "experiment_id",
-    "family_word",
     "find_experiment",
     "find_runs",
     "get_run",

@@ -64,7 +64,7 @@ class Run:
     @property
     def word(self) -> str:
         """The family, with its variant: `logreg`, `logreg@saga`."""
-        return family_word(self.tags)
+        return families.word_of(self.tags)
 
     @property
     def title(self) -> str:
@@ -94,13 +94,3 @@ class Run:
     def resolved(self) -> dict[str, str]:
         """Return the family's parameters as they were resolved, by name, as text."""
         return {name.removeprefix("hp."): v for name, v in self.params.items() if name.startswith("hp.")}
-
-
-def family_word(tags: Mapping[str, str]) -> str:
-    """Return the family that tags of a run or version name, with its variant.
-
-    >>> family_word({"family": "logreg", "variant": "saga"})
-    'logreg@saga'
-    """
-    variant = tags.get("variant")
-    return tags.get("family", "unknown") + (f"@{variant}" if variant else "")

@@ -1,7 +1,5 @@
 """Tags of runs that several parts of hemo write or read."""
 
-from collections.abc import Mapping
-
 from hemo import liveness
 
 UNAUDITED = "unaudited: slices without patient ids"
@@ -10,21 +8,8 @@ UNAUDITED = "unaudited: slices without patient ids"
 FILES_DIGEST = "files_digest"
 """Tag of runs and versions: the digest of the run's `digests.json` (see `hemo.tracking.recorded`)."""
 
-PHANTOM = "phantom"
-"""Tag `dataset` of what is made of the phantom; runs of before had no other sign of it."""
-
-
 ABRIDGED = "abridged"
 """Tag of runs whose classifier's fit was cut down for want of memory: how, and what that costs."""
-
-
-def is_synthetic(tags: Mapping[str, str]) -> bool:
-    """Tell by the tags of a run or version whether it is made of slices that a program drew.
-
-    >>> is_synthetic({"synthetic": "true"}), is_synthetic({"dataset": "phantom"}), is_synthetic({})
-    (True, True, False)
-    """
-    return tags.get("synthetic") == "true" or tags.get("dataset") == PHANTOM
 
 
 def process_tags() -> dict[str, str]:

@@ -11,7 +11,7 @@ from hemo import digests, tracking
 from hemo.cli import main
 from hemo.errors import HemoError
 from hemo.evaluation import predictions
-from hemo.registry import ledger
+from hemo.registry import chain, ledger
 from hemo.slices import preprocess as preprocessing
 from hemo.slices.store import SliceStore
 from tests.fire.faults import Job, as_command
@@ -100,8 +100,8 @@ def all_jobs(root: Path) -> list[Job]:
         panel.settle_all()
         for model in ("hemo-any", "hemo-panel"):
             history = ledger.records(model)
-            assert ledger.faults(history) == []
-            assert ledger.replay(history) == aliases.current(model)
+            assert chain.faults(history) == []
+            assert chain.replay(history) == aliases.current(model)
         number = aliases.current("hemo-any")["production"]
         assert panel.members_of(aliases.current("hemo-panel")["production"]) == {"any": number}
         return tracking.client().get_model_version("hemo-any", number).run_id

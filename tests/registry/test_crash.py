@@ -5,7 +5,7 @@ from mlflow.tracking import MlflowClient
 from mlflow.tracking._model_registry import utils as registry_service
 from mlflow.tracking._tracking_service import utils as tracking_service
 
-from hemo.registry import aliases, ledger, panel, promotion
+from hemo.registry import aliases, chain, ledger, panel, promotion
 from tests.helpers.registry_world import case, decide
 
 ANY = "hemo-any"
@@ -54,9 +54,9 @@ def check_whole():
     """Assert that records, aliases and panel agree."""
     for model in (ANY, "hemo-panel"):
         history = ledger.records(model)
-        assert ledger.faults(history) == []
+        assert chain.faults(history) == []
         assert all(record.state != "open" for record in history)
-        assert ledger.replay(history) == aliases.current(model)
+        assert chain.replay(history) == aliases.current(model)
     production = aliases.current(ANY)["production"]
     assert panel.members_of(aliases.current("hemo-panel")["production"]) == {"any": production}
 

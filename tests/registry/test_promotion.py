@@ -6,7 +6,7 @@ import pytest
 
 from hemo import config, tracking
 from hemo.errors import HemoError
-from hemo.registry import aliases, in_production, ledger, panel, promotion
+from hemo.registry import aliases, chain, in_production, ledger, panel, promotion
 from tests.helpers.forks import forked
 from tests.helpers.present import present
 from tests.helpers.registry_world import case, classifier, decide, table, train
@@ -159,14 +159,14 @@ def test_the_history_shows_that_a_record_was_removed_or_changed(store):
     decide(case(store, "any", "good"))
     decide(case(store, "any", "better"))
     records = ledger.records(ANY)
-    assert ledger.faults(records) == []
-    assert ledger.faults(records[1:]) == ["record 1 is missing or twice: the history is not complete"]
+    assert chain.faults(records) == []
+    assert chain.faults(records[1:]) == ["record 1 is missing or twice: the history is not complete"]
     tracking.client().delete_run(records[0].audit_id)
-    assert ledger.faults(ledger.records(ANY)) == []
+    assert chain.faults(ledger.records(ANY)) == []
     tracking.client().restore_run(records[0].audit_id)
     changed = json.loads(tracking.client().get_run(records[0].audit_id).data.tags["record"])
     tracking.client().set_tag(records[0].audit_id, "record", json.dumps(changed | {"reason": "x"}))
-    assert ledger.faults(ledger.records(ANY)) == ["record 1 was changed after it was written"]
+    assert chain.faults(ledger.records(ANY)) == ["record 1 was changed after it was written"]
 
 
 def test_a_decision_under_way_elsewhere_is_not_disturbed(store):
@@ -195,8 +195,8 @@ def test_of_two_decisions_at_the_same_time_none_is_made_on_what_is_no_longer_so(
     with pytest.raises(HemoError, match="at the same time"):
         aliases.move(ANY, "rollback", {"production": "1"}, stale)
     history = ledger.records(ANY)
-    assert ledger.faults(history) == []
-    assert ledger.replay(history) == aliases.current(ANY) == {"production": "1", "previous": "2"}
+    assert chain.faults(history) == []
+    assert chain.replay(history) == aliases.current(ANY) == {"production": "1", "previous": "2"}
 
 
 @pytest.mark.parametrize("gone", ["{}:1@0.00", "{}|1|0.00"], ids=["today", "as version 0.1 wrote it"])
@@ -226,17 +226,17 @@ def test_a_decision_in_the_midst_of_another_is_taken_back_and_the_history_stays_
     monkeypatch.setattr(aliases, "_apply", meanwhile)
     decide(first)
     assert refused == [True]
-    assert ledger.faults(ledger.records(ANY)) == []
+    assert chain.faults(ledger.records(ANY)) == []
     assert aliases.current(ANY) == {"production": "2", "previous": "1"}
     assert decide(case(store, "any", "better")) == "promoted"
-    assert ledger.faults(ledger.records(ANY)) == []
+    assert chain.faults(ledger.records(ANY)) == []
 
 
 def test_two_promotions_at_once_make_one_version_one_panel_and_no_alarm(store):
     assert forked(*[lambda: promote(labels=["any"])] * 2) == [0, 0]
     assert sorted(aliases.versions(ANY)) == sorted(aliases.versions("hemo-panel")) == ["1"]
     assert [record.action for record in ledger.records(ANY)] == ["promote"]
-    assert ledger.faults(ledger.records(ANY)) == []
+    assert chain.faults(ledger.records(ANY)) == []
 
 
 def test_what_was_decided_while_a_candidate_was_judged_is_heeded(store, monkeypatch):

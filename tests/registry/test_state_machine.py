@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 
 from hemo import tracking
 from hemo.errors import HemoError
-from hemo.registry import aliases, ledger, names, panel, promotion
+from hemo.registry import aliases, chain, ledger, names, panel, promotion
 from hemo.registry.names import model_name
 from tests.helpers.mlflow_default import forget_stores
 from tests.helpers.registry_world import case, decide, empty_store
@@ -92,7 +92,7 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
             assert after["production"] == before["previous"]
             assert after.get("previous") == before.get("production")
 
-        @rule(label=st.sampled_from(LABELS), alias=st.sampled_from(ledger.ALIASES), data=st.data())
+        @rule(label=st.sampled_from(LABELS), alias=st.sampled_from(chain.ALIASES), data=st.data())
         def move_by_hand(self, label: str, alias: str, data: st.DataObject) -> None:
             model = model_name(label)
             there = sorted(aliases.versions(model)) if aliases.registered(model) else []
@@ -129,8 +129,8 @@ def machine(world, tmp_path_factory) -> type[RuleBasedStateMachine]:
             histories, found = ledger.all_records(), aliases.all_current()
             for model in (*(model_name(label) for label in LABELS), names.PANEL):
                 history = histories.get(model, [])
-                assert ledger.faults(history) == []
-                assert ledger.replay(history) == found.get(model, {})
+                assert chain.faults(history) == []
+                assert chain.replay(history) == found.get(model, {})
                 production = found.get(model, {}).get("production")
                 assert production is None or production in aliases.versions(model)
 
