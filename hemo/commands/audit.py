@@ -22,6 +22,7 @@ from hemo.commands import options
     options.workers,
     click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here."),
 )
+@options.of_store
 @options.tracked
 def audit(experiment: str, family: str, label: str, out: str, **words: Any) -> None:
     """Audit a slice store for leakage between training and test.

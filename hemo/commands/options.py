@@ -180,16 +180,60 @@ def examples(*lines: str) -> str:
 
 
 def tracked(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command begin only where the tracking store answers: see `hemo.tracking.reachable`."""
+    """Let a command begin only where its files are there, and the tracking store answers.
+
+    Files are looked for first: MLflow, which knows the store, takes seconds to load. See
+    `hemo.tracking.reachable`.
+    """
 
     @functools.wraps(command)
     def checked(*words: Any, **named: Any) -> None:
+        for word, refuse in _REFUSALS.items():
+            if (file := named.get(word)) and isinstance(file, str) and not Path(file).exists():
+                refuse(file)
         from hemo.tracking import reachable
 
         reachable.check()
         command(*words, **named)
 
     return checked
+
+
+def of_store(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command begin only where its slice store is there, before MLflow is loaded (see `settings`)."""
+
+    @functools.wraps(command)
+    def begun(*words: Any, store: str, **named: Any) -> None:
+        asked = store or ("" if named.get("experiment") else STORE)
+        if asked and not Path(asked).is_dir():
+            from hemo.slices.store import SliceStore
+
+            SliceStore.open(asked)
+        command(*words, store=store, **named)
+
+    return begun
+
+
+def _refuse_experiment(file: str) -> None:
+    from hemo import config
+
+    config.load(file)
+
+
+def _refuse_images(folder: str) -> None:
+    from hemo.slices import sources
+
+    sources.find_sources(Path(folder), [])
+
+
+def _refuse_labels(file: str) -> None:
+    from hemo.slices import label_tables
+
+    label_tables.read_labels(file)
+
+
+_REFUSALS = {"experiment": _refuse_experiment, "images": _refuse_images, "labels": _refuse_labels}
+"""By option, what reads its file, and says what is wrong with one that is absent."""
 
 
 def of_runs(command: Callable[..., None]) -> Callable[..., None]:

@@ -101,7 +101,7 @@ Job = tuple[str, "Experiment", list[list[str]]]
 
 def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
     """Return the jobs of a command, whose words are checked as if it were to run now."""
-    from hemo import config, families, tracking
+    from hemo import config, families
     from hemo.labels import LABELS
 
     given = _given(kind, words)
@@ -112,6 +112,8 @@ def _jobs(kind: str, words: Sequence[str]) -> list[Job]:
     settings = config.load(given["experiment"], options.nested(given["changes"]))
     if given.get("only"):
         raise HemoError("--only: jobs are given their own")
+    from hemo import tracking  # loads MLflow, for seconds: not before what was given is right
+
     tracking.check_shared()
     if kind == "tune":
         _check_storage(given["storage"] or settings.tuning.storage)

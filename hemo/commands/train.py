@@ -97,6 +97,7 @@ def _training_command(name: str) -> click.Command:
         options.workers,
         options.cluster,
     )
+    @options.of_store
     @options.tracked
     def command(label: str, params: str, experiment: str, **words: Any) -> None:
         from hemo import config

@@ -61,6 +61,7 @@ label_ = click.option(
     options.workers,
     options.cluster,
 )
+@options.of_store
 @options.tracked
 def tune(
     family: str,

@@ -109,12 +109,14 @@ def test_what_mlflow_run_is_not_told_stays_as_the_experiment_file_says(reached, 
 
 def test_what_mlflow_run_is_told_stands_above_the_experiment_file(reached, tmp_path):
     (tmp_path / "mine.yaml").write_text("seed: 7\nworkers: 1\nstore: elsewhere\n")
+    (tmp_path / "here").mkdir()
     settings = reached("cnn", experiment="mine.yaml", seed="3", store="here")
     assert (settings.seed, settings.workers, settings.store) == (3, 1, "here")
 
 
-def test_without_an_experiment_file_a_family_trains_on_the_store_that_preprocess_makes(reached):
+def test_without_an_experiment_file_a_family_trains_on_the_store_that_preprocess_makes(reached, tmp_path):
     _, made = parsed(started("preprocess", images="scans"))
+    (tmp_path / made["store"]).mkdir(parents=True)
     settings = reached("logreg")
     assert settings.store == made["store"]
     assert settings.model_copy(update={"store": ""}) == Experiment(families={"logreg": {}})
