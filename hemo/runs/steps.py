@@ -1,6 +1,6 @@
 """The steps from an experiment and a store to training runs: plan, trainings, a run for each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -136,7 +136,7 @@ def train_all(
     failed = []
     do = partial(_do, experiment, parent, train_again if place else train_in_runs)
     outcomes = cluster.run_all(place, do, tasks, workers, after)
-    for task, outcome in progress(outcomes, len(tasks)):
+    for task, outcome in progress(_said(outcomes, tasks, workers), len(tasks)):
         if isinstance(task, FeaturesOf | FoldOf):
             if isinstance(outcome, Exception):  # the trainings that need it make it themselves
                 console.err.print(f"{task.name} failed: {outcome}", style="yellow")
@@ -151,6 +151,28 @@ def train_all(
     if place:
         tracking.close_lost(experiment, parent)
     return failed
+
+
+def _said(outcomes: Iterable[Outcome], tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
+    """Yield the outcomes, and say meanwhile what is done: the first of the tasks that are left."""
+    left = list(tasks)
+    console.step(_names(left[:workers]))
+    for task, outcome in outcomes:
+        left.remove(task)
+        console.step(_names(left[:workers]))
+        yield task, outcome
+
+
+def _names(tasks: Sequence[Task]) -> str:
+    """Return what tasks are called; of a family that learns labels together, its own name."""
+    return " and ".join(
+        task.name
+        if isinstance(task, FeaturesOf | FoldOf)
+        else task[0].name
+        if len(task) == 1
+        else task[0].word
+        for task in tasks
+    )
 
 
 def _do(

@@ -40,3 +40,13 @@ def test_a_task_that_is_done_again_takes_what_its_lost_worker_had_finished(exper
             pass
         steps.train_again(experiment, root, (SimpleNamespace(name="cnn/any"),))  # type: ignore[arg-type]
         assert len(trained) == 1
+
+
+def test_what_is_trained_now_is_said_while_people_wait(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(steps.console, "step", said.append)
+    one, two, three = (SimpleNamespace(name=f"{name}/any", word=name) for name in ("cnn", "sgd", "ann"))
+    tasks: Any = [(one,), (two, two), (three,)]
+    outcomes = steps._said([(tasks[1], []), (tasks[0], []), (tasks[2], [])], tasks, 2)
+    assert [task for task, _ in outcomes] == [tasks[1], tasks[0], tasks[2]]
+    assert said == ["cnn/any and sgd", "cnn/any and ann/any", "ann/any", ""]
