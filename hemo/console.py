@@ -37,7 +37,7 @@ LONG = 600.0
 EVERY = 30.0
 """Seconds from line to line then."""
 
-PLAIN_WIDTH = 132
+PLAIN_WIDTH = 148
 """Columns where there is no terminal to ask: wide enough for a leaderboard with its intervals."""
 
 

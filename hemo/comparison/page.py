@@ -20,6 +20,9 @@ from hemo.tracking import views
 REPORT = "report/comparison.html"
 """Where a comparison run keeps its page."""
 
+PRINTED = (*CHOOSE_BY, *(name for name in METRICS if name not in CHOOSE_BY))
+"""Metrics of the terminal's tables: first those by which a family is chosen."""
+
 
 def log_comparison(
     config: Experiment,
@@ -112,13 +115,13 @@ def note(found: Comparison) -> str:
 
 
 def print_comparison(found: Comparison) -> None:
-    """Print the leaderboard by label, the averages, and what was left out."""
-    names = (*METRICS, "recall at spec. 0.80")
+    """Print the leaderboard by label, best first, the averages, and what was left out."""
+    names = [report_tables.title(name) for name in PRINTED]
     levels = set(found.leaderboard["level"])
     board = terminal.table(_title(found), ("family", *names, ""), [])
     for label, part in report_tables.by_label(led(found.leaderboard)):
         board.add_row(label, style="bold")
-        for row in part.to_dict("records"):
+        for row in report_tables.ranked(part, CHOOSE_BY[0]).to_dict("records"):
             level = "by study" if row["level"] == "study" and len(levels) > 1 else ""
             remarks = ("best" if row["best"] else "", row["degenerate"], level)
             remark = ", ".join(word for word in remarks if word)
@@ -126,7 +129,7 @@ def print_comparison(found: Comparison) -> None:
             board.add_row(f"  {row['family']}", *_cells(row), remark, style=look)
         board.add_section()
     means = terminal.table("Averages over labels", ("family", *names), [])
-    for row in found.averages.to_dict("records"):
+    for row in found.averages.sort_values(CHOOSE_BY[0], ascending=False).to_dict("records"):
         means.add_row(row["family"], *_cells(row))
     console.out.print(board, means)
     words = found.protocol.words
@@ -144,10 +147,10 @@ def _title(found: Comparison) -> str:
 
 
 def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
-    """Return a row's metrics: recall and AUC with intervals, the others bare."""
+    """Return a row's metrics: those that families are told apart by with intervals, the others bare."""
     cells = []
-    for name in (*METRICS, CHOOSE_BY[0]):
-        if name in ("recall", "auc") and f"{name}_low" in row:
+    for name in PRINTED:
+        if name in (*CHOOSE_BY, "recall") and f"{name}_low" in row:
             cells.append(ranged(row[name], row[f"{name}_low"], row[f"{name}_high"]))
         else:
             cells.append(number(row[name], "z.3f"))

@@ -28,7 +28,7 @@ def differences(against: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the best family's differences from the others for people, a table a metric."""
     tables = {}
     for metric, rows in against.groupby("metric", sort=False):
-        tables[f"Difference in {_title(str(metric))}"] = pd.DataFrame(
+        tables[f"Difference in {title(str(metric))}"] = pd.DataFrame(
             {
                 "label": rows["label"],
                 "best": [families.title(word) for word in rows["first"]],
@@ -87,7 +87,7 @@ def readable(table: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
             result[name] = [number(value, "z.3f") for value in column]
         else:
             result[name] = column.astype(str)
-    return pd.DataFrame(result).rename(columns=_title)
+    return pd.DataFrame(result).rename(columns=title)
 
 
 def boards(found: Comparison) -> dict[str, Table]:
@@ -106,24 +106,30 @@ def boards(found: Comparison) -> dict[str, Table]:
 
 
 def _board(part: pd.DataFrame, columns: Sequence[str], by: str) -> Table:
-    ranked = part.sort_values(["best", by], ascending=False, kind="stable")
+    rows = ranked(part, by)
     remarks = [
         ", ".join(filter(None, ("best" if best else "", remark)))
-        for best, remark in zip(ranked["best"], ranked["degenerate"], strict=True)
+        for best, remark in zip(rows["best"], rows["degenerate"], strict=True)
     ]
-    shown = readable(ranked.assign(degenerate=remarks), columns)
-    return Table(shown, ["good" if best else "" for best in ranked["best"]])
+    shown = readable(rows.assign(degenerate=remarks), columns)
+    return Table(shown, ["good" if best else "" for best in rows["best"]])
 
 
-def _title(column: str) -> str:
-    title = (
+def ranked(part: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return the rows of a label: the best family first, the others from high to low."""
+    return part.sort_values(["best", by], ascending=False, kind="stable")
+
+
+def title(column: str) -> str:
+    """Return the name of a column for people: `recall at spec. 0.80`."""
+    words = (
         column.replace("level", "judged by")
         .removeprefix("study_")
         .replace("_", " ")
         .replace("auc", "AUC")
         .replace("rsna", "RSNA")
     )
-    return title.replace("specificity 80", "spec. 0.80")
+    return words.replace("specificity 80", "spec. 0.80")
 
 
 def facts(found: Comparison, config: Experiment) -> pd.DataFrame:

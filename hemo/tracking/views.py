@@ -105,8 +105,12 @@ def note_comparison(experiment_id: str, answer: str, tables: str) -> None:
     present = client.get_experiment(experiment_id).tags.get("mlflow.note.content", NOTE)
     if NOTE in present:
         runs = f"#/experiments/{experiment_id}/runs"
-        chart, table = (f"[{words}]({runs}?{query})" for words, query in _QUERIES.items())
-        parts = [f"{chart}, {table}. {answer}", tables, NOTE]
+        links = [
+            f"[{word}]({runs}?{asked})"
+            for word, asked in zip(("chart", "table"), _QUERIES.values(), strict=True)
+        ]
+        said, colon, found = answer.partition(":")  # lists of experiments show the beginning as raw text
+        parts = [f"{said} ({', '.join(links)}){colon}{found}", tables, NOTE]
         if len("\n\n".join(parts)) > MOST:
             del parts[1]
         client.set_experiment_tag(experiment_id, "mlflow.note.content", "\n\n".join(parts))

@@ -1,5 +1,6 @@
 """Runs side by side: who is compared, who is best, what differs, and the page about it."""
 
+import io
 import json
 import re
 
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from hemo import families, tracking
+from hemo import console, families, tracking
 from hemo.cli import main
 from hemo.comparison import conclusions, contents, differences, leaderboard, runs, sections
 from hemo.comparison import page as report
@@ -67,6 +69,21 @@ def written(experiment, config, store):
     folder = store.folder.parent / "written"
     report.write(runs.compare(experiment), config, folder, store)
     return folder
+
+
+@pytest.mark.parametrize("width", [80, 120, console.PLAIN_WIDTH])
+def test_the_terminal_has_the_best_family_first_and_what_it_was_chosen_by(experiment, width, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=stream, width=width))
+    report.print_comparison(runs.compare(experiment))
+    lines = stream.getvalue().partition("Averages")[0].splitlines()
+    assert all(len(line) <= width for line in lines)
+    shown = [name for line in lines for name in SKILLS if name in line.split()]
+    assert shown == ["sgd", "logreg", "linear_svc"] * len(LABELS)
+    words = " ".join(stream.getvalue().replace("┃", " ").split())
+    assert words.index("recall at") < words.index("AUC") < words.index("specificity ")
+    first = next(line for line in lines if "sgd" in line)
+    assert width < console.PLAIN_WIDTH or (first.count(" to ") == 3 and " best " in first)
 
 
 def test_every_family_is_there_on_every_label_and_the_most_skilled_is_best(experiment):

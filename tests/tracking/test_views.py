@@ -88,7 +88,7 @@ def test_an_experiment_s_note_begins_with_links_and_the_answer_and_keeps_to_mlfl
     for tables in (shown_by_family.markdown(found), "x" * views.MOST):
         views.note_comparison(experiment, shown_by_family.answer(found), tables)
         note = tracking.client().get_experiment(experiment).tags["mlflow.note.content"]
-        assert note.startswith("[Recall by family](#/experiments/")
+        assert note.startswith("Recall at specificity 0.80 by the best family ([chart](#/experiments/")
         assert f"any {ui_store.recall(best):.2f} {best}, epidural" in note.partition("\n")[0]
         assert len(note) <= views.MOST
         assert note.endswith(views.NOTE)
