@@ -31,7 +31,7 @@ th, td { padding: .26rem .75rem .26rem 0; border-bottom: 1px solid var(--line); 
   vertical-align: top; }
 th { font-weight: 600; color: var(--soft); border-bottom: 2px solid var(--line); vertical-align: bottom; }
 th.number, td.number { text-align: right; }
-td.number, td.short { white-space: nowrap; }
+td.number, td.short, td.short span { white-space: nowrap; }
 tbody tr:hover { background: #f6f9fb; }
 .figures { display: flex; margin: 1rem 0; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
 figure { margin: 0 0 1rem; flex: 0 1 calc(50% - .75rem); min-width: min(26rem, 100%); max-width: 44rem; }
@@ -70,6 +70,11 @@ footer { margin-top: 4rem; color: var(--soft); font-size: .88rem; }
   nav ol { display: flex; flex-wrap: wrap; border: 0; }
   nav a { padding: 0 1.2rem 0 0; color: var(--soft); }
 }
+@media (max-width: 45rem) { /* as in the frame of a run's artifacts: an interval below its number */
+  html { font-size: 14px; }
+  body { font-size: 1rem; }
+  td.short { white-space: normal; }
+}
 @media print {
   .page { display: block; padding: 0; }
   nav { display: none; }
@@ -81,6 +86,10 @@ footer { margin-top: 4rem; color: var(--soft); font-size: .88rem; }
 """
 
 TEMPLATE: Final = """\
+{% macro whole(text) %}
+{% set number, gap, interval = text.partition(" (") %}
+{{ number }}{% if gap %} <span>({{ interval }}</span>{% endif %}
+{%- endmacro %}
 {% macro content(section) %}
 {% if section.warning %}
 <p class="warning">{{ section.warning }}</p>
@@ -109,7 +118,7 @@ TEMPLATE: Final = """\
 {% for cells, mark in table.rows %}
 <tr{% if mark %} class="{{ mark }}"{% endif %}>
 {%- for text, look in cells %}
-<td{% if look %} class="{{ look }}"{% endif %}>{{ text }}</td>{% endfor -%}
+<td{% if look %} class="{{ look }}"{% endif %}>{{ whole(text) }}</td>{% endfor -%}
 </tr>
 {% endfor %}
 </tbody>

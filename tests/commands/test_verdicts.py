@@ -41,7 +41,7 @@ def test_reproduce_says_whether_it_came_out_the_same(found, words, status, monke
     assert all(word in done.output for word in words)
 
 
-def test_tune_prints_each_study_and_fails_where_none_could_be_run(monkeypatch):
+def test_tune_prints_each_study_and_fails_where_none_could_be_run(tmp_path, monkeypatch):
     values = SimpleNamespace(default=0.7, best=0.8, gain=0.1)
     outcome = SimpleNamespace(
         study="tune/logreg/any",
@@ -51,10 +51,10 @@ def test_tune_prints_each_study_and_fails_where_none_could_be_run(monkeypatch):
     )
     failed = [("tune/sgd/any", "no positive patient")]
     monkeypatch.setattr("hemo.tuning.search.tune", lambda *words: ([outcome], failed))
-    done = CliRunner().invoke(main, ["tune", "--family", "logreg"])
+    done = CliRunner().invoke(main, ["tune", "--family", "logreg", "--store", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert all(word in done.output for word in ("tune/logreg/any", "0.8000", "+0.1000", "0.79 (0.7-0.9)"))
     monkeypatch.setattr("hemo.tuning.search.tune", lambda *words: ([], failed))
-    done = CliRunner().invoke(main, ["tune", "--family", "logreg"])
+    done = CliRunner().invoke(main, ["tune", "--family", "logreg", "--store", str(tmp_path)])
     assert done.exit_code == 2
     assert "no study could be run; the first fault: tune/sgd/any: no positive patient" in done.output

@@ -52,6 +52,14 @@ def test_numbers_read_well():
         assert text in words
 
 
+def test_an_interval_is_whole_where_a_narrow_frame_puts_it_below_its_number():
+    table = pd.DataFrame({"family": ["logreg"], "AUC": ["0.89 (0.72 to 0.96)"]})
+    page = render("Page", [Section("Table", tables={"Metrics": table})])
+    assert '<td class="short">logreg</td>' in page
+    assert '<td class="short">0.89 <span>(0.72 to 0.96)</span></td>' in page
+    assert "td.short span { white-space: nowrap; }" in page
+
+
 def test_an_empty_line_starts_a_paragraph():
     page = Page(render("Report", [Section("One", "first\n\nsecond\n")]))
     assert page.tags.count("p") == 2
