@@ -16,7 +16,7 @@ import yaml
 from mlflow.pyfunc import PythonModel
 from numpy.typing import NDArray
 
-from hemo import digests
+from hemo import console, digests
 from hemo.labels import LABELS
 from hemo.serving.inputs import Unread, in_server, read_inputs, reduced
 from hemo.serving.limits import protect_server
@@ -28,6 +28,9 @@ from hemo.synthetic import synthetic_warning
 if TYPE_CHECKING:
     from hemo.families.base import Images, Studies
     from hemo.imaging import RawSlice, Reduction
+
+AT_ONCE = 8
+"""Slices whose maps are made together: each takes about a second, and who waits is told how many are left."""
 
 
 class ServedClassifier(PythonModel):
@@ -168,7 +171,9 @@ class ServedPanel(PythonModel):
         """Return rows of the slices as a member sees them and where it looked, float32 (n, height, width)."""
         member = next(member for member in self.members if member.label == label)
         images = reduced(slices, member.reduction)[rows]
-        return images, member.classifier.attribution(images)
+        parts = [images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE)]
+        shown = console.track(parts, f"where the classifier of {label} looked", len(parts))
+        return images, np.concatenate([member.classifier.attribution(part) for part in shown])
 
 
 def _version(folder: Path) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hemo import console
 from hemo.display.attribution import LEGEND, legend, overlaid
 from hemo.display.numbers import UNDEFINED, number
 from hemo.display.page import Mark, Row, Section, Table, render
@@ -54,8 +53,11 @@ def as_html(prediction: Prediction, panel: ServedPanel) -> str:
     table = prediction.table
     alone = [row for row in parts if "study" not in table or not table["study"][row]]
     if alone:
-        text = f"{_plain(ALONE_RULE)}\n\n{LOOK}"
-        sections.append(Section("Slices of no study", text, parts=[parts[row] for row in alone]))
+        text = f"The most suspicious first. {_plain(ALONE_RULE)}\n\n{LOOK}"
+        above = _above(table.iloc[alone], panel).max(axis=0)
+        shown = [parts[alone[place]] for place in np.argsort(-above, kind="stable")]
+        key = _encoded(legend(), ".png")
+        sections.append(Section("Slices of no study", text, parts=shown, key=key))
     if len(prediction.skipped):
         sections.append(Section("Skipped", tables={"Files that could not be used": prediction.skipped}))
     sections.append(_about(prediction, panel))
@@ -154,7 +156,6 @@ def _looked(prediction: Prediction, panel: ServedPanel, rows: NDArray[np.intp]) 
     strongest = _strongest(prediction.table.iloc[rows], panel)
     for label in dict.fromkeys(strongest.tolist()):
         chosen = rows[strongest == label]
-        console.step(f"where the classifier of {label} looked, in {len(chosen)} slices")
         images, where = panel.attribution(label, prediction.slices, chosen)
         for row, image, one in zip(chosen.tolist(), images, where, strict=True):
             result[row] = (label, image, one)
@@ -162,13 +163,18 @@ def _looked(prediction: Prediction, panel: ServedPanel, rows: NDArray[np.intp]) 
 
 
 def _strongest(table: pd.DataFrame, panel: ServedPanel) -> NDArray[np.str_]:
-    """Return, for each slice, the label that stands highest above its operating point (in log odds)."""
+    """Return, for each slice, the label that stands highest above its operating point."""
+    return np.array([member.label for member in panel.members])[np.argmax(_above(table, panel), axis=0)]
+
+
+def _above(table: pd.DataFrame, panel: ServedPanel) -> NDArray[np.float64]:
+    """Return how far each label stands above its operating point, in log odds (labels x slices)."""
     columns = []
     for member in panel.members:
         name = "any_own_probability" if member.label == "any" else f"{member.label}_probability"
         p, t = (np.clip(x, 1e-6, 1 - 1e-6) for x in (table[name].to_numpy(float), member.threshold))
         columns.append(np.nan_to_num(np.log(p / (1 - p)) - np.log(t / (1 - t)), nan=-np.inf))
-    return np.array([member.label for member in panel.members])[np.argmax(columns, axis=0)]
+    return np.array(columns)
 
 
 def _answers(

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pydicom.data
 import pytest
 from click.testing import CliRunner
 
+from hemo import console
 from hemo.commands.predict import predict
 from hemo.errors import HemoError
 from hemo.imaging import Reduction
@@ -111,6 +113,33 @@ def test_csv_json_and_html_say_the_same(served, scans, tmp_path):
     )  # caption and what is read aloud
     assert "for the &lt;b&gt;demonstration&lt;/b&gt;" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_slices_of_no_study_come_the_most_suspicious_first_and_what_takes_long_is_counted(
+    served, tmp_path, monkeypatch
+):
+    counted = []
+    track = console.track
+    monkeypatch.setattr(console, "track", lambda items, *words: counted.append(words) or track(items, *words))
+    rng = np.random.default_rng(1)
+    for number in range(12):
+        bright = rng.integers(0, 40 + 18 * number, (40, 40), np.uint8)
+        cv2.imwrite(str(tmp_path / f"s{(7 * number) % 12}.png"), bright)
+    found = predict_files.predict(served, [tmp_path])
+    predict_files.write(found, served, tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text()
+    table = found.table.set_index("slice")
+    above = {}
+    for member in served.members:
+        name = "any_own_probability" if member.label == "any" else f"{member.label}_probability"
+        p, t = table[name].astype(float), member.threshold
+        above[member.label] = np.log(p / (1 - p)) - np.log(t / (1 - t))
+    odds = pd.DataFrame(above).max(axis=1)
+    titles = re.findall(r"<h3>(s\d+)</h3>", page)
+    assert titles == odds.sort_values(ascending=False, kind="stable").index.tolist()
+    assert titles != sorted(titles)
+    assert page.count('alt="colors"') == 1
+    assert [words for words, parts in counted if words.startswith("where the classifier of") and parts]
 
 
 def test_the_identifier_of_the_study_is_in_no_output(served, scans, tmp_path):
