@@ -25,6 +25,9 @@ from hemo.tracking import faults, reachable
 FREE: Final = 20 * 10**9
 """Bytes that a shared folder should have left: a store of 752,803 slices of 128 px takes 12 GB."""
 
+SHORT: Final = 5.0
+"""Seconds for which a database is waited for: who asks wants to know."""
+
 PATIENCE: Final = 30.0
 """Seconds for which a file that a worker wrote is looked for here."""
 
@@ -105,7 +108,7 @@ def _database(url: str) -> str:
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         return f"{url}: not there yet, `hemo tune` makes it; a cluster needs PostgreSQL"
     start = time.perf_counter()
-    storages.open_storage(url)
+    storages.open_storage(url, SHORT)
     with turn(url, "doctor"):
         took = time.perf_counter() - start
     words = f"{faults.shown(url)} answers in {took:.2f} s"
@@ -170,7 +173,12 @@ def look_around(asked: _Asked) -> Seen:
     """Say how a worker sees its machine: what it runs, and whether it reaches what it needs."""
 
     def leave() -> str:
-        (asked.folder / asked.name).write_text(socket.gethostname())
+        try:
+            (asked.folder / asked.name).write_text(socket.gethostname())
+        except OSError as fault:
+            raise HemoError(
+                f"{asked.folder}: this worker cannot write there ({fault.strerror}): mount it there, too"
+            ) from None
         return ""
 
     checks: dict[str, Check] = {
@@ -197,7 +205,7 @@ def _workers(config: Experiment, storage: str, folder: Path) -> Iterator[Finding
     hosts = set()
     console.step(place)
     try:
-        for one, seen in cluster.run_all(config.place, look_around, asked, config.workers):
+        for one, seen in cluster.run_all(config.place, look_around, asked, config.workers, any_code=True):
             if isinstance(seen, Exception):
                 yield Finding(place, False, str(seen))
                 continue

@@ -15,22 +15,35 @@ usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2; }
 wrong() { echo "$1" >&2; exit 2; }
 [ $# = 2 ] || usage
 HERE=$(cd "$(dirname "$0")" && pwd)
-HOST=${HOST:-127.0.0.1}
-PORT=${PORT:-5443}
-PGPORT=${PGPORT:-5442}
-for number in "$PORT" "$PGPORT" "${MLFLOW_PORT:-1}"; do
-    [[ $number =~ ^[1-9][0-9]{0,4}$ && $number -lt 65536 ]] || wrong "'$number' is no port: give PORT, PGPORT, MLFLOW_PORT a number"
-done
-[[ $HOST =~ ^[A-Za-z0-9.-]+$ ]] || wrong "HOST '$HOST': give an address or a name that clients reach"
 DIR=$(realpath -m -- "$2")
 # nginx, PostgreSQL and the shells that read client.env each quote in their own way.
 [[ $DIR =~ ^[A-Za-z0-9_./+@-]+$ ]] || wrong "$DIR: give a folder whose path has letters, digits and ._-+@ alone"
+if [ -f "$DIR/client.env" ]; then # addresses are what they were when it was made
+    read -r host port pgport <<< "$(sed -n 's|.*_URI=https://\(.*\):\([0-9]*\)$|\1 \2|p; s|.*@.*:\([0-9]*\)/optuna$|\1|p' \
+        "$DIR/client.env" | xargs)"
+    for pair in "HOST:${HOST:-$host}:$host" "PORT:${PORT:-$port}:$port" "PGPORT:${PGPORT:-$pgport}:$pgport"; do
+        IFS=: read -r name now then <<< "$pair"
+        [ "$now" = "$then" ] || wrong "$DIR was made with $name=$then: leave $name away, or give another folder"
+    done
+    HOST=$host PORT=$port PGPORT=$pgport
+fi
+HOST=${HOST:-127.0.0.1}
+PORT=${PORT:-5443}
+PGPORT=${PGPORT:-5442}
+MLFLOW_PORT=${MLFLOW_PORT:-$((PORT + 1))}
+for number in "$PORT" "$PGPORT" "$MLFLOW_PORT"; do
+    [[ $number =~ ^[1-9][0-9]{0,4}$ && $number -lt 65536 ]] ||
+        wrong "'$number' is no port: give PORT, PGPORT, MLFLOW_PORT a number"
+done
+[ "$(printf '%s\n' "$PORT" "$PGPORT" "$MLFLOW_PORT" | sort -u | wc -l)" = 3 ] ||
+    wrong "PORT $PORT, PGPORT $PGPORT and MLFLOW_PORT $MLFLOW_PORT: give three different ones"
+[[ $HOST =~ ^[A-Za-z0-9.-]+$ ]] || wrong "HOST '$HOST': give an address or a name that clients reach"
 case $1 in
-start | secrets) mkdir -p "$DIR" ;;
+start | secrets) mkdir -p "$DIR" 2>/dev/null || wrong "$DIR: no folder can be made there" ;;
 stop) [ -f "$DIR/client.env" ] || wrong "$2: no services were started there" ;;
 *) usage ;;
 esac
-MLFLOW=127.0.0.1:${MLFLOW_PORT:-$((PORT + 1))}
+MLFLOW=127.0.0.1:$MLFLOW_PORT
 PG=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 PG=${PG:-$(dirname "$(command -v initdb || echo /none)")}
 
@@ -39,6 +52,11 @@ check_programs() {
     command -v nginx >/dev/null || wrong "nginx is lacking: apt-get install nginx-light"
     command -v openssl >/dev/null || wrong "openssl is lacking: apt-get install openssl"
     command -v mlflow >/dev/null || wrong "mlflow is not on PATH: source hemo's environment (.venv/bin/activate)"
+}
+
+check_here() {
+    python3 -c 'import socket, sys; socket.create_server((sys.argv[1], 0))' "$HOST" 2>/dev/null ||
+        wrong "HOST $HOST: no address of this machine"
 }
 
 check_free() { # an address, and the variable that gives another port
@@ -72,7 +90,6 @@ EOF
 
 start_database() {
     local data=$DIR/postgres password
-    check_free "$HOST:$PGPORT" PGPORT
     password=$(sed -n 's|.*//hemo:\([^@]*\)@.*|\1|p' "$DIR/client.env")
     if [ ! -d "$data" ]; then
         mkdir -m 700 "$data"
@@ -97,7 +114,6 @@ EOF
 sql() { as_postgres psql -h "$DIR/postgres" -p "$PGPORT" -At -d "$1" -c "$2"; }
 
 start_mlflow() {
-    check_free "$MLFLOW" MLFLOW_PORT
     # In the environment, since commands are seen by all users of the machine.
     MLFLOW_BACKEND_STORE_URI=$(sed -n 's|.*HEMO_STORAGE=\(.*\)/optuna$|\1/mlflow|p' "$DIR/client.env") \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false MLFLOW_DISABLE_TELEMETRY=true \
@@ -128,9 +144,11 @@ compose_settings() {
 
 start_proxy() {
     proxy_settings "$DIR" "$DIR" "$DIR/nginx.log" "$HOST:$PORT" "$MLFLOW" > "$DIR/nginx.conf"
-    check_free "$HOST:$PORT" PORT
     nginx -c "$DIR/nginx.conf" -e "$DIR/nginx.log" || wrong "nginx did not start: see $DIR/nginx.log"
 }
+
+# Not by its file, which a crash leaves behind.
+database_runs() { as_postgres "$PG/pg_isready" -q -h "$DIR/postgres" -p "$PGPORT"; }
 
 running() { [ -f "$1" ] && kill -0 "$(head -1 "$1")" 2>/dev/null; }
 
@@ -143,19 +161,29 @@ secrets)
     ;;
 start)
     check_programs
+    check_here
     chmod 755 "$DIR"
     make_secrets
-    as_postgres test -f "$DIR/postgres/postmaster.pid" || start_database
+    database_runs || check_free "$HOST:$PGPORT" PGPORT
+    running "$DIR/mlflow.pid" || check_free "$MLFLOW" MLFLOW_PORT
+    running "$DIR/nginx.pid" || check_free "$HOST:$PORT" PORT
+    database_runs || start_database
     running "$DIR/mlflow.pid" || start_mlflow
     running "$DIR/nginx.pid" || start_proxy
     echo "Clients, jobs and workers: source $DIR/client.env (its certificate goes with it)"
     ;;
 stop)
     if running "$DIR/nginx.pid"; then kill -QUIT "$(cat "$DIR/nginx.pid")"; fi
-    if running "$DIR/mlflow.pid"; then kill -- "-$(cat "$DIR/mlflow.pid")"; fi
+    if running "$DIR/mlflow.pid"; then
+        kill -- "-$(cat "$DIR/mlflow.pid")"
+        for _ in $(seq 60); do # else a start right behind finds its port taken
+            (exec 3<> "/dev/tcp/${MLFLOW%:*}/${MLFLOW#*:}") 2>/dev/null || break
+            sleep 0.5
+        done
+    fi
     rm -f "$DIR/mlflow.pid"
     if as_postgres test -f "$DIR/postgres/postmaster.pid"; then
-        as_postgres "$PG/pg_ctl" -D "$DIR/postgres" -m fast -w stop >/dev/null
+        as_postgres "$PG/pg_ctl" -D "$DIR/postgres" -m fast -w stop >/dev/null 2>&1 || echo "PostgreSQL had died"
     fi
     ;;
 esac

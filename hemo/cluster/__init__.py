@@ -6,6 +6,7 @@ each makes a file or a run whose existence means done.
 """
 
 import os
+import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from hemo import executors, memory
 from hemo.errors import HemoError
+from hemo.version import git_commit
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -128,6 +130,8 @@ def run_all(
     tasks: Sequence[Task],
     workers: int,
     after: Sequence[Collection[int]] = (),
+    *,
+    any_code: bool = False,
 ) -> Iterator[tuple[Task, Result | Exception]]:
     """Apply a function to tasks where they are to be done, and yield each with its result or exception.
 
@@ -138,12 +142,15 @@ def run_all(
     function, tasks, after
         See `hemo.executors.run_all`. On a cluster a task can be done twice, after its worker died: what it
         makes has to be a file or run that counts once.
+    any_code
+        Whether workers may have another commit of the code than this process.
     """
     if cluster is None:
         yield from executors.run_all(function, tasks, workers, after=after)
         return
     with pool(cluster, workers) as executor:
-        yield from executors.run_all(elsewhere(function), tasks, workers, executor, after)
+        there = elsewhere(function, any_code=any_code)
+        yield from executors.run_all(there, tasks, workers, executor, after)
 
 
 CARRIED: Final = ("MLFLOW_TRACKING_URI", memory.VARIABLE)
@@ -154,12 +161,22 @@ CARRIED: Final = ("MLFLOW_TRACKING_URI", memory.VARIABLE)
 class _Elsewhere(Generic[Task, Result]):
     function: Callable[[Task], Result]
     environment: Mapping[str, str]
+    commit: str
 
     def __call__(self, task: Task) -> Result:
+        if self.commit and git_commit() != self.commit:
+            raise HemoError(
+                f"{socket.gethostname()}: its worker runs other code ({git_commit()[:20]}, here "
+                f"{self.commit[:20]}): let all use one environment and one checkout"
+            )
         os.environ.update(self.environment)
         return self.function(task)
 
 
-def elsewhere(function: Callable[[Task], Result]) -> Callable[[Task], Result]:
-    """Return a function that finds on another machine what it would find on this one."""
-    return _Elsewhere(function, {word: os.environ[word] for word in CARRIED if os.environ.get(word)})
+def elsewhere(function: Callable[[Task], Result], *, any_code: bool = False) -> Callable[[Task], Result]:
+    """Return a function that finds on another machine what it would find on this one.
+
+    It raises HemoError where the code there is another, but with `any_code`.
+    """
+    environment = {word: os.environ[word] for word in CARRIED if os.environ.get(word)}
+    return _Elsewhere(function, environment, "" if any_code else git_commit())

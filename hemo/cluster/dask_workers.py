@@ -69,6 +69,7 @@ def _client(word: str) -> Iterator["Client"]:
             f"cluster {word}: no Dask scheduler answers: start one (`dask scheduler`), or give its address"
         ) from None
     try:
+        console.step(f"waiting for a first worker of the Dask scheduler at {address}")
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:

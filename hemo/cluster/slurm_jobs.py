@@ -39,6 +39,9 @@ ASK: Final = 10.0
 TIMEOUTS: Final = 100
 """How often a job may run into its time limit, and go on where it was in a new one."""
 
+LONGEST: Final = 500
+"""Letters of a refusal."""
+
 DRIVER: Final = "driver"
 """File in a folder of jobs that names the process which submitted them."""
 
@@ -148,6 +151,7 @@ class SlurmJobs(Executor):
         asked = dict(cluster.directives)
         self._slurm.update_parameters(
             time=asked.pop("time"),  # of which submitit counts how often it is used up
+            job_name=asked.pop("job-name", "hemo"),
             setup=list(cluster.prologue),
             additional_parameters=asked,
         )
@@ -197,6 +201,8 @@ class SlurmJobs(Executor):
             with self._lock:
                 self._fill()
                 known = _in_queue([task.job.job_id for task in self._running]) if ask else None
+                if known is not None:
+                    console.step(_waiting(known.values()))
                 for task in list(self._running):
                     self._look_at(task, known)
         with self._lock:
@@ -215,15 +221,14 @@ class SlurmJobs(Executor):
             try:
                 task.job = self._slurm.submit(task.work)
             except Exception as fault:  # submitit raises what sbatch said, or what pickle did
-                task.future.set_exception(
-                    HemoError(f"cluster slurm: no job could be submitted: {_said(fault)}")
-                )
+                said = f"no job could be submitted (`slurm:` in the experiment file): {_all_said(fault)}"
+                task.future.set_exception(HemoError(f"cluster slurm: {said}"))
                 continue
             task.attempts.append(task.job.job_id)
             task.gone = 0
             self._running.append(task)
 
-    def _look_at(self, task: _Task, known: set[str] | None) -> None:
+    def _look_at(self, task: _Task, known: dict[str, str] | None) -> None:
         """End a task that has a result; submit it again where its job is gone without one."""
         if task.job.paths.result_pickle.exists():
             self._running.remove(task)
@@ -265,20 +270,41 @@ def _settle(task: _Task) -> None:
         task.future.set_result(result)
 
 
-def _in_queue(jobs: list[str]) -> set[str] | None:
-    """Return which jobs Slurm still has in its queue; None where it does not answer now."""
+def _in_queue(jobs: list[str]) -> dict[str, str] | None:
+    """Return the jobs that Slurm still has in its queue, each with what it waits for; None: no answer now.
+
+    One that runs waits for `None`, in Slurm's words.
+    """
     if not jobs:
-        return set()
-    command = ["squeue", "--noheader", "--format=%A", "--jobs", ",".join(jobs)]
+        return {}
+    command = ["squeue", "--noheader", "--format=%A|%r", "--jobs", ",".join(jobs)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode and "Invalid job id" not in found.stderr:
         return None  # its controller restarts, say: it knows its jobs when it is back
-    return set(found.stdout.split())
+    lines = (line.strip().partition("|") for line in found.stdout.splitlines())
+    return {job: reason for job, _, reason in lines}
+
+
+def _waiting(reasons: Iterable[str]) -> str:
+    """Return what jobs wait for in the queue, for people; "" where all run.
+
+    >>> _waiting(["None", "Resources", "Resources"])
+    "2 jobs wait in Slurm's queue (Resources)"
+    """
+    held = [reason for reason in reasons if reason not in ("None", "")]
+    jobs = "a job waits" if len(held) == 1 else f"{len(held)} jobs wait"
+    return f"{jobs} in Slurm's queue ({', '.join(sorted(set(held)))})" if held else ""
 
 
 def _said(fault: Exception) -> str:
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     return lines[-1] if lines else type(fault).__name__
+
+
+def _all_said(fault: Exception) -> str:
+    """Return the lines of a refusal; its cause comes first, or last."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return " ".join(dict.fromkeys(lines))[:LONGEST] or type(fault).__name__
 
 
 def _last_line(log: Path) -> str:

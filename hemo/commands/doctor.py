@@ -34,7 +34,7 @@ def doctor(experiment: str, storage: str, **words: Any) -> None:
         state = Text("well", style="green") if found.well else Text("wrong", style="red")
         rows.append((found.what, state, found.said))
         wrong += not found.well
-        err.print(f"{found.what}: {state}", markup=False)
+        err.print(f"{found.what}: {state}{'' if found.well else f': {found.said}'}", markup=False)
     out.print(table("What was tried", ("what", "", "found"), rows, numbers=False))
     if wrong:
         raise HemoError(f"{wrong} of {len(rows)} checks found something wrong: see above for what mends it")

@@ -3,11 +3,18 @@
 import re
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hemo.executors import THREAD_WORDS
+
+OWN: Final = {
+    "partition": "partition", "time": "minutes", "cpus-per-task": "cores", "mem": "memory",
+    "gpus-per-node": "gpus", "job-name": "", "array": "", "output": "", "error": "", "open-mode": "",
+    "signal": "", "chdir": "", "dependency": "", "wait": "", "wrap": "", "parsable": "", "test-only": "",
+}  # fmt: skip
+"""Options of sbatch that hemo gives itself, and the word that says them here."""
 
 
 class Slurm(BaseModel):
@@ -64,6 +71,8 @@ class Slurm(BaseModel):
         for name, value in options.items():
             if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
                 raise ValueError(f"'{name}' is no long option of sbatch: write account, qos, exclusive, ...")
+            if name in OWN:
+                raise ValueError(f"{name}: hemo's own{OWN[name] and f', say slurm.{OWN[name]}'}")
             if value is False or "\n" in str(value):
                 raise ValueError(f"{name}: give a value, or true for a switch")
         return options

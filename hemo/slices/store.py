@@ -121,7 +121,7 @@ class SliceStore:
             os.close(descriptor)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "facts": self.facts}
+        return {"folder": self.folder.absolute(), "facts": self.facts}  # workers may be in another folder
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -18,7 +18,7 @@ from hemo.tracking.artifacts import (
     set_note,
 )
 from hemo.tracking.endings import close_lost, close_orphans
-from hemo.tracking.provenance import CHANGED, git_commit, versions
+from hemo.tracking.provenance import versions
 from hemo.tracking.reachable import check_shared
 from hemo.tracking.recorded import load_model, model_copy, model_files, model_folder, record
 from hemo.tracking.records import Run
@@ -36,6 +36,7 @@ from hemo.tracking.runs import (
     start_run,
     training_runs,
 )
+from hemo.version import CHANGED, git_commit
 
 __all__ = [
     "AGREEMENT",

@@ -59,6 +59,12 @@ SAYINGS = {
         "MLFLOW_TRACKING_TOKEN"
     ),
     r"error code 403|PERMISSION_DENIED": "refuses with 403: this user may not do that: ask who runs it",
+    r"password authentication failed|no password supplied|no pg_hba.conf entry": (
+        "refuses user or password: see what HEMO_STORAGE, or MLflow's server, is given (client.env has it)"
+    ),
+    r'role "[^"]*" does not exist|database "[^"]*" does not exist': (
+        "knows no such user or database: see what HEMO_STORAGE, or MLflow's server, is given"
+    ),
     r"CERTIFICATE_VERIFY_FAILED|SSLError": (
         "its certificate is not trusted: name the one that signed it in MLFLOW_TRACKING_SERVER_CERT_PATH"
     ),

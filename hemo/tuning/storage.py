@@ -8,13 +8,14 @@ killed.
 import copy
 import datetime
 import os
+import re
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import optuna
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
@@ -76,20 +77,25 @@ def _faults() -> ModuleType:
     return faults
 
 
-def open_storage(url: str) -> RDBStorage:
+REFUSED: Final = r"authentication failed|no password supplied|no pg_hba.conf entry|does not exist"
+"""What a server says at once that will say the same in two minutes."""
+
+
+def open_storage(url: str, patience: float = PATIENCE) -> RDBStorage:
     """Open Optuna's database, made where it is SQLite and not there yet.
 
     Raises
     ------
     HemoError
-        If the URL is no database's, its driver is missing, or the server does not answer for `PATIENCE`.
+        If the URL is no database's, its driver is missing, the server refuses, or it does not answer for
+        `patience` seconds.
     """
     from sqlalchemy import event
     from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
     sqlite = url.startswith("sqlite:")
     options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while True:
         try:
             with turn(url):
@@ -111,7 +117,8 @@ def open_storage(url: str) -> RDBStorage:
                 f"write {POSTGRESQL}"
             ) from None
         except (DatabaseError, optuna.exceptions.StorageInternalError) as fault:
-            if time.monotonic() > end or sqlite or not isinstance(fault, OperationalError):
+            refused = sqlite or not isinstance(fault, OperationalError) or re.search(REFUSED, str(fault))
+            if refused or time.monotonic() > end:
                 raise _faults().said(fault, url) or fault from None
             time.sleep(1)
     if sqlite:

@@ -85,10 +85,28 @@ def test_a_machine_without_slurm_says_so(tmp_path, monkeypatch):
 
 def test_what_slurm_refuses_is_said(slurm, tmp_path):
     refusing = tmp_path / "slurm" / "bin" / "sbatch"
-    refusing.write_text("#!/bin/bash\necho 'sbatch: error: invalid partition specified: gpu' >&2\nexit 1\n")
+    lines = ("echo 'sbatch: error: invalid partition specified: gpu' >&2", "echo 'Try --help' >&2", "exit 1")
+    refusing.write_text("\n".join(["#!/bin/bash", *lines, ""]))
     ((_, fault),) = cluster.run_all(slurm, tasks.double, [1], 1)
     assert isinstance(fault, HemoError)
     assert "invalid partition" in str(fault)
+
+
+def test_a_worker_of_other_code_is_refused_but_where_any_will_do(monkeypatch):
+    there, anywhere = cluster.elsewhere(tasks.double), cluster.elsewhere(tasks.double, any_code=True)
+    assert there(2) == 4
+    monkeypatch.setattr(cluster, "git_commit", lambda: "0123456789")
+    with pytest.raises(HemoError, match="runs other code .*let all use one environment and one checkout"):
+        there(2)
+    assert anywhere(2) == 4
+
+
+def test_what_jobs_wait_for_is_said():
+    assert slurm_jobs._waiting(["None", ""]) == ""
+    assert slurm_jobs._waiting(["Priority", "None"]) == "a job waits in Slurm's queue (Priority)"
+    assert "2 jobs wait in Slurm's queue (Priority, Resources)" in slurm_jobs._waiting(
+        ["Resources", "Priority"]
+    )
 
 
 def test_at_its_time_limit_a_task_is_queued_again_as_it_is():

@@ -146,3 +146,10 @@ def test_a_switch_of_sbatch_is_written_as_one(here):
     Path("mine.yaml").write_text("name: mine\nslurm: {options: {exclusive: true}}\n")
     said("train", "--experiment", "mine.yaml")
     assert "#SBATCH --exclusive\n" in Path("jobs/train.sh").read_text()
+
+
+@pytest.mark.parametrize("option", ["array: '0-1'", "time: 5", "output: here.log"])
+def test_an_option_of_sbatch_that_hemo_gives_itself_is_refused(here, option):
+    Path("mine.yaml").write_text(f"name: mine\nslurm: {{options: {{{option}}}}}\n")
+    done = CliRunner().invoke(main, ["slurm", "train", "--experiment", "mine.yaml"])
+    assert (done.exit_code, "hemo's own" in done.output) == (2, True)

@@ -98,5 +98,5 @@ def test_the_page_holds_its_figures_and_says_what_was_gained(study):
     assert "http" not in page.replace("http-equiv", "")
     assert "data:image/png;base64," in page
     assert "+0.2000" in page
-    assert "0.61 (0.5 to 0.7)" in page
+    assert "0.61 <span>(0.5 to 0.7)</span>" in page
     assert "&lt;none&gt;" in page
