@@ -329,9 +329,11 @@ def fault_at_end(folder: Path, wanted: Result, kinds: Counter[str]) -> tuple[str
         return "other predictions", ", ".join(sorted(other))
     if odd := {*found.files} ^ {*wanted.files}:
         return "left over", ", ".join(sorted(odd))
-    scratch = [] if kinds["SIGKILL"] else [str(path) for path in (folder / "scratch").iterdir()]
-    if left := scratch + [str(path) for path in folder.rglob("*.tmp*")]:
-        return "left over", ", ".join(left)
+    scratch = folder / "scratch"
+    left = [path for path in folder.rglob("*.tmp*") if scratch not in path.parents]
+    left += [] if kinds["SIGKILL"] else scratch.iterdir()  # nothing tidies up behind that one
+    if left:
+        return "left over", ", ".join(map(str, left))
     return "", ""
 
 
