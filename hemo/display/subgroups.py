@@ -11,6 +11,8 @@ from hemo.labels import LABELS
 
 TITLE: Final = "By scanner, settings and patient"
 
+CALM: Final = "No group is told from all others."
+
 SURE: Final = 0.05 / len(LABELS)
 """Corrected p below which a group counts as judged unlike others: an experiment judges so many labels, and
 among all of them one in twenty may claim what is not there."""
@@ -41,7 +43,7 @@ def conclusion(found: pd.DataFrame) -> str:
         f"of all others {row['others']:.2f} (p {row['p_corrected']:.2g})"
         for row in rows.to_dict("records")
     ]
-    return f"Judged unlike others: {'; '.join(told)}." if told else "No group is told from all others."
+    return f"Judged unlike others: {'; '.join(told)}." if told else CALM
 
 
 def section(of_labels: Mapping[str, pd.DataFrame]) -> Section | None:
@@ -49,11 +51,11 @@ def section(of_labels: Mapping[str, pd.DataFrame]) -> Section | None:
     known = {label: found for label, found in of_labels.items() if len(found)}
     if not known:
         return None
-    told = [f"{label}: {conclusion(found)}" for label, found in known.items()]
+    told = [f"{label}: {words}" for label, found in known.items() if (words := conclusion(found)) != CALM]
     units = {label: found["unit"].iloc[-1] for label, found in known.items()}  # studies come last
     tables = {f"{label}, by {unit}": readable(known[label], unit) for label, unit in units.items()}
     files = {f"subgroups_{label}": found for label, found in known.items()}
-    return Section(TITLE, "\n\n".join([*told, CAVEAT]), tables, files=files)
+    return Section(TITLE, "\n\n".join([*(told or [CALM]), CAVEAT]), tables, files=files)
 
 
 def readable(found: pd.DataFrame, unit: str) -> pd.DataFrame:

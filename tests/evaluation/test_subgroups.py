@@ -96,3 +96,17 @@ def test_people_read_which_groups_are_unlike_others(simulate):
     assert not str(rows.loc["new", "AUC"]).endswith("*")
     calm = subgroups({"slice": table}, groups, draws=2)
     assert shown.conclusion(calm) == "No group is told from all others."
+
+
+def test_a_page_says_of_which_labels_a_group_is_told_and_once_that_none_is(simulate):
+    table = simulate(8, patients=60, positive=40)
+    groups = groups_of(table)
+    calm = subgroups({"slice": table}, groups, draws=2)
+    told = subgroups({"slice": planted(table, groups)}, groups, draws=2)
+    quiet = shown.section({"any": calm, "subdural": calm})
+    assert quiet is not None
+    assert quiet.text.count(shown.CALM) == 1
+    loud = shown.section({"any": calm, "subdural": told})
+    assert loud is not None
+    assert loud.text.startswith("subdural: Judged unlike others: recall by slice of model old 0.00")
+    assert shown.section({"any": calm.iloc[:0]}) is None
