@@ -165,8 +165,8 @@ def limit_steps(steps: int) -> None:
     from hemo.families import _compiled, _neural, _pixel_network, end_to_end
 
     def limited(whole: Callable[..., Any]) -> Callable[..., Any]:
-        def some(*given: Any) -> Any:
-            batches = whole(*given)
+        def some(*given: Any, **named: Any) -> Any:
+            batches = whole(*given, **named)
             count = min(len(batches), steps)
             type(batches).__len__ = lambda self: count
             return batches

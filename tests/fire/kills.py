@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -297,8 +297,19 @@ def gone(folder: Path) -> list[str]:
     return processes(folder)
 
 
-def fault_behind(folder: Path, ended: Ended) -> tuple[str, str]:
-    """Return in a word and in words what is wrong behind one start; empty where nothing is."""
+def running(folder: Path) -> dict[Path, str]:
+    """Return the runs that count as running, by their artifacts' folder; none where there are no tables yet."""
+    with suppress(sqlite3.OperationalError):
+        if (folder / "mlflow.db").exists():
+            return {artifacts: name for name, artifacts in runs(folder, "RUNNING")}
+    return {}
+
+
+def fault_behind(folder: Path, ended: Ended, left: Mapping[Path, str]) -> tuple[str, str]:
+    """Return in a word and in words what is wrong behind one start; empty where nothing is.
+
+    `left`: what ran by the database before it.
+    """
     if ended.status == -signal.SIGALRM:
         return "hang", ended.said
     if "Traceback" in ended.said:
@@ -309,10 +320,10 @@ def fault_behind(folder: Path, ended: Ended) -> tuple[str, str]:
         return "failed", f"status {ended.status}: {ended.said}"
     if not ended.killed and ended.status:
         return "failed", f"status {ended.status}: {ended.said}"
-    if ended.killed != "SIGKILL" and (folder / "mlflow.db").exists():
-        with suppress(sqlite3.OperationalError):  # the tables are not made yet
-            if names := [name for name, _ in runs(folder, "RUNNING")]:
-                return "false state", f"RUNNING behind {ended.killed or 'the end'}: {', '.join(names)}"
+    if ended.killed != "SIGKILL":
+        begun = running(folder)
+        if names := [name for artifacts, name in begun.items() if artifacts not in left or not ended.killed]:
+            return "false state", f"RUNNING behind {ended.killed or 'the end'}: {', '.join(names)}"
     return "", ""
 
 
@@ -348,10 +359,11 @@ def chain(
     kinds: Counter[str] = Counter()
     while True:
         kind, after = str(rng.choice(list(KINDS))), float(rng.uniform(0, 0.6 * seconds))
+        left = running(folder)  # by a SIGKILL: a start that is stopped at once has not closed them yet
         ended = start(
             folder, LABELS[variant.network], kind, after if kinds.total() < min(most, MOST) else np.inf
         )
-        word, words = fault_behind(folder, ended)
+        word, words = fault_behind(folder, ended, left)
         if ended.killed:
             kinds[ended.killed] += 1
             print(f"chain {number}: {kind} after {after:.1f} s: {word or 'ended'}", flush=True)
