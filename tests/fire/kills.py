@@ -298,17 +298,17 @@ def gone(folder: Path) -> list[str]:
 
 
 def running(folder: Path) -> dict[Path, str]:
-    """Return the runs that count as running, by their artifacts' folder; none where there are no tables yet."""
+    """Return the runs that count as running, by their artifacts' folder; none before there are tables."""
     with suppress(sqlite3.OperationalError):
         if (folder / "mlflow.db").exists():
             return {artifacts: name for name, artifacts in runs(folder, "RUNNING")}
     return {}
 
 
-def fault_behind(folder: Path, ended: Ended, left: Mapping[Path, str]) -> tuple[str, str]:
+def fault_behind(folder: Path, ended: Ended, before: Mapping[Path, str]) -> tuple[str, str]:
     """Return in a word and in words what is wrong behind one start; empty where nothing is.
 
-    `left`: what ran by the database before it.
+    `before`: what ran by the database before it.
     """
     if ended.status == -signal.SIGALRM:
         return "hang", ended.said
@@ -322,7 +322,9 @@ def fault_behind(folder: Path, ended: Ended, left: Mapping[Path, str]) -> tuple[
         return "failed", f"status {ended.status}: {ended.said}"
     if ended.killed != "SIGKILL":
         begun = running(folder)
-        if names := [name for artifacts, name in begun.items() if artifacts not in left or not ended.killed]:
+        if names := [
+            name for artifacts, name in begun.items() if artifacts not in before or not ended.killed
+        ]:
             return "false state", f"RUNNING behind {ended.killed or 'the end'}: {', '.join(names)}"
     return "", ""
 
@@ -359,11 +361,11 @@ def chain(
     kinds: Counter[str] = Counter()
     while True:
         kind, after = str(rng.choice(list(KINDS))), float(rng.uniform(0, 0.6 * seconds))
-        left = running(folder)  # by a SIGKILL: a start that is stopped at once has not closed them yet
+        before = running(folder)  # by a SIGKILL: a start that is stopped at once has not closed them yet
         ended = start(
             folder, LABELS[variant.network], kind, after if kinds.total() < min(most, MOST) else np.inf
         )
-        word, words = fault_behind(folder, ended, left)
+        word, words = fault_behind(folder, ended, before)
         if ended.killed:
             kinds[ended.killed] += 1
             print(f"chain {number}: {kind} after {after:.1f} s: {word or 'ended'}", flush=True)
