@@ -201,8 +201,8 @@ class SlurmJobs(Executor):
             with self._lock:
                 self._fill()
                 known = _in_queue([task.job.job_id for task in self._running]) if ask else None
-                if known is not None:
-                    console.step(_waiting(known.values()))
+                if known and (waiting := _waiting(known.values())):
+                    console.step(waiting)
                 for task in list(self._running):
                     self._look_at(task, known)
         with self._lock:

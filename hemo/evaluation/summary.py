@@ -204,7 +204,7 @@ class Summary:
         )  # fmt: skip
 
     @cached_property
-    def subgroups(self) -> pd.DataFrame:
+    def by_extent(self) -> pd.DataFrame:
         """Recall and specificity in parts of the patients that the predictions themselves tell apart.
 
         `subgroup`, `metric`, `value`, `low`, `high`, `patients`: recall where a patient's hemorrhage is on

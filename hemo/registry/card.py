@@ -15,7 +15,7 @@ from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Summary
 from hemo.evaluation.triage import Thresholds
-from hemo.registry.card_tables import counts_facts, falls, metrics_table, subgroups_table
+from hemo.registry.card_tables import counts_facts, falls, metrics_table, by_extent_table
 from hemo.synthetic import is_synthetic
 from hemo.tracking.tags import ABRIDGED
 from hemo.tracking.views import as_written
@@ -167,7 +167,7 @@ def _tables(tested: Summary) -> dict[str, pd.DataFrame | Table]:
     return {
         "By slice": metrics_table(tested),
         "By study": metrics_table(tested.studies),
-        "Subgroups, by slice": subgroups_table(tested),
+        "Subgroups, by slice": by_extent_table(tested),
     }
 
 

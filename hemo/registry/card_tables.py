@@ -34,9 +34,9 @@ def metrics_table(tested: Summary) -> pd.DataFrame:
     )
 
 
-def subgroups_table(tested: Summary) -> pd.DataFrame:
+def by_extent_table(tested: Summary) -> pd.DataFrame:
     """Return a row a subgroup and metric, with intervals."""
-    found = tested.subgroups
+    found = tested.by_extent
     bounds = zip(found["value"], found["low"], found["high"], strict=True)
     cells = [ranged(value, low, high, "z.3f") for value, low, high in bounds]
     return pd.DataFrame(

@@ -158,7 +158,7 @@ def _said(outcomes: Iterable[Outcome], tasks: Sequence[Task], workers: int) -> I
     left = list(tasks)
     console.step(_names(left[:workers]))
     for task, outcome in outcomes:
-        left.remove(task)
+        left = [one for one in left if one is not task]
         console.step(_names(left[:workers]))
         yield task, outcome
 

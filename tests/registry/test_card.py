@@ -46,7 +46,7 @@ def test_every_section_of_the_page_is_in_the_text(tmp_path):
 
 
 def test_subgroups_are_parts_of_the_patients():
-    found = summarize(table(patients=20), 100).subgroups.set_index("subgroup")
+    found = summarize(table(patients=20), 100).by_extent.set_index("subgroup")
     assert found.loc["slices of patients without it", "patients"] == 10
     few = found[found["metric"] == "recall"]["patients"].sum()
     assert few == 10
