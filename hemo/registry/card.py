@@ -15,7 +15,7 @@ from hemo.evaluation.operating_point import OperatingPointRule
 from hemo.evaluation.protocols import Protocol
 from hemo.evaluation.summary import Summary
 from hemo.evaluation.triage import Thresholds
-from hemo.registry.card_tables import counts_facts, falls, metrics_table, by_extent_table
+from hemo.registry.card_tables import by_extent_table, counts_facts, falls, metrics_table
 from hemo.synthetic import is_synthetic
 from hemo.tracking.tags import ABRIDGED
 from hemo.tracking.views import as_written
