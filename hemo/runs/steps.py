@@ -153,6 +153,10 @@ def train_all(
     return failed
 
 
+NAMED = 3
+"""Tasks that are named as under way: a line is read, a cluster's whole list is not."""
+
+
 def _said(outcomes: Iterable[Outcome], tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     """Yield the outcomes, and say meanwhile what is done: the first of the tasks that are left."""
     left = list(tasks)
@@ -164,15 +168,16 @@ def _said(outcomes: Iterable[Outcome], tasks: Sequence[Task], workers: int) -> I
 
 
 def _names(tasks: Sequence[Task]) -> str:
-    """Return what tasks are called; of a family that learns labels together, its own name."""
-    return " and ".join(
+    """Return what the first of some tasks are called; a family that learns labels together by its name."""
+    names = [
         task.name
         if isinstance(task, FeaturesOf | FoldOf)
         else task[0].name
         if len(task) == 1
         else task[0].word
-        for task in tasks
-    )
+        for task in tasks[:NAMED]
+    ]
+    return " and ".join([*names, f"{len(tasks) - NAMED} more"] if len(tasks) > NAMED else names)
 
 
 def _do(

@@ -50,3 +50,8 @@ def test_what_is_trained_now_is_said_while_people_wait(monkeypatch):
     outcomes = steps._said([(tasks[1], []), (tasks[0], []), (tasks[2], [])], tasks, 2)
     assert [task for task, _ in outcomes] == [tasks[1], tasks[0], tasks[2]]
     assert said == ["cnn/any and sgd", "cnn/any and ann/any", "ann/any", ""]
+
+
+def test_of_many_that_are_under_way_the_first_are_named_and_the_others_counted():
+    tasks: Any = [(SimpleNamespace(name=f"{name}/any"),) for name in "abcde"]
+    assert steps._names(tasks) == "a/any and b/any and c/any and 2 more"
