@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from hemo import commands, executors
+from hemo import commands, executors, temporary
 from hemo.commands import options
 from hemo.commands.given import given
 from hemo.errors import HemoError
@@ -57,7 +57,7 @@ class Commands(click.Group):
             # From here on it is said that it came (see `hemo.__main__`).
             if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            with executors.terminable():
+            with executors.terminable(), temporary.own():
                 return super().invoke(ctx)
         except HemoError as fault:
             click.echo(f"hemo: {fault}", err=True)

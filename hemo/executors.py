@@ -5,6 +5,7 @@ import multiprocessing.connection
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -13,7 +14,7 @@ from functools import partial
 from graphlib import TopologicalSorter
 from queue import Empty, SimpleQueue
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hemo.errors import HemoError
 
@@ -124,7 +125,7 @@ def processes(workers: int, begin: Callable[[], None] | None = None) -> Iterator
     tasks need) when this process knows the tasks.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    with threads_shared_by(workers):
+    with surroundings(workers):
         pool = ProcessPoolExecutor(workers, context, initializer=_prepare)
         try:
             if begin:
@@ -197,6 +198,23 @@ def terminable() -> Iterator[None]:
         _note(None)
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let what is done here be done before Ctrl-C or SIGTERM, which came meanwhile, ends anything."""
+    came: list[int] = []
+    before: dict[int, Any] = {}
+    main = threading.current_thread() is threading.main_thread()  # no other hears signals
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM) if main else ():
+            before[number] = signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for replaced, handler in before.items():
+            signal.signal(replaced, handler)
+        for heard in came:
+            signal.raise_signal(heard)
+
+
 def _note(stop: KeyboardInterrupt | None) -> None:
     global _stop
     _stop = stop
@@ -258,11 +276,12 @@ def _main_left_out() -> Iterator[None]:
 
 
 @contextmanager
-def threads_shared_by(workers: int) -> Iterator[None]:
-    """Let processes started now use their share of the cores."""
+def surroundings(workers: int) -> Iterator[None]:
+    """Let processes started now use their share of the cores, and have temporary files where this one has."""
     share = str(max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1)
-    before = {word: os.environ.get(word) for word in THREAD_WORDS}
-    os.environ.update(dict.fromkeys(THREAD_WORDS, share))
+    new = {**dict.fromkeys(THREAD_WORDS, share), "TMPDIR": tempfile.gettempdir()}
+    before = {word: os.environ.get(word) for word in new}
+    os.environ.update(new)
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import mlflow
 from sqlalchemy.engine import make_url
 
-from hemo import console
+from hemo import console, temporary
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def _file() -> Path:
         return path.with_name(f"{path.name}.lock")
     uri = str(mlflow.get_tracking_uri())
     name = hashlib.sha256(uri.encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"hemo-{os.getuid()}-{name}.lock"
+    return temporary.common() / f"hemo-{os.getuid()}-{name}.lock"
 
 
 def database() -> Path | None:

@@ -54,11 +54,13 @@ def close_lost(experiment: str, parent: str, names: Collection[str] = ()) -> lis
     return closed
 
 
-def _close_below(run_id: str) -> None:
+def _close_stopped(run_id: str) -> None:
+    """End a run of this process as KILLED, and what counts as running below it."""
     below = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = 'RUNNING'"
     experiment = MlflowClient().get_run(run_id).info.experiment_id
     for run in MlflowClient().search_runs([experiment], below, ViewType.ACTIVE_ONLY):
         _close(run.info.run_id, "stopped as it began")
+    MlflowClient().set_terminated(run_id, "KILLED")
 
 
 def _close(run_id: str, reason: str) -> None:
@@ -112,9 +114,9 @@ def let_go_when_stopped() -> Iterator[None]:
         raise
 
 
-def _clear(stop: KeyboardInterrupt) -> None:
+def _clear(fault: BaseException) -> None:
     """Drop what the calls hold that a signal ended: connections go back, and what they began is undone."""
-    traceback.clear_frames(stop.__traceback__)
+    traceback.clear_frames(fault.__traceback__)
     gc.collect()
 
 
@@ -125,9 +127,14 @@ def killed_when_stopped(open_runs: list[str]) -> Iterator[None]:
     So do runs below them that a worker had begun and, stopped at that very moment, knew nothing of.
     """
     try:
-        yield
-    except KeyboardInterrupt:
+        with let_go_when_stopped():  # also what MLflow had begun to write as it ended the run
+            yield
+    except KeyboardInterrupt as stop:
         for run_id in open_runs:
-            _close_below(run_id)
-            MlflowClient().set_terminated(run_id, "KILLED")
+            try:
+                _close_stopped(run_id)
+            except Exception as fault:  # the database is held by what the signal interrupted
+                _clear(stop)
+                _clear(fault)
+                _close_stopped(run_id)
         raise

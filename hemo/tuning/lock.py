@@ -2,10 +2,10 @@
 
 import hashlib
 import os
-import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol, Self
+
+from hemo import temporary
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -50,7 +50,7 @@ class Lock:
 
     def __init__(self, name: str) -> None:
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        self._path = Path(tempfile.gettempdir()) / f"hemo-{os.getuid()}" / f"{digest}.lock"
+        self._path = temporary.common() / f"hemo-{os.getuid()}" / f"{digest}.lock"
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:

@@ -60,7 +60,7 @@ def _crew(spec: StudySpec, study: Study, place: Cluster | None) -> Iterator["_Cr
     if place is None:
         crew = _Crew(spec)
         try:
-            with executors.threads_shared_by(spec.workers):
+            with executors.surroundings(spec.workers):
                 yield crew
         finally:
             crew.end()

@@ -325,11 +325,12 @@ def fault_behind(folder: Path, ended: Ended, before: Mapping[Path, str]) -> tupl
         if names := [
             name for artifacts, name in begun.items() if artifacts not in before or not ended.killed
         ]:
-            return "false state", f"RUNNING behind {ended.killed or 'the end'}: {', '.join(names)}"
+            words = f"RUNNING behind {ended.killed or 'the end'}: {', '.join(names)}"
+            return "false state", f"{words}; status {ended.status}: {ended.said}"
     return "", ""
 
 
-def fault_at_end(folder: Path, wanted: Result, kinds: Counter[str]) -> tuple[str, str]:
+def fault_at_end(folder: Path, wanted: Result) -> tuple[str, str]:
     """Return in a word and in words what is wrong in a folder when the command is done."""
     finished = Counter(name for name, _ in runs(folder, "FINISHED", "train"))
     if twice := [name for name, count in finished.items() if count > 1]:
@@ -344,7 +345,7 @@ def fault_at_end(folder: Path, wanted: Result, kinds: Counter[str]) -> tuple[str
         return "left over", ", ".join(sorted(odd))
     scratch = folder / "scratch"
     left = [path for path in folder.rglob("*.tmp*") if scratch not in path.parents]
-    left += [] if kinds["SIGKILL"] else scratch.iterdir()  # nothing tidies up behind that one
+    left += scratch.iterdir()  # what a SIGKILL left there the next start has removed
     if left:
         return "left over", ", ".join(map(str, left))
     return "", ""
@@ -375,7 +376,7 @@ def chain(
             return
         if not ended.status:
             break
-    word, words = fault_at_end(folder, wanted, kinds)
+    word, words = fault_at_end(folder, wanted)
     print(f"chain {number}: done behind {kinds.total()} kills: {word or 'as undisturbed'}", flush=True)
     if word:
         yield "", word, words

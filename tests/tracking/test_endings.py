@@ -2,6 +2,9 @@
 
 import time
 
+import pytest
+from mlflow.exceptions import MlflowException
+
 from hemo import tracking
 from hemo.tracking import endings, runs
 
@@ -52,3 +55,23 @@ def test_what_a_lost_worker_left_open_below_a_parent_is_closed_and_nothing_else(
         assert tracking.close_lost(experiment, root) == [another]
         assert {status(one) for one in (root, elsewhere, load)} == {"RUNNING"}
         assert tracking.client().get_run(lost).data.tags["ended"] == "its worker was lost"
+
+
+def test_runs_of_a_stopped_process_end_as_killed_though_the_database_was_held(experiment, monkeypatch):
+    search, faults = endings.MlflowClient.search_runs, [MlflowException("database is locked")]
+
+    def held(*given, **named):
+        if faults:
+            raise faults.pop()
+        return search(*given, **named)
+
+    def stopped():
+        with tracking.root_run(experiment, "root", {}) as root:
+            left(experiment, root)
+            monkeypatch.setattr(endings.MlflowClient, "search_runs", held)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert faults == []
+    assert {run.info.status for run in tracking.client().search_runs([experiment])} == {"KILLED"}
