@@ -2,7 +2,7 @@
 
 `python -m benchmarks.bench_growth [--counts 1000,10000,...] [--families logreg,cnn,...] [--steps 300]`. Each
 figure is of a process of its own, which holds to the memory that experiments promise (4 GB). Stores are links
-to shards of drawn slices: up to 100,000 slices differ, larger stores repeat those. Networks are trained for
+to shards of drawn slices: up to 100,000 slices differ (8,192 with `--distinct 1`), larger stores repeat those. Networks are trained for
 some hundred steps, and predict a part, whatever the store's size: an epoch of RSNA takes hours on two cores.
 """
 
@@ -84,13 +84,13 @@ def drawn(rng: np.random.Generator, truth: NDArray[np.int8]) -> NDArray[np.uint8
     return images
 
 
-def make_store(folder: Path, count: int, blocks: Path) -> None:
-    """Write a store whose shards are links to those that are drawn."""
+def make_store(folder: Path, count: int, blocks: Path, distinct: int) -> None:
+    """Write a store whose shards are links to those that are drawn, so many of them."""
     (folder / "shards").mkdir(parents=True)
     rows = np.arange(count)
     truth = np.empty(count, np.int8)
     for number in range(-(-count // SHARD)):
-        block = make_block(blocks, number % DISTINCT)
+        block = make_block(blocks, number % distinct)
         shard_path(folder / "shards", number).hardlink_to(block)
         here = rows[number * SHARD : (number + 1) * SHARD]
         truth[here] = np.load(block.with_suffix(".truth.npy"))[: len(here)]
@@ -268,6 +268,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--counts", default=",".join(map(str, COUNTS)))
     parser.add_argument("--families", default="")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--distinct", type=int, default=DISTINCT, help="shards whose slices differ")
     parser.add_argument("--out", default="", help="a file for the figures, JSON; a picture beside it")
     parser.add_argument("--one", nargs=2, metavar=("STORE", "NAME"))
     given = parser.parse_args(words)
@@ -281,7 +282,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="hemo-growth-") as scratch:
         folder = Path(scratch)
         for count in counts:
-            make_store(folder / str(count), count, folder)
+            make_store(folder / str(count), count, folder, given.distinct)
         for name in names:
             for count in (c for c in counts if c <= LARGEST.get(name, c)):
                 if name == PREPROCESS:

@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
     turns = parser.parse_args(words).turns
     with tempfile.TemporaryDirectory(prefix="hemo-input-") as scratch:
         folder = Path(scratch)
-        make_store(folder / "store", 8_192, folder)
+        make_store(folder / "store", 8_192, folder, 1)
         store = SliceStore.open(folder / "store")
         rows = np.random.default_rng(0).permutation(len(store))[: STEPS * BATCH]
         truth = store.column("any")[rows]
