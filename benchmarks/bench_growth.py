@@ -2,9 +2,9 @@
 
 `python -m benchmarks.bench_growth [--counts 1000,10000,...] [--families logreg,cnn,...] [--steps 300]`. Each
 figure is of a process of its own, which holds to the memory that experiments promise (4 GB). Stores are links
-to shards of drawn slices: up to 100,000 slices differ (8,192 with `--distinct 1`), larger stores repeat those.
-Networks are trained for
-some hundred steps, and predict a part, whatever the store's size: an epoch of RSNA takes hours on two cores.
+to shards of drawn slices: up to 100,000 slices differ (8,192 with `--distinct 1`), larger stores repeat them.
+Networks are trained for some hundred steps, and predict a part, whatever the store's size: an epoch of RSNA
+takes hours on two cores.
 """
 
 import argparse
