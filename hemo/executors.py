@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
@@ -25,6 +26,12 @@ class Terminated(KeyboardInterrupt):
 
 _stop: KeyboardInterrupt | None = None
 """The signal that came to this process, which what it interrupted may have taken for something else."""
+
+_since = 0.0
+"""When it came, in seconds since 1970."""
+
+_again: threading.Timer | None = None
+"""What sends a signal again that Python has lost."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -180,9 +187,10 @@ def terminable() -> Iterator[None]:
             return
         number = signal.SIGTERM if issubclass(fault.exc_type, Terminated) else signal.SIGINT
         # Not at once: what is raised here is lost as well.
-        again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number))
-        again.daemon = True
-        again.start()
+        global _again
+        _again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, number))
+        _again.daemon = True
+        _again.start()
 
     sys.unraisablehook = lost
     try:
@@ -216,8 +224,13 @@ def uninterrupted() -> Iterator[None]:
 
 
 def _note(stop: KeyboardInterrupt | None) -> None:
-    global _stop
-    _stop = stop
+    global _stop, _since
+    _stop, _since = stop, time.time()
+
+
+def stopped_since() -> float | None:
+    """Return when the signal came that ends this process, in seconds since 1970; None where none came."""
+    return None if _stop is None else _since
 
 
 def raise_if_stopped(fault: Exception) -> None:
@@ -226,6 +239,8 @@ def raise_if_stopped(fault: Exception) -> None:
     TensorFlow does, while it traces a network: what was to be stopped would go on to the next training.
     """
     if _stop is not None:
+        if _again is not None:  # what is closed now must not be interrupted by it
+            _again.cancel()
         raise _stop from fault
 
 

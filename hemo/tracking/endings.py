@@ -55,11 +55,14 @@ def close_lost(experiment: str, parent: str, names: Collection[str] = ()) -> lis
 
 
 def _close_stopped(run_id: str) -> None:
-    """End a run of this process as KILLED, and what counts as running below it."""
-    below = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status = 'RUNNING'"
+    """End a run of this process as KILLED, and what runs below it, or failed behind the signal."""
     experiment = MlflowClient().get_run(run_id).info.experiment_id
+    below = f"tags.`mlflow.parentRunId` = '{run_id}' and attributes.status != 'FINISHED'"
+    since = executors.stopped_since() or float("inf")
     for run in MlflowClient().search_runs([experiment], below, ViewType.ACTIVE_ONLY):
-        _close(run.info.run_id, "stopped as it began")
+        failed = run.info.status == "FAILED" and (run.info.end_time or 0) / 1000 >= since
+        if failed or run.info.status == "RUNNING":
+            _close(run.info.run_id, "stopped as it began")
     MlflowClient().set_terminated(run_id, "KILLED")
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 from mlflow.exceptions import MlflowException
 
-from hemo import tracking
+from hemo import executors, tracking
 from hemo.tracking import endings, runs
 
 
@@ -75,3 +75,21 @@ def test_runs_of_a_stopped_process_end_as_killed_though_the_database_was_held(ex
         stopped()
     assert faults == []
     assert {run.info.status for run in tracking.client().search_runs([experiment])} == {"KILLED"}
+
+
+def test_what_failed_behind_the_signal_was_stopped_by_it_and_what_failed_before_was_not(
+    experiment, monkeypatch
+):
+    def stopped():
+        with tracking.root_run(experiment, "root", {}) as root:
+            tracking.client().set_terminated(left(experiment, root, name="before"), "FAILED")
+            time.sleep(0.01)
+            since = time.time()
+            monkeypatch.setattr(executors, "stopped_since", lambda: since)
+            tracking.client().set_terminated(left(experiment, root, name="behind"), "FAILED")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    found = {run.info.run_name: run.info.status for run in tracking.client().search_runs([experiment])}
+    assert (found["before"], found["behind"]) == ("FAILED", "KILLED")
