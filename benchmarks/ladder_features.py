@@ -15,7 +15,8 @@ from benchmarks.ladder_models import Fit, Matrix, linear, network, trees
 from hemo.families._backbones import as_backbone, backbone
 from hemo.families._embedding import embed
 from hemo.families._feature_cache import cached_features
-from hemo.families._lite0 import lite0, set_weights
+from hemo.families._lite0 import lite0
+from hemo.families._named_weights import set_weights
 from hemo.families._radiology import DEPTHS, radiological_features
 from hemo.families._weight_files import read_weights
 from hemo.families.base import Images

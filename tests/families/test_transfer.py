@@ -10,6 +10,7 @@ import pytest
 from hemo.errors import HemoError
 from hemo.families import _feature_cache, _lite0
 from hemo.families._feature_cache import cached_features
+from hemo.families._named_weights import set_weights
 from hemo.families._weight_files import MAGIC, read_weights
 from hemo.families.transfer import FAMILY, Transfer
 
@@ -68,7 +69,7 @@ def test_the_published_network_knows_a_palace_and_a_daisy() -> None:
 
     arrays = read_weights(_lite0.published_weights())
     network = _lite0.lite0()
-    _lite0.set_weights(network, arrays)
+    set_weights(network, arrays)
     assert network.count_params() == 3_413_024
     photographs = []
     for name in ("china.jpg", "flower.jpg"):
