@@ -91,4 +91,4 @@ def test_weights_that_a_family_begins_with_and_are_not_there_are_named(here, mon
     asking = here.model_copy(update={"families": {"transfer": {"backbone": "convnexttiny"}}})
     weights = found(asking)["weights"]
     assert not weights.well
-    assert "convnext_tiny_notop.h5: the ImageNet weights of ConvNeXt-Tiny are not in" in weights.said
+    assert "convnext_tiny_notop.h5: the published weights of ConvNeXt-Tiny are not in" in weights.said

@@ -207,3 +207,16 @@ def test_saved_with_a_classifier_they_are_what_they_were(tmp_path: Path, name: s
     loaded = type(fitted).load(tmp_path)
     np.testing.assert_allclose(loaded.predict_proba(images), expected, rtol=0, atol=1e-6)
     assert loaded.attribution(images[:1]).shape == (1, 40, 40)
+
+
+@pytest.mark.parametrize("family", ["finetune", "multilabel", "end_to_end"])
+@pytest.mark.parametrize("name", ["dinov2s", "unet"])
+def test_their_last_blocks_or_all_of_them_can_be_trained(family: str, name: str) -> None:
+    from hemo import families
+
+    words = {"end_to_end": {"average": 0.0}}.get(family, {"blocks": 1, "copies": 0, "augmentation": 0.0})
+    params = {"backbone": name, "weights": "none", "size": 32, "epochs": 1, "batch_size": 8, **words}
+    images, truth = slices(40, 16), np.arange(16) % 2
+    fitted = families.build(family, params, 0).fit(images, truth)
+    assert np.isfinite(fitted.predict_proba(images)).all()
+    assert fitted.attribution(images[:1]).shape == (1, 40, 40)
