@@ -25,6 +25,7 @@ COMMANDS = {
     "ui": "hemo.commands.ui:ui",
     "slurm": "hemo.commands.slurm:slurm",
     "doctor": "hemo.commands.doctor:doctor",
+    "backbones": "hemo.commands.backbones:backbones",
 }
 """Where each command is defined; every registered family is a command too."""
 

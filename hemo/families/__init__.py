@@ -21,6 +21,7 @@ from hemo.families._compiled import release
 from hemo.families._epochs import begun
 from hemo.families._features import EstimatorClassifier, FeatureClassifier
 from hemo.families._judging import Scores, alone, positive, scores
+from hemo.families._published import WeightsPlace, weights_places
 from hemo.families._radiology import cached_radiological_features, radiological_features
 from hemo.families._registry import built_in, families, get, names, provider, title, variant, word_of
 from hemo.families.base import (
@@ -52,6 +53,7 @@ __all__ = [
     "LearnsTogether",
     "Scores",
     "SharesFits",
+    "WeightsPlace",
     "alone",
     "begun",
     "build",
@@ -73,6 +75,7 @@ __all__ = [
     "title",
     "variant",
     "weights_file",
+    "weights_places",
     "word_of",
 ]
 

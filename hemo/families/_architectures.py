@@ -9,8 +9,8 @@ from hemo.families._lite0 import published_weights
 KERAS = "https://storage.googleapis.com/tensorflow/keras-applications/"
 """Where Keras fetches the weights of its networks from."""
 
-KERAS_LICENCE = "Apache-2.0 (Keras)"
-"""That of Keras, which publishes these weights and gives them no other."""
+KERAS_LICENSE = "Apache-2.0 (Keras)"
+"""That of Keras, whose applications name no other for their weights."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,28 @@ class Published:
         Where it is; of `lite0` the package that has it.
     digest
         As its publisher gives it: `sha256:` or `md5:` and its hexadecimal digits, or the first of them.
-    licence
+    license
         Under which it is published.
     """
 
     address: str
     digest: str
-    licence: str
+    license: str
 
     @property
     def name(self) -> str:
         """Name of the file."""
         return self.address.rpartition("/")[2]
+
+    @property
+    def algorithm(self) -> str:
+        """`sha256` or `md5`."""
+        return self.digest.partition(":")[0]
+
+    @property
+    def digits(self) -> str:
+        """The digest's hexadecimal digits, or the first of them."""
+        return self.digest.partition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ ARCHITECTURES = {
         Published(
             f"{KERAS}resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
             "md5:4d473c1dd8becc155b73f8504c6f6626",
-            KERAS_LICENCE,
+            KERAS_LICENSE,
         ),
         "ResNet50",
         1.9,
@@ -93,7 +103,7 @@ ARCHITECTURES = {
         Published(
             f"{KERAS}efficientnet_v2/efficientnetv2-b0_notop.h5",
             "md5:893217f2bb855e2983157299931e43ff",
-            KERAS_LICENCE,
+            KERAS_LICENSE,
         ),
         "EfficientNetV2B0",
         3.6,
@@ -104,7 +114,7 @@ ARCHITECTURES = {
         Published(
             f"{KERAS}mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
             "md5:07fb09a5933dd0c8eaafa16978110389",
-            KERAS_LICENCE,
+            KERAS_LICENSE,
         ),
         "MobileNetV3Large",
         2.9,
@@ -115,7 +125,7 @@ ARCHITECTURES = {
         Published(
             f"{KERAS}convnext/convnext_tiny_notop.h5",
             "sha256:d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-            KERAS_LICENCE,
+            KERAS_LICENSE,
         ),
         "ConvNeXtTiny",
         6.0,

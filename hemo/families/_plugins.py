@@ -19,7 +19,7 @@ WORD = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED = (
     "all", "main", "phantom", "preprocess", "store", "tune", "study", "compare", "audit", "promote",
     "rollback", "registry", "history", "predict", "evaluate", "reproduce", "ui", "verify", "stress",
-    "slurm", "doctor",
+    "slurm", "doctor", "backbones",
 )  # fmt: skip
 """Words of the command line, which no family can have."""
 

@@ -48,6 +48,7 @@ WITHOUT_MLFLOW = {
     "study",
     "slurm",
     "doctor",
+    "backbones",
 }  # the last says it as a finding
 
 

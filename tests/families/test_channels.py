@@ -8,7 +8,9 @@ from hemo.families._backbones import as_asked, as_backbone, build
 from hemo.families._channels import asked_channels, check_channels, inflated_weights
 
 
-@pytest.mark.parametrize("name", ["conv4", "resnet50", "convnexttiny", "dinov2s", "unet"])  # each is scaled otherwise
+@pytest.mark.parametrize(
+    "name", ["conv4", "resnet50", "convnexttiny", "dinov2s", "unet"]
+)  # each is scaled otherwise
 def test_channels_that_repeat_three_give_what_three_give(name: str) -> None:
     network, wide = build(name), build(name, channels=7)
     weights = inflated_weights(network.get_weights(), 3)
