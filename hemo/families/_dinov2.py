@@ -76,7 +76,7 @@ def set_dinov2_weights(network: "keras.Model", arrays: Arrays) -> None:
     Raises
     ------
     ValueError
-        If an array is missing, of another shape, or of another network.
+        If an array is missing, of another network, or not as it should be (see `named`).
     """
     given = _Given({_published_name(name): array for name, array in arrays.items()})
     kernel = given.take("patch_embed.proj.weight", WIDTH, 3, 14, 14).transpose(2, 3, 1, 0)

@@ -18,13 +18,17 @@ def named(arrays: Arrays, name: str, shape: tuple[int, ...]) -> NDArray[np.float
     Raises
     ------
     ValueError
-        If there is none, or it is of another shape.
+        If there is none, it is of another shape, or has numbers that are none in float32.
     """
     if name not in arrays:
         raise ValueError(f"it has no {name}")
     if arrays[name].shape != shape:
         raise ValueError(f"its {name} is of shape {arrays[name].shape}, not {shape}")
-    return arrays[name].astype(np.float32)
+    with np.errstate(over="ignore"):
+        array = arrays[name].astype(np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError(f"its {name} has numbers that are not finite")
+    return array
 
 
 def set_weights(network: "keras.Model", arrays: Arrays) -> None:
@@ -36,7 +40,7 @@ def set_weights(network: "keras.Model", arrays: Arrays) -> None:
     Raises
     ------
     ValueError
-        If one is missing, or of another shape.
+        If one is missing, or not as it should be (see `named`).
     """
     for layer in network.layers:
         kind = type(layer).__name__

@@ -1,5 +1,7 @@
 """Networks that PyTorch trained: their files' names and shapes, their maps, and what is refused."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,29 @@ import safetensors.numpy
 
 from hemo.errors import HemoError
 from hemo.families import _backbones
+from hemo.families._architectures import ARCHITECTURES
 from hemo.families._backbones import backbone
 
 MEAN, DEVIATION = np.array([0.485, 0.456, 0.406]) * 255, np.array([0.229, 0.224, 0.225]) * 255
+
+
+PUBLISHED = {"dinov2s": "dinov2_vits14_pretrain.pth", "unet": "unet-e012d006.pt"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of published weights of a person who has none yet."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    (tmp_path / ".keras" / "models").mkdir(parents=True)
+    return tmp_path / ".keras" / "models"
+
+
+@pytest.fixture(autouse=True)
+def _anew() -> Iterator[None]:
+    """Let no test have another's backbone."""
+    backbone.cache_clear()
+    yield
+    backbone.cache_clear()
 
 
 def as_photographs(x: np.ndarray) -> np.ndarray:
@@ -37,18 +59,18 @@ def slices(size: int, n: int = 2) -> np.ndarray:
     ],
 )
 def test_maps_are_those_that_pytorch_computes(
-    tmp_path: Path, name: str, kind: str, scaled: Any, size: int
+    home: Path, name: str, kind: str, scaled: Any, size: int
 ) -> None:
     torch = pytest.importorskip("torch")
     from tests.helpers import torch_networks
 
     theirs = torch_networks.drawn(getattr(torch_networks, kind)())
-    torch.save(theirs.state_dict(), tmp_path / "weights.pth")
+    torch.save(theirs.state_dict(), home / PUBLISHED[name])
     images = slices(size, n=1 if size > 500 else 2)
     x = torch.tensor(scaled(images.astype(np.float64))).permute(0, 3, 1, 2)
     with torch.no_grad():
         expected = theirs.double()(x).numpy()  # float32 itself is apart from it by some 1e-5
-    found = backbone(name, str(tmp_path / "weights.pth"), 0).maps(images, size).numpy()
+    found = backbone(name, "imagenet", 0).maps(images, size).numpy()
     print(f"{name} {size}: deviation {expected.std():.2f}, apart {np.abs(found - expected).max():.1e}")
     assert found.shape == expected.shape
     assert expected.std() > 0.1
@@ -136,6 +158,13 @@ def test_weights_have_the_names_of_dinov2_or_of_transformers(tmp_path: Path) -> 
     assert np.isfinite(maps).all()
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_weights_that_are_not_there_are_told_with_their_address(home: Path, name: str) -> None:
+    address = re.escape(ARCHITECTURES[name].published.address)  # type: ignore[union-attr]
+    with pytest.raises(HemoError, match=rf"^{PUBLISHED[name]}: .* not in {home}: download {address} and put"):
+        backbone(name, "imagenet", 0)
+
+
 def test_sizes_that_are_no_multiple_of_a_patch_are_brought_to_the_nearest() -> None:
     import tensorflow as tf
 
@@ -153,6 +182,8 @@ def test_sizes_that_are_no_multiple_of_a_patch_are_brought_to_the_nearest() -> N
         ("missing", "it has no "),
         ("shape", r"is of shape \(.*\), not \("),
         ("another network", "it has no "),
+        ("not a number", "has numbers that are not finite"),
+        ("too large", "has numbers that are not finite"),
         ("cut short", "not a file of weights as PyTorch or safetensors write it"),
         ("text", "not a file of weights as PyTorch or safetensors write it"),
     ],
@@ -166,6 +197,9 @@ def test_another_file_is_refused_in_a_line_that_names_it(
         del arrays[last]
     elif fault == "shape":
         arrays[last] = arrays[last][:-1].copy()
+    elif fault in ("not a number", "too large"):
+        arrays[last] = arrays[last].astype(np.float64)
+        arrays[last][3] = np.nan if fault == "not a number" else 1e200
     elif fault == "another network":
         arrays = {"fc.weight": np.ones((2, 2), np.float32)}
     file = Path(written(tmp_path, arrays))
