@@ -40,9 +40,17 @@ class Standardised(keras.layers.Layer):
 class Tokens(keras.layers.Layer):
     """Patches (n, h, w, k) as a sequence (n, 1 + h w, k) behind the class token, positions added.
 
-    The positions of another grid are interpolated as DINOv2 does (`interpolate_pos_encoding` of
+    Positions are learned on `GRID` patches a side. For others they are interpolated as DINOv2 does for this
+    network (`interpolate_pos_encoding` of
     https://github.com/facebookresearch/dinov2/blob/main/dinov2/models/vision_transformer.py): cubic, not
-    antialiased, with `OFFSET`, which stays where the grid is not that of the published positions.
+    antialiased, with `OFFSET` added to both sides of the grid.
+
+    Attributes
+    ----------
+    cls_token : keras.Variable of float32, (1, 1, k)
+        What the class token is before its position is added.
+    pos_embed : keras.Variable of float32, (1, 1 + `GRID`², k)
+        Positions of the class token and of the patches, row by row.
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:
