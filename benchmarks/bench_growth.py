@@ -59,9 +59,10 @@ PREVALENCE: Final = 0.14
 FAST: Final[Mapping[str, Mapping[str, Any]]] = {
     "ensemble": {"members": {"boosted": {}, "sequence": {}}},
     "end_to_end": {"weights": "none", "size": 96, "epochs": 1},
-    "finetune": {"weights": "none", "size": 96, "epochs": 1},
+    "finetune": {"weights": "none", "size": 96, "epochs": 1, "copies": 1},
     "multilabel": {"trunk": "cnn", "epochs": 1, "filters": (32, 64, 128)},
     "transfer": {"weights": "none", "size": 96},
+    "lesions": {"trees": 20},
     "mil": {"epochs": 5},
     "ann": {"epochs": 1},
     "cnn": {"epochs": 1},
