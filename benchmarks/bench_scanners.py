@@ -1,6 +1,6 @@
 """Trained on one kind of scanner and judged on the others: what does the AUC lose? On phantoms.
 
-`python -m benchmarks.bench_scanners [FAMILY] [PATIENTS]`: patients of the phantom's four scanners are read as
+`python -m benchmarks.bench_scanners [FAMILY]`: 160 patients of the phantom's four scanners are read as
 a hospital's files are. Of each scanner's a classifier learns, and judges those of each other scanner; those
 of its own it judges out of fold.
 """
@@ -32,9 +32,9 @@ MOST: Final = 0.02
 """What the AUC may lose at another scanner."""
 
 
-def scanned(folder: Path, patients: int) -> SliceStore:
+def scanned(folder: Path) -> SliceStore:
     """Return a store of phantoms, with the scanner of each patient in its groups."""
-    files.write(folder / "phantom", patients=patients, slices=12, size=256, seed=0, workers=2)
+    files.write(folder / "phantom", patients=PATIENTS, slices=12, size=256, seed=0, workers=2)
     reduction = Reduction(size=256, windows=("gray",), standard=True)
     return preprocess(folder / "phantom", None, folder / "store", reduction, workers=2).store
 
@@ -49,14 +49,14 @@ def judged(
     return families.scores(classifier, family, slices(store, tested), store.stack[tested])
 
 
-def main(family: str = "ensemble", patients: int = PATIENTS) -> bool:
+def main(family: str = "ensemble") -> bool:
     """Print the AUC of each scanner's classifier on each scanner; return whether none loses too much."""
     with tempfile.TemporaryDirectory() as scratch:
-        store = scanned(Path(scratch), patients)
+        store = scanned(Path(scratch))
         assert store.groups is not None
         model = store.groups["model"].reindex(store.index["patient"]).to_numpy()
         names = sorted(set(model))
-        err.print(f"{len(store):,} slices of {patients} patients; {family}, `{LABELS[0]}`")
+        err.print(f"{len(store):,} slices of {PATIENTS} patients; {family}, `{LABELS[0]}`")
         truth, found = store.column("any"), np.full((len(names), len(names)), np.nan)
         for row in track(iter(range(len(names))), "scanners", len(names)):
             own = np.flatnonzero(model == names[row])
@@ -79,5 +79,4 @@ def main(family: str = "ensemble", patients: int = PATIENTS) -> bool:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    sys.exit(0 if main(*given[:1], *map(int, given[1:2])) else 1)
+    sys.exit(0 if main(*sys.argv[1:2]) else 1)
