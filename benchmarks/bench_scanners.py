@@ -46,7 +46,7 @@ def judged(
     context = families.fit_context(family, store.stack[learned], label_table(store.index, learned))
     classifier: Any = families.build(family)
     classifier.fit(slices(store, learned), store.column("any")[learned], **context)
-    return families.scores(classifier, family, slices(store, tested), store.stack[tested])
+    return families.scores(classifier, family, slices(store, tested), store.stack[tested]).probability
 
 
 def main(family: str = "ensemble") -> bool:
