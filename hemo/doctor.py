@@ -21,6 +21,7 @@ from hemo import cluster, console, families, tracking
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from hemo.tracking import faults, reachable
+from hemo.tracking.alone import database
 
 FREE: Final = 20 * 10**9
 """Bytes that a shared folder should have left: a store of 752,803 slices of 128 px takes 12 GB."""
@@ -94,6 +95,8 @@ def _tried(what: str, check: Check) -> Finding:
 
 def _tracking() -> str:
     reachable.check()
+    if (file := database()) and not file.exists():
+        return f"{file}: not there yet, `hemo main` makes it; a cluster needs a server"
     start = time.perf_counter()
     with faults.answered():
         tracking.client().search_experiments(max_results=1)

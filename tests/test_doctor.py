@@ -33,6 +33,13 @@ def test_one_machine_needs_no_server_and_is_told_what_a_cluster_would(here):
     assert not list(Path().glob("**/.hemo-doctor*"))
 
 
+def test_a_database_that_is_not_there_yet_is_not_made(here):
+    answers = found(here)
+    assert "mlflow.db: not there yet, `hemo main` makes it" in answers["tracking store"].said
+    assert "optuna.db: not there yet, `hemo tune` makes it" in answers["Optuna's database"].said
+    assert not list(Path().glob("*.db"))
+
+
 def test_what_is_wrong_is_said_and_the_other_checks_go_on(here, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 10**9))
     answers = found(here, "mongodb://x")

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
 
 from hemo.commands import following, options
+from hemo.errors import HemoError
 
 storage = click.option(
     "--storage",
@@ -81,7 +83,6 @@ def tune(
     from hemo import config, families
     from hemo.console import next_commands, out
     from hemo.display.terminal import table
-    from hemo.errors import HemoError
     from hemo.tuning import search, terminal
 
     settings = options.settings(experiment, **words)
@@ -125,10 +126,16 @@ def study(study: str, storage: str) -> None:
 
     The same database opens in Optuna's dashboard: `uvx optuna-dashboard sqlite:///optuna.db`.
     """
+    url = _url(storage)
+    if url.startswith("sqlite:///") and not (file := Path(url.removeprefix("sqlite:///"))).is_file():
+        raise HemoError(
+            f"{file.absolute()}: no studies are here: go to the folder that you tuned in, or give --storage; "
+            "`hemo tune` makes a first one"
+        )
     from hemo.tuning import terminal
     from hemo.tuning.storage import open_storage
 
-    opened = open_storage(_url(storage))
+    opened = open_storage(url)
     with _said_of(storage):
         if study:
             terminal.print_study(opened, study)
@@ -137,11 +144,10 @@ def study(study: str, storage: str) -> None:
 
 
 def _url(storage: str) -> str:
-    import mlflow
-
+    from hemo.registry import standing
     from hemo.tuning.storage import default_url
 
-    return storage or default_url(mlflow.get_tracking_uri())
+    return storage or default_url(standing.address())
 
 
 @contextmanager
@@ -149,9 +155,9 @@ def _said_of(storage: str) -> Iterator[None]:
     """Raise faults of Optuna's database with its address."""
     from optuna.exceptions import StorageInternalError
 
-    from hemo.tracking import faults
-
     try:
         yield
     except StorageInternalError as fault:
+        from hemo.tracking import faults  # loads MLflow, for seconds
+
         raise faults.said(fault, _url(storage)) or fault from None

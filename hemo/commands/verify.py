@@ -1,8 +1,23 @@
 """`verify`: whether a store, a run, a version or the panel is what was written."""
 
+import functools
+from collections.abc import Callable
+
 import click
 
 from hemo.commands import options
+
+
+def _of_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Let `verify` begin only where its target may be: a store needs no runs, anything else does."""
+
+    @functools.wraps(command)
+    def begun(target: str) -> None:
+        from hemo.registry import names
+
+        (command if names.store_of(target) else options.of_runs(command))(target=target)
+
+    return begun
 
 
 @click.command(
@@ -14,7 +29,7 @@ from hemo.commands import options
     )
 )
 @click.argument("target", default="all")
-@options.tracked
+@_of_target
 def verify(target: str) -> None:
     """Compare files with the digests that were recorded when they were written.
 

@@ -77,8 +77,13 @@ def now() -> Standing:
 
 def database() -> Path | None:
     """Return the file of the tracking store, by the environment, where it is an SQLite database."""
-    kind, _, name = os.environ.get("MLFLOW_TRACKING_URI", DATABASE).partition(":///")
+    kind, _, name = address().partition(":///")
     return Path(name) if kind == "sqlite" and name else None
+
+
+def address() -> str:
+    """Return the tracking store's address, by the environment."""
+    return os.environ.get("MLFLOW_TRACKING_URI", DATABASE)
 
 
 def _is_all() -> bool:

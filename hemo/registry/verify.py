@@ -13,7 +13,7 @@ from hemo.digests import Difference
 from hemo.errors import HemoError
 from hemo.labels import LABELS
 from hemo.registry import aliases, chain, ledger, panel
-from hemo.registry.names import PANEL, model_name
+from hemo.registry.names import PANEL, model_name, store_of
 from hemo.slices import integrity
 from hemo.slices.store import SliceStore
 from hemo.tracking import Run, recorded
@@ -55,19 +55,15 @@ def verify(target: str) -> list[Checked]:
     HemoError
         If there is no such thing.
     """
+    if folder := store_of(target):
+        return [_store(folder)]
     if target == "all":
         return list(_everything())
     if target == "panel":
         return _model(PANEL)
     if target.startswith(("runs:/", "run:/")):
         return [_run(tracking.get_run(target.partition(":/")[2].partition("/")[0]))]
-    if target.startswith("models:/"):
-        return _of_uri(target)
-    if not (Path(target) / "store.json").is_file():
-        raise HemoError(
-            f"{target}: no slice store: give its folder, runs:/ID, models:/NAME/VERSION, panel or all"
-        )
-    return [_store(Path(target))]
+    return _of_uri(target)
 
 
 def _everything() -> Iterator[Checked]:
