@@ -114,9 +114,7 @@ class Kept:
         spare = rounds[:-1] if last else rounds
         found = {id(one): done for one in spare if (done := self._read(one))}
         if found:
-            console.err.print(
-                f"{name}: {len(found)} of {len(spare)} folds are finished already: they are taken as they are"
-            )
+            console.err.print(f"{name}: goes on behind its finished folds, {len(found)} of {len(spare)}")
         for number, one in enumerate(rounds):
             if done := found.get(id(one)):
                 for epoch in done.epochs:

@@ -108,7 +108,7 @@ def test_finished_folds_are_taken_and_give_what_an_undisturbed_training_gives(
     assert again.threshold == whole.threshold
     assert again.facts["time/fit_s"] > 5
     said = " ".join(capsys.readouterr().err.split())
-    assert f"{killed_at - 1} of {repeats * FOLDS} folds are finished already" in said
+    assert f"goes on behind its finished folds, {killed_at - 1} of {repeats * FOLDS}" in said
     assert "goes on behind its epoch 1" in said
 
 
