@@ -28,7 +28,8 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     """Print the production classifiers' probabilities and decisions for IMAGES (scans, or folders of scans).
 
     Studies come first, the most suspicious at the top, with the stack that was read and the slices that
-    speak for each label; so do the CSV, JSON and HTML of --out. A file that cannot be used is listed with its
+    speak for each label; so do the CSV, JSON and HTML of --out, which have the other slices, too: the terminal
+    leaves these to them. A file that cannot be used is listed with its
     reason and skipped. A slice alone is judged by what needs no neighbours, and marked. Research use only.
     """
     from hemo import console
@@ -40,7 +41,7 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
         predict_files.check_out(Path(out))
     served = panel.load(model or PANEL_URI)
     result = predict_files.predict(served, images)
-    _show(result)
+    _show(result, out)
     for sentence in served.warnings:
         console.err.print(sentence, soft_wrap=True, style="bold red")
     if out:
@@ -53,7 +54,8 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     console.next_commands(*([] if out.endswith(".html") else [page]), "hemo registry")
 
 
-def _show(result: "Prediction") -> None:
+def _show(result: "Prediction", out: str) -> None:
+    """Print the answers; slices of studies only where no file has them (`out`): a folder has thousands."""
     from hemo import console
     from hemo.labels import LABELS
     from hemo.serving import ALONE_RULE
@@ -61,7 +63,8 @@ def _show(result: "Prediction") -> None:
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
     read = len(result.slices)
     slices = result.table[:read].assign(name=result.names[:read])
-    for title, first, rows in (("Studies", "study", result.studies), ("Slices", "name", slices)):
+    shown = slices[slices["study"] == ""] if out else slices
+    for title, first, rows in (("Studies", "study", result.studies), ("Slices", "name", shown)):
         if len(rows):
             console.out.print(_table(title, first, labels, rows.to_dict("records")))
         if title == "Studies":

@@ -219,6 +219,18 @@ def test_the_command_prints_a_row_a_slice_and_what_to_type_next(served, scans):
     assert "--out predictions.html" in found.output
 
 
+def test_slices_of_a_study_are_left_to_the_file_where_one_is_written(served, scans, tmp_path):
+    wide = {"COLUMNS": "200"}
+    alone = CliRunner().invoke(predict, [str(scans)], env=wide).stdout
+    beside = CliRunner().invoke(predict, [str(scans), "--out", str(tmp_path / "p.csv")], env=wide).stdout
+    of_study, of_none = re.compile(r"^│ a ", re.MULTILINE), re.compile(r"^│ b ", re.MULTILINE)
+    assert of_study.search(alone)
+    assert of_none.search(alone)
+    assert not of_study.search(beside)
+    assert of_none.search(beside)
+    assert {"a", "b"} <= set(pd.read_csv(tmp_path / "p.csv")["slice"])
+
+
 def a_study(folder: Path, slices: int = 6) -> Path:
     """Write a phantom's study of some slices, of which one is cut short and one is no picture at all."""
     study = make_study(patient_seed(0, 0), slices=slices, size=64)
