@@ -28,9 +28,9 @@ def predict(images: tuple[Path, ...], model: str, out: str) -> None:
     """Print the production classifiers' probabilities and decisions for IMAGES (scans, or folders of scans).
 
     Studies come first, the most suspicious at the top, with the stack that was read and the slices that
-    speak for each label; so do the CSV, JSON and HTML of --out, which have the other slices, too: the terminal
-    leaves these to them. A file that cannot be used is listed with its
-    reason and skipped. A slice alone is judged by what needs no neighbours, and marked. Research use only.
+    speak for each label; so do the CSV, JSON and HTML of --out, to which the terminal leaves the other slices
+    then. A file that cannot be used is listed with its reason and skipped. A slice alone is judged by what
+    needs no neighbours, and marked. Research use only.
     """
     from hemo import console
     from hemo.registry import panel
