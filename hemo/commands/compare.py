@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option("--runs", metavar="IDS", default="", help="Compare these training runs only (comma-separated).")
 @click.option("--out", metavar="DIR", default="", help="Also write tables, figures and the page here.")
 @click.option("--paper", is_flag=True, help="Set them beside the seed paper's Tables 1 to 6.")
-@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--open", "show", is_flag=True, help="Open the page in a browser: the newest, unless it is out of date."
+)
 @options.of_runs
 def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> None:
     """Compare the newest training run of every family and label of an experiment.
@@ -31,6 +33,9 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     Prints the leaderboard, the averages and the best family of each label; logs them to MLflow as the run
     `comparison`, with CSV tables, figures and one self-contained HTML page. Runs of other data or splits
     are left out; among runs that you name they are refused.
+
+    With --open alone the page of the newest comparison is opened as it is, unless something was trained or
+    promoted since.
 
     With --paper the same runs are set beside the seed paper's tables, with the differences, the averages
     recomputed, what its metrics imply of specificity, and times to convergence, as the run `paper`.
@@ -43,6 +48,13 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
     settings, where = options.of_newest(experiment)
     folder = Path(out or settings.folder / "comparison") if out or show else None
     run_ids = [word.strip() for word in runs.split(",") if word.strip()]
+    if folder and not (out or paper or run_ids) and (there := report.present(where, folder)):
+        click.echo(
+            f"page: {there}, of the newest comparison: nothing was trained or promoted since", err=True
+        )
+        _open(there)
+        after_comparison(experiment)
+        return
     if paper:
         paper_page.print_paper(tables.log_paper(settings, where, out=folder))
     else:
@@ -54,8 +66,15 @@ def compare(experiment: str, runs: str, out: str, paper: bool, show: bool) -> No
         page = folder / (paper_page.REPORT if paper else report.REPORT)
         click.echo(f"page: {page}", err=True)
         if show:
-            click.launch(str(page))
+            _open(page)
     after_comparison(experiment)
+
+
+def _open(page: Path) -> None:
+    from hemo.tracking import server
+
+    if not server.open_browser(page.absolute().as_uri()):
+        click.echo("no screen here to open it on: copy it to where there is one", err=True)
 
 
 def after_comparison(experiment: str) -> None:

@@ -20,6 +20,9 @@ from hemo.tracking import views
 REPORT = "report/comparison.html"
 """Where a comparison run keeps its page."""
 
+WHOLE = "compared"
+"""Tag of a comparison run that is finished: `all` where its runs were not named by a person."""
+
 PRINTED = (*CHOOSE_BY, *(name for name in METRICS if name not in CHOOSE_BY))
 """Metrics of the terminal's tables: first those by which a family is chosen."""
 
@@ -60,7 +63,25 @@ def log_comparison(
         tracking.set_note(parent, f"{note(found)}\n\n{views.as_written(config.description)}".strip())
     views.prepare(experiment)
     views.note_comparison(experiment, shown_by_family.answer(found), shown_by_family.markdown(found))
+    tracking.client().set_tag(run_id, WHOLE, "named" if run_ids else "all")
     return found
+
+
+def present(experiment: str, folder: Path) -> Path | None:
+    """Write the newest comparison's page into a folder; None where it is not of what is there now.
+
+    That is where its runs were named, another commit made it, or something was trained or promoted since.
+    """
+    found = tracking.find_runs(experiment, most=1, stage="comparison")
+    if not found or found[0].tags.get(WHOLE) != "all" or found[0].tags["git_commit"] != tracking.git_commit():
+        return None
+    run_id = found[0].run_id
+    later = f"attributes.end_time > {tracking.client().get_run(run_id).info.start_time}"
+    if any(tracking.find_runs(experiment, later, most=1, stage=one) for one in ("train", "promotion")):
+        return None
+    page = folder / REPORT
+    page.parent.mkdir(parents=True, exist_ok=True)
+    return tracking.artifact(run_id, REPORT, lambda made: Path(shutil.copy(made, page)))
 
 
 @contextmanager

@@ -80,10 +80,11 @@ def running(port: int) -> Iterator[subprocess.Popen[bytes]]:
             _end(server)
 
 
-def open_browser(link: str) -> None:
-    """Open a link where there is a screen to show it on."""
+def open_browser(link: str) -> bool:
+    """Open a link where there is a screen to show it on; tell whether it was opened."""
     if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        webbrowser.open(link)
+        return webbrowser.open(link)
+    return False
 
 
 def _start(port: int, log: IO[str]) -> subprocess.Popen[bytes]:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -23,7 +24,7 @@ from hemo.evaluation import metrics
 from hemo.evaluation.protocols import Protocol
 from hemo.labels import LABELS
 from hemo.slices.split import make_split
-from hemo.tracking import views
+from hemo.tracking import server, views
 from tests.helpers.made_runs import log, log_all, table
 from tests.helpers.stores import bright_blood, write_store
 from tests.helpers.undrawn import undrawn
@@ -326,3 +327,32 @@ def test_the_command_logs_the_page_and_writes_the_newest_figures_below_the_exper
     tracking.client().set_experiment_tag(experiment, "mlflow.note.content", "ours")
     views.note_comparison(experiment, "theirs", "")
     assert tracking.client().get_experiment(experiment).tags["mlflow.note.content"] == "ours"
+
+
+def test_the_page_that_is_there_is_opened_until_something_is_trained(
+    experiment, store, tmp_path, ids, monkeypatch
+):
+    file = tmp_path / "made.yaml"
+    file.write_text(f"name: made\nstore: {store.folder}\ndraws: 100\n")
+    opened: list[str] = []
+    monkeypatch.setattr(server, "open_browser", opened.append)
+
+    def compared(*words: str) -> bool:
+        """Tell whether the command made a comparison, and see that a page was opened."""
+        before = len(tracking.find_runs(experiment, stage="comparison"))
+        command = ["compare", "--experiment", str(file), "--open", *words]
+        with undrawn():
+            done = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        page = opened.pop().removeprefix("file://")
+        assert "Comparison: made" in Path(page).read_text()
+        return len(tracking.find_runs(experiment, stage="comparison")) > before
+
+    monkeypatch.chdir(tmp_path)
+    assert compared("--runs", f"{ids['sgd/any']},{ids['logreg/any']}")
+    assert compared(), "the newest is of two runs that were named"
+    assert not compared()
+    again = tracking.client().get_run(ids["sgd/any"])
+    with mlflow.start_run(experiment_id=experiment, tags=again.data.tags):
+        pass
+    assert compared(), "something was trained"
