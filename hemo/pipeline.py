@@ -76,7 +76,7 @@ def run_experiment(config: Experiment, file: str | None, *, fresh: bool = False)
         if not config.protocol.by_patient:
             tables = paper_tables.log_paper(config, experiment, root)
             paper_page.print_paper(tables)
-        console.out.print(gate_page.decisions(decisions))
+        gate_page.print_decisions(decisions)
     return Outcome(failed, bool((decisions["production"] != "none").any()))
 
 

@@ -41,12 +41,12 @@ def promote(experiment: str, label: str, dry_run: bool, override: str) -> None:
         table, cases = promotion.rehearse(settings, found, labels)
         for case in cases:
             console.out.print(gate_page.conditions(case.run.name, case.verdict))
-        console.out.print(gate_page.decisions(table))
+        gate_page.print_decisions(table)
         one = "" if label == "all" else label
         console.next_commands(f"hemo promote{following.typed(experiment=experiment, label=one)}")
         return
     table = promotion.promote(settings, found, labels=labels, override=override)
-    console.out.print(gate_page.decisions(table))
+    gate_page.print_decisions(table)
     if override and "overridden" not in set(table["decision"]):
         console.err.print("The reason given with --override was not needed, and is not recorded.")
     first = table["label"].iloc[0]

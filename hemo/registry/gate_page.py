@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from rich.text import Text
 
-from hemo import tracking
+from hemo import console, tracking
 from hemo.display import terminal
 from hemo.display.numbers import logged, ranged
 from hemo.display.page import Section, Table, render
@@ -205,8 +205,18 @@ def summary(table: pd.DataFrame, judged: Mapping[str, Mapping[str, float]], deci
     return f"{' '.join(said)}\n\n{markdown_table(header, rows)}"
 
 
-def decisions(table: pd.DataFrame) -> terminal.TerminalTable:
-    """Return the decisions of a promotion as a table for the terminal."""
+def print_decisions(table: pd.DataFrame) -> None:
+    """Print the decisions of a promotion; labels of which there is nothing to say in one line."""
+    nothing = (table["decision"] == "no candidate") & (table["production"] == "none")
+    if not nothing.all():
+        console.out.print(_decisions(table[~nothing]))
+    if nothing.any():
+        console.out.print(
+            f"no candidate: {', '.join(table['label'][nothing])}: no training run", soft_wrap=True
+        )
+
+
+def _decisions(table: pd.DataFrame) -> terminal.TerminalTable:
     rows = [
         (
             row["label"],

@@ -25,6 +25,8 @@ class Row:
         One of the six, or `panel`.
     version, family
         In production; empty where nothing is.
+    level
+        What the metrics are of: `study` or `slice`.
     metrics
         Recall, specificity and AUC of the version, as text.
     since, why, replaced
@@ -42,6 +44,7 @@ class Row:
     label: str
     version: str = ""
     family: str = ""
+    level: str = ""
     metrics: tuple[str, str, str] = ("", "", "")
     since: str = ""
     why: str = ""
@@ -79,14 +82,14 @@ def warnings(found: Sequence[Row]) -> list[str]:
 
 def overview(found: Sequence[Row]) -> terminal.TerminalTable:
     """Return the overview as a table for the terminal."""
-    header = ("label", "version", "recall", "specificity", "AUC", "since", "replaced")
+    header = ("label", "version", "judged by", "recall", "specificity", "AUC", "since", "replaced")
     table = terminal.table("In production", header, numbers=False)
     for row in found:
         if row.label == "panel":
             table.add_section()
         red = "bold red" if row.override or row.action == "by hand" else ""
         version = f"{row.version} {row.family}".strip() or "none"
-        cells = (row.label, version, *row.metrics, row.since, row.replaced)
+        cells = (row.label, version, row.level, *row.metrics, row.since, row.replaced)
         table.add_row(*(Text(cell, style=red or ("" if row.version else "dim")) for cell in cells))
     return table
 
@@ -111,6 +114,7 @@ def _row(label: str, found: Standing) -> Row:
         label=label,
         version=number,
         family=families.word_of(tags) if "family" in tags else "",
+        level=tags.get("level", ""),
         metrics=(tags.get("recall", ""), tags.get("specificity", ""), tags.get("auc", "")),
         since=chain.when(record.at),
         why=record.reason,

@@ -3,6 +3,7 @@ from click.testing import CliRunner
 
 from hemo import tracking
 from hemo.cli import main
+from hemo.registry import aliases
 from hemo.labels import LABELS
 from tests.helpers.registry_world import case, decide
 
@@ -22,7 +23,10 @@ def test_promote_prints_the_decisions_and_ends_with_status_0(store, file):
     found = run("promote", "--experiment", file)
     assert found.exit_code == 0, found.output
     assert "promoted" in found.output
-    assert "no candidate" in found.output
+    assert (
+        "no candidate: intraparenchymal, intraventricular, subarachnoid, subdural: no training"
+        in found.output
+    )
     assert "hemo registry" in found.output
 
 
@@ -93,3 +97,12 @@ def test_a_wrong_label_is_one_line_with_the_remedy(store, words):
     found = run(*words)
     assert found.exit_code == 2
     assert "label" in found.output
+
+
+def test_the_registry_says_whether_its_figures_are_of_studies_or_of_slices(store, file):
+    assert run("promote", "--experiment", file).exit_code == 0
+    (line,) = [line for line in run("registry").output.splitlines() if line.startswith("│ any ")]
+    judged = line.split("│")[3].strip()
+    tags = aliases.versions("hemo-any")["1"].tags
+    assert judged == tags["level"]
+    assert judged in ("study", "slice")
