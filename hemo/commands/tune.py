@@ -126,12 +126,16 @@ def study(study: str, storage: str) -> None:
 
     The same database opens in Optuna's dashboard: `uvx optuna-dashboard sqlite:///optuna.db`.
     """
+    from hemo import console
+
     url = _url(storage)
-    if url.startswith("sqlite:///") and not (file := Path(url.removeprefix("sqlite:///"))).is_file():
-        raise HemoError(
-            f"{file.absolute()}: no studies are here: go to the folder that you tuned in, or give --storage; "
-            "`hemo tune` makes a first one"
-        )
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        # Optuna would make an empty database of it.
+        said = f"{url}: no study yet: `hemo tune` makes some; --storage names another database"
+        if study:
+            raise HemoError(said)
+        console.out.print(said, soft_wrap=True)
+        return
     from hemo.tuning import terminal
     from hemo.tuning.storage import open_storage
 

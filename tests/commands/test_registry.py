@@ -3,8 +3,8 @@ from click.testing import CliRunner
 
 from hemo import tracking
 from hemo.cli import main
-from hemo.registry import aliases
 from hemo.labels import LABELS
+from hemo.registry import aliases
 from tests.helpers.registry_world import case, decide
 
 

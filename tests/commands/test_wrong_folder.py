@@ -39,13 +39,13 @@ def test_a_missing_file_is_said_before_anything_is_loaded(tmp_path, monkeypatch)
     assert "scan.dcm: no such file or folder" in done.output
 
 
-@pytest.mark.parametrize("words", [["study"], ["study", "tune/logreg/any"]], ids=" ".join)
-def test_no_empty_database_of_studies_is_made(words, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("words", "status"), [(["study"], 0), (["study", "tune/logreg/any"], 2)])
+def test_no_empty_database_of_studies_is_made(words, status, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     done = CliRunner().invoke(cli.main, words)
-    assert done.exit_code == 2, done.output
-    assert f"{tmp_path}/optuna.db: no studies are here: go to the folder that you tuned in" in done.output
+    assert done.exit_code == status, done.output
+    assert f"sqlite:///{tmp_path}/optuna.db: no study yet: `hemo tune` makes some" in done.output
     assert list(tmp_path.iterdir()) == []
 
 
