@@ -1,6 +1,8 @@
 """A table shows every word and every interval whole, however narrow the terminal."""
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
+from hemo.display import terminal
 from hemo.display.terminal import TerminalTable, table
 
 LABELS = ("any", "intraparenchymal", "intraventricular")
@@ -73,3 +76,10 @@ def test_no_word_is_broken_and_no_line_is_too_long(rows, numbers, width):
     for row in rows:
         for words in row:
             assert set(words) <= set(printed)
+
+
+def test_every_table_of_every_command_is_one_of_these() -> None:
+    """So that what is found above of narrow terminals is true of all of them."""
+    root = Path(terminal.__file__).parent.parent
+    drawn = [path for path in root.rglob("*.py") if re.search(r"rich\.(table|columns)\b", path.read_text())]
+    assert drawn == [Path(terminal.__file__)]
