@@ -144,8 +144,10 @@ def compare(trained: Mapping[str, Trained], draws: int = 2000, seed: int = 0) ->
     Raises
     ------
     HemoError
-        If they were not tested on the same slices, patients and truths.
+        If there are none, or they were not tested on the same slices, patients and truths.
     """
+    if not trained:
+        raise HemoError("nothing to compare: give trainings by name, such as {'logreg': train(...)}")
     tested = {name: _judged(one, draws, seed) for name, one in trained.items()}
     paired.require_same_slices({name: predictions.sort(one.table) for name, one in tested.items()})
     rows = {

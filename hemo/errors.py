@@ -6,3 +6,7 @@ class HemoError(Exception):
 
     The command line prints the message without a traceback and exits with status 2.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in a notebook in place of the traceback."""
+        return [f"{type(self).__name__}: {self}"]

@@ -59,6 +59,21 @@ def test_a_store_is_opened_by_its_folder(store: SliceStore) -> None:
     assert hemo.open_store(store.folder).digest == store.digest
 
 
+def test_a_notebook_shows_what_a_thing_holds(store: SliceStore, trained: dict[str, Trained]) -> None:
+    assert repr(store) == f"<slice store {store.folder}: 240 slices of 30 patients>"
+    shown = repr(trained["good"])
+    assert shown.startswith("<logreg: threshold 0.")
+    assert shown.endswith("predictions of 240 slices of 30 patients>")
+
+
+def test_a_notebook_shows_a_wrong_word_in_one_line(store: SliceStore) -> None:
+    with pytest.raises(HemoError) as raised:
+        hemo.train(store, "lgreg", "any")
+    (line,) = raised.value._render_traceback_()  # IPython's word
+    assert line.startswith("HemoError: unknown family 'lgreg': choose one of ann, ")
+    assert "\n" not in line
+
+
 def test_trainings_are_compared_with_the_best_first_and_with_bounds(trained: dict[str, Trained]) -> None:
     board = hemo.compare(trained, draws=200)
     assert list(board.index) == ["good", "blind"]
@@ -85,6 +100,8 @@ def test_words_that_do_not_exist_are_refused(store: SliceStore, trained: dict[st
         hemo.plot(trained["good"], "rocc")
     with pytest.raises(HemoError, match="unknown label 'anny'"):
         hemo.train(store, "logreg", "anny")
+    with pytest.raises(HemoError, match="nothing to compare: give trainings by name"):
+        hemo.compare({})
     with pytest.raises(HemoError, match="no parameter D"):
         hemo.train(store, "logreg", "any", D=1)
 

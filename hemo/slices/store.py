@@ -63,6 +63,11 @@ class SliceStore:
         if self._slices < 0:
             raise ValueError(f"{self._slices} slices")
 
+    def __repr__(self) -> str:
+        """Return where it lies and what it holds."""
+        patients = self.facts.get("patients", "an unknown number of")
+        return f"<slice store {self.folder}: {self._slices:,} slices of {patients} patients>"
+
     @classmethod
     def open(cls, folder: str | Path) -> Self:
         """Open a store.

@@ -209,6 +209,14 @@ class Trained:
     attention: pd.DataFrame | None = None
     abridged: str = ""
 
+    def __repr__(self) -> str:
+        """Return its family, and whom it was tested on."""
+        tested = self.predictions
+        return (
+            f"<{self.family}: threshold {self.threshold:.3g}, predictions of {len(tested):,} slices of "
+            f"{tested['patient'].nunique():,} patients>"
+        )
+
     def summary(self, plan: Plan, part: str = "test") -> Summary:
         """Return the summary of its predictions of slices and studies, with the plan's draws and seed."""
         by_study = None if self.studies is None else self.studies.table
