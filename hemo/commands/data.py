@@ -11,7 +11,7 @@ from hemo.console import bar, err, next_commands, out
 from hemo.display.terminal import table
 from hemo.imaging.formats import format_names
 from hemo.labels import LABELS
-from hemo.slices.label_tables import forms
+from hemo.slices.label_tables import forms, headers
 
 if TYPE_CHECKING:
     from hemo.slices.preprocess import Summary
@@ -27,6 +27,12 @@ interrupted, the same command goes on where it was; given new files, it adds the
 \b
 Label tables, told from their header:
 {forms()}
+
+A table with one label is enough, such as filename,patient,hemorrhage: labels that it lacks are skipped.
+
+\b
+Columns may be called, in any case and with spaces, hyphens or underscores:
+{headers()}
 
 Patients and studies become keyed pseudonyms. The key lies beside the store, in STORE.key: keep it, and
 do not share it.

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -5,6 +7,7 @@ from PIL import Image
 
 from hemo.cli import main
 from hemo.imaging.windows import apply_window
+from hemo.slices.label_tables import columns
 from tests.helpers.folders import ct_ich_folder, dicom_folder, write_rsna
 from tests.helpers.scans import head
 
@@ -98,6 +101,13 @@ def test_help_teaches_the_forms_of_label_tables():
     result = run("preprocess", "--help")
     for text in ("rsna", "wide", "volume", "ct-ich", "PatientNumber,SliceNumber", "STORE.key"):
         assert text in result.output
+
+
+def test_help_teaches_every_name_of_a_column_that_is_known():
+    said = set(re.split(r"[\s,:]+", run("preprocess", "--help").output))
+    kinds = (columns.IMAGE_COLUMNS, columns.VOLUME_COLUMNS, columns.NUMBER_COLUMNS, columns.PATIENT_COLUMNS)
+    opposite = (columns.NO_HEMORRHAGE, columns.NORMAL)
+    assert {word for words in (*kinds, *columns.WORDS.values(), *opposite) for word in words} <= said
 
 
 def test_a_folder_without_a_store_is_said():

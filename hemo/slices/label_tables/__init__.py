@@ -4,6 +4,7 @@ A form is an object of `FORMATS`: the command line's choices and help, recogniti
 sentences of refusal follow from it. Imported by `--help`, so what is heavy is imported where a table is read.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,12 @@ from hemo.labels import LABELS, LabelTable
 from hemo.slices.label_tables.columns import (
     IMAGE_COLUMNS,
     LOOSE,
+    NO_HEMORRHAGE,
+    NORMAL,
     NUMBER_COLUMNS,
     PATIENT_COLUMNS,
     VOLUME_COLUMNS,
+    WORDS,
     Columns,
     columns_of,
     find,
@@ -28,7 +32,7 @@ from hemo.slices.label_tables.columns import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMATS", "LabelFormat", "forms", "read_labels", "recognize"]
+__all__ = ["FORMATS", "LabelFormat", "forms", "headers", "read_labels", "recognize"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,25 @@ FORMATS: Final[tuple[LabelFormat, ...]] = (
 def forms() -> str:
     """Return a line a form, for help: its word, its header and a row."""
     return "\n".join(f"  {one.name:<8} {one.header:<30} {one.row}" for one in FORMATS)
+
+
+def headers() -> str:
+    """Return all names of columns that are known, by what they name, in lines for help."""
+    kinds = {
+        "image": IMAGE_COLUMNS,
+        "volume or study": VOLUME_COLUMNS,
+        "slice number": NUMBER_COLUMNS,
+        "patient": PATIENT_COLUMNS,
+        **WORDS,
+        "not any": (*NO_HEMORRHAGE, *NORMAL),
+    }
+    filled = (
+        textwrap.wrap(
+            ", ".join(dict.fromkeys(words)), 76, initial_indent=f"  {kind}: ", subsequent_indent="    "
+        )
+        for kind, words in kinds.items()
+    )
+    return "\n".join(line for lines in filled for line in lines)
 
 
 def recognize(header: Sequence[str]) -> str | None:
