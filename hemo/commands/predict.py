@@ -63,7 +63,7 @@ def _show(result: "Prediction", out: str) -> None:
     labels = [label for label in LABELS if f"{label}_decision" in result.table]
     read = len(result.slices)
     slices = result.table[:read].assign(name=result.names[:read])
-    shown = slices[slices["study"] == ""] if out else slices
+    shown = slices[slices["study"] == ""] if out and "study" in slices else slices
     for title, first, rows in (("Studies", "study", result.studies), ("Slices", "name", shown)):
         if len(rows):
             console.out.print(_table(title, first, labels, rows.to_dict("records")))

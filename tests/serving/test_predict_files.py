@@ -229,6 +229,9 @@ def test_slices_of_a_study_are_left_to_the_file_where_one_is_written(served, sca
     assert not of_study.search(beside)
     assert of_none.search(beside)
     assert {"a", "b"} <= set(pd.read_csv(tmp_path / "p.csv")["slice"])
+    words = [str(scans / "b.png"), "--out", str(tmp_path / "p.json")]
+    one = CliRunner().invoke(predict, words, env=wide, catch_exceptions=False)
+    assert of_none.search(one.stdout), "no study at all"
 
 
 def a_study(folder: Path, slices: int = 6) -> Path:
