@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from hemo.evaluation import predictions
 from hemo.evaluation.triage import Thresholds
 from hemo.serving import Member
+from hemo.serving.answers import stands_alone
 from hemo.slices.store import SliceStore
 from hemo.slices.stored import StoredSlices
 
@@ -44,7 +45,8 @@ def _scores(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what a member gives for slices before calibration, and its attention; NaN where there is none.
 
-    There is none of stacks without a slice that is wanted, and no attention of what judges slices only.
+    There is none of stacks without a slice that is wanted, and no attention of what judges slices only. The
+    only slice of its stack is judged as where it is served, if the member says anything of it there.
     """
     raw, attention = np.full((2, len(store)), np.nan)
     rows = np.flatnonzero(np.isin(store.stack, store.stack[wanted]))
@@ -52,6 +54,9 @@ def _scores(
     raw[rows] = found.probability
     if found.attention is not None:
         attention[rows] = found.attention
+    lone = rows[stands_alone(store.stack[rows])]
+    if (by_itself := member.alone(StoredSlices(store, lone))) is not None:
+        raw[lone] = by_itself
     return raw, attention
 
 

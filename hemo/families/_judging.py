@@ -40,15 +40,19 @@ def positive(
     return np.concatenate([judged(*part) for part in _in_parts(images, study)])
 
 
-def alone(classifier: Classifier, name: str, images: Images) -> NDArray[np.float64] | None:
+def alone(classifier: Classifier, name: str, images: Slices) -> NDArray[np.float64] | None:
     """Return the probability of class 1 of slices of which nothing around is known, float64 (n,).
 
     None where the classifier judges a slice only together with those around it.
     """
     if not get(name).study:
         return positive(classifier, name, images)
-    probability = classifier.predict_alone(images) if isinstance(classifier, JudgesAlone) else None
-    return None if probability is None else check_probability(probability[:, 1], name)
+    if not isinstance(classifier, JudgesAlone):
+        return None
+    parts = [images] if isinstance(images, np.ndarray) else [some for some, _ in _in_parts(images, None)]
+    found = [classifier.predict_alone(some) for some in parts]
+    known = [check_probability(one[:, 1], name) for one in found if one is not None]
+    return np.concatenate(known) if len(known) == len(found) else None
 
 
 def _in_parts(images: Slices, study: Studies | None) -> Iterator[tuple[Images, Studies | None]]:

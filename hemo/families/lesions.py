@@ -45,7 +45,7 @@ class Lesions(Sequence):
     markers_ : list of Marker
         What marks blood in a slice.
     weights_, intercept_
-        As of `sequence`.
+        As of `sequence`. Of a slice that stands alone it says nothing: markers look at those around it.
     """
 
     above_zero = (*Sequence.above_zero, "trees")
@@ -104,6 +104,9 @@ class Lesions(Sequence):
             for start in range(0, max(len(around), 1), BATCH)
         ]
         return np.concatenate(parts).astype(float)
+
+    def predict_alone(self, images: Images) -> None:
+        """Return None: what is marked in a slice was learned between its neighbours."""
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return the probability of blood that is marked at each place, float32 (n, height, width)."""

@@ -156,10 +156,20 @@ class Member:
             probability[~alone] = found.probability
             if found.attention is not None:
                 heeds, attention[~alone] = True, found.attention
-        if not self.reduction.neighbours:
-            by_itself = families.alone(self.classifier, self.family, images[alone])
-            probability[alone] = np.nan if by_itself is None else by_itself
+        by_itself = self.alone(images[alone])
+        probability[alone] = np.nan if by_itself is None else by_itself
         return families.Scores(probability, attention if heeds else None)
+
+    def alone(self, images: "Slices") -> NDArray[np.float64] | None:
+        """Return the probability of slices of which nothing around is known, not calibrated, float64 (n,).
+
+        None where the classifier cannot judge them, or was given neighbours as channels.
+        """
+        from hemo import families
+
+        if self.reduction.neighbours:
+            return None
+        return families.alone(self.classifier, self.family, images)
 
     def calibrated(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability of the label, given what `raw` gave."""

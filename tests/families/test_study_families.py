@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from hemo import families
 from hemo.errors import HemoError
@@ -68,23 +69,43 @@ def test_a_rare_label_leans_on_any_by_the_share_that_is_asked(how):
 def test_an_ensemble_judges_a_slice_alone_by_its_members_that_need_no_neighbours(how):
     images, truth = slices(64)
     study = np.repeat(np.arange(16), 4)
-    with_sequence: Any = families.build("ensemble", {"members": {**MEMBERS, "sequence": {}}, "how": how})
-    with_sequence.fit(images, truth, study=study)
-    boosted = families.alone(with_sequence.groups_["own"][0], "boosted", images)
-    found = families.alone(with_sequence, "ensemble", images)
+    members = {**MEMBERS, "sequence": {}, "lesions": {"trees": 5}}
+    classifier: Any = families.build("ensemble", {"members": members, "how": how})
+    classifier.fit(images, truth, study=study)
+    each = [
+        families.alone(member, name, images)
+        for name, member in zip(members, classifier.groups_["own"], strict=True)
+    ]
+    found = families.alone(classifier, "ensemble", images)
     assert found is not None
-    assert boosted is not None
+    assert [one is None for one in each] == [False, False, True]
     if how == "mean":
-        np.testing.assert_allclose(found, boosted, atol=1e-6)
-    assert not np.allclose(found, families.positive(with_sequence, "ensemble", images))
+        mean = np.mean([logit(one) for one in each if one is not None], axis=0)
+        np.testing.assert_allclose(found, expit(mean), atol=1e-6)
+    assert not np.allclose(found, families.positive(classifier, "ensemble", images))
     assert ((found > 0.5) == truth).mean() > 0.9
 
 
 def test_an_ensemble_of_none_but_what_needs_the_study_says_nothing_of_a_slice_alone():
     images, truth = slices(32)
-    classifier: Any = families.build("ensemble", {"members": {"sequence": {}}})
+    classifier: Any = families.build("ensemble", {"members": {"lesions": {"trees": 5}}})
     classifier.fit(images, truth, study=np.repeat(np.arange(8), 4))
     assert families.alone(classifier, "ensemble", images) is None
+
+
+def test_a_sequence_judges_a_slice_alone_by_what_it_learned_from_slices_without_their_neighbours(tmp_path):
+    images, truth = slices(64)
+    study = np.repeat(np.arange(16), 4)
+    classifier: Any = families.build("sequence")
+    classifier.fit(images, truth, study=study)
+    in_pairs: Any = families.build("sequence")
+    in_pairs.fit(images, truth, study=np.repeat(np.arange(32), 2))
+    found = classifier.predict_alone(images)
+    np.testing.assert_array_equal(found, in_pairs.predict_alone(images))
+    assert not np.allclose(found, classifier.predict_proba(images))
+    families.save(classifier, "sequence", tmp_path / "saved")
+    again: Any = families.load(tmp_path / "saved")
+    np.testing.assert_array_equal(again.predict_alone(images), found)
 
 
 @pytest.mark.parametrize(
