@@ -316,7 +316,8 @@ def fault_behind(folder: Path, ended: Ended, before: Mapping[Path, str]) -> tupl
         return "traceback", ended.said
     if left := gone(folder):
         return "left over", "; ".join(left)
-    if ended.killed and ended.status not in (0, *STATUS[ended.killed]):
+    early = ended.status == -signal.SIGTERM and not ended.said  # before it listens, as any program ends
+    if ended.killed and not early and ended.status not in (0, *STATUS[ended.killed]):
         return "failed", f"status {ended.status}: {ended.said}"
     if not ended.killed and ended.status:
         return "failed", f"status {ended.status}: {ended.said}"
