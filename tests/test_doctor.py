@@ -10,11 +10,13 @@ from hemo.cluster import Cluster
 from hemo.config import Experiment
 from hemo.errors import HemoError
 from tests.cluster.test_cluster import slurm  # noqa: F401
+from tests.helpers.mlflow_default import forget_stores
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch) -> Experiment:
     monkeypatch.chdir(tmp_path)
+    forget_stores()  # which would come before what the environment says
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     return config.load(None, store=str(tmp_path / "stores" / "mine"), families={"transfer": {}})
 

@@ -42,8 +42,8 @@ def written(way: str, folder: Path) -> None:
     ("way", "fault"),
     [
         ("lost", Fault("open to write", 1, "ENOSPC")),
-        ("wrong", Fault("os.mkdir", 1, "end behind")),
-        ("left over", Fault("os.mkdir", 1, "end")),
+        ("wrong", Fault("os.mkdir", 2, "end behind")),  # the first is the command's, for temporary files
+        ("left over", Fault("os.mkdir", 2, "end")),
     ],
 )
 def test_the_injection_notices_each_bad_end(way, fault, tmp_path):

@@ -39,7 +39,7 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     empty_store(trained[0] / "mlflow.db", tmp_path, monkeypatch)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (40, 32, 32, 1), dtype=np.uint8)
-    classifier = families.build("sequence").fit(images, np.arange(40) % 2)
+    classifier = families.build("lesions", {"trees": 5}).fit(images, np.arange(40) % 2)
     fitted: Any = SimpleNamespace(
         classifier=classifier, calibrator=None, threshold=0.5, negative_below=None, studies=None
     )
@@ -49,13 +49,13 @@ def test_a_registered_classifier_judges_pictures_of_a_study_together(trained, tm
     )
     monkeypatch.setattr(logged_model, "_tested", lambda *_: np.zeros(0, bool))
     monkeypatch.setattr(logged_model.unlike, "of_store", lambda *_: None)
-    with tracking.start_run(tracking.experiment_id("own"), "sequence/any", {"stage": "train"}):
-        logged = logged_model.log(tmp_path, fitted, Training(store, plan, "sequence", "any", {}))
+    with tracking.start_run(tracking.experiment_id("own"), "lesions/any", {"stage": "train"}):
+        logged = logged_model.log(tmp_path, fitted, Training(store, plan, "lesions", "any", {}))
     model = mlflow.pyfunc.load_model(logged.model_uri)
     pictures = list(images[:3, :, :, 0])
     alone = model.predict(pd.DataFrame({"image": pictures}))
     together = model.predict(pd.DataFrame({"image": pictures, "study": ["one"] * 3}))
-    known = families.positive(classifier, "sequence", images[:3], np.zeros(3, int))
+    known = families.positive(classifier, "lesions", images[:3], np.zeros(3, int))
     np.testing.assert_allclose(together["probability"], known, atol=1e-6)
     assert not together["slice_only"].any()
     assert alone["slice_only"].all()
