@@ -34,9 +34,11 @@ MOST: Final = 0.02
 
 def scanned(folder: Path) -> SliceStore:
     """Return a store of phantoms, with the scanner of each patient in its groups."""
-    files.write(folder / "phantom", patients=PATIENTS, slices=12, size=256, seed=0, workers=2)
+    files.write(folder / "phantom", patients=PATIENTS, slices=12, size=256, seed=0, workers=1)
     reduction = Reduction(size=256, windows=("gray",), standard=True)
-    return preprocess(folder / "phantom", None, folder / "store", reduction, workers=2).store
+    return preprocess(
+        folder / "phantom", folder / "phantom" / "labels.csv", folder / "store", reduction, workers=1
+    ).store
 
 
 def judged(
