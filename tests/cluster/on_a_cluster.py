@@ -269,8 +269,8 @@ def test_an_array_of_jobs_gives_what_main_gives_here_though_a_node_fails(world, 
     machines.kill_node(world.folder / "slurm", busy[0])
     wait_for(lambda: not subprocess.run(["squeue", "--noheader"], capture_output=True).stdout.strip(), 400)
     logs = "".join(path.read_text() for path in sorted((world.folder / "jobs/logs").glob("main-*.log")))
-    # Between a node's failure and its element's second start, Slurm may take the array for ended: the last job
-    # (`afterany`) then trains what is lacking. The element that was not on that node is finished either way.
+    # Between a node's failure and its element's second start, Slurm may take the array for ended: the last
+    # job (`afterany`) then trains what is lacking. The other element is finished either way.
     assert f"of {len(LABELS)} trainings are finished" in logs, logs
     assert digest(world, "array") == digest(world, "here")
     assert alike(world.predictions("array"), of(here, "boosted"))
