@@ -50,6 +50,7 @@ class Lesions(Sequence):
 
     above_zero = (*Sequence.above_zero, "trees")
     requires = ("treelite",)
+    judges_alone = False  # what is marked in a slice was learned between its neighbours
 
     markers_: list[Marker]
 
@@ -104,9 +105,6 @@ class Lesions(Sequence):
             for start in range(0, max(len(around), 1), BATCH)
         ]
         return np.concatenate(parts).astype(float)
-
-    def predict_alone(self, images: Images) -> None:
-        """Return None: what is marked in a slice was learned between its neighbours."""
 
     def attribution(self, images: Images) -> NDArray[np.float32]:
         """Return the probability of blood that is marked at each place, float32 (n, height, width)."""

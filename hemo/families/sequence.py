@@ -36,11 +36,15 @@ class Sequence(FeatureClassifier):
     intercept_ : float
         The logit where all features are zero.
     alone_ : tuple of (ndarray of float64 (k,), float), or None
-        The same of a slice that stands alone; None of classifiers saved before there was one.
+        The same of a slice that stands alone; None where there is none (`judges_alone`), and of classifiers
+        saved before there was one.
     """
 
     choices: ClassVar = {"class_weight": CLASS_WEIGHTS}
     above_zero: ClassVar[tuple[str, ...]] = ("C", "max_iter")
+
+    judges_alone: ClassVar[bool] = True
+    """Whether a slice has the same features where nothing around is known: then these have a model, too."""
 
     alone_: Line | None = None
 
@@ -56,9 +60,11 @@ class Sequence(FeatureClassifier):
     def learn(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> dict[str, float]:
         """Fit on standardised features: with the neighbours', and without."""
         (self.weights_, self.intercept_), iterations = self._line(features, truth)
-        self.alone_, of_alone = self._line(np.hsplit(features, 2)[0], truth)
-        converged = max(iterations, of_alone) < self.params["max_iter"]
-        return {"converged": float(converged), "iterations": iterations}
+        most = iterations
+        if self.judges_alone:
+            self.alone_, of_alone = self._line(np.hsplit(features, 2)[0], truth)
+            most = max(iterations, of_alone)
+        return {"converged": float(most < self.params["max_iter"]), "iterations": iterations}
 
     def _line(self, features: NDArray[np.floating], truth: NDArray[np.int8]) -> tuple[Line, float]:
         """Return a logistic regression on features, (n, k), and how many iterations it took."""
